@@ -1,0 +1,1 @@
+"""Warp-Refine Propagation in JAX."""

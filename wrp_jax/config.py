@@ -1,0 +1,68 @@
+"""All options, as a tree of dataclasses. ``configs/*.py`` return one of these trees.
+
+Not frozen: ``--config.key=value`` writes into the tree; an unknown key is refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import field
+
+
+@dataclasses.dataclass
+class MotionConfig:
+    """f_θ. ``name`` is looked up in ``models/motion``."""
+
+    name: str = "dis"
+    preset: str = "medium"  # dis: ultrafast, fast, medium
+
+
+@dataclasses.dataclass
+class SegmentationConfig:
+    """g_ψ and its training from labelled frames alone. ``name`` is looked up in ``models/segmentation``."""
+
+    name: str = "light"
+    width: int = 32
+    learn_void: bool = False  # predict void as a class; else void pixels are left out of the loss
+    steps: int = 2000
+    batch_size: int = 8
+    crop: tuple[int, int] = (224, 288)  # height, width
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+
+
+@dataclasses.dataclass
+class PropagationConfig:
+    """The recursion Ψ. ``carrier``: hard (paper), soft, composed."""
+
+    carrier: str = "composed"
+    horizon: int = 10
+    tau: float = 0.5  # RGB L2 norm, channels 0..1
+    mask: str = "consistent"  # paper: eq. 6 alone; consistent: and inside the frame, forward-backward
+    consistency_pixels: float = 1.5
+    semantic_confidence: float = 0.9
+
+
+@dataclasses.dataclass
+class RefinerConfig:
+    """Ω. ``name``: chooser, pix2pix. ``source``: simulated, cycle (the paper's)."""
+
+    name: str = "chooser"
+    source: str = "simulated"
+    recursive: bool = False  # refine inside the recursion (eq. 8), or the result of each step only
+    steps: int = 600
+    batch_size: int = 8
+    learning_rate: float = 2e-3
+    max_cycle_length: int = 6
+
+
+@dataclasses.dataclass
+class Config:
+    """Everything ``train.py`` and ``propagate.py`` read."""
+
+    seed: int = 0
+    stages: tuple[str, ...] = ("segmentation", "refiner")
+    motion: MotionConfig = field(default_factory=MotionConfig)
+    segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
+    propagation: PropagationConfig = field(default_factory=PropagationConfig)
+    refiner: RefinerConfig = field(default_factory=RefinerConfig)

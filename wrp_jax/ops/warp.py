@@ -1,0 +1,130 @@
+"""Backward warping of images, soft labels and label maps by a flow that lives on the target frame.
+
+Range and layout: images and soft labels float ``[b, h, w, c]``; label maps int ``[b, h, w]``;
+flow ``[b, h, w, 2]`` as ``(dx, dy)`` in pixels. A sample outside the frame takes the border
+value and is marked in the validity mask; a flow vector that is not finite samples in place and
+is marked likewise.
+"""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+
+def _corners(flow: Array) -> tuple[Array, Array, Array, Array]:
+    """Flat indices and weights of the four corners each pixel samples, and validity.
+
+    Returns:
+      indices int32 ``[b, 4, h*w]``, weights ``[b, 4, h*w]``, valid bool ``[b, h, w]``, and the
+      flow with void vectors set to zero.
+    """
+    b, h, w, _ = flow.shape
+    finite = jnp.all(jnp.isfinite(flow), axis=-1)
+    flow = jnp.where(finite[..., None], flow, 0.0)
+    x = jnp.arange(w, dtype=flow.dtype) + flow[..., 0]
+    y = jnp.arange(h, dtype=flow.dtype)[:, None] + flow[..., 1]
+    valid = finite & (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1)
+    x, y = jnp.clip(x, 0, w - 1), jnp.clip(y, 0, h - 1)
+    # The upper-left corner stays one short of the border, so that the lower-right one exists;
+    # on the border itself its fraction is then exactly 1.
+    x0 = jnp.clip(jnp.floor(x), 0, max(w - 2, 0))
+    y0 = jnp.clip(jnp.floor(y), 0, max(h - 2, 0))
+    fx, fy = x - x0, y - y0
+    base = y0.astype(jnp.int32) * w + x0.astype(jnp.int32)
+    right, down = (1 if w > 1 else 0), (w if h > 1 else 0)
+    indices = jnp.stack([base, base + right, base + down, base + right + down], axis=1)
+    weights = jnp.stack([(1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx], axis=1)
+    return indices.reshape(b, 4, h * w), weights.reshape(b, 4, h * w), valid, flow
+
+
+def warp(
+    source: Float[Array, "b h w c"], flow: Float[Array, "b h w 2"]
+) -> tuple[Float[Array, "b h w c"], Bool[Array, "b h w"]]:
+    """Bilinear backward warping, differentiable in both arguments: φ(source) (eq. 3).
+
+    Args:
+      source: image or distribution on the source frame.
+      flow: on the target frame, ``(dx, dy)`` in pixels, pointing into the source frame.
+
+    Returns:
+      The source seen from the target frame, and a mask that is False where the sample lies
+      outside the frame or the flow is not finite.
+    """
+    b, h, w, c = source.shape
+    indices, weights, valid, _ = _corners(flow)
+    flat = source.reshape(b, h * w, c)
+    total = jnp.zeros((b, h * w, c), source.dtype)
+    for k in range(4):
+        corner = jnp.take_along_axis(flat, indices[:, k, :, None], axis=1, mode="promise_in_bounds")
+        total = total + corner * weights[:, k, :, None].astype(source.dtype)
+    return total.reshape(b, h, w, c), valid
+
+
+def warp_labels(
+    labels: Int[Array, "b h w"], flow: Float[Array, "b h w 2"]
+) -> tuple[Int[Array, "b h w"], Bool[Array, "b h w"]]:
+    """Warps a label map: exactly the argmax of the bilinearly warped one-hot map.
+
+    The four corners vote for their own label with their bilinear weight, so no array with a
+    channel per class is built. A tie goes to the smallest label, as ``argmax`` has it.
+
+    Args:
+      labels: class indices on the source frame.
+      flow: as in ``warp``.
+
+    Returns:
+      Class indices on the target frame, and the validity mask of ``warp``.
+    """
+    b, h, w = labels.shape
+    indices, weights, valid, _ = _corners(flow)
+    flat = labels.reshape(b, h * w)
+    ids = [
+        jnp.take_along_axis(flat, indices[:, k], axis=1, mode="promise_in_bounds") for k in range(4)
+    ]
+    best, best_vote = ids[0], None
+    for candidate in ids:
+        vote = jnp.zeros_like(weights[:, 0])
+        # Summed in the order of the one-hot path: adding an exact zero changes nothing, so the
+        # two agree to the last bit.
+        for k in range(4):
+            vote = vote + jnp.where(ids[k] == candidate, weights[:, k], 0.0)
+        if best_vote is None:
+            best_vote = vote
+            continue
+        better = (vote > best_vote) | ((vote == best_vote) & (candidate < best))
+        best = jnp.where(better, candidate, best)
+        best_vote = jnp.where(better, vote, best_vote)
+    return best.reshape(b, h, w), valid
+
+
+def compose_flow(
+    flow: Float[Array, "b h w 2"], flow_before: Float[Array, "b h w 2"]
+) -> tuple[Float[Array, "b h w 2"], Bool[Array, "b h w"]]:
+    """Chains two backward flows: k → k-1, then k-1 → key, gives k → key.
+
+    Args:
+      flow: on frame k, into frame k-1.
+      flow_before: on frame k-1, into the key frame.
+
+    Returns:
+      The flow on frame k into the key frame, and where the first leg was valid.
+    """
+    moved, valid = warp(flow_before, flow)
+    return jnp.where(jnp.isfinite(flow), flow, 0.0) + moved, valid
+
+
+def consistency_error(
+    flow: Float[Array, "b h w 2"], flow_reverse: Float[Array, "b h w 2"]
+) -> Float[Array, "b h w"]:
+    """Forward-backward error in pixels: how far from home a pixel lands, there and back.
+
+    Args:
+      flow: on frame A, into frame B.
+      flow_reverse: on frame B, into frame A.
+
+    Returns:
+      ``‖flow(x) + flow_reverse(x + flow(x))‖₂`` on frame A.
+    """
+    home, _ = compose_flow(flow, flow_reverse)
+    return jnp.sqrt(jnp.sum(home * home, axis=-1) + 1e-12)

@@ -1,0 +1,133 @@
+"""Values that cross package boundaries. Shapes are NHWC; time leads inside a scan: ``[T, B, H, W, C]``.
+
+Symbols (paper, section 3): ``I_k`` image at step k, ``L_k`` label, ``f_θ`` motion, ``g_ψ``
+segmentation, ``Ω_λ`` refiner, ``φ_{k-1,k}`` the map that moves frame k-1 onto frame k.
+A backward flow lives on the target frame: ``flow[y, x] = (dx, dy)`` in pixels, and pixel
+``(x, y)`` of frame k shows what stood at ``(x + dx, y + dy)`` in frame k-1.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Float
+
+UNLABELLED = 255
+"""Id written where a method says nothing and the class map has no void class."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassMap:
+    """The classes of a data set.
+
+    Inside the program a label is the *index* of its class (0 … num_classes-1); files hold
+    ``ids``. The two differ for, say, Cityscapes trainIds with void = 255.
+
+    Attributes:
+      ids: value in label files, per class; unique, 0 … 255.
+      names: per class.
+      colors: uint8 ``[num_classes, 3]``, RGB.
+      void: per class, whether it is a void/ignore class: carried like a class and scored in
+        a column of its own.
+    """
+
+    ids: tuple[int, ...]
+    names: tuple[str, ...]
+    colors: np.ndarray
+    void: tuple[bool, ...]
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, void included."""
+        return len(self.ids)
+
+    @property
+    def void_index(self) -> int | None:
+        """Index of the first void class, or None."""
+        return self.void.index(True) if any(self.void) else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """One labelled frame and the frames around it that are to be labelled.
+
+    Attributes:
+      sequence: name of the sequence.
+      key: frame name of the labelled frame.
+      first, last: frame names of the ends, both included; ``first <= key <= last`` in the
+        order of the sequence.
+    """
+
+    sequence: str
+    key: str
+    first: str
+    last: str
+
+
+class ClipCues(NamedTuple):
+    """What f_θ and g_ψ say about a clip of N consecutive frames; labels play no part.
+
+    Attributes:
+      images: RGB, 0 … 1.
+      flow_backward: entry i lives on frame i+1 and points into frame i.
+      flow_forward: entry i lives on frame i and points into frame i+1.
+      probs: softmax of g_ψ at full resolution, void column included.
+      features: OCR features of g_ψ at its own stride.
+    """
+
+    images: Float[Array, "n h w 3"]
+    flow_backward: Float[Array, "n-1 h w 2"]
+    flow_forward: Float[Array, "n-1 h w 2"]
+    probs: Float[Array, "n h w c"]
+    features: Float[Array, "n fh fw f"]
+
+
+class Cues(NamedTuple):
+    """Cues along chains of T steps, B chains at once: what one scan runs over.
+
+    Step t moves labels from frame ``order[t]`` to frame ``order[t+1]`` of the clip; the cues
+    of step t live on the target frame. Forward, backward and cyclic chains (eq. 9-12) differ
+    in their order alone.
+
+    Attributes:
+      image: target image, RGB, 0 … 1.
+      flow: backward flow, target → source frame, ``(dx, dy)`` in pixels.
+      valid: 1 where the flow is finite and its source lies inside the picture, else 0.
+      photometric: ``‖I_k − φ(I_{k−1})‖₂`` over RGB, 0 … √3 (eq. 6).
+      consistency: forward-backward error in pixels.
+      probs: softmax of g_ψ on the target image.
+      features: OCR features of g_ψ on the target image.
+      active: 1 while the chain runs, 0 for padded steps at its end (state stands still).
+    """
+
+    image: Float[Array, "t b h w 3"]
+    flow: Float[Array, "t b h w 2"]
+    valid: Float[Array, "t b h w"]
+    photometric: Float[Array, "t b h w"]
+    consistency: Float[Array, "t b h w"]
+    probs: Float[Array, "t b h w c"]
+    features: Float[Array, "t b fh fw f"]
+    active: Float[Array, "t b"]
+
+
+class SegmentationOutput(NamedTuple):
+    """What every segmentation network returns.
+
+    Attributes:
+      logits: at the network's output stride.
+      features: OCR features, which the refiner reads.
+      aux_logits: auxiliary head, or None.
+    """
+
+    logits: Float[Array, "b lh lw c"]
+    features: Float[Array, "b fh fw f"]
+    aux_logits: Float[Array, "b ah aw c"] | None = None
+
+
+class UserError(ValueError):
+    """A user's mistake: one sentence that names the file, what is wrong and what to do.
+
+    ``train.py`` and ``propagate.py`` print it without a traceback and exit with code 2.
+    """
