@@ -42,6 +42,7 @@ class PropagationConfig:
         "consistent"  # paper: eq. 6 alone; consistent: and inside the frame, forward-backward
     )
     consistency_pixels: float = 1.5
+    inpaint_confidence: float = 0.7  # consistent: segmentation takes over only where it is surer
     semantic_confidence: float = 0.9
 
 
