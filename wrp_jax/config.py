@@ -38,7 +38,9 @@ class PropagationConfig:
     carrier: str = "composed"
     horizon: int = 10
     tau: float = 0.5  # RGB L2 norm, channels 0..1
-    mask: str = "consistent"  # paper: eq. 6 alone; consistent: and inside the frame, forward-backward
+    mask: str = (
+        "consistent"  # paper: eq. 6 alone; consistent: and inside the frame, forward-backward
+    )
     consistency_pixels: float = 1.5
     semantic_confidence: float = 0.9
 
