@@ -1,0 +1,215 @@
+"""The loop of every stage: save → next batch → step → log.
+
+Stopped at any point and started again, it gives the parameters of the uninterrupted run: a
+checkpoint holds the state and the position of the data, and the random key of step k is
+``fold_in(key(seed), k)``.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from wrp_jax.checkpoint import Checkpoints
+from wrp_jax.command_line import Interrupted
+from wrp_jax.data.pipeline import Batches
+from wrp_jax.logging import MetricsLog, Progress
+from wrp_jax.sharding import DeviceBatches, batch_sharding, make_mesh, replicate, replicated
+from wrp_jax.training.state import TrainState
+from wrp_jax.types import UserError
+
+TrainStep = Callable[[TrainState, Any, jax.Array], tuple[TrainState, dict[str, Any]]]
+
+
+class TrainingDivergedError(UserError):
+    """A loss or a parameter is not finite."""
+
+
+def fit(
+    *,
+    name: str,
+    state: TrainState,
+    train_step: TrainStep,
+    batches: Batches,
+    steps: int,
+    workdir: str | os.PathLike,
+    seed: int,
+    metadata: dict[str, Any],
+    checkpoint_every: int | None = None,
+    log_every: int = 20,
+    eval_fn: Callable[[TrainState], dict[str, float]] | None = None,
+    mesh: jax.sharding.Mesh | None = None,
+) -> TrainState:
+    """Trains one stage up to ``steps`` steps, from its newest checkpoint if there is one.
+
+    Args:
+      name: of the stage; names its checkpoints and its lines in ``metrics.jsonl``.
+      state: before the first step; also says which structure a checkpoint must have.
+      train_step: ``train_step(state, batch, key) -> (state, metrics)``, pure; it is jitted
+        here, with the state donated. The batch is global, split over all devices along its
+        leading axis. A metric is a scalar (the mean over the batch) or a pair ``(sum, count)``;
+        what is logged is the mean over the steps, or sum of sums / sum of counts.
+      batches: this process's part of each batch, see ``data.pipeline.make_batches``.
+      steps: number of steps in all.
+      workdir: of the run.
+      seed: of the keys that ``train_step`` gets.
+      metadata: JSON-serialisable; see ``checkpoint.check_metadata``.
+      checkpoint_every: steps between checkpoints; a tenth of ``steps`` unless told.
+      log_every: steps between lines of metrics.
+      eval_fn: ``eval_fn(state) -> metrics`` on the host, after each checkpoint.
+      mesh: devices; all of them unless told.
+
+    Returns:
+      The state after the last step, on all devices.
+
+    Raises:
+      UserError: the checkpoints are of something else, or the loss is not finite.
+      Interrupted: SIGTERM or Ctrl-C; the state is saved.
+    """
+    mesh = make_mesh() if mesh is None else mesh
+    every = max(1, steps // 10) if checkpoint_every is None else checkpoint_every
+    checkpoints = Checkpoints(Path(workdir) / "checkpoints" / name, metadata)
+    device_batches = DeviceBatches(batches, mesh)
+    step = 0
+    with contextlib.ExitStack() as stack:
+        stack.callback(checkpoints.close)
+        stack.callback(device_batches.close)
+        restored = checkpoints.restore(state)
+        if restored is not None:
+            step, state = restored.step, restored.state
+            device_batches.set_state(restored.data_state)
+        state = replicate(state.replace(step=np.int32(step)), mesh)
+        saved = step if restored is not None else None
+        if step >= steps:
+            return state
+        log = MetricsLog(workdir, name, step)
+        stack.callback(log.close)
+        progress = Progress(name, steps, step)
+        stack.callback(progress.close)
+        stop = stack.enter_context(_stop_requested())
+
+        def save(step: int, state: TrainState) -> None:
+            _check_finite(state.params, "a parameter", name, step, checkpoints)
+            checkpoints.save(step, state, device_batches.get_state())
+
+        jitted = _jit_step(train_step, mesh)
+        key = replicate(jax.random.key(seed), mesh)
+        window = _Window(name, checkpoints)
+        start = time.monotonic()
+        while step < steps:
+            if step % every == 0 and saved != step:
+                window.settle()
+                save(step, state)
+                saved = step
+                if eval_fn is not None and step:
+                    log.write(step, eval_fn(state), time.monotonic() - start)
+            state, metrics = jitted(state, next(device_batches), key)
+            step += 1
+            window.add(step, metrics)
+            means = None
+            if step % log_every == 0 or step == steps:
+                means = window.means()
+                log.write(step, means, time.monotonic() - start)
+            progress.update(step, means)
+            if stop and step < steps:
+                window.settle()
+                save(step, state)
+                checkpoints.wait()
+                raise Interrupted(f"{stop[0]} after step {step} of {steps} of {name}, saved")
+        save(step, state)
+        if eval_fn is not None:
+            log.write(step, eval_fn(state), time.monotonic() - start)
+        checkpoints.wait()
+    return state
+
+
+def _jit_step(train_step: TrainStep, mesh: jax.sharding.Mesh) -> Callable[..., Any]:
+    def one_step(state: TrainState, batch: Any, key: jax.Array) -> Any:
+        new, metrics = train_step(state, batch, jax.random.fold_in(key, state.step))
+        return new.replace(step=state.step + 1), metrics
+
+    everywhere = replicated(mesh)
+    return jax.jit(
+        one_step,
+        in_shardings=(everywhere, batch_sharding(mesh), everywhere),
+        out_shardings=everywhere,
+        donate_argnums=0,
+    )
+
+
+class _Window:
+    """Metrics since the last line; at most one step runs ahead of what has been checked."""
+
+    def __init__(self, name: str, checkpoints: Checkpoints):
+        self._name, self._checkpoints = name, checkpoints
+        self._pending: collections.deque[tuple[int, dict[str, Any]]] = collections.deque()
+        self._sums: dict[str, float] = {}
+        self._counts: dict[str, float] = {}
+
+    def add(self, step: int, metrics: dict[str, Any]) -> None:
+        self._pending.append((step, metrics))
+        self._drain(keep=1)
+
+    def settle(self) -> None:
+        """Waits for all steps and checks them."""
+        self._drain(keep=0)
+
+    def means(self) -> dict[str, float]:
+        """Means since the last call."""
+        self.settle()
+        means = {name: self._sums[name] / max(self._counts[name], 1e-12) for name in self._sums}
+        self._sums, self._counts = {}, {}
+        return means
+
+    def _drain(self, keep: int) -> None:
+        while len(self._pending) > keep:
+            step, metrics = self._pending.popleft()
+            metrics = jax.device_get(metrics)
+            _check_finite(metrics, "the loss", self._name, step, self._checkpoints)
+            for name, value in metrics.items():
+                total, count = value if isinstance(value, tuple | list) else (value, 1.0)
+                self._sums[name] = self._sums.get(name, 0.0) + float(total)
+                self._counts[name] = self._counts.get(name, 0.0) + float(count)
+
+
+def _check_finite(tree: Any, what: str, name: str, step: int, checkpoints: Checkpoints) -> None:
+    leaves = (np.asarray(leaf) for leaf in jax.tree.leaves(tree))
+    if all(np.isfinite(leaf.astype(np.float32)).all() for leaf in leaves):
+        return
+    checkpoints.wait()
+    raise TrainingDivergedError(
+        f"{name}: {what} is not finite at step {step}; the checkpoints before it are kept: lower "
+        f"--config.{name}.learning_rate and choose another --workdir."
+    )
+
+
+@contextlib.contextmanager
+def _stop_requested() -> Iterator[list[str]]:
+    """A list that gets the name of the signal; a second Ctrl-C stops at once."""
+    received: list[str] = []
+
+    def handle(number: int, frame: Any) -> None:
+        del frame
+        if received and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        received.append(f"stopped by {signal.Signals(number).name}")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
