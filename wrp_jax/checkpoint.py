@@ -16,7 +16,6 @@ import json
 import os
 import sys
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -231,8 +230,7 @@ def load_result(workdir: str | os.PathLike, stage: str) -> tuple[dict[str, Any],
             for parent in parents:
                 node = node.setdefault(parent, {})
             node[last] = value
-    except (DamagedError, OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile,
-            zipfile.LargeZipFile, NotImplementedError, RuntimeError, AttributeError) as error:  # fmt: skip
+    except Exception as error:  # A damaged zip makes zipfile and numpy raise nearly anything.
         raise UserError(
             f"{path} is damaged: delete it and run train.py again with the same --workdir."
         ) from error
@@ -250,8 +248,8 @@ def check_metadata(where: Any, trained: Mapping[str, Any], now: Mapping[str, Any
     Args:
       where: run or file, for the message.
       trained: metadata of the checkpoint.
-      now: metadata of this program call. Of ``classes`` (see ``describe_classes``),
-        ``fingerprint`` and ``config`` those are compared that both have.
+      now: metadata of this program call. Of ``classes`` (the content of a
+        ``classes.json``), ``fingerprint`` and ``config`` those are compared that both have.
 
     Raises:
       UserError: with what differs.
@@ -272,15 +270,6 @@ def check_metadata(where: Any, trained: Mapping[str, Any], now: Mapping[str, Any
                 f"{where} was trained with another config ({'; '.join(changed[:4])}): give the "
                 f"same --config, or another --workdir."
             )
-
-
-def describe_classes(classes: Any) -> dict[str, Any]:
-    """A ``ClassMap`` as JSON: ids, names, void."""
-    return {
-        "ids": [int(i) for i in classes.ids],
-        "names": list(classes.names),
-        "void": [bool(v) for v in classes.void],
-    }
 
 
 def write_atomically(path: str | os.PathLike, content: bytes) -> None:
@@ -347,23 +336,18 @@ def _check_template(where: Path, leaves: Mapping[str, Any], template: Any) -> No
 
 
 def _classes_differ(where: Any, trained: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    def text(classes: Mapping[str, Any]) -> str:
-        names = list(classes["names"])
-        shown = ", ".join(map(str, names[:4])) + (", …" if len(names) > 4 else "")
-        return f"{len(names)} classes ({shown})"
+    old, new = trained["classes"], now["classes"]
 
-    sentence = f"{where} was trained on {text(trained)}, the data has {text(now)}"
-    if len(trained["names"]) == len(now["names"]):
-        for old, new in zip(_rows(trained), _rows(now), strict=True):
-            if old != new:
-                sentence += f"; the first that differs is {old} there, {new} here"
-                break
+    def text(classes: list[dict[str, Any]]) -> str:
+        names = [str(entry["name"]) for entry in classes]
+        return f"{len(names)} classes ({', '.join(names[:4])}{', …' if len(names) > 4 else ''})"
+
+    sentence = f"{where} was trained on {text(old)}, the data has {text(new)}"
+    if len(old) == len(new):
+        changed = next((pair for pair in zip(old, new, strict=True) if pair[0] != pair[1]), None)
+        if changed is not None:
+            sentence += f"; the first that differs was {changed[0]} and is {changed[1]}"
     return f"{sentence}: give the same classes.json, or another --workdir."
-
-
-def _rows(classes: Mapping[str, Any]) -> list[str]:
-    rows = zip(classes["ids"], classes["names"], classes["void"], strict=True)
-    return [f"{i} '{name}'{' (void)' if void else ''}" for i, name, void in rows]
 
 
 def _changed(old: Any, new: Any, prefix: str = "") -> list[str]:

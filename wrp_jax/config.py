@@ -1,9 +1,8 @@
 """All options, as a tree of dataclasses. ``configs/*.py`` return one of these trees.
 
 Not frozen: ``--config.key=value`` writes into the tree; an unknown key is refused.
+Without ``from __future__ import annotations``: ml_collections reads the types of the fields.
 """
-
-from __future__ import annotations
 
 import dataclasses
 from dataclasses import field

@@ -48,7 +48,7 @@ def replicate(tree: Any, mesh: Mesh) -> Any:
 
 
 def global_batch(local_batch: Any, mesh: Mesh) -> Any:
-    """This process's part of a batch → global arrays, split along their leading axis."""
+    """Part of a batch that this process read → global arrays, split along their leading axis."""
     sharding = batch_sharding(mesh)
     return jax.tree.map(
         lambda x: jax.make_array_from_process_local_data(sharding, np.asarray(x)), local_batch

@@ -102,7 +102,8 @@ def make_batches(
       transform: ``transform(example, rng) -> example``, e.g. crop and colour; the generator is
         a function of ``seed`` and the position in the endless list.
       shuffle: whether each pass has a random order.
-      process_index, process_count: this process takes every ``process_count``-th example and
+      process_index: which of the processes this is.
+      process_count: number of processes; each takes every ``process_count``-th example and
         returns batches of ``batch_size / process_count``.
       threads: reader threads.
       workers: worker processes, which take the place of the threads; the examples and the
