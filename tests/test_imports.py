@@ -19,9 +19,9 @@ MAY_IMPORT = {
     "propagation": BASE | {"ops", "models"},
     "data": BASE,
     "evaluation": BASE | {"ops"},
-    "sharding": BASE,
+    "sharding": BASE | {"data"},
     "checkpoint": BASE,
-    "logging": BASE,
+    "logging": BASE | {"checkpoint"},
     "command_line": BASE,
 }
 EVERYTHING = {"training", "reporting", "labelling"}
