@@ -10,7 +10,6 @@ import functools
 import io
 import logging
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from jaxtyping import UInt8
@@ -145,7 +144,7 @@ def encode_png(pixels: np.ndarray, colors: UInt8[np.ndarray, "256 3"] | None = N
     return buffer.getvalue()
 
 
-def _open(data: bytes | IO[bytes], where: Path | str, max_pixels: int) -> Image.Image:
+def _open(data: bytes | io.BufferedIOBase, where: Path | str, max_pixels: int) -> Image.Image:
     stream = io.BytesIO(data) if isinstance(data, bytes) else data
     if not stream.read(1):
         raise UserError(f"{where} is empty (0 bytes): copy it again or remove it.")
@@ -198,7 +197,7 @@ def _orientation(image: Image.Image) -> int:
     return value if value in _TRANSPOSE else 1
 
 
-def _has_end_mark(file: IO[bytes], image_format: str | None) -> bool:
+def _has_end_mark(file: io.BufferedIOBase, image_format: str | None) -> bool:
     """Whether a PNG or JPEG file ends as a complete one does."""
     marks = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
     if image_format not in marks:

@@ -12,6 +12,7 @@ from jaxtyping import Int32, UInt8
 from wrp_jax.types import ClassMap, UserError, Window
 
 
+@runtime_checkable
 class VideoSource(Protocol):
     """One folder, TFDS split or synthetic set: frames by name, and labels of some of them.
 
