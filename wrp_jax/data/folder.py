@@ -85,7 +85,8 @@ class FolderSource:
 
     def frame_size(self, sequence: str, name: str) -> tuple[int, int]:
         """Height and width of a frame, from the file's header."""
-        return images.frame_size(self._frames[sequence][name], self.max_pixels)
+        path = self._frames[sequence][name]
+        return images.frame_size(path, path, self.max_pixels)
 
     def frame_bytes(self, sequence: str, name: str) -> bytes:
         """A frame as PNG or JPEG bytes, the file's own where they are plain RGB."""

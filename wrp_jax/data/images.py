@@ -88,26 +88,33 @@ def decode_label(data: bytes, where: Path | str, max_pixels: int = MAX_PIXELS) -
     return np.array(image)
 
 
-def frame_size(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+def frame_size(
+    file: Path | bytes, where: Path | str, max_pixels: int = MAX_PIXELS
+) -> tuple[int, int]:
     """Height and width of a frame as ``decode_frame`` returns it, from the header alone.
+
+    Args:
+      file: a file, or its content.
+      where: what to name in messages.
+      max_pixels: more are refused.
 
     Raises:
       UserError: no picture, too large, more than 8 bits per channel, or cut off (told by
         the mark at the file's end; where that is missing the file is decoded to find out).
     """
     try:
-        with path.open("rb") as file:
-            head = file.read(32)
-            file.seek(0)
-            image = _open(file, path, max_pixels)
-            _refuse_deep(image, head, path)
+        with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as stream:
+            head = stream.read(32)
+            stream.seek(0)
+            image = _open(stream, where, max_pixels)
+            _refuse_deep(image, head, where)
             width, height = image.size
             if _orientation(image) >= 5:
                 width, height = height, width
-            if not _has_end_mark(file, image.format):
-                _load(image, path)
+            if not _has_end_mark(stream, image.format):
+                _load(image, where)
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise UserError(f"{where} cannot be read: {error.strerror or error}.") from error
     return height, width
 
 
@@ -137,13 +144,13 @@ def encode_png(pixels: np.ndarray, colors: UInt8[np.ndarray, "256 3"] | None = N
     return buffer.getvalue()
 
 
-def _open(data, where: Path | str, max_pixels: int) -> Image.Image:
-    if isinstance(data, bytes):
-        if not data:
-            raise UserError(f"{where} is empty (0 bytes): copy it again or remove it.")
-        data = io.BytesIO(data)
+def _open(data: bytes | io.BufferedIOBase, where: Path | str, max_pixels: int) -> Image.Image:
+    stream = io.BytesIO(data) if isinstance(data, bytes) else data
+    if not stream.read(1):
+        raise UserError(f"{where} is empty (0 bytes): copy it again or remove it.")
+    stream.seek(0)
     try:
-        image = Image.open(data, formats=_FORMATS)
+        image = Image.open(stream, formats=_FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UserError(f"{where} is too large: it may have {max_pixels} pixels.") from error
     except Exception as error:  # the codecs raise whatever they meet in untrusted bytes
@@ -190,7 +197,7 @@ def _orientation(image: Image.Image) -> int:
     return value if value in _TRANSPOSE else 1
 
 
-def _has_end_mark(file, image_format: str | None) -> bool:
+def _has_end_mark(file: io.BufferedIOBase, image_format: str | None) -> bool:
     """Whether a PNG or JPEG file ends as a complete one does."""
     marks = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
     if image_format not in marks:

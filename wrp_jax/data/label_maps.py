@@ -78,8 +78,8 @@ def parse_classes(content: Any, where: str) -> ClassMap:
                 f"{where}: class number {number} needs an id, a whole number from 0 to 255."
             )
         name = entry.get("name")
-        if not isinstance(name, str) or not name.strip():
-            raise UserError(f"{where}: the class with id {entry['id']} needs a name.")
+        if not isinstance(name, str) or not name.strip() or not name.isprintable():
+            raise UserError(f"{where}: the class with id {entry['id']} needs a name in one line.")
         color = entry.get("color", default_palette()[entry["id"]].tolist())
         if not isinstance(color, list) or len(color) != 3 or not all(map(_is_byte, color)):
             raise UserError(

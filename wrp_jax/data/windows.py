@@ -11,7 +11,7 @@ import collections
 import itertools
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from wrp_jax.data.source import VideoSource
@@ -145,7 +145,9 @@ def owners(windows: Sequence[Window], source: VideoSource) -> dict[tuple[str, st
     return {frame: window for frame, (_, _, window) in best.items()}
 
 
-def _read_fields(path: Path | str, source: VideoSource, form: str):
+def _read_fields(
+    path: Path | str, source: VideoSource, form: str
+) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yields ``"file:line", fields`` with a sequence and frames that exist."""
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
@@ -158,7 +160,7 @@ def _read_fields(path: Path | str, source: VideoSource, form: str):
         where = f"{path}:{number}"
         fields = tuple(line.strip("\r\n").split("\t") if "\t" in line else line.split())
         if len(fields) != count:
-            raise UserError(f"{where} has {len(fields)} fields: write {form}.")
+            raise UserError(f"{where} does not have {count} fields: write {form}.")
         if fields[0] not in source.sequences:
             raise UserError(f"{where}: {source.name} has no sequence {fields[0]!r}.")
         for name in fields[1:]:
