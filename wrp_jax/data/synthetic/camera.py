@@ -46,7 +46,7 @@ def drive(config: SyntheticConfig, road: Road, rng: np.random.Generator) -> Came
 
     pace = config.speed * rng.uniform(0.6, 1.15) * (1 + 0.25 * wander(40))
     z = np.concatenate([[0.0], np.cumsum(pace)[:-1]])
-    lane = rng.uniform(0.35, 0.5) * road.half_width
+    lane = rng.uniform(0.3, 0.42) * road.half_width
     # Drifting in the lane and bouncing come with driving.
     x = road.centre(z) + lane + config.speed * 0.15 * wander(25)
     y = rng.uniform(1.25, 1.9) + config.speed * 0.02 * wander(6)

@@ -64,10 +64,10 @@ class SyntheticConfig:
     frames: int = 21
     town: int | None = None
     focal: float = 0.85
-    speed: float = 0.8
-    turn: float = 0.012
+    speed: float = 0.55
+    turn: float = 0.008
     bend: float = 1.0
-    shake: float = 1.0
+    shake: float = 0.7
     moving: float = 1.0
     density: float = 1.0
     clutter: float = 1.0

@@ -65,8 +65,8 @@ def _kerbside(b: SceneBuilder, side: int, length: float, config: SyntheticConfig
     """Parked cars, posts, signs, trees, people and clutter along one kerb."""
     rng, road = b.rng, b.road
     kerb = side * road.half_width
-    wide = road.half_width > 4.4
-    park = rng.uniform(0.0, 0.7) if wide else rng.uniform(0, 0.15)
+    # Parked cars leave the lane free.
+    park = rng.uniform(0.0, 0.6) if road.half_width > 5.0 else 0.0
     avenue = rng.random() < 0.45
     z = rng.uniform(-4, 4)
     while z < length:
@@ -75,7 +75,7 @@ def _kerbside(b: SceneBuilder, side: int, length: float, config: SyntheticConfig
             continue
         near, middle = kerb + side * 0.4, kerb + side * road.pavement * rng.uniform(0.3, 0.9)
         if rng.random() < park and not road.side_street(np.array(z), 5.0):
-            things.car(b, z, kerb - side * 1.1, oncoming=side < 0)
+            things.car(b, z, kerb - side * 1.0, oncoming=side < 0)
         what = rng.random()
         if what < 0.17:
             things.lamp(b, z, near, side)
@@ -83,17 +83,17 @@ def _kerbside(b: SceneBuilder, side: int, length: float, config: SyntheticConfig
             things.sign(b, z, near)
         elif what < (0.58 if avenue else 0.42):
             things.tree(b, z, near + side * 0.3)
-        elif what < 0.74:
+        elif what < 0.72:
             walk = rng.choice([-1, 1]) * rng.uniform(0.05, 0.11) if rng.random() < 0.75 else 0.0
             things.person(b, z, middle, dz=walk)
-        elif what < 0.74 + 0.2 * config.clutter:
+        elif what < 0.72 + 0.26 * config.clutter:
             things.clutter(b, z, middle)
 
 
 def _traffic(b: SceneBuilder, length: float, config: SyntheticConfig) -> None:
     """Cars on both lanes and people who cross."""
     rng, road = b.rng, b.road
-    lane = min(road.half_width * 0.45, 2.2)
+    lane = road.half_width * 0.36
     ahead = rng.uniform(9, 22)
     for _ in range(rng.poisson(1.2 * config.density)):
         # Never slower than would let the camera run into them.
@@ -103,7 +103,7 @@ def _traffic(b: SceneBuilder, length: float, config: SyntheticConfig) -> None:
     for _ in range(rng.poisson(2.4 * config.density)):
         things.car(b, comes, -lane, dz=-rng.uniform(0.4, 0.9), oncoming=True)
         comes += rng.uniform(10, 30)
-    for _ in range(rng.poisson(2.0 * config.density)):
+    for _ in range(rng.poisson(3.0 * config.density)):
         side = rng.choice([-1, 1])
         z = rng.uniform(7, 0.5 * length)
         start = side * rng.uniform(0.5, road.half_width + 1)
@@ -121,10 +121,10 @@ def _daylight(b: SceneBuilder) -> dict:
     light = {
         "clear": (1.08, 1.05, 1.0),
         "overcast": (0.88, 0.9, 0.94),
-        "low": (0.98, 0.82, 0.68),
+        "low": (1.0, 0.9, 0.8),
     }[hour]
     density = rng.uniform(0.0005, 0.006) * (2 if hour == "overcast" else 1)
-    veil = {"clear": (190, 205, 225), "overcast": (190, 193, 198), "low": (215, 185, 160)}[hour]
+    veil = {"clear": (190, 205, 225), "overcast": (190, 193, 198), "low": (222, 202, 186)}[hour]
     return {
         "sun": sun,
         "ambient": ambient,

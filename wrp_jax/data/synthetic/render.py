@@ -159,8 +159,7 @@ def paint(scene: Scene, view: View, hits: Samples, focal: float, rays: np.ndarra
     )
     color = color.reshape(samples, h, w, 3).astype(np.float32) / 255
 
-    ground = scene.tint.mean(axis=0) * 0 + 1
-    tint = np.concatenate([np.ones((1, 3)), ground[None], scene.tint])
+    tint = np.concatenate([np.ones((2, 3)), scene.tint])
     tint = tint * view.lit[:, None] * scene.light
     tint[SKY] = scene.light
     color *= tint.astype(np.float32)[hits.ids]

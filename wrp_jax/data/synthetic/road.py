@@ -87,7 +87,7 @@ def lay_road(rng: np.random.Generator, length: float, bend: float) -> Road:
         (bend * rng.uniform(0.4, 1.0) * a, w * rng.uniform(0.8, 1.3), rng.uniform(0, 2 * np.pi))
         for a, w in ((7.0, 150.0), (1.2, 60.0))
     )
-    half_width = rng.uniform(3.6, 6.0)
+    half_width = rng.uniform(3.6, 6.8)
     pavement = rng.uniform(1.8, 4.0)
     crossings, z = [], rng.uniform(15, 70)
     while z < length:

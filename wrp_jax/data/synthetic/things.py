@@ -99,7 +99,7 @@ def lamp(b: SceneBuilder, z: float, lateral: float, side: int) -> None:
     rng = b.rng
     height, texture, tint = rng.uniform(4.5, 8.0), b.pick("pole"), _tint(rng, 0.4)
     b.place(z, lateral)
-    b.upright(0, 0, 0, rng.uniform(0.1, 0.2), height, texture, INDEX["pole"], tint=tint)
+    b.upright(0, 0, 0, rng.uniform(0.14, 0.26), height, texture, INDEX["pole"], tint=tint)
     reach = rng.uniform(0.8, 2.0)
     b.upright(-side * reach / 2, height - 0.1, 0, reach, 0.1, texture, INDEX["pole"], tint=tint)
     b.upright(-side * reach, height - 0.2, 0, 0.5, 0.16, texture, INDEX["pole"], tint=1.3 * tint)
@@ -110,7 +110,7 @@ def sign(b: SceneBuilder, z: float, lateral: float) -> None:
     rng = b.rng
     height, size = rng.uniform(2.0, 3.2), rng.uniform(0.6, 1.1)
     b.place(z, lateral, yaw=rng.uniform(-0.25, 0.25))
-    b.upright(0, 0, 0.03, 0.09, height + 0.2, b.pick("pole"), INDEX["pole"], tint=_tint(rng, 0.4))
+    b.upright(0, 0, 0.03, 0.12, height + 0.2, b.pick("pole"), INDEX["pole"], tint=_tint(rng, 0.4))
     b.upright(0, height - size / 2, 0, size, size, b.pick("sign"), INDEX["sign"])
     if rng.random() < 0.3:
         b.upright(0, height - size, 0, size, 0.4, b.pick("panel"), INDEX["sign"])
@@ -186,12 +186,12 @@ def car(b: SceneBuilder, z: float, lateral: float, *, dz: float = 0.0, oncoming:
     """A car, with its front ahead unless it comes towards the camera."""
     rng = b.rng
     label = INDEX["vehicle"]
-    bright = rng.choice([0.16, 0.3, 0.75, 1.05, 1.15])
-    tint = bright * (1 + rng.choice([0.1, 0.9]) * (rng.random(3) - 0.5))
+    bright = rng.choice([0.25, 0.5, 0.75, 1.05, 1.2])
+    tint = bright * (1 + rng.choice([0.1, 0.5, 1.0]) * (rng.random(3) - 0.5))
     b.place(z, lateral, yaw=np.pi if oncoming else 0.0, dz=dz)
     b.shadow(2.1, 4.7, 0.6)
     kwargs = {"tint": tint}
-    if rng.random() < 0.2:  # a van, a lorry or a bus
+    if rng.random() < 0.14:  # a van, a lorry or a bus
         length, height = rng.uniform(5.0, 9.0), rng.uniform(2.1, 3.2)
         side, end = b.pick("van_side"), b.pick("van_end")
         faces = {"near": end, "far": end, "left": side, "right": side}

@@ -89,7 +89,7 @@ def _sky(rng, book: AtlasWriter) -> None:
     looks = (("clear", 0.5, 0.95, 0.45), ("overcast", 0.06, 0.8, 0.8), ("low", 0.3, 0.85, 0.5))
     for name, saturation, value, cover in looks:
         top = _hsv(rng.uniform(0.55, 0.62), saturation, value * 0.85)
-        low = _hsv(rng.uniform(0.55, 0.6) if name != "low" else 0.09, saturation * 0.35, value)
+        low = _hsv(0.09 if name == "low" else rng.uniform(0.55, 0.6), saturation * 0.35, value)
         ramp = np.linspace(0, 1, 256, dtype=np.float32)[:, None, None] ** 1.5
         rgb = (top * (1 - ramp) + low * ramp) * np.ones((1, 512, 1), np.float32)
         clouds = value_noise(rng, 256, 512, 8, 4)
@@ -234,17 +234,19 @@ def _street(rng, book: AtlasWriter) -> None:
         else:
             mask[2:62, 2:62] = 1
         book.add("sign", rgb, mask > 0)
-    for k in range(3):
+    for k in range(3):  # planks, boards, bars
         mask = np.zeros((48, 128), np.uint8)
-        mask[:, (0 if k else 4) :: 16][:, :] = 1
-        mask[:, 1::16] = 1
-        mask[4:8] = mask[38:42] = 1
-        if k == 1:
-            mask[:, ::4] = 1
-        if k == 2:
-            mask[6:44] = 1
+        mask[:, 1::32] = mask[:, 2::32] = mask[:, 3::32] = 1
+        if k == 0:
+            mask[4:16] = mask[20:32] = mask[36:44] = 1
+        elif k == 1:
+            mask[4:48] = 1
+        else:
+            mask[2:7] = mask[40:45] = 1
+            for bar in range(5):
+                mask[4:46, bar::12] = 1
         rgb = _noisy(rng, 48, 128, _hsv(rng.uniform(0.05, 0.4), 0.25, rng.uniform(0.2, 0.7)), 16, 12)
-        rgb[:, ::8] -= 14
+        rgb[:, ::12] -= 14
         book.add("fence", rgb, mask > 0)
 
 
