@@ -35,12 +35,13 @@ class Restored(NamedTuple):
     Attributes:
       step: number of finished steps.
       state: in the structure of the template, host numpy arrays.
-      data_state: position of the data iterator.
+      host_state: what stands beside the state: position of the data iterator, metrics that
+        are not yet written.
     """
 
     step: int
     state: Any
-    data_state: dict[str, Any]
+    host_state: dict[str, Any]
 
 
 class DamagedError(Exception):
@@ -68,14 +69,20 @@ class Checkpoints:
             options=ocp.CheckpointManagerOptions(max_to_keep=keep, create=True),
         )
 
-    def save(self, step: int, state: Any, data_state: dict[str, Any]) -> None:
-        """Starts to write a step; a step that exists already is left as it is."""
+    def save(self, step: int, state: Any, host_state: dict[str, Any]) -> None:
+        """Starts to write a step; a step that exists already is left as it is.
+
+        Args:
+          step: number of finished steps.
+          state: pytree of arrays; may be donated when this returns.
+          host_state: JSON-serialisable.
+        """
         if step in self._manager.all_steps():
             return
         leaves = _host_copies(state)
         manifest = {
             "metadata": self._metadata,
-            "data_state": data_state,
+            "host_state": host_state,
             "leaves": {name: _describe(leaf) for name, leaf in leaves.items()},
         }
         manifest["digest"] = _json_digest(manifest)
@@ -163,7 +170,7 @@ class Checkpoints:
                 raise DamagedError(f"{name} is not what was written")
         names = _names(template)
         state = jax.tree.unflatten(jax.tree.structure(template), [leaves[name] for name in names])
-        return Restored(step, state, manifest["data_state"])
+        return Restored(step, state, manifest["host_state"])
 
     def _set_aside(self, step: int) -> None:
         """Renames a damaged step, so that it can be looked at and its number is free again."""

@@ -74,9 +74,7 @@ def read_config(holder: flags.FlagHolder) -> Config:
     if config is None:
         raise UserError("--config is missing: give a file of configs/, e.g. configs/folder.py.")
     if not isinstance(config, Config):
-        cause = getattr(config, "_error", None)  # ml_collections puts off what loading raised.
-        reason = _first_line(cause) if cause is not None else "get_config() returns no Config"
-        raise UserError(f"--config cannot be read: {reason}.")
+        raise UserError(_unreadable_config())
     _check_values(config, "--config")
     return config
 
@@ -104,11 +102,17 @@ def _parse(argv: list[str]) -> None:
         rest = flags.FLAGS(argv)
     except flags.Error as error:
         raise UserError(_first_line(error)) from error
-    except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-        # What ml_collections raises for a value that it cannot parse, or a file not loaded.
-        raise UserError(f"--config: {_first_line(error)}") from error
+    except OSError as error:  # From ml_collections: overrides of a file that does not exist.
+        raise UserError(_unreadable_config()) from error
     if len(rest) > 1:
         raise UserError(f"'{rest[1]}' is not a flag: every argument begins with '--'.")
+
+
+def _unreadable_config() -> str:
+    path = config_flags.get_config_filename(flags.FLAGS["config"])
+    if not Path(path).is_file():
+        return f"--config={path} does not exist: give a file of configs/, e.g. configs/folder.py."
+    return f"--config={path} must have get_config() that returns a wrp_jax.config.Config."
 
 
 def _check_key(name: str) -> None:

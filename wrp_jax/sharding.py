@@ -40,11 +40,15 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 
 def replicate(tree: Any, mesh: Mesh) -> Any:
-    """Copies host values to every device; the result may be donated.
+    """Copies a tree of arrays to every device, so that it may be donated.
 
-    ``may_alias=False``: on a CPU the device array could otherwise be the caller's memory.
+    By way of the host, each leaf for itself: two leaves that share a buffer (weights and the
+    start of their moving average) cannot be donated, nor can memory that the caller still has.
     """
-    return jax.tree.map(lambda x: jax.device_put(x, replicated(mesh), may_alias=False), tree)
+    sharding = replicated(mesh)
+    return jax.tree.map(
+        lambda x: jax.device_put(np.array(x, copy=True), sharding, may_alias=False), tree
+    )
 
 
 def global_batch(local_batch: Any, mesh: Mesh) -> Any:

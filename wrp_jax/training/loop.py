@@ -78,18 +78,20 @@ def fit(
     """
     mesh = make_mesh() if mesh is None else mesh
     every = max(1, steps // 10) if checkpoint_every is None else checkpoint_every
-    checkpoints = Checkpoints(Path(workdir) / "checkpoints" / name, metadata)
-    device_batches = DeviceBatches(batches, mesh)
-    step = 0
     with contextlib.ExitStack() as stack:
+        checkpoints = Checkpoints(Path(workdir) / "checkpoints" / name, metadata)
         stack.callback(checkpoints.close)
+        device_batches = DeviceBatches(batches, mesh)
         stack.callback(device_batches.close)
+        averages = _Averages(name)
+        step, saved = 0, -1
         restored = checkpoints.restore(state)
         if restored is not None:
             step, state = restored.step, restored.state
-            device_batches.set_state(restored.data_state)
+            device_batches.set_state(restored.host_state["batches"])
+            averages.set_state(restored.host_state["averages"])
+            saved = step
         state = replicate(state.replace(step=np.int32(step)), mesh)
-        saved = step if restored is not None else None
         if step >= steps:
             return state
         log = MetricsLog(workdir, name, step)
@@ -97,39 +99,37 @@ def fit(
         progress = Progress(name, steps, step)
         stack.callback(progress.close)
         stop = stack.enter_context(_stop_requested())
+        start = time.monotonic()
 
-        def save(step: int, state: TrainState) -> None:
-            _check_finite(state.params, "a parameter", name, step, checkpoints)
-            checkpoints.save(step, state, device_batches.get_state())
+        def save() -> None:
+            averages.settle()
+            _check_finite((state.params, state.batch_stats), "a parameter", name, step)
+            host_state = {"batches": device_batches.get_state(), "averages": averages.get_state()}
+            checkpoints.save(step, state, host_state)
 
         jitted = _jit_step(train_step, mesh)
-        key = replicate(jax.random.key(seed), mesh)
-        window = _Window(name, checkpoints)
-        start = time.monotonic()
+        key = jax.device_put(jax.random.key(seed), replicated(mesh))
         while step < steps:
-            if step % every == 0 and saved != step:
-                window.settle()
-                save(step, state)
-                saved = step
+            if step % every == 0 and step > saved:
+                save()
                 if eval_fn is not None and step:
                     log.write(step, eval_fn(state), time.monotonic() - start)
             state, metrics = jitted(state, next(device_batches), key)
             step += 1
-            window.add(step, metrics)
+            averages.add(step, metrics)
             means = None
             if step % log_every == 0 or step == steps:
-                means = window.means()
+                means = averages.take()
                 log.write(step, means, time.monotonic() - start)
             progress.update(step, means)
             if stop and step < steps:
-                window.settle()
-                save(step, state)
+                save()
                 checkpoints.wait()
                 raise Interrupted(f"{stop[0]} after step {step} of {steps} of {name}, saved")
-        save(step, state)
+        save()
+        checkpoints.wait()
         if eval_fn is not None:
             log.write(step, eval_fn(state), time.monotonic() - start)
-        checkpoints.wait()
     return state
 
 
@@ -147,16 +147,16 @@ def _jit_step(train_step: TrainStep, mesh: jax.sharding.Mesh) -> Callable[..., A
     )
 
 
-class _Window:
-    """Metrics since the last line; at most one step runs ahead of what has been checked."""
+class _Averages:
+    """Metrics since the last line. At most one step runs ahead of what has been checked."""
 
-    def __init__(self, name: str, checkpoints: Checkpoints):
-        self._name, self._checkpoints = name, checkpoints
+    def __init__(self, name: str):
+        self._name = name
         self._pending: collections.deque[tuple[int, dict[str, Any]]] = collections.deque()
-        self._sums: dict[str, float] = {}
-        self._counts: dict[str, float] = {}
+        self._sums: dict[str, list[float]] = {}  # metric → [sum, count]
 
     def add(self, step: int, metrics: dict[str, Any]) -> None:
+        """Takes the metrics of a step, which may still be running."""
         self._pending.append((step, metrics))
         self._drain(keep=1)
 
@@ -164,33 +164,38 @@ class _Window:
         """Waits for all steps and checks them."""
         self._drain(keep=0)
 
-    def means(self) -> dict[str, float]:
+    def take(self) -> dict[str, float]:
         """Means since the last call."""
         self.settle()
-        means = {name: self._sums[name] / max(self._counts[name], 1e-12) for name in self._sums}
-        self._sums, self._counts = {}, {}
+        means = {name: total / count for name, (total, count) in self._sums.items() if count}
+        self._sums = {}
         return means
+
+    def get_state(self) -> dict[str, list[float]]:
+        return dict(self._sums)
+
+    def set_state(self, state: dict[str, list[float]]) -> None:
+        self._sums = {name: list(pair) for name, pair in state.items()}
 
     def _drain(self, keep: int) -> None:
         while len(self._pending) > keep:
             step, metrics = self._pending.popleft()
             metrics = jax.device_get(metrics)
-            _check_finite(metrics, "the loss", self._name, step, self._checkpoints)
+            _check_finite(metrics, "the loss", self._name, step)
             for name, value in metrics.items():
                 total, count = value if isinstance(value, tuple | list) else (value, 1.0)
-                self._sums[name] = self._sums.get(name, 0.0) + float(total)
-                self._counts[name] = self._counts.get(name, 0.0) + float(count)
+                sums = self._sums.setdefault(name, [0.0, 0.0])
+                sums[0] += float(total)
+                sums[1] += float(count)
 
 
-def _check_finite(tree: Any, what: str, name: str, step: int, checkpoints: Checkpoints) -> None:
-    leaves = (np.asarray(leaf) for leaf in jax.tree.leaves(tree))
-    if all(np.isfinite(leaf.astype(np.float32)).all() for leaf in leaves):
-        return
-    checkpoints.wait()
-    raise TrainingDivergedError(
-        f"{name}: {what} is not finite at step {step}; the checkpoints before it are kept: lower "
-        f"--config.{name}.learning_rate and choose another --workdir."
-    )
+def _check_finite(tree: Any, what: str, name: str, step: int) -> None:
+    leaves = (np.asarray(leaf).astype(np.float32) for leaf in jax.tree.leaves(tree))
+    if not all(np.isfinite(leaf).all() for leaf in leaves):
+        raise TrainingDivergedError(
+            f"{name}: {what} is not finite at step {step}, and the checkpoints before it are "
+            f"kept: give a lower --config.{name}.learning_rate and another --workdir."
+        )
 
 
 @contextlib.contextmanager
