@@ -7,12 +7,12 @@ not negative and sums to one over ``c``.
 from __future__ import annotations
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Integer
 from numpy.typing import DTypeLike
 
 
 def one_hot(
-    labels: Int[Array, "*b h w"], num_classes: int, dtype: DTypeLike = jnp.float32
+    labels: Integer[Array, "*b h w"], num_classes: int, dtype: DTypeLike = jnp.float32
 ) -> Float[Array, "*b h w c"]:
     """Certain distributions: 1 for the class of each pixel, 0 for the others.
 
@@ -26,6 +26,6 @@ def one_hot(
 
 def decide(
     probs: Float[Array, "*b h w c"],
-) -> tuple[Int[Array, "*b h w"], Float[Array, "*b h w"]]:
+) -> tuple[Integer[Array, "*b h w"], Float[Array, "*b h w"]]:
     """The most likely class and its probability. A tie goes to the smallest class index."""
     return jnp.argmax(probs, axis=-1).astype(jnp.int32), jnp.max(probs, axis=-1)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Integer
 
 
 class _Corners(NamedTuple):
@@ -84,8 +84,8 @@ def warp(
 
 
 def vote_labels(
-    labels: Int[Array, "b h w"], flow: Float[Array, "b h w 2"]
-) -> tuple[Int[Array, "b h w"], Float[Array, "b h w"], Bool[Array, "b h w"]]:
+    labels: Integer[Array, "b h w"], flow: Float[Array, "b h w 2"]
+) -> tuple[Integer[Array, "b h w"], Float[Array, "b h w"], Bool[Array, "b h w"]]:
     """Warps a label map: exactly the argmax of the bilinearly warped one-hot map.
 
     The four corners vote for their own label with their bilinear weight, so no array with a
@@ -121,14 +121,32 @@ def vote_labels(
 
 
 def warp_labels(
-    labels: Int[Array, "b h w"], flow: Float[Array, "b h w 2"]
-) -> tuple[Int[Array, "b h w"], Bool[Array, "b h w"]]:
+    labels: Integer[Array, "b h w"], flow: Float[Array, "b h w 2"]
+) -> tuple[Integer[Array, "b h w"], Bool[Array, "b h w"]]:
     """``vote_labels`` without the votes: class indices on the target frame, validity mask."""
     moved, _, valid = vote_labels(labels, flow)
     return moved, valid
 
 
-def warp_nearest(values: Int[Array, "b h w"], flow: Float[Array, "b h w 2"]) -> Int[Array, "b h w"]:
+def warp_one_hot(
+    labels: Integer[Array, "b h w"], flow: Float[Array, "b h w 2"], num_classes: int
+) -> Float[Array, "b h w c"]:
+    """The bilinearly warped one-hot map, made from four label look-ups.
+
+    Equal to ``warp(one_hot(labels, num_classes), flow)`` bit for bit. Differentiable in the flow.
+    """
+    b, h, w = labels.shape
+    corners = _corners(flow)
+    flat = labels.reshape(b, h * w)
+    classes = jnp.arange(num_classes, dtype=labels.dtype)
+    total = jnp.zeros((b, h * w, num_classes), flow.dtype)
+    for index, weight in zip(corners.indices, corners.weights, strict=True):
+        hit = _take(flat, index)[..., None] == classes
+        total = total + jnp.where(hit, weight[..., None], 0)
+    return total.reshape(b, h, w, num_classes)
+
+
+def warp_nearest(values: Integer[Array, "b h w"], flow: Float[Array, "b h w 2"]) -> Integer[Array, "b h w"]:
     """Warps by the nearest pixel: for numbers that cannot be mixed nor voted on."""
     b, h, w = values.shape
     x, y, _ = _position(flow)

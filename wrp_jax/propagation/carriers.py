@@ -10,10 +10,17 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Integer
 
 from wrp_jax.ops.labels import decide, one_hot
-from wrp_jax.ops.warp import compose_flow, vote_labels, warp, warp_labels, warp_nearest
+from wrp_jax.ops.warp import (
+    compose_flow,
+    vote_labels,
+    warp,
+    warp_labels,
+    warp_nearest,
+    warp_one_hot,
+)
 from wrp_jax.types import UserError
 
 
@@ -108,7 +115,7 @@ class ComposedState(NamedTuple):
       step: steps made.
     """
 
-    key: Int[Array, "b h w"]
+    key: Integer[Array, "b h w"]
     flow: Float[Array, "b h w 2"]
     alive: Float[Array, "b h w"]
     rest: Float[Array, "b h w c"]
@@ -138,14 +145,14 @@ def composed(num_classes: int, dtype: Any = jnp.float32) -> Carrier:
         # A flow must not be mixed with that of a pixel which has left the labelled frame, so
         # corners count by what is alive of them. Where nothing is, any flow will do.
         alive = state.alive[..., None]
-        mixed = jnp.concatenate([state.flow * alive, alive, state.rest], axis=-1)
+        mixed = jnp.concatenate([state.flow * alive, alive], axis=-1)
         moved, _ = warp(mixed, flow)
         share = moved[..., 2]
         before = moved[..., :2] / jnp.maximum(share, 1e-6)[..., None]
         return state._replace(
             flow=jnp.where(jnp.isfinite(flow), flow, 0).astype(dtype) + before,
             alive=share,
-            rest=moved[..., 3:],
+            rest=warp(state.rest, flow)[0],
             source=warp_nearest(state.source, flow),
             step=state.step + 1,
         )
@@ -159,7 +166,7 @@ def composed(num_classes: int, dtype: Any = jnp.float32) -> Carrier:
         )
 
     def probs_of(state: ComposedState) -> Array:
-        tied, _ = warp(one_hot(state.key, num_classes, dtype), state.flow)
+        tied = warp_one_hot(state.key, state.flow, num_classes)
         return state.alive[..., None] * tied + state.rest
 
     def replace(state: ComposedState, probs: Array) -> ComposedState:
@@ -177,7 +184,7 @@ def composed(num_classes: int, dtype: Any = jnp.float32) -> Carrier:
 class TiedState(NamedTuple):
     """``ComposedState`` of a chain that never inpaints."""
 
-    key: Int[Array, "b h w"]
+    key: Integer[Array, "b h w"]
     flow: Float[Array, "b h w 2"]
 
 
@@ -191,7 +198,7 @@ def tied(num_classes: int, dtype: Any = jnp.float32) -> Carrier:
         return state._replace(flow=compose_flow(flow.astype(dtype), state.flow)[0])
 
     def probs_of(state: TiedState) -> Array:
-        return warp(one_hot(state.key, num_classes, dtype), state.flow)[0]
+        return warp_one_hot(state.key, state.flow, num_classes)
 
     def read(state: TiedState) -> Reading:
         labels, votes, _ = vote_labels(state.key, state.flow)

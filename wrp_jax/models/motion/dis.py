@@ -31,11 +31,13 @@ def dis_motion(config: MotionConfig) -> Motion:
         raise UserError(
             f"config.motion.preset={config.preset!r} is unknown: use one of {', '.join(_PRESETS)}."
         )
-    dis = cv2.DISOpticalFlow.create(_PRESETS[config.preset])
+    preset = _PRESETS[config.preset]
 
     def pairs(
         target: np.ndarray, source: np.ndarray, initial: np.ndarray | None = None
     ) -> np.ndarray:
+        # Made anew: OpenCV's object keeps a first guess and would use it in later calls as well.
+        dis = cv2.DISOpticalFlow.create(preset)
         n, h, w, _ = target.shape
         down, right = max(0, _SMALLEST - h), max(0, _SMALLEST - w)
 
