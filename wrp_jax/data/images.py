@@ -144,7 +144,7 @@ def encode_png(pixels: np.ndarray, colors: UInt8[np.ndarray, "256 3"] | None = N
     return buffer.getvalue()
 
 
-def _open(data: bytes | io.BufferedIOBase, where: Path | str, max_pixels: int) -> Image.Image:
+def _open(data: bytes | io.BufferedReader | io.BytesIO, where: Path | str, max_pixels: int) -> Image.Image:
     stream = io.BytesIO(data) if isinstance(data, bytes) else data
     if not stream.read(1):
         raise UserError(f"{where} is empty (0 bytes): copy it again or remove it.")
@@ -155,8 +155,8 @@ def _open(data: bytes | io.BufferedIOBase, where: Path | str, max_pixels: int) -
         raise UserError(f"{where} is too large: it may have {max_pixels} pixels.") from error
     except Exception as error:  # the codecs raise whatever they meet in untrusted bytes
         raise UserError(
-            f"{where} is not a picture that can be read (PNG, JPEG, BMP, WebP, TIFF, PPM): "
-            "replace or remove it."
+            f"{where} is not a picture (PNG, JPEG, BMP, WebP, TIFF, PPM) or is damaged at its "
+            "beginning: replace or remove it."
         ) from error
     if image.width * image.height > max_pixels:
         raise UserError(
@@ -197,7 +197,7 @@ def _orientation(image: Image.Image) -> int:
     return value if value in _TRANSPOSE else 1
 
 
-def _has_end_mark(file: io.BufferedIOBase, image_format: str | None) -> bool:
+def _has_end_mark(file: io.BufferedReader | io.BytesIO, image_format: str | None) -> bool:
     """Whether a PNG or JPEG file ends as a complete one does."""
     marks = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
     if image_format not in marks:
