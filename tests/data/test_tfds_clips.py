@@ -13,6 +13,7 @@ from wrp_jax.data import clips, images, open_source, tfds_source
 from wrp_jax.data.build import main
 from wrp_jax.data.label_maps import same_classes
 from wrp_jax.data.source import StoredSource
+from wrp_jax.data.tfds_builders import ClipBuilder
 from wrp_jax.types import UserError
 
 
@@ -128,6 +129,45 @@ def test_damaged_records_are_named(built, tmp_path):
     shard.unlink()
     with pytest.raises(UserError, match="tfds:folder_video/videos:train"):
         open_source(built).frame("a", "000000")
+
+
+class WithFlow(ClipBuilder, skip_registration=True):
+    """Clips with a feature of their own."""
+
+    folder = ""
+
+    def clip_classes(self):
+        return open_source(self.folder).classes
+
+    def clip_splits(self, dl_manager):
+        source = open_source(self.folder)
+        return {"train": (source, source.sequences)}
+
+    def _info(self):
+        info = super()._info()
+        flow = tfds.features.Tensor(shape=(2, 3), dtype=np.float32, encoding="zlib")
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict({**info.features, "flow": flow}),
+            metadata=info.metadata,
+            disable_shuffling=True,
+        )
+
+    def _split_generators(self, dl_manager):
+        parts = super()._split_generators(dl_manager)
+        flow = np.ones((2, 3), np.float32)
+        return {s: ((k, {**e, "flow": flow}) for k, e in part) for s, part in parts.items()}
+
+
+def test_builders_may_add_features(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(WithFlow, "folder", str(folder))
+    builder = WithFlow(data_dir=str(tmp_path / "tfds"))
+    builder.download_and_prepare()
+    assert builder.as_data_source("train")[0]["flow"].sum() == 6
+    source = open_source(f"tfds:with_flow:train@{tmp_path / 'tfds'}")
+    _same(source, open_source(str(folder)), ["a", "b"])
+    assert isinstance(source, tfds_source.TfdsSource)
+    assert "flow" not in source._element(0)
 
 
 def test_labels_of_other_data_sets_are_checked(built, monkeypatch):

@@ -25,6 +25,7 @@ from wrp_jax.types import ClassMap, UserError
 CACHE_BYTES = 64 * 2**20
 """Encoded clips kept in memory, per source and process; the last one read always is."""
 
+_FEATURES = frozenset({"sequence", "start", "frame_names", "frames", "labels"})
 _SPEC = re.compile(r"tfds:(?P<name>[^:@]+):(?P<split>\w+(\[[^\]]*\])?)(@(?P<dir>.+))?")
 
 
@@ -168,9 +169,9 @@ def open_tfds(spec: str) -> TfdsSource:
     split = found["split"]
     directory = _find(found["name"], Path(found["dir"] or DATA_DIR), spec)
     try:
-        builder = tfds.builder_from_directory(directory)
-        features: Any = builder.info.features or {}
-        if not {"sequence", "start", "frame_names", "frames", "labels"} <= set(features):
+        builder: Any = tfds.builder_from_directory(directory)
+        features = builder.info.features or {}
+        if _FEATURES - set(features):
             raise UserError(
                 f"{spec}: {directory} holds no video clips of this project; convert your data to "
                 "a folder and run python -m wrp_jax.data.build."
@@ -181,7 +182,10 @@ def open_tfds(spec: str) -> TfdsSource:
             raise UserError(
                 f"{spec}: there is no split {split}, only {', '.join(builder.info.splits)}."
             )
-        keep = {"frames": _KeepBytes(), "labels": {"label": _KeepBytes()}}
+        keep: dict[str, Any] = {"frames": _KeepBytes(), "labels": {"label": _KeepBytes()}}
+        for name in set(features) - _FEATURES:  # flow, say: not to be unpacked for nothing
+            if isinstance(features[name], tfds.features.Tensor):
+                keep[name] = _KeepBytes()
         data = builder.as_data_source(split=split, decoders=keep)
         entries = metadata.get("clips", {}).get(split)
         if entries is None or len(entries) != len(data):
@@ -227,7 +231,8 @@ def _text(value: bytes | str) -> str:
 
 def _read(data: Any, position: int, spec: str) -> dict:
     try:
-        return data[position]
+        element = data[position]
+        return {name: element[name] for name in _FEATURES}
     except Exception as error:  # hash mismatches, cut files: array_record raises several types
         reason = (str(error) or repr(error)).splitlines()[0]
         raise UserError(
