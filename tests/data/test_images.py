@@ -34,6 +34,26 @@ def _png16(height: int, width: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + body
 
 
+def _tiff16(height: int, width: int) -> bytes:
+    """A 16-bit RGB TIFF, which Pillow cannot write and reads as 8-bit."""
+    pixels = 6 * height * width
+    entries = [
+        (256, 4, 1, width),
+        (257, 4, 1, height),
+        (258, 3, 3, 8 + pixels),
+        (259, 3, 1, 1),
+        (262, 3, 1, 2),
+        (273, 4, 1, 8),
+        (277, 3, 1, 3),
+        (278, 4, 1, height),
+        (279, 4, 1, pixels),
+    ]
+    tags = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    start = struct.pack("<2sHI", b"II", 42, 14 + pixels)
+    bits = struct.pack("<HHH", 16, 16, 16)
+    return start + bytes(pixels) + bits + struct.pack("<H", len(entries)) + tags + bytes(4)
+
+
 PNG = _encode(Image.fromarray(RGB))
 JPEG = _encode(Image.fromarray(RGB), "JPEG", quality=95)
 
@@ -47,7 +67,7 @@ def test_frames_of_any_8_bit_mode_become_rgb(mode):
     image = Image.fromarray(RGB).convert(mode)
     frame = images.decode_frame(_encode(image, "TIFF" if mode == "CMYK" else "PNG"), "x")
     assert frame.shape == RGB.shape and frame.dtype == np.uint8
-    if mode in ("L", "P", "RGBA"):
+    if mode in ("L", "P", "1", "RGBA"):
         assert (frame == np.asarray(image.convert("RGB"))).all()
 
 
@@ -91,8 +111,20 @@ def test_plain_files_are_stored_as_they_are_and_others_as_png():
         (PNG[:200] + bytes([PNG[200] ^ 255]) + PNG[201:], "damaged or cut off"),
         (_png16(3, 4), "more than 8 bits"),
         (_encode(Image.fromarray(np.zeros((3, 4), np.uint16))), "more than 8 bits"),
+        (_tiff16(3, 4), "more than 8 bits"),
+        (b"P6 4 3 65535\n" + bytes(72), "more than 8 bits"),
     ],
-    ids=["empty", "text", "cut png", "cut jpeg", "bit flip", "16-bit rgb", "16-bit grey"],
+    ids=[
+        "empty",
+        "text",
+        "cut png",
+        "cut jpeg",
+        "bit flip",
+        "16-bit rgb",
+        "16-bit grey",
+        "16-bit tiff",
+        "16-bit ppm",
+    ],
 )
 def test_broken_frames_are_refused_by_name(data, said):
     with pytest.raises(UserError, match=r"dir/x\.png") as error:

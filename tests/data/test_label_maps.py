@@ -81,7 +81,7 @@ def _break(content, index, **changes):
     ],
 )
 def test_broken_class_maps_are_refused(content, said):
-    with pytest.raises(UserError, match="classes.json") as error:
+    with pytest.raises(UserError, match=r"classes\.json") as error:
         label_maps.parse_classes(content, "classes.json")
     assert said in str(error.value)
 
@@ -130,7 +130,7 @@ def test_what_is_no_label_is_refused_with_a_hint(label, said):
     binary = label_maps.parse_classes(
         {"classes": [{"id": 0, "name": "rest"}, {"id": 1, "name": "object"}]}, "f"
     )
-    with pytest.raises(UserError, match="x.png") as error:
+    with pytest.raises(UserError, match=r"x\.png") as error:
         label_maps.ids_to_indices(label, binary, "x.png")
     assert said in str(error.value) and str(error.value).count("\n") == 0
 

@@ -37,7 +37,7 @@ MISTAKES = {
         lambda p: _save(p, np.tile(np.arange(31, dtype=np.uint8), (17, 1)), "JPEG"),
         "outside classes.json",
     ),
-    "cut label": (LABEL, _cut, "cut off"),
+    "cut label": (LABEL, _cut, "is damaged"),
     "empty label": (LABEL, lambda p: p.write_bytes(b""), "0 bytes"),
     "cut frame": (FRAME, _cut, "cut off"),
     "empty frame": (FRAME, lambda p: p.write_bytes(b""), "0 bytes"),

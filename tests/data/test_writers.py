@@ -79,7 +79,7 @@ def test_a_broken_write_leaves_nothing_new(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(UserError, match="x.png cannot be written: No space left"):
+    with pytest.raises(UserError, match=r"x\.png cannot be written: No space left"):
         writers.write_atomically(path, b"new")
     monkeypatch.undo()
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]

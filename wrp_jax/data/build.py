@@ -47,6 +47,7 @@ def build(data: Path, output: Path, name: str | None = None, dataset: str = "fol
     builder: ClipBuilder
     if dataset == "camvid":
         builder = Camvid(data_dir=str(output))
+        builder.open_manual(data)
     else:
         builder = FolderVideo(folder=data, name=name, data_dir=str(output))
     if Path(builder.data_dir).exists():
@@ -57,9 +58,7 @@ def build(data: Path, output: Path, name: str | None = None, dataset: str = "fol
         )
     except OSError as error:
         raise UserError(f"{output} cannot be written: {error.strerror or error}.") from error
-    full_name = (
-        builder.name if dataset == "camvid" else f"{builder.name}/{builder.builder_config.name}"
-    )
+    full_name = Path(builder.data_dir).parent.relative_to(Path(builder.data_dir_root))
     return " ".join(f"tfds:{full_name}:{split}@{output}" for split in builder.info.splits)
 
 

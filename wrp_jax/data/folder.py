@@ -164,7 +164,7 @@ def _classes_file(root: Path) -> Path:
 
 def _list_pictures(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir(), key=lambda p: natural_key(p.stem)):
+    for path in sorted(folder.iterdir(), key=lambda p: (natural_key(p.stem), p.name)):
         if path.name.startswith(".") or path.name.lower() in _SYSTEM_FILES or path.is_dir():
             continue
         if path.suffix.lower() not in images.SUFFIXES:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
+from PIL import Image, PpmImagePlugin, TiffImagePlugin
 
 from wrp_jax.types import UserError
 
@@ -144,7 +144,9 @@ def encode_png(pixels: np.ndarray, colors: UInt8[np.ndarray, "256 3"] | None = N
     return buffer.getvalue()
 
 
-def _open(data: bytes | io.BufferedIOBase, where: Path | str, max_pixels: int) -> Image.Image:
+def _open(
+    data: bytes | io.BufferedReader | io.BytesIO, where: Path | str, max_pixels: int
+) -> Image.Image:
     stream = io.BytesIO(data) if isinstance(data, bytes) else data
     if not stream.read(1):
         raise UserError(f"{where} is empty (0 bytes): copy it again or remove it.")
@@ -155,8 +157,8 @@ def _open(data: bytes | io.BufferedIOBase, where: Path | str, max_pixels: int) -
         raise UserError(f"{where} is too large: it may have {max_pixels} pixels.") from error
     except Exception as error:  # the codecs raise whatever they meet in untrusted bytes
         raise UserError(
-            f"{where} is not a picture that can be read (PNG, JPEG, BMP, WebP, TIFF, PPM): "
-            "replace or remove it."
+            f"{where} is not a picture (PNG, JPEG, BMP, WebP, TIFF, PPM) or is damaged at its "
+            "beginning: replace or remove it."
         ) from error
     if image.width * image.height > max_pixels:
         raise UserError(
@@ -177,9 +179,15 @@ def _load(image: Image.Image, where: Path | str) -> None:
 
 
 def _refuse_deep(image: Image.Image, head: bytes, where: Path | str) -> None:
-    # Pillow cuts 16-bit RGB PNG to 8 bits silently: byte 24 of the file is the bit depth.
-    deep_png = head.startswith(b"\x89PNG") and len(head) > 24 and head[24] == 16
-    if deep_png or image.mode.startswith(("I", "F")):
+    # Pillow cuts 16-bit RGB to 8 bits silently, so the headers are asked.
+    deep = image.mode.startswith(("I", "F"))
+    if image.format == "PNG":
+        deep |= head[24] == 16
+    elif isinstance(image, TiffImagePlugin.TiffImageFile):
+        deep |= max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (8,))) > 8
+    elif isinstance(image, PpmImagePlugin.PpmImageFile) and image.tile[0].codec_name == "ppm":
+        deep |= image.tile[0].args[1] > 255
+    if deep:
         raise UserError(
             f"{where} has more than 8 bits per channel: convert frames to 8-bit RGB, with the "
             "brightness you want, first."
@@ -197,7 +205,7 @@ def _orientation(image: Image.Image) -> int:
     return value if value in _TRANSPOSE else 1
 
 
-def _has_end_mark(file: io.BufferedIOBase, image_format: str | None) -> bool:
+def _has_end_mark(file: io.BufferedReader | io.BytesIO, image_format: str | None) -> bool:
     """Whether a PNG or JPEG file ends as a complete one does."""
     marks = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
     if image_format not in marks:

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from wrp_jax.data import clips, label_maps
-from wrp_jax.data.folder import open_folder
+from wrp_jax.data.folder import FolderSource, open_folder
 from wrp_jax.data.source import VideoSource
 from wrp_jax.types import ClassMap, UserError
 
@@ -27,7 +27,7 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     VERSION = tfds.core.Version("1.0.0")
     DESCRIPTION = "Video clips with labels of some frames."
     # TFDS would find this out with importlib_resources, which it does not declare.
-    code_path = Path(__file__)
+    code_path = tfds.core.Path(__file__)
 
     def __init__(self, **kwargs):
         """As every TFDS builder; the format is array_record, which needs no TensorFlow."""
@@ -52,7 +52,9 @@ class ClipBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         )
 
     def _split_generators(self, dl_manager):
-        index = self.info.metadata["clips"]
+        metadata = self.info.metadata
+        assert isinstance(metadata, dict)  # clip_metadata of _info
+        index = metadata["clips"]
         return {
             split: clips.clip_examples(source, sequences, index.setdefault(split, []))
             for split, (source, sequences) in self.clip_splits(dl_manager).items()
@@ -138,12 +140,18 @@ class Camvid(ClipBuilder):
 
     def clip_splits(self, dl_manager: tfds.download.DownloadManager) -> ClipSplits:
         """Video and stills, as far as they are there."""
-        source = open_folder(Path(dl_manager.manual_dir))
-        if not label_maps.same_classes(source.classes, self.clip_classes()):
-            raise UserError(
-                f"{source.name}: classes.json does not hold CamVid's 11 classes + void."
-            )
+        source = self.open_manual(Path(dl_manager.manual_dir))
         video = [name for name in source.sequences if "15hz" in name]
         stills = [name for name in source.sequences if "15hz" not in name]
         found = {"video": (source, video), "stills": (source, stills)}
         return {split: part for split, part in found.items() if part[1]}
+
+    def open_manual(self, folder: Path) -> FolderSource:
+        """Opens the folder; UserError if its classes are not the 11 of this data set."""
+        source = open_folder(folder)
+        if not label_maps.same_classes(source.classes, self.clip_classes()):
+            raise UserError(
+                f"{folder}: classes.json does not hold CamVid's 11 classes and void, with the "
+                "ids 0 ... 11; build it with --dataset=folder."
+            )
+        return source

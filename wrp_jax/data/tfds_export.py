@@ -225,7 +225,7 @@ def _register(
     records: Sequence[dict[str, Any]],
 ) -> None:
     template = tfds.core.ShardedFileTemplate(
-        data_dir=directory,
+        data_dir=tfds.core.Path(directory),
         template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
         dataset_name=DATASET,
         split=SPLIT,

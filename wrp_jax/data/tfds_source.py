@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 from jaxtyping import Int32, UInt8
+from tensorflow_datasets.core.constants import DATA_DIR
 
 from wrp_jax.data import images, label_maps
 from wrp_jax.data.folder import natural_key
@@ -24,6 +25,7 @@ from wrp_jax.types import ClassMap, UserError
 CACHE_BYTES = 64 * 2**20
 """Encoded clips kept in memory, per source and process; the last one read always is."""
 
+_FEATURES = frozenset({"sequence", "start", "frame_names", "frames", "labels"})
 _SPEC = re.compile(r"tfds:(?P<name>[^:@]+):(?P<split>\w+(\[[^\]]*\])?)(@(?P<dir>.+))?")
 
 
@@ -165,11 +167,11 @@ def open_tfds(spec: str) -> TfdsSource:
             f"{spec} must be tfds:NAME/CONFIG:SPLIT or tfds:NAME/CONFIG:SPLIT@DATA_DIR."
         )
     split = found["split"]
-    directory = _find(found["name"], Path(found["dir"] or tfds.core.constants.DATA_DIR), spec)
+    directory = _find(found["name"], Path(found["dir"] or DATA_DIR), spec)
     try:
-        builder = tfds.builder_from_directory(directory)
-        features = builder.info.features
-        if not {"sequence", "start", "frame_names", "frames", "labels"} <= set(features or ()):
+        builder: Any = tfds.builder_from_directory(directory)
+        features = builder.info.features or {}
+        if _FEATURES - set(features):
             raise UserError(
                 f"{spec}: {directory} holds no video clips of this project; convert your data to "
                 "a folder and run python -m wrp_jax.data.build."
@@ -180,8 +182,11 @@ def open_tfds(spec: str) -> TfdsSource:
             raise UserError(
                 f"{spec}: there is no split {split}, only {', '.join(builder.info.splits)}."
             )
-        keep = {name: _KeepBytes() for name in features if name == "frames"}
-        data = builder.as_data_source(split, decoders={**keep, "labels": {"label": _KeepBytes()}})
+        keep: dict[str, Any] = {"frames": _KeepBytes(), "labels": {"label": _KeepBytes()}}
+        for name in set(features) - _FEATURES:  # flow, say: not to be unpacked for nothing
+            if isinstance(features[name], tfds.features.Tensor):
+                keep[name] = _KeepBytes()
+        data = builder.as_data_source(split=split, decoders=keep)
         entries = metadata.get("clips", {}).get(split)
         if entries is None or len(entries) != len(data):
             entries = [_names(_read(data, i, spec)) for i in range(len(data))]
@@ -226,7 +231,8 @@ def _text(value: bytes | str) -> str:
 
 def _read(data: Any, position: int, spec: str) -> dict:
     try:
-        return data[position]
+        element = data[position]
+        return {name: element[name] for name in _FEATURES}
     except Exception as error:  # hash mismatches, cut files: array_record raises several types
         reason = (str(error) or repr(error)).splitlines()[0]
         raise UserError(

@@ -96,8 +96,8 @@ def claim_output(output: Path, run: Mapping[str, Any]) -> None:
     wanted = json.loads(json.dumps(run))
     if path.is_file():
         try:
-            before = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            before = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
             raise UserError(f"{path} cannot be read: remove {output} and run again.") from error
         differing = sorted(
             key for key in before.keys() | wanted.keys() if before.get(key) != wanted.get(key)
