@@ -2,6 +2,7 @@
 
 from wrp_jax.data.synthetic.clip import SyntheticClip, render_clip
 from wrp_jax.data.synthetic.config import CLASSES, SyntheticConfig
+from wrp_jax.data.synthetic.export import write_folder
 from wrp_jax.data.synthetic.source import SyntheticSource, open_synthetic
 
 __all__ = [
@@ -11,4 +12,5 @@ __all__ = [
     "SyntheticSource",
     "open_synthetic",
     "render_clip",
+    "write_folder",
 ]

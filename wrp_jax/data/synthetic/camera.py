@@ -44,19 +44,19 @@ def drive(config: SyntheticConfig, road: Road, rng: np.random.Generator) -> Came
         waves = rng.uniform(0.7, 1.4, 2) * period, rng.uniform(0, 2 * np.pi, 2)
         return sum(0.5 * np.sin(2 * np.pi * time / w + p) for w, p in zip(*waves, strict=True))
 
-    pace = config.speed * rng.uniform(0.6, 1.15) * (1 + 0.25 * wander(40))
+    pace = config.speed * rng.uniform(0.6, 1.15) * (1 + 0.25 * wander(40.0))
     z = np.concatenate([[0.0], np.cumsum(pace)[:-1]])
     lane = rng.uniform(0.3, 0.42) * road.half_width
     # Drifting in the lane and bouncing come with driving.
-    x = road.centre(z) + lane + config.speed * 0.15 * wander(25)
-    y = rng.uniform(1.25, 1.9) + config.speed * 0.02 * wander(6)
+    x = road.centre(z) + lane + config.speed * 0.15 * wander(25.0)
+    y = rng.uniform(1.25, 1.9) + config.speed * 0.02 * wander(6.0)
     # The angle is bounded, so that the camera keeps looking down the street.
     angle = config.turn * (rng.choice([-1, 1]) * (time - n / 2) * rng.uniform(0.2, 1.0))
-    angle = 0.7 * np.tanh(angle / 0.7) + config.turn * 4 * wander(18)
+    angle = 0.7 * np.tanh(angle / 0.7) + config.turn * 4 * wander(18.0)
     jitter = np.radians(config.shake) * rng.standard_normal((n, 3)) * [0.15, 0.1, 0.1]
     yaw = road.heading(z) + angle + jitter[:, 0]
-    pitch = config.shake * (np.radians(0.3) * wander(9) - 0.02) + jitter[:, 1]
-    roll = config.shake * np.radians(0.6) * wander(16) + jitter[:, 2]
+    pitch = config.shake * (np.radians(0.3) * wander(9.0) - 0.02) + jitter[:, 1]
+    roll = config.shake * np.radians(0.6) * wander(16.0) + jitter[:, 2]
 
     sy, cy, sp, cp = np.sin(yaw), np.cos(yaw), np.sin(pitch), np.cos(pitch)
     ahead = np.stack([sy * cp, sp, cy * cp], -1)
@@ -161,7 +161,8 @@ def displacement(
     """Where the surface seen at each pixel of one frame stands in another.
 
     Args:
-      here, there: views of the two frames.
+      here: view of the one frame.
+      there: view of the other.
       ids: int ``[H, W]``, patch at each pixel centre of ``here``.
 
     Returns:
@@ -172,6 +173,8 @@ def displacement(
     between = (there.matrix @ here.inverse).reshape(-1, 9)
     x, y = np.arange(w, dtype=np.float64), np.arange(h, dtype=np.float64)[:, None]
     m = between[ids]
-    across, down, depth = (m[..., 3 * k] * x + m[..., 3 * k + 1] * y + m[..., 3 * k + 2] for k in range(3))
+    across, down, depth = (
+        m[..., 3 * k] * x + m[..., 3 * k + 1] * y + m[..., 3 * k + 2] for k in range(3)
+    )
     depth = np.where(depth > 1e-9, depth, np.nan)
     return across / depth, down / depth, depth

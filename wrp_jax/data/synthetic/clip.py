@@ -6,6 +6,7 @@ import dataclasses
 
 import cv2
 import numpy as np
+from jaxtyping import Bool, Float32, Int, Int32, UInt8
 
 from wrp_jax.data.synthetic import render
 from wrp_jax.data.synthetic.camera import View, displacement, drive, look
@@ -29,12 +30,12 @@ class SyntheticClip:
         flow points lies inside the other frame and shows the same patch of surface.
     """
 
-    frames: np.ndarray
-    labels: np.ndarray
-    flow_backward: np.ndarray
-    flow_forward: np.ndarray
-    visible_backward: np.ndarray
-    visible_forward: np.ndarray
+    frames: UInt8[np.ndarray, "n h w 3"]
+    labels: Int32[np.ndarray, "n h w"]
+    flow_backward: Float32[np.ndarray, "n-1 h w 2"]
+    flow_forward: Float32[np.ndarray, "n-1 h w 2"]
+    visible_backward: Bool[np.ndarray, "n-1 h w"]
+    visible_forward: Bool[np.ndarray, "n-1 h w"]
 
 
 def render_clip(config: SyntheticConfig, seed: int) -> SyntheticClip:
@@ -69,13 +70,18 @@ def render_clip(config: SyntheticConfig, seed: int) -> SyntheticClip:
 
 
 def motion(
-    here: View, there: View, ids_there: np.ndarray, ids_here: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    here: View,
+    there: View,
+    ids_there: Int[np.ndarray, "h w"],
+    ids_here: Int[np.ndarray, "h w"],
+) -> tuple[Float32[np.ndarray, "h w 2"], Bool[np.ndarray, "h w"]]:
     """Exact flow of one frame into another, and what is seen in both.
 
     Args:
-      here, there: views of the frame the flow lives on and of the one it points into.
-      ids_there, ids_here: int ``[H, W]``: patch at every pixel centre.
+      here: view of the frame that the flow lives on.
+      there: view of the frame that it points into.
+      ids_there: patch at every pixel centre of the frame that it points into.
+      ids_here: the same of the frame that it lives on.
 
     Returns:
       float32 ``[H, W, 2]`` and bool ``[H, W]``, as in ``SyntheticClip``.

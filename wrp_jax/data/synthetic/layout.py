@@ -116,7 +116,9 @@ def _daylight(b: SceneBuilder) -> dict:
     hour = rng.choice(["clear", "overcast", "low"])
     around = rng.uniform(0, 2 * np.pi)
     height = {"clear": 0.9, "overcast": 1.2, "low": 0.3}[hour] + rng.uniform(-0.1, 0.1)
-    sun = np.array([np.cos(height) * np.cos(around), np.sin(height), np.cos(height) * np.sin(around)])
+    sun = np.array(
+        [np.cos(height) * np.cos(around), np.sin(height), np.cos(height) * np.sin(around)]
+    )
     ambient = {"clear": 0.5, "overcast": 0.85, "low": 0.55}[hour]
     light = {
         "clear": (1.08, 1.05, 1.0),

@@ -131,7 +131,9 @@ def paint(scene: Scene, view: View, hits: Samples, focal: float, rays: np.ndarra
     """Colours of a frame in even light, before the camera's own faults.
 
     Args:
-      scene, view, hits: the frame.
+      scene: what there is to see.
+      view: the frame's view of it.
+      hits: from ``cast``.
       focal: focal length in pixels.
       rays: ``[3, 3]``: from a pixel to the direction of its ray in the world.
 

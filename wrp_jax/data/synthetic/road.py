@@ -47,9 +47,7 @@ class Road:
 
     def heading(self, z: np.ndarray) -> np.ndarray:
         """Yaw of the centre line at ``z`` in radians, positive to the right."""
-        slope = sum(
-            a * (2 * np.pi / w) * np.cos(2 * np.pi * z / w + p) for a, w, p in self.sway
-        )
+        slope = sum(a * (2 * np.pi / w) * np.cos(2 * np.pi * z / w + p) for a, w, p in self.sway)
         return np.arctan(slope + 0.0 * z)
 
     def side_street(self, z: np.ndarray, margin: float = 0.0) -> np.ndarray:
@@ -61,8 +59,11 @@ class Road:
 
     def surface(self, x: np.ndarray, z: np.ndarray) -> np.ndarray:
         """What covers the ground at world ``(x, z)``: ROAD, MARKING, PAVEMENT or TERRAIN, uint8."""
+        if not z.size:
+            return np.zeros(0, np.uint8)
+        # A table by the metre spares the sines; beyond two kilometres nothing can be told apart.
         knots = np.arange(np.floor(z.min()) - 1, min(np.ceil(z.max()), 2000.0) + 2, 1.0)
-        lateral = x - np.interp(z, knots, self.centre(knots)) if z.size else x
+        lateral = x - np.interp(z, knots, self.centre(knots))
         aside = np.abs(lateral)
         crossing = self.side_street(z)
         road = (aside < self.half_width) | crossing
@@ -95,9 +96,7 @@ def lay_road(rng: np.random.Generator, length: float, bend: float) -> Road:
         z += rng.uniform(45, 110)
     zebras = [z - 7.0 for z in crossings if rng.random() < 0.7]
     zebras += [float(z) for z in rng.uniform(0, length, rng.integers(0, 3))]
-    verge = tuple(
-        half_width + pavement + (0.0 if rng.random() < 0.4 else 14.0) for _ in range(2)
-    )
+    verge = tuple(half_width + pavement + (0.0 if rng.random() < 0.4 else 14.0) for _ in range(2))
     return Road(
         sway=sway,
         half_width=half_width,

@@ -156,11 +156,9 @@ class SceneBuilder:
             )
         )
 
-    def upright(self, x: float, y: float, z: float, width: float, height: float, *args, **kwargs):
+    def upright(self, x, y, z, width: float, height: float, *args, **kwargs):
         """Adds a patch that faces -z, with the middle of its foot at ``(x, y, z)``."""
-        self.quad(
-            (x - width / 2, y + height, z), (width, 0, 0), (0, -height, 0), *args, **kwargs
-        )
+        self.quad((x - width / 2, y + height, z), (width, 0, 0), (0, -height, 0), *args, **kwargs)
 
     def box(self, centre, size, faces: dict, label: int, **kwargs) -> None:
         """Adds faces of a box.

@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 
 import numpy as np
+from jaxtyping import Int32, UInt8
 
 from wrp_jax.data.synthetic.clip import SyntheticClip, render_clip
 from wrp_jax.data.synthetic.config import CLASSES, SyntheticConfig
@@ -56,7 +57,7 @@ class SyntheticSource:
         self._seeds[sequence]
         return self._frames
 
-    def frame(self, sequence: str, name: str) -> np.ndarray:
+    def frame(self, sequence: str, name: str) -> UInt8[np.ndarray, "h w 3"]:
         """A frame, uint8 ``[H, W, 3]``, RGB."""
         return self.clip(sequence).frames[self._index[name]].copy()
 
@@ -64,7 +65,7 @@ class SyntheticSource:
         """Names of the frames with a label: all of them."""
         return frozenset(self.frame_names(sequence))
 
-    def label(self, sequence: str, name: str) -> np.ndarray:
+    def label(self, sequence: str, name: str) -> Int32[np.ndarray, "h w"]:
         """The exact label map of a frame, int32 ``[H, W]``, class indices."""
         return self.clip(sequence).labels[self._index[name]].copy()
 

@@ -22,7 +22,8 @@ def value_noise(
 
     Args:
       rng: source of randomness.
-      height, width: size in texels.
+      height: size in texels.
+      width: size in texels.
       cells: cells of the coarsest octave along each side; each octave doubles them.
       octaves: number of octaves, each half as strong as the one before.
 
@@ -44,7 +45,7 @@ def value_noise(
     return np.clip(total / norm, 0.0, 1.0)
 
 
-def grain(rng: np.random.Generator, rgb: np.ndarray, size: float) -> np.ndarray:
+def grain(rng: np.random.Generator, rgb: np.ndarray, size: float | int) -> np.ndarray:
     """Adds grey noise of one texel to ``rgb`` (float ``[h, w, 3]``, 0 … 255)."""
     return rgb + (rng.random(rgb.shape[:2], dtype=np.float32)[..., None] - 0.5) * 2 * size
 

@@ -89,7 +89,14 @@ def bush(b: SceneBuilder, z: float, lateral: float) -> None:
     tint = _tint(b.rng, 0.35)
     for depth in (0.5, -0.5):
         b.upright(
-            0, 0, depth, width, height, b.pick("bush"), INDEX["vegetation"], tint=tint * (1 - 0.3 * depth)
+            0,
+            0,
+            depth,
+            width,
+            height,
+            b.pick("bush"),
+            INDEX["vegetation"],
+            tint=tint * (1 - 0.3 * depth),
         )
     b.shadow(width, 1.6, 0.4)
 
@@ -163,7 +170,7 @@ def _figure(b: SceneBuilder, z, lateral, dz, dlateral, kind, label) -> None:
     texture = b.pick(kind)
     leg = texture if kind == "figure" else b.pick("leg")
     pace = max(abs(dz), abs(dlateral))
-    swing = 0.5 if pace > 0 else 0.06
+    swing = 0.5 if pace > 0 else 0.06 * (kind == "torso")
     rate, phase = 2 * np.pi * max(pace, 0.04) / 1.3, rng.uniform(0, 6.3)
     for k in (0, 1):
         b.upright(

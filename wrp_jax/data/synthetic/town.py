@@ -46,11 +46,11 @@ def _hsv(h: float, s: float, v: float) -> np.ndarray:
     return np.array(colorsys.hsv_to_rgb(h % 1.0, min(s, 1.0), min(v, 1.0)), np.float32) * 255
 
 
-def _plain(height: int, width: int, color: np.ndarray) -> np.ndarray:
+def _plain(height: int, width: int, color) -> np.ndarray:
     return np.broadcast_to(np.asarray(color, np.float32), (height, width, 3)).copy()
 
 
-def _noisy(rng, height: int, width: int, color, soft: float, fine: float, cells=4) -> np.ndarray:
+def _noisy(rng, height: int, width: int, color, soft, fine, cells=4) -> np.ndarray:
     """A colour with soft blotches and fine grain, both in grey levels."""
     noise = value_noise(rng, height, width, cells, 4)[..., None] - 0.5
     return grain(rng, _plain(height, width, color) + 2 * soft * noise, fine)
@@ -72,7 +72,9 @@ def _ground(rng, book: AtlasWriter) -> None:
     # The look-alike: in some towns the pavement is asphalt too, told apart by its place alone.
     alike = rng.random() < 0.5
     base = np.array([grey, grey, grey + 4]) + rng.uniform(8, 22) if alike else None
-    color = base if base is not None else _hsv(rng.uniform(0.05, 0.12), 0.12, rng.uniform(0.5, 0.66))
+    color = (
+        base if base is not None else _hsv(rng.uniform(0.05, 0.12), 0.12, rng.uniform(0.5, 0.66))
+    )
     pavement = _noisy(rng, 256, 256, color, 16, 12)
     step = int(rng.choice([32, 64, 128]))
     for k in range(0, 256, step):
@@ -80,7 +82,9 @@ def _ground(rng, book: AtlasWriter) -> None:
         pavement[:, k : k + 1] -= 18
     book.add("pavement", pavement)
     for hue in (rng.uniform(0.2, 0.3), rng.uniform(0.08, 0.2)):
-        rgb = _noisy(rng, 256, 256, _hsv(hue, rng.uniform(0.35, 0.6), rng.uniform(0.36, 0.5)), 34, 34, 8)
+        rgb = _noisy(
+            rng, 256, 256, _hsv(hue, rng.uniform(0.35, 0.6), rng.uniform(0.36, 0.5)), 34, 34, 8
+        )
         book.add("terrain", rgb)
 
 
@@ -103,7 +107,9 @@ def _wall(rng, height: int, width: int) -> np.ndarray:
     """Brick, plaster or concrete."""
     kind = rng.integers(0, 3)
     if kind == 0:
-        rgb = _noisy(rng, height, width, _hsv(rng.uniform(0.0, 0.07), 0.5, rng.uniform(0.4, 0.6)), 12, 10)
+        rgb = _noisy(
+            rng, height, width, _hsv(rng.uniform(0.0, 0.07), 0.5, rng.uniform(0.4, 0.6)), 12, 10
+        )
         for y in range(0, height, 6):
             rgb[y] += 26
             rgb[y : y + 6, (y // 6 % 2) * 6 :: 12] += 20
@@ -169,7 +175,9 @@ def _lettering(rng, area: np.ndarray, color) -> None:
 
 
 def _sign_face(rng, height: int, width: int) -> np.ndarray:
-    back = _hsv(rng.choice([0.0, 0.6, 0.14, 0.35, 0.62]), rng.uniform(0.6, 0.95), rng.uniform(0.5, 0.9))
+    back = _hsv(
+        rng.choice([0.0, 0.6, 0.14, 0.35, 0.62]), rng.uniform(0.6, 0.95), rng.uniform(0.5, 0.9)
+    )
     rgb = _plain(height, width, back)
     rgb[4:-4, 4:-4] = rgb[4:-4, 4:-4] if rng.random() < 0.5 else 235
     ink = back if rgb[height // 2, width // 2, 1] > 230 else 240
@@ -200,7 +208,9 @@ def _plants(rng, book: AtlasWriter) -> None:
 
 
 def _leaves(rng, height: int, width: int, hue: float) -> np.ndarray:
-    rgb = _noisy(rng, height, width, _hsv(hue, rng.uniform(0.4, 0.7), rng.uniform(0.28, 0.5)), 40, 30, 8)
+    rgb = _noisy(
+        rng, height, width, _hsv(hue, rng.uniform(0.4, 0.7), rng.uniform(0.28, 0.5)), 40, 30, 8
+    )
     for _ in range(120):
         x, y = int(rng.integers(0, width)), int(rng.integers(0, height))
         color = rgb[y, x] * rng.uniform(0.5, 1.5)
@@ -245,17 +255,32 @@ def _street(rng, book: AtlasWriter) -> None:
             mask[2:7] = mask[40:45] = 1
             for bar in range(5):
                 mask[4:46, bar::12] = 1
-        rgb = _noisy(rng, 48, 128, _hsv(rng.uniform(0.05, 0.4), 0.25, rng.uniform(0.2, 0.7)), 16, 12)
+        rgb = _noisy(
+            rng, 48, 128, _hsv(rng.uniform(0.05, 0.4), 0.25, rng.uniform(0.2, 0.7)), 16, 12
+        )
         rgb[:, ::12] -= 14
         book.add("fence", rgb, mask > 0)
 
 
 def _people(rng, book: AtlasWriter) -> None:
     for _ in range(8):
-        book.add("torso", *_torso(rng, skin=_hsv(0.07, rng.uniform(0.25, 0.6), rng.uniform(0.4, 0.9)),
-                                  cloth=_hsv(rng.random(), rng.uniform(0.1, 0.8), rng.uniform(0.15, 0.8))))
+        book.add(
+            "torso",
+            *_torso(
+                rng,
+                skin=_hsv(0.07, rng.uniform(0.25, 0.6), rng.uniform(0.4, 0.9)),
+                cloth=_hsv(rng.random(), rng.uniform(0.1, 0.8), rng.uniform(0.15, 0.8)),
+            ),
+        )
     for _ in range(4):
-        rgb = _noisy(rng, 48, 16, _hsv(rng.uniform(0.5, 0.7), rng.uniform(0.1, 0.6), rng.uniform(0.12, 0.5)), 8, 8)
+        rgb = _noisy(
+            rng,
+            48,
+            16,
+            _hsv(rng.uniform(0.5, 0.7), rng.uniform(0.1, 0.6), rng.uniform(0.12, 0.5)),
+            8,
+            8,
+        )
         rgb[43:] = 25
         mask = np.zeros((48, 16), np.uint8)
         cv2.fillPoly(mask, [np.array([[2, 0], [13, 0], [11, 47], [4, 47]])], 1)
@@ -263,7 +288,7 @@ def _people(rng, book: AtlasWriter) -> None:
         book.add("leg", rgb, mask > 0)
 
 
-def _torso(rng, skin, cloth) -> tuple[np.ndarray, np.ndarray]:
+def _torso(rng, skin, cloth):
     """Head, trunk and arms, 80 x 40 texels, with their mask."""
     rgb = _noisy(rng, 80, 40, cloth, 10, 10)
     mask = np.zeros((80, 40), np.uint8)
@@ -343,7 +368,9 @@ def _vehicles(rng, book: AtlasWriter) -> None:
 def _void(rng, book: AtlasWriter) -> None:
     """Things of no class, of mixed looks: bins, heaps, figures that are no people, machines."""
     for _ in range(3):
-        rgb = _noisy(rng, 64, 64, _hsv(rng.random(), rng.uniform(0.2, 0.8), rng.uniform(0.15, 0.5)), 12, 10)
+        rgb = _noisy(
+            rng, 64, 64, _hsv(rng.random(), rng.uniform(0.2, 0.8), rng.uniform(0.15, 0.5)), 12, 10
+        )
         rgb[:10] *= 0.6
         rgb[24:40, 20:44] += 50
         book.add("bin", rgb)
