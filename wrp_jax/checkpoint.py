@@ -220,7 +220,7 @@ def load_result(workdir: str | os.PathLike, stage: str) -> tuple[dict[str, Any],
             f"--workdir)."
         )
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         header = json.loads(arrays.pop(_RESULT_METADATA).tobytes())
         digest = header.pop("digest")

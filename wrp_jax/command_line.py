@@ -13,7 +13,7 @@ import sys
 import threading
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,22 +33,20 @@ class Interrupted(Exception):
     """The program was told to stop (SIGTERM, Ctrl-C) and what it has done is saved."""
 
 
-def run(main: Callable[[], int | None], argv: Sequence[str] | None = None) -> int:
-    """Parses flags, calls ``main()`` and turns what it raises into an exit code.
+def run(main: Callable[[], int | None]) -> int:
+    """Parses ``sys.argv``, calls ``main()`` and turns what it raises into an exit code.
 
     Args:
       main: reads ``absl.flags.FLAGS``; its return value is the exit code (None is 0).
-      argv: program name and arguments; ``sys.argv`` unless told.
 
     Returns:
       The exit code, for ``sys.exit``.
     """
-    argv = list(sys.argv if argv is None else argv)
-    program = argv[0].rsplit("/", 1)[-1]
+    program = Path(sys.argv[0]).name
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _interrupt)
     try:
-        _parse(argv)
+        _parse(sys.argv)
         return main() or 0
     except UserError as error:
         print(f"{program}: {error}", file=sys.stderr)

@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import jax
 import tqdm
@@ -71,7 +71,7 @@ class Progress:
       stream: where to write; stderr unless told.
     """
 
-    def __init__(self, name: str, steps: int, step: int, stream: TextIO | None = None):
+    def __init__(self, name: str, steps: int, step: int, stream: Any = None):
         self._name, self._steps, self._first = name, steps, step
         self._stream = sys.stderr if stream is None else stream
         self._start = self._last_line = time.monotonic()

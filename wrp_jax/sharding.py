@@ -59,12 +59,12 @@ def global_batch(local_batch: Any, mesh: Mesh) -> Any:
     )
 
 
-def check_batch_size(batch_size: int, mesh: Mesh) -> None:
-    """Raises ``UserError`` where a batch does not divide over the devices."""
-    if batch_size % mesh.size:
+def check_batch_size(batch_size: int, devices: int) -> None:
+    """Raises ``UserError`` where a global batch does not divide over the devices."""
+    if batch_size % devices:
         raise UserError(
-            f"batch_size {batch_size} is not a multiple of the {mesh.size} devices: choose "
-            f"{-(-batch_size // mesh.size) * mesh.size}, or use fewer devices."
+            f"batch_size {batch_size} is not a multiple of the {devices} devices: choose "
+            f"{-(-batch_size // devices) * devices}, or use fewer devices."
         )
 
 

@@ -136,7 +136,7 @@ def test_nan_stops_and_keeps_the_checkpoint_before(tmp_path):
 
 def test_nan_parameters_are_never_saved(tmp_path):
     def spoil(state, batch, key):
-        state, metrics = toy.train_step(state, batch, key)
+        state, _ = toy.train_step(state, batch, key)
         spoiled = jax.tree.map(lambda x: jnp.where(state.step == 9, jnp.nan, x), state.params)
         return state.replace(params=spoiled), {"one": jnp.ones(())}
 

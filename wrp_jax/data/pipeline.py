@@ -36,9 +36,13 @@ class Batches(Iterator[Any]):
 
     The position is a number of batches, so a state saved with some number of threads or
     workers resumes with any other.
+
+    Attributes:
+      batch_size: examples of one global batch, over all processes.
     """
 
-    def __init__(self, dataset: grain.MapDataset, *, threads: int, workers: int):
+    def __init__(self, dataset: grain.MapDataset, batch_size: int, *, threads: int, workers: int):
+        self.batch_size = batch_size
         self._dataset = dataset
         self._threads = threads
         self._workers = workers
@@ -126,7 +130,7 @@ def make_batches(
     if transform is not None:
         dataset = dataset.random_map(transform)
     dataset = dataset[process_index::process_count].batch(batch_size // process_count)
-    return Batches(dataset, threads=threads, workers=workers)
+    return Batches(dataset, batch_size, threads=threads, workers=workers)
 
 
 def _own_memory(batch: Any) -> Any:

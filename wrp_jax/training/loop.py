@@ -24,7 +24,14 @@ from wrp_jax.checkpoint import Checkpoints
 from wrp_jax.command_line import Interrupted
 from wrp_jax.data.pipeline import Batches
 from wrp_jax.logging import MetricsLog, Progress
-from wrp_jax.sharding import DeviceBatches, batch_sharding, make_mesh, replicate, replicated
+from wrp_jax.sharding import (
+    DeviceBatches,
+    batch_sharding,
+    check_batch_size,
+    make_mesh,
+    replicate,
+    replicated,
+)
 from wrp_jax.training.state import TrainState
 from wrp_jax.types import UserError
 
@@ -73,10 +80,12 @@ def fit(
       The state after the last step, on all devices.
 
     Raises:
-      UserError: the checkpoints are of something else, or the loss is not finite.
+      UserError: the checkpoints are of something else, the batch does not divide over the
+        devices, or the loss is not finite.
       Interrupted: SIGTERM or Ctrl-C; the state is saved.
     """
     mesh = make_mesh() if mesh is None else mesh
+    check_batch_size(batches.batch_size, mesh.size)
     every = max(1, steps // 10) if checkpoint_every is None else checkpoint_every
     with contextlib.ExitStack() as stack:
         checkpoints = Checkpoints(Path(workdir) / "checkpoints" / name, metadata)
