@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import Int32, UInt8
+from jaxtyping import UInt8
 
 IGNORE = 255
 """Label of a pixel that the loss leaves out."""
@@ -109,8 +109,8 @@ def recolour(
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Changes light, colour, sharpness and noise of a picture."""
 
-    def factor(limit: float, *shape: int) -> np.ndarray:
-        return np.exp(rng.uniform(-limit, limit, shape)).astype(np.float32)
+    def factor(limit: float, count: int = 1) -> np.ndarray:
+        return np.exp(rng.uniform(-limit, limit, count)).astype(np.float32)
 
     # Gain, contrast and gamma act on each channel alone: one table for all of them.
     values = np.arange(256, dtype=np.float32)[:, None] / 255.0
@@ -120,7 +120,7 @@ def recolour(
     values = values + rng.uniform(-options.brightness, options.brightness)
     table = np.clip(values * 255.0 + 0.5, 0, 255).astype(np.uint8)
     image = cv2.LUT(image, table[None])
-    saturation = float(factor(options.saturation))
+    saturation = float(factor(options.saturation)[0])
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     image = cv2.addWeighted(image, saturation, grey, 1.0 - saturation, 0.0)
     if rng.random() < options.blur:
@@ -135,21 +135,21 @@ def recolour(
 
 
 class CropSampler:
-    """Draws augmented crops from labelled frames held in memory.
+    """Draws augmented crops from labelled frames.
 
-    A share of the crops is centred on a pixel of a class drawn uniformly, so that rare classes
-    are seen as often as common ones; the rest is centred anywhere.
+    A share of the crops is centred near a pixel of a class drawn uniformly, so that rare
+    classes are seen as often as common ones; the rest is centred anywhere.
 
     Attributes:
       crop: height and width of what is drawn.
+      expected_counts: float64 ``[num_classes]``, pixels of each class per frame drawn.
     """
 
     def __init__(
         self,
-        images: Sequence[UInt8[np.ndarray, "_h _w 3"]],
-        labels: Sequence[Int32[np.ndarray, "_h _w"]],
+        frames: Sequence[tuple[np.ndarray, np.ndarray]],
         *,
-        num_classes: int,
+        counts: np.ndarray,
         crop: tuple[int, int],
         weights: np.ndarray | None = None,
         class_share: float = 0.5,
@@ -158,56 +158,51 @@ class CropSampler:
         """Indexes the classes of the frames.
 
         Args:
-          images: frames.
-          labels: class indices; outside ``0 … num_classes-1`` a pixel is left out.
-          num_classes: number of classes.
+          frames: image uint8 ``[h, w, 3]`` and label uint8 ``[h, w]`` (class indices and
+            `IGNORE`) by number; asked for again at every use.
+          counts: pixels of each class in each frame, ``[frames, num_classes]``.
           crop: height and width of the crops.
-          weights: relative frequency of each frame, ``[len(images)]``; None for uniform.
+          weights: relative frequency of each frame, ``[frames]``; None for uniform.
           class_share: share of the crops that are centred on a class drawn uniformly.
           augmentation: ranges; None for the defaults.
         """
         self.crop = crop
-        self._images = list(images)
-        self._labels = [
-            np.where((x >= 0) & (x < num_classes), x, IGNORE).astype(np.uint8) for x in labels
-        ]
-        weights = np.ones(len(images)) if weights is None else np.asarray(weights, np.float64)
+        weights = np.ones(len(counts)) if weights is None else np.asarray(weights, np.float64)
+        self._frames = frames
         self._weights = weights / weights.sum()
         self._class_share = class_share
         self._options = augmentation or Augmentation()
-        counts = np.stack([np.bincount(x.ravel(), minlength=256) for x in self._labels])
-        has = counts[:, :num_classes] >= 16
-        self._present = np.flatnonzero(has.any(0))
-        self._frames_of_class = [np.flatnonzero(has[:, c]) for c in range(num_classes)]
+        self.expected_counts = self._weights @ counts
+        # Frames of which a class covers a handful of stray pixels do not stand for it.
+        shows = counts >= np.minimum(16, counts.max(0))
+        weights = np.where(shows & (counts > 0), self._weights[:, None], 0.0)
+        self._classes = np.flatnonzero(weights.sum(0))
+        self._weights_of_class = weights / np.maximum(weights.sum(0), 1e-300)
 
     def __call__(
         self, rng: np.random.Generator
     ) -> tuple[UInt8[np.ndarray, "ch cw 3"], UInt8[np.ndarray, "ch cw"]]:
         """Draws one crop and its label (`IGNORE` where there is none)."""
-        if rng.random() < self._class_share and self._present.size:
-            wanted = rng.choice(self._present)
-            frames = self._frames_of_class[wanted]
-            weights = self._weights[frames]
-            index = int(rng.choice(frames, p=weights / weights.sum()))
-            where = np.flatnonzero(self._labels[index].ravel() == wanted)
-            y, x = divmod(int(rng.choice(where)), self._labels[index].shape[1])
+        if rng.random() < self._class_share and self._classes.size:
+            wanted = rng.choice(self._classes)
+            index = int(rng.choice(len(self._weights), p=self._weights_of_class[:, wanted]))
+            image, label = self._frames[index]
+            where = np.flatnonzero(label.ravel() == wanted)
+            y, x = divmod(int(rng.choice(where)), label.shape[1])
             # Not always dead centre: a class must not be told by its place in the crop.
             x += rng.uniform(-0.3, 0.3) * self.crop[1]
             y += rng.uniform(-0.3, 0.3) * self.crop[0]
         else:
-            index = int(rng.choice(len(self._images), p=self._weights))
-            height, width = self._labels[index].shape
-            x, y = rng.uniform(0, width - 1), rng.uniform(0, height - 1)
-        image, label = self._images[index], self._labels[index]
+            index = int(rng.choice(len(self._weights), p=self._weights))
+            image, label = self._frames[index]
+            y, x = rng.uniform(0, label.shape[0] - 1), rng.uniform(0, label.shape[1] - 1)
         matrix = affine(rng, self.crop, (x, y), self._options)
-        matrix[:, 2] += _inward(matrix, self.crop, image.shape[:2])
+        matrix[:, 2] += _inward(matrix, self.crop, (image.shape[0], image.shape[1]))
         image, label = cut(image, label, matrix, self.crop)
         return recolour(rng, image, self._options), label
 
 
-def _inward(
-    matrix: np.ndarray, crop: tuple[int, int], size: tuple[int, int]
-) -> np.ndarray:
+def _inward(matrix: np.ndarray, crop: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
     """Shift (x, y) that brings a crop inside its frame as far as it fits."""
     half = np.abs(matrix[:, :2]) @ np.array([crop[1] / 2, crop[0] / 2])
     middle = matrix[:, :2] @ np.array([crop[1] / 2, crop[0] / 2]) + matrix[:, 2]
