@@ -1,4 +1,4 @@
-"""The plan of a run: every window, frame and file, settled and checked before anything is written."""
+"""The plan of a run: all that a run does, settled and checked before it writes anything."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def make_plan(config: Config, request: Request) -> Plan:
         raise UserError(f"--horizon={request.horizon} must be at least 1.")
     source = open_source(request.data)
     check_output(request.output, request.data)
-    windows = _windows(config, request, source)
+    windows = choose_windows(config, request, source)
     _check_names(source, windows, request.output)
     truth = GroundTruth(source)
     labels = dict.fromkeys((w.sequence, w.key) for w in windows)
@@ -128,24 +128,38 @@ def chosen_methods(method: str) -> tuple[str, ...]:
     return (method,)
 
 
-def claim(plan: Plan, settings: dict[str, Any]) -> None:
-    """Makes the output folder this run's own: the first thing that is written.
+def check_free(plan: Plan) -> None:
+    """Refuses an output folder with files of others in the places of this run's own.
 
     Raises:
-      UserError: it holds the results of other settings, or files that are not of a run.
+      UserError: there are such files, and no earlier run has made the folder its own.
     """
-    if not (plan.output / RUN_FILE).exists():
-        ours = [plan.output / w.sequence for w in plan.windows]
-        ours += [plan.output / name for name in ("methods", "tfds", "metrics.json", "report.html")]
-        for path in ours:
-            if path.exists():
-                raise UserError(
-                    f"{path} is there already and not of an earlier run: give another --output."
-                )
-    claim_output(plan.output, settings)
+    if (plan.output / RUN_FILE).exists():
+        return
+    ours = [plan.output / sequence for sequence in dict.fromkeys(w.sequence for w in plan.windows)]
+    ours += [plan.output / name for name in ("methods", "tfds", "metrics.json", "report.html")]
+    for path in ours:
+        if path.exists():
+            raise UserError(
+                f"{path} is there already and not of an earlier run: give another --output."
+            )
 
 
-def _windows(config: Config, request: Request, source: VideoSource) -> tuple[Window, ...]:
+def claim(plan: Plan, networks_digest: str) -> None:
+    """Makes the output folder this run's own, before any label is written.
+
+    Raises:
+      UserError: it holds the results of other settings.
+    """
+    claim_output(plan.output, plan.settings(networks_digest))
+
+
+def choose_windows(config: Config, request: Request, source: VideoSource) -> tuple[Window, ...]:
+    """The windows of a list, or those around the keyframes of a list or of the config.
+
+    Raises:
+      UserError: a broken list, or no labelled frame.
+    """
     if request.windows:
         windows = window_lists.read_windows(request.windows, source)
         if request.horizon is None:
@@ -154,8 +168,20 @@ def _windows(config: Config, request: Request, source: VideoSource) -> tuple[Win
     keyframes = None
     if request.keyframes:
         keyframes = window_lists.read_keyframes(request.keyframes, source)
+    elif config.key_every:
+        keyframes = _regular_keyframes(source, config.key_every)
     horizon = request.horizon or config.propagation.horizon
     return window_lists.windows_of_keyframes(source, keyframes, horizon)
+
+
+def _regular_keyframes(source: VideoSource, every: int) -> list[tuple[str, str]]:
+    """The middle one of each ``every`` frames, if it has a label."""
+    keyframes = []
+    for sequence in source.sequences:
+        labelled = source.label_names(sequence)
+        middles = source.frame_names(sequence)[every // 2 :: every]
+        keyframes += [(sequence, name) for name in middles if name in labelled]
+    return keyframes
 
 
 def _cut(window: Window, source: VideoSource, horizon: int) -> Window:

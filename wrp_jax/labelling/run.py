@@ -62,7 +62,11 @@ def _label_window(
     progress: Progress,
 ) -> WindowResult:
     """Runs every method on one window and writes the frames that belong to it."""
-    window, names, files = plan.windows[number], plan.frames(plan.windows[number]), OutputFiles(plan)
+    window, names, files = (
+        plan.windows[number],
+        plan.frames(plan.windows[number]),
+        OutputFiles(plan),
+    )
     frames = np.stack([plan.source.frame(window.sequence, name) for name in names])
     key = names.index(window.key)
     owned = set(files.owned_frames(number))
@@ -73,6 +77,8 @@ def _label_window(
         for name in truth.scored(window.sequence, window.key, names)
     }
     for method, output in _predictions(plan, networks, frames, key, known, window):
+        # Sums of bilinear weights pass 1 by a rounding error.
+        output = output._replace(confidence=np.clip(output.confidence, 0.0, 1.0))
         for i, name in enumerate(names):
             if name in truths:
                 evaluator.add(method, abs(i - key), truths[name], output.labels[i])
@@ -141,4 +147,6 @@ def _fingerprint(plan: Plan, number: int, known: KnownLabels, truth: GroundTruth
     digest = hashlib.sha256(known.label(window.sequence, window.key).astype(np.uint8).tobytes())
     scored = truth.scored(window.sequence, window.key, plan.frames(window))
     digest.update(json.dumps([scored, number in plan.shown]).encode())
+    for name in scored:
+        digest.update(truth.label(window.sequence, name).astype(np.uint8).tobytes())
     return digest.hexdigest()
