@@ -7,12 +7,13 @@ gate: the one place of the package that asks a source for the labels of any othe
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int32
 
 
+@runtime_checkable
 class LabelSource(Protocol):
     """The part of ``data.VideoSource`` that scoring reads."""
 

@@ -56,7 +56,8 @@ class WindowResult:
 def load_window_result(path: Path, fingerprint: str) -> WindowResult | None:
     """Reads a window's file; None if it is absent, damaged or made from something else."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # np.load leaves a damaged file open, hence the bytes.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}  # checks every CRC
         header = json.loads(arrays[_HEADER].tobytes())
         if header["fingerprint"] != fingerprint:

@@ -46,11 +46,11 @@ def curve_chart(
     distances = sorted({k for line in points.values() for k, _ in line})
     low, high, step = _value_range(values)
 
-    def x_of(k: float) -> float:
+    def x_of(k: int) -> float:
         span = max(distances[-1] - distances[0], 1)
         return _LEFT + (WIDTH - _LEFT - _RIGHT) * (k - distances[0]) / span
 
-    def y_of(v: float) -> float:
+    def y_of(v: float | int) -> float:
         return _TOP + (HEIGHT - _TOP - _BOTTOM) * (high - v) / (high - low)
 
     parts = [
