@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def finish(plan: Plan, results: Sequence[WindowResult]) -> dict[str, Any]:
     writer = OutputFiles(plan).writers[plan.main]
     export_tfds(plan.output / "tfds", plan.source, rows, writer)
     report = render_report(
-        title=f"Propagated labels: {plan.source.name}",
+        title=f"Propagated labels: {_short(plan.source.name)}",
         classes=plan.source.classes,
         method=plan.main,
         metrics=metrics,
@@ -100,23 +101,29 @@ def _pictures(plan: Plan, number: int, result: WindowResult) -> WindowPictures:
     at = frames_to_show(tuple(i - key for i in range(len(names))))
     shown = tuple(names[i] for i in at)
     scored = set(truth.scored(window.sequence, window.key, names))
-    blank = np.zeros_like(result.pictures[f"labels/{plan.main}"][0], np.int32)
+    labels = {method: result.pictures[f"labels/{method}"] for method in plan.methods}
+    true = np.zeros(labels[plan.main].shape, np.int32)
+    for i, name in enumerate(shown):
+        if name in scored:
+            true[i] = shrink_labels(truth.label(window.sequence, name))
+        elif name == window.key:
+            true[i] = labels[plan.main][i]  # the label that was given
     return WindowPictures(
         sequence=window.sequence,
         key=window.key,
         names=shown,
         distances=tuple(i - key for i in at),
         images=np.stack([shrink_image(plan.source.frame(window.sequence, n)) for n in shown]),
-        labels={method: result.pictures[f"labels/{method}"] for method in plan.methods},
+        labels=labels,
         confidence=result.pictures["confidence"],
-        truth=np.stack(
-            [
-                shrink_labels(truth.label(window.sequence, n)) if n in scored else blank
-                for n in shown
-            ]
-        ),
-        has_truth=np.array([n in scored for n in shown]),
+        truth=true,
+        has_truth=np.array([n in scored or (bool(scored) and n == window.key) for n in shown]),
     )
+
+
+def _short(name: str) -> str:
+    """A folder's own name, without the path to it."""
+    return Path(name).resolve().name if Path(name).is_dir() else name
 
 
 def _notes(plan: Plan) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from wrp_jax.checkpoint import result_path
 from wrp_jax.config import Config
 from wrp_jax.models.motion import Motion, build_motion
 from wrp_jax.models.motion.base import zero_motion
-from wrp_jax.propagation.cues import Segment
+from wrp_jax.propagation.cues import Segment, segment_clip
 from wrp_jax.propagation.methods import METHODS
 from wrp_jax.propagation.step import Refine
 from wrp_jax.types import ClassMap, UserError
@@ -63,7 +64,8 @@ def load_networks(
     from wrp_jax.training.refiner import load_refiner
     from wrp_jax.training.segmentation import load_segmentation
 
-    segment = load_segmentation(workdir, config, classes)
+    network, variables = load_segmentation(workdir, config, classes)
+    segment = functools.partial(segment_clip, network, variables)
     stages = ["segmentation"]
     refine = None
     if any(METHODS[name].refines for name in methods):

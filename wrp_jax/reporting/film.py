@@ -124,8 +124,8 @@ def film(pictures: WindowPictures, classes: ClassMap, method: str) -> dict[str, 
         rows.append(row("confidence", "confidence", "", sure))
 
     names = list(pictures.labels)
-    second = "motion-only" if "motion-only" in names and method != "motion-only" else names[0]
     choices = [*names, *(["truth"] if has_truth else [])]
+    others = [n for n in ("motion-only", *choices) if n in choices and n != method]
     if pictures.confidence is not None:
         choices.append("confidence")
     height, width = pictures.images.shape[1:3]
@@ -138,7 +138,7 @@ def film(pictures: WindowPictures, classes: ClassMap, method: str) -> dict[str, 
         "has_truth": has_truth,
         "rows": rows,
         "choices": choices,
-        "panels": [second, method] if second != method else [method],
+        "panels": [*others[:1], method],
         "heads": [
             {
                 "css": css[i],

@@ -73,7 +73,7 @@ def render_report(
         css=Markup(_resource("report.css")),
         js=Markup(_resource("report.js")),
         method=method,
-        summary=_summary(method, methods, frames, distances),
+        summary=_summary(method, methods, frames, distances, classes),
         facts=_facts(method, methods, frames, distances),
         notes=notes,
         chart=curve_chart({n: m["miou"] for n, m in methods.items()}, emphasis=method),
@@ -103,7 +103,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def _summary(method, methods, frames, distances) -> list[str]:
+def _summary(method, methods, frames, distances, classes: ClassMap) -> list[str]:
     """What happened, in words."""
     keys = sum(f.is_key for f in frames)
     new = [f for f in frames if not f.is_key]
@@ -128,8 +128,10 @@ def _summary(method, methods, frames, distances) -> list[str]:
             side = "above" if gain >= 0 else "below"
             text += f"; that is {abs(gain):.1f} {side} {best}, the best other method"
         out.append(text + ".")
-        weak = sorted(scores["iou_per_class"].items(), key=lambda item: item[1]["mean"])[:3]
-        weak_text = ", ".join(f"{name} ({s['mean']:.0f})" for name, s in weak if s["mean"] < 60)
+        void = {n for n, is_void in zip(classes.names, classes.void, strict=True) if is_void}
+        means = {n: s["mean"] for n, s in scores["iou_per_class"].items() if n not in void}
+        weak = sorted(means, key=lambda n: means[n])[:3]
+        weak_text = ", ".join(f"{n} ({means[n]:.0f})" for n in weak if means[n] < 60)
         if weak_text:
             out.append(f"Check these classes by hand first: {weak_text}.")
     elif new:
