@@ -69,6 +69,8 @@ class Config:
     """Everything ``train.py`` and ``propagate.py`` read."""
 
     seed: int = 0
+    data: str = ""  # where --data is not given; such a config may train inside the output
+    key_every: int = 0  # 0: every label found is known; n: that of every n-th frame alone
     stages: tuple[str, ...] = ("segmentation", "refiner")
     motion: MotionConfig = field(default_factory=MotionConfig)
     segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,8 +72,11 @@ class Evaluator:
         # A new array, never in place: the caller keeps its own.
         self.matrices[key] = self.matrices[key] + matrix if key in self.matrices else matrix
 
-    def metrics(self) -> dict[str, Any]:
-        """Scores of every method that was counted, in the order in which they were added.
+    def metrics(self, methods: Sequence[str] = ()) -> dict[str, Any]:
+        """Scores of every method, those in ``methods`` first, then as they were added.
+
+        Args:
+          methods: names that are to be there even where nothing could be scored.
 
         Returns:
           ``{NAME: {"miou", "miou_with_void", "miou_interior": {"1": …}, "iou_per_class":
@@ -82,8 +85,8 @@ class Evaluator:
           absent where it has no true pixel. Void classes stand in ``iou_per_class`` with the
           IoU that ``miou_with_void`` averages.
         """
-        methods = dict.fromkeys(name for name, _ in self.matrices)
-        return {name: self._method(name) for name in methods}
+        names = dict.fromkeys((*methods, *(name for name, _ in self.matrices)))
+        return {name: self._method(name) for name in names}
 
     def _method(self, name: str) -> dict[str, Any]:
         void = self.classes.void

@@ -13,7 +13,7 @@ METHOD_STYLES: dict[str, tuple[str, str]] = {
     "static": ("static", "2 4"),
     "motion-only": ("motion", ""),
     "semantic-only": ("semantic", ""),
-    "semantic-argmax": ("semantic", "6 4"),
+    "semantic-argmax": ("argmax", "6 4"),
     "warp-inpaint": ("inpaint", ""),
     "warp-refine": ("refine", ""),
 }
@@ -29,7 +29,7 @@ def method_style(method: str) -> tuple[str, str]:
 def curve_chart(
     curves: Mapping[str, Mapping[str, float]], *, emphasis: str, y_label: str = "mIoU (%)"
 ) -> Markup:
-    """mIoU against the distance from the labelled frame, a line per method (paper, Fig. 1).
+    """Score against the distance from the labelled frame, a line per method (paper, Fig. 1).
 
     Args:
       curves: score 0 … 100 by distance, by method.
@@ -39,20 +39,18 @@ def curve_chart(
     Returns:
       An ``<svg>``, or nothing when there is no point.
     """
-    points = {
-        name: sorted((int(k), v) for k, v in curve.items()) for name, curve in curves.items()
-    }
+    points = {name: sorted((int(k), v) for k, v in curve.items()) for name, curve in curves.items()}
     values = [v for line in points.values() for _, v in line]
     if not values:
         return Markup("")
     distances = sorted({k for line in points.values() for k, _ in line})
     low, high, step = _value_range(values)
 
-    def x_of(k: float) -> float:
+    def x_of(k: int) -> float:
         span = max(distances[-1] - distances[0], 1)
         return _LEFT + (WIDTH - _LEFT - _RIGHT) * (k - distances[0]) / span
 
-    def y_of(v: float) -> float:
+    def y_of(v: float | int) -> float:
         return _TOP + (HEIGHT - _TOP - _BOTTOM) * (high - v) / (high - low)
 
     parts = [
@@ -65,7 +63,9 @@ def curve_chart(
             Markup(
                 '<line class="rule" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
                 '<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{}</text>'
-            ).format(_LEFT, WIDTH - _RIGHT, y_of(value), y_of(value), _LEFT - 8, y_of(value) + 4, value)
+            ).format(
+                _LEFT, WIDTH - _RIGHT, y_of(value), y_of(value), _LEFT - 8, y_of(value) + 4, value
+            )
         )
     every = -(-len(distances) // 12)
     for k in distances[::every]:
@@ -80,9 +80,7 @@ def curve_chart(
             "frames from the labelled one</text>"
             '<text class="axis" transform="translate(14 {}) rotate(-90)" text-anchor="middle">'
             "{}</text>"
-        ).format(
-            (_LEFT + WIDTH - _RIGHT) / 2, HEIGHT - 6, (_TOP + HEIGHT - _BOTTOM) / 2, y_label
-        )
+        ).format((_LEFT + WIDTH - _RIGHT) / 2, HEIGHT - 6, (_TOP + HEIGHT - _BOTTOM) / 2, y_label)
     )
     # The emphasised line is drawn last, on top.
     for name in sorted(points, key=lambda n: n == emphasis):
@@ -90,9 +88,7 @@ def curve_chart(
     ends = {name: y_of(line[-1][1]) for name, line in points.items() if line}
     for name, y in _spread(ends).items():
         parts.append(
-            Markup(
-                '<text class="end{}" x="{}" y="{:.1f}" style="fill:{}">{}</text>'
-            ).format(
+            Markup('<text class="end{}" x="{}" y="{:.1f}" style="fill:{}">{}</text>').format(
                 " heavy" if name == emphasis else "",
                 WIDTH - _RIGHT + 12,
                 y + 4,
@@ -104,7 +100,12 @@ def curve_chart(
 
 
 def strip_chart(
-    names: Sequence[str], values: Sequence[float], is_key: Sequence[bool], *, label: str
+    names: Sequence[str],
+    values: Sequence[float],
+    is_key: Sequence[bool],
+    *,
+    floor: float,
+    label: str,
 ) -> Markup:
     """A bar per frame of a sequence: height and colour say how sure its labels are.
 
@@ -112,6 +113,7 @@ def strip_chart(
       names: frame names, in order; shown on hover.
       values: mean confidence, 0 … 1.
       is_key: frames labelled by hand, drawn as a mark in place of a bar.
+      floor: confidence at which bars begin, below 1.
       label: what the strip is about, for screen readers.
     """
     width, height = max(len(names), 1) * 10, 40
@@ -122,7 +124,8 @@ def strip_chart(
         ).format(width, height, label)
     ]
     for i, (name, value, key) in enumerate(zip(names, values, is_key, strict=True)):
-        tall = height if key else max(2.0, height * value)
+        level = min(max((value - floor) / (1.0 - floor), 0.0), 1.0)
+        tall = height if key else max(2.0, height * level)
         parts.append(
             Markup(
                 '<rect class="{}" x="{}" y="{:.1f}" width="8" height="{:.1f}" '
@@ -132,7 +135,7 @@ def strip_chart(
                 i * 10 + 1,
                 height - tall,
                 tall,
-                100 * value,
+                100 * level,
                 f"{name}: labelled by hand" if key else f"{name}: confidence {100 * value:.0f} %",
             )
         )

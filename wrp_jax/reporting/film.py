@@ -17,7 +17,7 @@ from wrp_jax.types import ClassMap
 MAX_PIXELS = 120_000
 """Pictures above this area are scaled down: it bounds the size of the report."""
 MAX_FRAMES = 41
-SHOWN = (-10, -6, -3, -1, 0, 1, 3, 6, 10)
+SHOWN = (-10, -5, -2, 0, 2, 5, 10)
 """Distances that the strip shows before all frames are asked for."""
 
 
@@ -91,9 +91,7 @@ def film(pictures: WindowPictures, classes: ClassMap, method: str) -> dict[str, 
     ]
 
     def row(row_id, title, kind, pngs):
-        cells = [
-            {"css": css[i], "src": pngs[i], "name": pictures.names[i], "at": i} for i in at
-        ]
+        cells = [{"css": css[i], "src": pngs[i], "name": pictures.names[i], "at": i} for i in at]
         return {"id": row_id, "title": title, "css": kind, "cells": cells}
 
     def masks(labels):
@@ -126,8 +124,8 @@ def film(pictures: WindowPictures, classes: ClassMap, method: str) -> dict[str, 
         rows.append(row("confidence", "confidence", "", sure))
 
     names = list(pictures.labels)
-    second = "motion-only" if "motion-only" in names and method != "motion-only" else names[0]
     choices = [*names, *(["truth"] if has_truth else [])]
+    others = [n for n in ("motion-only", *choices) if n in choices and n != method]
     if pictures.confidence is not None:
         choices.append("confidence")
     height, width = pictures.images.shape[1:3]
@@ -136,11 +134,11 @@ def film(pictures: WindowPictures, classes: ClassMap, method: str) -> dict[str, 
         "key": pictures.key,
         "width": width,
         "height": height,
-        "key_at": pictures.distances.index(0),
+        "start": len(at) - 1,
         "has_truth": has_truth,
         "rows": rows,
         "choices": choices,
-        "panels": [second, method] if second != method else [method],
+        "panels": [*others[:1], method],
         "heads": [
             {
                 "css": css[i],

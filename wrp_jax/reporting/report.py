@@ -62,6 +62,9 @@ def render_report(
       footer: how the page was made.
     """
     methods = {n: m for n, m in metrics["methods"].items() if m["miou"]}
+    # Bars of confidence begin at the ten per cent below the least sure frame.
+    lowest = min((f.confidence for f in frames if not f.is_key), default=1.0)
+    floor = min(int(lowest * 10), 9) / 10
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(_resource("report.html.jinja"))
     distances = sorted({int(k) for m in methods.values() for k in m["miou"]})
@@ -70,14 +73,15 @@ def render_report(
         css=Markup(_resource("report.css")),
         js=Markup(_resource("report.js")),
         method=method,
-        summary=_summary(method, methods, frames, distances),
+        summary=_summary(method, methods, frames, distances, classes),
         facts=_facts(method, methods, frames, distances),
         notes=notes,
         chart=curve_chart({n: m["miou"] for n, m in methods.items()}, emphasis=method),
         distances=distances,
         table=_table(methods, distances),
         class_bars=_class_bars(methods, classes),
-        strips=_strips(frames, method),
+        strips=_strips(frames, method, floor),
+        strip_floor=round(100 * floor),
         legend=[
             {"name": name, "color": _hex(color)}
             for name, color in zip(classes.names, classes.colors, strict=True)
@@ -99,29 +103,35 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def _summary(method, methods, frames, distances) -> list[str]:
+def _summary(method, methods, frames, distances, classes: ClassMap) -> list[str]:
     """What happened, in words."""
     keys = sum(f.is_key for f in frames)
     new = [f for f in frames if not f.is_key]
+    where = _count(len({f.sequence for f in frames}), "sequence")
     out = [
         f"From {_count(keys, 'frame')} labelled by hand, {method} labelled "
-        f"{_count(len(new), 'more frame')} in {_count(len({f.sequence for f in frames}), 'sequence')}."
+        f"{_count(len(new), 'more frame')} in {where}."
     ]
     if method in methods:
         scores = methods[method]
         ends = [scores["miou"][str(k)] for k in distances if str(k) in scores["miou"]]
         text = f"Against the true labels it scores {scores['mean']:.1f} mIoU on average"
         if len(ends) > 1:
-            text += f", from {ends[0]:.1f} next to the labelled frame to {ends[-1]:.1f} at ±{distances[-1]}"
+            text += (
+                f", from {ends[0]:.1f} next to the labelled frame to {ends[-1]:.1f} at "
+                f"±{distances[-1]}"
+            )
         others = {n: m["mean"] for n, m in methods.items() if n != method}
         if others:
             best = max(others, key=lambda n: others[n])
             gain = scores["mean"] - others[best]
-            text += f"; that is {abs(gain):.1f} {'above' if gain >= 0 else 'below'} {best}, the next best"
-            text = text.replace("the next best", "the best other method")
+            side = "above" if gain >= 0 else "below"
+            text += f"; that is {abs(gain):.1f} {side} {best}, the best other method"
         out.append(text + ".")
-        weak = sorted(scores["iou_per_class"].items(), key=lambda item: item[1]["mean"])[:3]
-        weak_text = ", ".join(f"{name} ({s['mean']:.0f})" for name, s in weak if s["mean"] < 60)
+        void = {n for n, is_void in zip(classes.names, classes.void, strict=True) if is_void}
+        means = {n: s["mean"] for n, s in scores["iou_per_class"].items() if n not in void}
+        weak = sorted(means, key=lambda n: means[n])[:3]
+        weak_text = ", ".join(f"{n} ({means[n]:.0f})" for n in weak if means[n] < 60)
         if weak_text:
             out.append(f"Check these classes by hand first: {weak_text}.")
     elif new:
@@ -207,7 +217,7 @@ def _class_bars(methods, classes: ClassMap) -> list[dict[str, Any]]:
     return out
 
 
-def _strips(frames: Sequence[FrameSummary], method: str) -> list[dict[str, Any]]:
+def _strips(frames: Sequence[FrameSummary], method: str, floor: float) -> list[dict[str, Any]]:
     """A strip of confidence per sequence, the least sure sequences first when there are many."""
     sequences: dict[str, list[FrameSummary]] = {}
     for frame in frames:
@@ -225,6 +235,7 @@ def _strips(frames: Sequence[FrameSummary], method: str) -> list[dict[str, Any]]
                     [f.name for f in members],
                     [f.confidence for f in members],
                     [f.is_key for f in members],
+                    floor=floor,
                     label=f"confidence of {method} in {name}",
                 ),
             }
