@@ -1,0 +1,248 @@
+"""Clips made from single labelled frames: exact labels in every frame, real texture.
+
+A still becomes ``steps + 1`` frames. The camera pans, zooms and turns over it, with parallax
+(a random smooth depth) and smooth bending; pieces of labelled frames are pasted on top with
+motions of their own, so that they occlude, enter and leave; light drifts, the sensor adds noise,
+optics blur, JPEG compresses. What the camera uncovers beyond the border is the mirrored still.
+Host side, numpy and OpenCV; every draw comes from the generator that is passed in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from jaxtyping import Int, UInt8
+
+
+@dataclasses.dataclass(frozen=True)
+class Simulation:
+    """How strongly things happen.
+
+    Attributes:
+      steps: frames after the first.
+      size: largest height and width; larger stills are cropped, not scaled.
+      objects: at most this many pasted pieces.
+      bend: amplitude of the bending at the last step, pixels.
+      gain: largest relative change of brightness and of a colour channel at the last step.
+      noise: largest standard deviation of the sensor noise, grey levels of 255.
+      blur: largest standard deviation of the optical blur, pixels.
+      quality: range of the JPEG quality; the still's own compression is already in it.
+    """
+
+    steps: int = 10
+    size: tuple[int, int] = (360, 480)
+    objects: int = 5
+    bend: float = 6.0
+    gain: float = 0.12
+    noise: float = 3.0
+    blur: float = 0.8
+    quality: tuple[int, int] = (70, 98)
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """A cut-out: one connected region of one class.
+
+    Attributes:
+      image: uint8 ``[h, w, 3]``.
+      mask: bool ``[h, w]``.
+      label: its class index.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray
+    label: int
+
+
+def cut_pieces(
+    image: UInt8[np.ndarray, "h w 3"],
+    label: Int[np.ndarray, "h w"],
+    *,
+    smallest: float = 0.0008,
+    largest: float = 0.15,
+) -> list[Piece]:
+    """Connected regions of one class that cover between two shares of the picture."""
+    pieces = []
+    area = label.size
+    for index in np.unique(label):
+        _, regions, stats, _ = cv2.connectedComponentsWithStats((label == index).astype(np.uint8))
+        for region in range(1, len(stats)):
+            x, y, w, h, count = (int(v) for v in stats[region])
+            if not smallest * area <= count <= largest * area:
+                continue
+            mask = regions[y : y + h, x : x + w] == region
+            pieces.append(Piece(image[y : y + h, x : x + w].copy(), mask, int(index)))
+    return pieces
+
+
+def _smooth_field(rng: np.random.Generator, h: int, w: int, cells: int) -> np.ndarray:
+    """Random smooth field in -1 … 1, about ``cells`` bumps across, float32 ``[h, w]``."""
+    coarse = rng.uniform(-1, 1, (cells + 2, cells + 2)).astype(np.float32)
+    return np.clip(cv2.resize(coarse, (w, h), interpolation=cv2.INTER_CUBIC), -1, 1)
+
+
+def _trajectory(rng: np.random.Generator, steps: int, jitter: float) -> np.ndarray:
+    """Progress at every step, 0 at the first: nearly steady, now and then slowing down."""
+    pace = 1.0 + rng.uniform(-0.5, 0.5) * np.linspace(-1, 1, steps) + jitter * rng.normal(size=steps)
+    return np.concatenate([[0.0], np.cumsum(pace)]).astype(np.float32)
+
+
+class _Camera:
+    """Backward maps from each frame of the clip into the still."""
+
+    def __init__(self, rng: np.random.Generator, h: int, w: int, speed: float, config: Simulation):
+        self.h, self.w = h, w
+        angle = rng.uniform(0, 2 * np.pi)
+        # Cameras pan and drive more than they climb.
+        pan = np.array([np.cos(angle), 0.35 * np.sin(angle)]) * speed
+        kind = rng.uniform()
+        self.pan = pan if kind < 0.65 else 0.3 * pan
+        # A zoom of s per step moves the picture's rim by about s * w / 2.
+        self.zoom = rng.choice([-1, 1], p=[0.3, 0.7]) * speed / (0.5 * w)
+        self.zoom *= rng.uniform(0.0, 0.3) if kind < 0.65 else rng.uniform(0.4, 1.0)
+        self.turn = rng.normal() * 0.15 * speed / (0.5 * w)
+        self.centre = np.array([w * rng.uniform(0.35, 0.65), h * rng.uniform(0.35, 0.65)])
+        self.progress = _trajectory(rng, config.steps, 0.08)
+        self.shake = 0.1 * min(speed, 4.0) * rng.normal(size=(config.steps + 1, 2))
+        depth = _smooth_field(rng, h, w, int(rng.integers(1, 5)))
+        slope = rng.uniform(-0.3, 0.8) * np.linspace(-1, 1, h, dtype=np.float32)[:, None]
+        self.depth = 1.0 + rng.uniform(0, 0.6) * (0.6 * depth + slope)
+        amplitude = config.bend * rng.uniform() ** 2 * min(1.0, 0.2 + speed / 3.0)
+        cells = int(rng.integers(2, 7))
+        self.bend = amplitude * np.stack([_smooth_field(rng, h, w, cells) for _ in range(2)], -1)
+        self.steps = config.steps
+        y, x = np.mgrid[:h, :w].astype(np.float32)
+        self.grid = np.stack([x, y], -1)
+
+    def backward(self, t: int) -> np.ndarray:
+        """Position in the still of every pixel of frame t, float32 ``[h, w, 2]``."""
+        p = self.progress[t]
+        scale, angle = np.exp(-self.zoom * p), self.turn * p
+        rotation = scale * np.array(
+            [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], np.float32
+        )
+        position = (self.grid - self.centre) @ rotation.T.astype(np.float32) + self.centre
+        shift = (self.pan * p + (self.shake[t] if t else 0.0)).astype(np.float32)
+        position = position + shift * self.depth[..., None]
+        return (position + self.bend * np.float32(p / self.steps)).astype(np.float32)
+
+
+class _Actor:
+    """A pasted piece with a motion of its own."""
+
+    def __init__(
+        self, rng: np.random.Generator, piece: Piece, h: int, w: int, speed: float, steps: int
+    ):
+        size = np.exp(rng.uniform(np.log(0.6), np.log(1.6)))
+        height, width = (max(3, round(size * n)) for n in piece.mask.shape)
+        image, mask = piece.image, piece.mask.astype(np.float32)
+        if rng.uniform() < 0.5:
+            image, mask = image[:, ::-1], mask[:, ::-1]
+        self.image = cv2.resize(np.ascontiguousarray(image), (width, height)).astype(np.float32)
+        self.image = np.clip(self.image * rng.uniform(0.8, 1.2), 0, 255)
+        self.mask = cv2.resize(np.ascontiguousarray(mask), (width, height))
+        self.label = piece.label
+        angle, pace = rng.uniform(0, 2 * np.pi), speed * rng.uniform(0.2, 2.0) + rng.uniform(0, 1)
+        velocity = pace * np.array([np.cos(angle), 0.4 * np.sin(angle)])
+        progress = _trajectory(rng, steps, 0.1)
+        # It stands somewhere in the picture at a random time, so it may enter or leave.
+        meeting = rng.integers(0, steps + 1)
+        place = np.array([rng.uniform(0, w), rng.uniform(0.1, 1.0) * h])
+        self.path = place + (progress - progress[meeting])[:, None] * velocity
+        self.growth = np.exp(rng.normal() * 0.01 * (progress - progress[meeting]))
+        self.spin = rng.normal() * 0.01 * (progress - progress[meeting])
+
+    def paste(self, image: np.ndarray, label: np.ndarray, t: int) -> None:
+        """Draws itself onto frame t in place."""
+        h, w = label.shape
+        height, width = self.mask.shape
+        c, s = self.growth[t] * np.cos(self.spin[t]), self.growth[t] * np.sin(self.spin[t])
+        forward = np.array([[c, -s, 0.0], [s, c, 0.0]], np.float32)
+        forward[:, 2] = self.path[t] - forward[:, :2] @ np.array([width / 2, height / 2])
+        mask = cv2.warpAffine(self.mask, forward, (w, h))
+        if mask.max() < 0.5:
+            return
+        over = cv2.warpAffine(self.image, forward, (w, h), borderMode=cv2.BORDER_REPLICATE)
+        alpha = np.clip(2.0 * mask - 0.5, 0, 1)[..., None]
+        image[:] = image * (1 - alpha) + over * alpha
+        label[mask > 0.5] = self.label
+
+
+def _develop(
+    rng: np.random.Generator, frames: list[np.ndarray], config: Simulation
+) -> UInt8[np.ndarray, "n h w 3"]:
+    """Light, optics, sensor and compression over the clip."""
+    n = len(frames)
+    gain = rng.uniform(-1, 1) * config.gain + rng.uniform(-0.4, 0.4, 3) * config.gain
+    noise, quality = config.noise * rng.uniform(), int(rng.integers(*config.quality))
+    blur = config.blur * rng.uniform(0, 1, n) * (rng.uniform() < 0.7)
+    flicker = 0.1 * config.gain * rng.normal(size=n)
+    out = []
+    for t, frame in enumerate(frames):
+        image = frame * (1.0 + gain * t / max(n - 1, 1) + flicker[t])
+        if blur[t] > 0.25:
+            image = cv2.GaussianBlur(image, (0, 0), float(blur[t]))
+        image = image + rng.normal(size=image.shape).astype(np.float32) * noise
+        image = np.clip(image, 0, 255).astype(np.uint8)
+        code = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        out.append(cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1])
+    return np.stack(out)
+
+
+def simulate_clip(
+    rng: np.random.Generator,
+    image: UInt8[np.ndarray, "h w 3"],
+    label: Int[np.ndarray, "h w"],
+    *,
+    speed: float,
+    pieces: Sequence[Piece] = (),
+    config: Simulation | None = None,
+) -> tuple[UInt8[np.ndarray, "n sh sw 3"], Int[np.ndarray, "n sh sw"]]:
+    """Turns a labelled still into a labelled clip.
+
+    Args:
+      rng: source of every random choice.
+      image: RGB.
+      label: class indices.
+      speed: typical motion in pixels per frame.
+      pieces: cut-outs to paste, of this still and of others.
+      config: strengths; the default suits most footage.
+
+    Returns:
+      ``config.steps + 1`` frames, and the class indices of each; at most ``config.size``.
+    """
+    config = Simulation() if config is None else config
+    h, w = label.shape
+    ch, cw = min(h, config.size[0]), min(w, config.size[1])
+    y, x = int(rng.integers(h - ch + 1)), int(rng.integers(w - cw + 1))
+    image, label = image[y : y + ch, x : x + cw], label[y : y + ch, x : x + cw]
+    if rng.uniform() < 0.5:
+        image, label = image[:, ::-1], label[:, ::-1]
+    image, label = np.ascontiguousarray(image), np.ascontiguousarray(label).astype(np.int16)
+    camera = _Camera(rng, ch, cw, speed, config)
+    count = int(rng.integers(config.objects + 1)) if pieces else 0
+    chosen = [pieces[int(rng.integers(len(pieces)))] for _ in range(count)]
+    actors = [_Actor(rng, piece, ch, cw, speed, config.steps) for piece in chosen]
+    frames, labels = [], []
+    for t in range(config.steps + 1):
+        position = camera.backward(t)
+        seen = cv2.remap(
+            image, position, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
+        ).astype(np.float32)
+        truth = cv2.remap(
+            label, position, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101
+        )
+        for actor in actors:
+            actor.paste(seen, truth, t)
+        frames.append(seen)
+        labels.append(truth)
+    return _develop(rng, frames, config), np.stack(labels).astype(np.int32)
+
+
+def typical_speeds(flows: Sequence[np.ndarray]) -> np.ndarray:
+    """80th percentile of the length of each flow, pixels per frame: speeds worth simulating."""
+    lengths = [np.linalg.norm(flow, axis=-1) for flow in flows]
+    return np.array([float(np.nanpercentile(length, 80)) for length in lengths], np.float32)

@@ -1,0 +1,112 @@
+"""Lays the images' cues of a window out along its two chains, long flows included (host side)."""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from wrp_jax.models.motion import Motion
+from wrp_jax.ops.warp import compose_flow, consistency_error
+from wrp_jax.propagation.hypotheses import STRIDE, LongFlows, StepCues, compact
+from wrp_jax.types import ClipCues
+
+_compose = jax.jit(compose_flow)
+_consistency = jax.jit(consistency_error)
+
+
+def window_orders(
+    num_frames: int, key: int, horizon: int | None = None
+) -> Int[np.ndarray, "2 steps"]:
+    """Frames that the forward and the backward chain of a window visit, the key frame first.
+
+    The shorter chain is filled up with its last frame (padded steps); without any frame on
+    either side both stay at the key frame for one step.
+    """
+    ahead, behind = num_frames - 1 - key, key
+    longest = max(ahead, behind, 1) if horizon is None else horizon
+    steps = np.arange(longest + 1)
+    return np.stack([key + np.minimum(steps, ahead), key - np.minimum(steps, behind)])
+
+
+def _short_flows(clip: ClipCues, source: np.ndarray, target: np.ndarray):
+    """Flow of one step per chain, and the flow the other way: ``[b, h, w, 2]`` each."""
+    backward, forward = np.asarray(clip.flow_backward), np.asarray(clip.flow_forward)
+    still = np.zeros((*clip.images.shape[1:3], 2), np.float32)
+    flow, reverse = [], []
+    for s, t in zip(source, target, strict=True):
+        if s == t:
+            flow.append(still), reverse.append(still)
+        elif t > s:
+            flow.append(backward[s]), reverse.append(forward[s])
+        else:
+            flow.append(forward[t]), reverse.append(backward[t])
+    return np.stack(flow), np.stack(reverse)
+
+
+def long_flows(
+    frames: UInt8[np.ndarray, "n h w 3"],
+    clip: ClipCues,
+    orders: Int[np.ndarray, "b steps"],
+    motion: Motion,
+) -> LongFlows:
+    """Estimates the flows over more than one frame that the hypotheses need.
+
+    Args:
+      frames: RGB.
+      clip: cues of the frames.
+      orders: per chain the frames visited, the key frame first.
+      motion: f_θ, given the composed flow as its first guess where that helps.
+    """
+    stride, direct, fresh = [], [], []
+    composed = leg = None
+    for step in range(1, orders.shape[1]):
+        source, target = orders[:, step - 1], orders[:, step]
+        anchor = orders[:, STRIDE * ((step - 1) // STRIDE)]
+        short, _ = _short_flows(clip, source, target)
+        if composed is None or leg is None:
+            composed = leg = short
+        else:
+            composed = np.asarray(_compose(short, composed)[0])
+            leg = short if step % STRIDE == 1 else np.asarray(_compose(short, leg)[0])
+        seen = frames[target]
+        if step == 1:
+            # One frame away all of them are the short flow.
+            stride.append(short), direct.append(short), fresh.append(short)
+            continue
+        stride.append(
+            short if step % STRIDE == 1 else motion.pairs(seen, frames[anchor], initial=leg)
+        )
+        direct.append(motion.pairs(seen, frames[orders[:, 0]], initial=composed))
+        fresh.append(motion.pairs(seen, frames[orders[:, 0]]))
+    return LongFlows(np.stack(stride), np.stack(direct), np.stack(fresh))
+
+
+def step_cues(
+    clip: ClipCues,
+    long: LongFlows,
+    orders: Int[np.ndarray, "b steps"],
+    active: Int[np.ndarray, " c"],
+) -> StepCues:
+    """Cues of every step of every chain, time in front.
+
+    Args:
+      clip: cues of the frames.
+      long: flows of these chains.
+      orders: per chain the frames visited, the key frame first.
+      active: class indices, see ``hypotheses.active_classes``.
+    """
+    pairs = [_short_flows(clip, s, t) for s, t in zip(orders.T[:-1], orders.T[1:], strict=True)]
+    target = orders.T[1:]
+    return StepCues(
+        image=np.asarray(clip.images)[target],
+        flow=np.stack([flow for flow, _ in pairs]),
+        consistency=np.stack([np.asarray(_consistency(f, r)) for f, r in pairs]),
+        stride=np.asarray(long.stride),
+        direct=np.asarray(long.direct),
+        fresh=np.asarray(long.fresh),
+        probs=compact(np.asarray(clip.probs), active)[target],
+    )

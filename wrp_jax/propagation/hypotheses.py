@@ -1,0 +1,257 @@
+"""Several guesses at the label of every pixel, for a refiner to choose from.
+
+Flow drifts, loses what it occluded, and knows nothing of what enters the picture; g_ψ knows
+classes but not this scene. Each guess fails elsewhere. All of them are computed inside the
+scan's step from a carry of fixed size, so memory does not grow with the chain:
+
+  chain         soft labels warped step by step (a recursive refiner replaces this state)
+  composed      the key label, warped once by the composed flow
+  stride        the same through strides of three frames: fewer, longer flows drift less
+  direct        one flow from the frame to the key frame, started from the composed flow
+  fresh         one flow from the frame to the key frame, started from zero
+  static        the key label as it stands
+  segmentation  softmax of g_ψ
+  lookup        appearance look-up around the composed position (``ops/lookup.py``)
+  lookup_direct the same around the direct position
+
+Votes are distributions over the *active* classes of the window (``active_classes``), which are
+few even where the data set has many.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from wrp_jax.ops.filters import box_mean
+from wrp_jax.ops.lookup import lookup
+from wrp_jax.ops.warp import compose_flow, warp
+
+HYPOTHESES = (
+    "chain",
+    "composed",
+    "stride",
+    "direct",
+    "fresh",
+    "static",
+    "segmentation",
+    "lookup",
+    "lookup_direct",
+)
+
+STRIDE = 3
+"""Frames that one leg of the ``stride`` hypothesis spans."""
+
+_PATCH = 2  # half side of the square over which photometric errors are averaged
+
+
+class LongFlows(NamedTuple):
+    """Backward flows over more than one frame, along chains; they live on the target frame.
+
+    Attributes:
+      stride: into the last frame whose step number is a multiple of ``STRIDE``.
+      direct: into the key frame, estimated from the composed flow on.
+      fresh: into the key frame, estimated from nothing.
+    """
+
+    stride: Float[Array, "t b h w 2"]
+    direct: Float[Array, "t b h w 2"]
+    fresh: Float[Array, "t b h w 2"]
+
+
+class StepCues(NamedTuple):
+    """What one step of the hypotheses reads; a scan runs over these with time in front.
+
+    Attributes:
+      image: target image, RGB, 0 … 1.
+      flow: into the previous frame of the chain.
+      consistency: forward-backward error of ``flow`` in pixels.
+      stride, direct, fresh: see ``LongFlows``.
+      probs: softmax of g_ψ on the target image, over the active classes.
+    """
+
+    image: Float[Array, "*t b h w 3"]
+    flow: Float[Array, "*t b h w 2"]
+    consistency: Float[Array, "*t b h w"]
+    stride: Float[Array, "*t b h w 2"]
+    direct: Float[Array, "*t b h w 2"]
+    fresh: Float[Array, "*t b h w 2"]
+    probs: Float[Array, "*t b h w c"]
+
+
+class Key(NamedTuple):
+    """The labelled frame.
+
+    Attributes:
+      image: RGB, 0 … 1.
+      label: indices into the active classes.
+      onehot: the label as a distribution.
+    """
+
+    image: Float[Array, "b h w 3"]
+    label: Int[Array, "b h w"]
+    onehot: Float[Array, "b h w c"]
+
+
+class Carry(NamedTuple):
+    """State of the scan: the key frame and what the steps so far add up to.
+
+    Attributes:
+      key: the labelled frame (constant).
+      chain: soft labels on the current frame.
+      composed: current frame into the key frame.
+      anchor: from the last frame at a multiple of ``STRIDE`` into the key frame, by strides.
+      stride: current frame into the key frame, by strides.
+      drift: forward-backward errors added up along the way of each pixel, in pixels.
+      age: 1 where the pixel came from outside the picture at some step.
+      step: steps taken.
+    """
+
+    key: Key
+    chain: Float[Array, "b h w c"]
+    composed: Float[Array, "b h w 2"]
+    anchor: Float[Array, "b h w 2"]
+    stride: Float[Array, "b h w 2"]
+    drift: Float[Array, "b h w"]
+    age: Float[Array, "b h w"]
+    step: Int[Array, ""]
+
+
+class Hypotheses(NamedTuple):
+    """The guesses for one frame, in the order of ``HYPOTHESES``.
+
+    Attributes:
+      votes: distributions over the active classes.
+      error: root mean square photometric error of each guess' match, RGB in 0 … 1; for the
+        chain that of its last step; for g_ψ one minus its largest probability.
+      valid: 1 where the guess looked inside the picture.
+      drift, age: of ``Carry``.
+      spread: distance in pixels of the composed, stride and fresh positions from the direct one.
+      speed: length of the direct flow in pixels.
+      distance: steps from the key frame.
+      image: the target image.
+    """
+
+    votes: Float[Array, "b h w n c"]
+    error: Float[Array, "b h w n"]
+    valid: Float[Array, "b h w n"]
+    drift: Float[Array, "b h w"]
+    age: Float[Array, "b h w"]
+    spread: Float[Array, "b h w 3"]
+    speed: Float[Array, "b h w"]
+    distance: Int[Array, ""]
+    image: Float[Array, "b h w 3"]
+
+
+def init_carry(
+    image: Float[Array, "b h w 3"], label: Int[Array, "b h w"], num_classes: int
+) -> Carry:
+    """The carry at the key frame (eq. 2): nothing has moved yet."""
+    b, h, w = label.shape
+    onehot = jax.nn.one_hot(label, num_classes, dtype=image.dtype)
+    still = jnp.zeros((b, h, w, 2), image.dtype)
+    nothing = jnp.zeros((b, h, w), image.dtype)
+    return Carry(
+        key=Key(image, label, onehot),
+        chain=onehot,
+        composed=still,
+        anchor=still,
+        stride=still,
+        drift=nothing,
+        age=nothing,
+        step=jnp.zeros((), jnp.int32),
+    )
+
+
+def _match_error(image: Array, moved: Array) -> Array:
+    """Root mean square RGB difference over the patch around each pixel, ``[b, h, w]``."""
+    squared = jnp.mean((image - moved) ** 2, axis=-1, keepdims=True)
+    return jnp.sqrt(box_mean(squared, _PATCH)[..., 0] + 1e-8)
+
+
+def advance(carry: Carry, cues: StepCues) -> Carry:
+    """Moves the carry onto the next frame of the chain (the cheap part of a step)."""
+    step = carry.step + 1
+    # One gather for all that rides along the same flow.
+    riding = jnp.concatenate([carry.chain, carry.drift[..., None], carry.age[..., None]], axis=-1)
+    moved, inside = warp(riding, cues.flow)
+    drift = moved[..., -2] + jnp.minimum(cues.consistency, 20.0)
+    age = jnp.maximum(moved[..., -1], 1.0 - inside)
+    composed, _ = compose_flow(cues.flow, carry.composed)
+    stride, _ = compose_flow(cues.stride, carry.anchor)
+    anchor = jnp.where(step % STRIDE == 0, stride, carry.anchor)
+    return Carry(carry.key, moved[..., :-2], composed, anchor, stride, drift, age, step)
+
+
+def guess(carry: Carry, cues: StepCues) -> Hypotheses:
+    """All guesses at the frame that ``advance`` has just reached with these cues."""
+    key, num_classes = carry.key, carry.chain.shape[-1]
+    source = jnp.concatenate([key.image, key.onehot], axis=-1)
+    votes, errors, valid = [carry.chain], [], [1.0 - carry.age]
+    for flow in (carry.composed, carry.stride, cues.direct, cues.fresh):
+        seen, there = warp(source, flow)
+        votes.append(seen[..., 3:])
+        errors.append(_match_error(cues.image, seen[..., :3]))
+        valid.append(there)
+    found = [
+        lookup(cues.image, key.image, key.label, flow, num_classes=num_classes)
+        for flow in (carry.composed, cues.direct)
+    ]
+    votes += [key.onehot, cues.probs, *(f.votes for f in found)]
+    errors += [
+        _match_error(cues.image, key.image),
+        1.0 - jnp.max(cues.probs, axis=-1),
+        *(jnp.sqrt(f.distance + 1e-8) for f in found),
+    ]
+    static = jnp.ones_like(carry.age)
+    valid += [static, static, valid[1], valid[3]]
+    # The chain has no match of its own in the key frame: the composed position stands for it.
+    errors.insert(0, errors[0])
+    others = jnp.stack([carry.composed, carry.stride, cues.fresh], axis=-2)
+    others = others - cues.direct[..., None, :]
+    return Hypotheses(
+        votes=jnp.stack(votes, axis=-2),
+        error=jnp.stack(errors, axis=-1),
+        valid=jnp.stack(valid, axis=-1).astype(carry.chain.dtype),
+        drift=carry.drift,
+        age=carry.age,
+        spread=jnp.sqrt(jnp.sum(others**2, axis=-1) + 1e-8),
+        speed=jnp.sqrt(jnp.sum(cues.direct**2, axis=-1) + 1e-8),
+        distance=carry.step,
+        image=cues.image,
+    )
+
+
+def active_classes(
+    key_label: np.ndarray, probs: np.ndarray, *, multiple: int = 4, threshold: float = 0.1
+) -> np.ndarray:
+    """Classes that can win anywhere in a window: those of the key label and of g_ψ.
+
+    Args:
+      key_label: int ``[h, w]``, class indices.
+      probs: ``[n, h, w, num_classes]``, softmax of g_ψ on the window's frames.
+      multiple: the list is padded to a multiple of this, so that few shapes are compiled.
+      threshold: smallest largest probability for g_ψ to bring in a class.
+
+    Returns:
+      int32 class indices in ascending order, padded with -1.
+    """
+    seen = np.unique(key_label[(key_label >= 0) & (key_label < probs.shape[-1])])
+    said = np.flatnonzero(probs.max(axis=(0, 1, 2)) > threshold)
+    classes = np.union1d(seen, said).astype(np.int32)
+    padding = -len(classes) % multiple
+    return np.concatenate([classes, np.full(padding, -1, np.int32)])
+
+
+def compact(array: np.ndarray, active: np.ndarray) -> np.ndarray:
+    """Picks the active classes out of the last axis; padded places become zero."""
+    return np.where(active >= 0, array[..., np.maximum(active, 0)], 0).astype(array.dtype)
+
+
+def candidates(votes: Float[Array, "*s n c"], threshold: float = 0.02) -> Bool[Array, "*s c"]:
+    """Classes that at least one hypothesis votes for, per pixel."""
+    return jnp.max(votes, axis=-2) > threshold
