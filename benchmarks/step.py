@@ -63,9 +63,7 @@ def main() -> None:
         state = carrier.init(jnp.asarray(arrays["labels"]))
         step = jax.jit(make_step(carrier, MaskOptions(TAU, PIXELS)))
         functions[f"wrp_jax {name}"] = lambda step=step, state=state: step(state, cues)
-    same = np.mean(
-        np.asarray(functions["wrp_jax hard"]()[1].labels) == torch_short_step().numpy()
-    )
+    same = np.mean(np.asarray(functions["wrp_jax hard"]()[1].labels) == torch_short_step().numpy())
     print(f"labels agree on {same:.4%}")
     with torch.inference_mode():
         times = compare(

@@ -51,7 +51,9 @@ def main() -> None:
         np.asarray(hard(labels, flow)[0])
         == torch_warp(torch_one_hot(t_labels), t_flow).argmax(1).numpy()
     )
-    print(f"{HEIGHT}x{WIDTH}, {CLASSES} classes, {threads()} threads each; labels agree on {same:.4%}")
+    print(
+        f"{HEIGHT}x{WIDTH}, {CLASSES} classes, {threads()} threads each; labels agree on {same:.4%}"
+    )
     with torch.inference_mode():
         times = compare(
             {

@@ -103,14 +103,16 @@ def test_zero_flow_is_the_identity(rng, h, w):
     image = jnp.asarray(rng.uniform(size=(2, h, w, 3)), jnp.float32)
     labels = jnp.asarray(rng.integers(0, 5, (2, h, w)), jnp.int32)
     flow = jnp.zeros((2, h, w, 2))
-    for moved, original in [
-        (warp(image, flow), image),
-        (warp_labels(labels, flow), labels),
-        ((warp_nearest(labels, flow), inside(flow)), labels),
-        (compose_flow(flow, flow), flow),
-    ]:
-        np.testing.assert_array_equal(moved[0], original)
-        assert bool(moved[1].all())
+
+    @jax.jit
+    def everything(image, labels, flow):
+        nearest = warp_nearest(labels, flow), inside(flow)
+        return warp(image, flow), warp_labels(labels, flow), nearest, compose_flow(flow, flow)
+
+    results = everything(image, labels, flow)
+    for (moved, valid), original in zip(results, (image, labels, labels, flow), strict=True):
+        np.testing.assert_array_equal(moved, original)
+        assert bool(valid.all())
 
 
 @pytest.mark.parametrize("shift", [(2, 0), (0, -3), (-1, 2)])
@@ -118,11 +120,11 @@ def test_integer_flow_is_a_shift(rng, shift):
     dx, dy = shift
     labels = rng.integers(0, 9, (1, 17, 31)).astype(np.int32)
     flow = jnp.broadcast_to(jnp.array([dx, dy], jnp.float32), (1, 17, 31, 2))
-    moved, valid = warp_labels(jnp.asarray(labels), flow)
+    moved, valid = jax.jit(warp_labels)(labels, flow)
     rows = np.clip(np.arange(17) + dy, 0, 16)
     columns = np.clip(np.arange(31) + dx, 0, 30)
     np.testing.assert_array_equal(moved[0], labels[0][rows][:, columns])
-    np.testing.assert_array_equal(moved, warp_nearest(jnp.asarray(labels), flow))
+    np.testing.assert_array_equal(moved, jax.jit(warp_nearest)(labels, flow))
     expected = (rows == np.arange(17) + dy)[:, None] & (columns == np.arange(31) + dx)
     np.testing.assert_array_equal(valid[0], expected)
 
@@ -170,5 +172,5 @@ def test_gradients_equal_finite_differences(rng, x64):
 def test_void_flow_gives_finite_gradients():
     flow = jnp.full((1, 3, 4, 2), jnp.nan)
     source = jnp.ones((1, 3, 4, 2))
-    gradient = jax.grad(lambda f: warp(source, f)[0].sum())(flow)
+    gradient = jax.jit(jax.grad(lambda f: warp(source, f)[0].sum()))(flow)
     np.testing.assert_array_equal(gradient, 0)

@@ -146,7 +146,9 @@ def warp_one_hot(
     return total.reshape(b, h, w, num_classes)
 
 
-def warp_nearest(values: Integer[Array, "b h w"], flow: Float[Array, "b h w 2"]) -> Integer[Array, "b h w"]:
+def warp_nearest(
+    values: Integer[Array, "b h w"], flow: Float[Array, "b h w 2"]
+) -> Integer[Array, "b h w"]:
     """Warps by the nearest pixel: for numbers that cannot be mixed nor voted on."""
     b, h, w = values.shape
     x, y, _ = _position(flow)

@@ -64,7 +64,7 @@ class Carrier(NamedTuple):
 # --- hard ids: the paper ------------------------------------------------------------------
 
 
-def hard(num_classes: int) -> Carrier:
+def hard(num_classes: int, dtype: Any = jnp.float32) -> Carrier:
     """Class indices, voted on at every step: the paper's one-hot labels. No gradient."""
 
     def blend(state: Array, mask: Array, probs: Array) -> Array:
@@ -75,7 +75,7 @@ def hard(num_classes: int) -> Carrier:
         warp=lambda state, flow: warp_labels(state, flow)[0],
         blend=blend,
         replace=lambda state, probs: jnp.argmax(probs, axis=-1).astype(state.dtype),
-        probs=lambda state: one_hot(state, num_classes),
+        probs=lambda state: one_hot(state, num_classes, dtype),
         read=lambda state: Reading(state.astype(jnp.int32), jnp.ones(state.shape, jnp.float32)),
     )
 
@@ -214,7 +214,9 @@ def tied(num_classes: int, dtype: Any = jnp.float32) -> Carrier:
 _CARRIERS = {"hard": hard, "soft": soft, "composed": composed}
 
 
-def build_carrier(name: str, num_classes: int, *, inpaint: bool = True) -> Carrier:
+def build_carrier(
+    name: str, num_classes: int, *, inpaint: bool = True, dtype: Any = jnp.float32
+) -> Carrier:
     """The carrier named in the options.
 
     Args:
@@ -222,6 +224,7 @@ def build_carrier(name: str, num_classes: int, *, inpaint: bool = True) -> Carri
       num_classes: void included.
       inpaint: whether ``blend`` and ``replace`` will be called; without them composing is
         cheaper.
+      dtype: of flows and distributions in the state.
 
     Raises:
       UserError: there is no carrier of that name.
@@ -231,5 +234,5 @@ def build_carrier(name: str, num_classes: int, *, inpaint: bool = True) -> Carri
             f"config.propagation.carrier={name!r} is unknown: use one of {', '.join(_CARRIERS)}."
         )
     if name == "composed" and not inpaint:
-        return tied(num_classes)
-    return _CARRIERS[name](num_classes)
+        return tied(num_classes, dtype)
+    return _CARRIERS[name](num_classes, dtype)

@@ -113,7 +113,7 @@ class Chain(NamedTuple):
     active: Float[Any, "t b"]
 
 
-def lay_out(clip: ClipCues, orders: Int[np.ndarray, "b steps"]) -> Chain:
+def lay_out(clip: ClipCues, orders: Int[np.ndarray, "b frames"]) -> Chain:
     """Gathers what chains of steps need: on the host for host arrays, else on the device.
 
     Args:
@@ -164,7 +164,7 @@ def derive(chain: Chain) -> Cues:
     )
 
 
-def chain_cues(clip: ClipCues, orders: Int[np.ndarray, "b steps"]) -> Cues:
+def chain_cues(clip: ClipCues, orders: Int[np.ndarray, "b frames"]) -> Cues:
     """Cues along chains of steps. Pure and differentiable in every array of ``clip``.
 
     Args:

@@ -154,7 +154,9 @@ def _along_chains(
     orders = window_orders(n, key, -(-longest // chunk) * chunk)
 
     labels = jnp.asarray(np.stack([window.key_label] * 2), jnp.int32)
-    image = jnp.asarray(np.stack([clip.images[key]] * 2)) if window.move_images else None
+    image = None
+    if window.move_images:
+        image = jnp.asarray(np.stack([clip.images[key]] * 2)), jnp.zeros((2, h, w, 2))
     run = functools.partial(
         _run_chunk,
         carrier=carrier,

@@ -53,7 +53,7 @@ def rollout_chunked(
         yield jax.tree.map(np.asarray, outputs)
 
 
-def window_orders(n: int, key: int, steps: int) -> Int[np.ndarray, "2 steps+1"]:
+def window_orders(n: int, key: int, steps: int) -> Int[np.ndarray, "2 frames"]:
     """Frames visited by the two chains of a window: forward in time, and backward.
 
     Args:
@@ -65,7 +65,7 @@ def window_orders(n: int, key: int, steps: int) -> Int[np.ndarray, "2 steps+1"]:
     return np.stack([np.minimum(key + walk, n - 1), np.maximum(key - walk, 0)])
 
 
-def cycle_order(start: int, length: int, direction: int = 1) -> Int[np.ndarray, "1 steps"]:
+def cycle_order(start: int, length: int, direction: int = 1) -> Int[np.ndarray, "1 frames"]:
     """``t … t+l … t``: out and back again (eq. 9-12).
 
     Args:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from wrp_jax.ops.photometric import trust_mask
-from wrp_jax.ops.warp import warp
+from wrp_jax.ops.warp import compose_flow, warp
 from wrp_jax.propagation.carriers import Carrier, Reading
 from wrp_jax.types import Cues
 
@@ -85,10 +85,19 @@ def make_step(
     return step
 
 
-def image_step(image: Array, cues: Cues) -> tuple[Array, Array]:
+def image_step(state: tuple[Array, Array], cues: Cues) -> tuple[tuple[Array, Array], Array]:
     """Moves the labelled frame's image along with its labels: joint image-label propagation
     (Zhu et al., CVPR 2019, section 3.2), so that picture and label stay aligned.
+
+    Args:
+      state: the labelled frame's image ``[b, h, w, 3]``, and the flow into it; zero at first.
+      cues: of one step.
+
+    Returns:
+      The new state, and the image as the target frame shows it. It is sampled once, by the
+      composed flow, and so does not blur with distance.
     """
-    moved, _ = warp(image, cues.flow)
-    image = jnp.where(cues.active[:, None, None, None] > 0, moved, image)
-    return image, image
+    key, before = state
+    flow, _ = compose_flow(cues.flow, before)
+    flow = jnp.where(cues.active[:, None, None, None] > 0, flow, before)
+    return (key, flow), warp(key, flow)[0]

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+from propagation.clips import compiled_cues, random_clip, shifting_clip
+
+from wrp_jax.config import MotionConfig
+from wrp_jax.models.motion import Motion, build_motion
+from wrp_jax.models.network import Network
+from wrp_jax.propagation.cues import chain_cues, clip_cues, lay_out, segment_clip
+from wrp_jax.types import SegmentationOutput
+
+
+def test_a_chain_takes_the_flow_of_its_direction(rng):
+    clip = random_clip(rng)
+    cues = compiled_cues(clip, np.array([[0, 1, 2, 1, 1], [3, 2, 1, 0, 0]]))
+    there, back = clip.flow_backward, clip.flow_forward
+    np.testing.assert_array_equal(cues.flow[:3, 0], [there[0], there[1], back[1]])
+    np.testing.assert_array_equal(cues.flow[:3, 1], [back[2], back[1], back[0]])
+    np.testing.assert_array_equal(cues.flow[3], 0)
+    np.testing.assert_array_equal(cues.active, [[1, 1], [1, 1], [1, 1], [0, 0]])
+    np.testing.assert_array_equal(cues.image[:, 0], clip.images[[1, 2, 1, 1]])
+    np.testing.assert_array_equal(cues.probs[:, 1], clip.probs[[2, 1, 0, 0]])
+    np.testing.assert_array_equal(cues.features[:, 1], clip.features[[2, 1, 0, 0]])
+
+
+def test_exact_flow_has_no_error_and_leaves_the_frame_at_one_side(rng):
+    clip, _ = shifting_clip(rng)
+    cues = compiled_cues(clip, np.array([[0, 1, 2], [2, 1, 0]]))
+    within = np.arange(12)
+    forward, backward = within + 2 <= 11, within - 2 >= 0
+    for chain, expected in enumerate((forward, backward)):
+        np.testing.assert_array_equal(cues.valid[0, chain, 0], expected)
+        assert float(cues.photometric[:, chain][:, :, expected].max()) < 1e-5
+        assert float(cues.photometric[:, chain][:, :, ~expected].max()) > 0.05
+    assert float(cues.consistency.max()) < 1e-5
+
+
+def test_void_flow_is_not_valid(rng):
+    clip = random_clip(rng)
+    clip.flow_backward[0, 2, 3] = np.nan
+    cues = compiled_cues(clip, np.array([[0, 1]]))
+    assert float(cues.valid[0, 0, 2, 3]) == 0
+    assert np.isfinite(cues.photometric).all()
+    assert np.isfinite(cues.consistency).all()
+
+
+def test_laying_out_on_host_and_device_agree(rng):
+    clip = random_clip(rng)
+    orders = np.array([[1, 2, 3, 3], [1, 0, 0, 0]])
+    host, device = lay_out(clip, orders), lay_out(jax.tree.map(jnp.asarray, clip), orders)
+    for a, b in zip(host, device, strict=True):
+        assert isinstance(a, np.ndarray)
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_clip_of_one_frame_stands_still(rng):
+    frames = rng.integers(0, 255, (1, 5, 6, 3)).astype(np.uint8)
+    cues = compiled_cues(
+        clip_cues(frames, build_motion(MotionConfig()), None), np.zeros((2, 3), int)
+    )
+    assert cues.flow.shape == (2, 2, 5, 6, 2)
+    assert cues.probs.shape == (2, 2, 5, 6, 0)
+    np.testing.assert_array_equal(cues.active, 0)
+
+
+def test_cues_are_differentiable(rng, x64):
+    clip = random_clip(rng, n=3, dtype=np.float64)
+    cues = jax.jit(lambda clip: chain_cues(clip, np.array([[0, 1, 2, 1]])))
+    check_grads(cues, (clip,), 1, modes=["rev"])
+
+
+def test_clip_cues_asks_for_both_directions(rng):
+    frames = rng.integers(0, 255, (3, 5, 6, 3)).astype(np.uint8)
+
+    def pairs(target, source, initial=None):
+        assert initial is None
+        difference = target.astype(np.float32) - source
+        return difference[..., :2]
+
+    clip = clip_cues(frames, Motion(pairs), None)
+    expected = frames[1:, ..., :2].astype(np.float32) - frames[:-1, ..., :2]
+    np.testing.assert_array_equal(clip.flow_backward, expected)
+    np.testing.assert_array_equal(clip.flow_forward, -expected)
+    np.testing.assert_allclose(clip.images, frames / 255.0, rtol=1e-6)
+
+
+def _apply(variables, images, train=False):
+    # Looks one pixel to the left, so that mirroring matters; stride 2.
+    left = jnp.pad(images, ((0, 0), (0, 0), (1, 0), (0, 0)))[:, :, :-1]
+    logits = variables["scale"] * jnp.concatenate([images, left], axis=-1)
+    return SegmentationOutput(logits[:, ::2, ::2], images[:, ::4, ::4])
+
+
+NETWORK = Network(lambda key, images: {"scale": jnp.float32(3)}, _apply)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_segmentation_does_not_depend_on_the_batch_size(rng, flip):
+    frames = rng.integers(0, 255, (5, 17, 31, 3)).astype(np.uint8)
+    variables = {"scale": np.float32(3)}
+    run = functools.partial(segment_clip, NETWORK, variables, frames, flip=flip)
+    probs, features = run(batch_size=5)
+    assert probs.shape == (5, 17, 31, 6)
+    assert features.shape == (5, 5, 8, 3)
+    np.testing.assert_allclose(probs.sum(-1), 1, atol=1e-5)
+    for other in run(batch_size=2), run(batch_size=8):
+        np.testing.assert_allclose(other[0], probs, atol=1e-6)
+        np.testing.assert_allclose(other[1], features, atol=1e-6)
+
+
+def test_flip_averaging_treats_left_and_right_alike(rng):
+    frames = rng.integers(0, 255, (1, 8, 12, 3)).astype(np.uint8)
+    variables = {"scale": np.float32(3)}
+    probs, _ = segment_clip(NETWORK, variables, frames, flip=True)
+    mirrored, _ = segment_clip(NETWORK, variables, frames[:, :, ::-1].copy(), flip=True)
+    np.testing.assert_allclose(mirrored[:, :, ::-1], probs, atol=1e-5)
+    plain, _ = segment_clip(NETWORK, variables, frames)
+    assert np.abs(plain - probs).max() > 0.01
