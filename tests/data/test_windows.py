@@ -116,8 +116,9 @@ def test_overlapping_windows_give_frames_to_the_nearest_and_then_the_earlier():
     names = [str(i) for i in range(9)]
     source = NamesOnly(names, names)
     late, early = Window("s", "6", "0", "8"), Window("s", "2", "0", "8")
-    owner = windows.owners([late, early], source)
-    assert [owner["s", n].key for n in names] == ["2"] * 5 + ["6"] * 4
+    for order in ([late, early], [early, late]):
+        owner = windows.owners(order, source)
+        assert [owner["s", n].key for n in names] == ["2"] * 5 + ["6"] * 4
 
 
 def test_nothing_labelled_one_frame_and_no_horizon():

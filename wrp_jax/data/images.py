@@ -10,6 +10,7 @@ import functools
 import io
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -186,7 +187,8 @@ def _refuse_deep(image: Image.Image, head: bytes, where: Path | str) -> None:
     elif isinstance(image, TiffImagePlugin.TiffImageFile):
         deep |= max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (8,))) > 8
     elif isinstance(image, PpmImagePlugin.PpmImageFile) and image.tile[0].codec_name == "ppm":
-        deep |= image.tile[0].args[1] > 255
+        arguments: Any = image.tile[0].args  # raw mode and largest value
+        deep |= arguments[1] > 255
     if deep:
         raise UserError(
             f"{where} has more than 8 bits per channel: convert frames to 8-bit RGB, with the "
