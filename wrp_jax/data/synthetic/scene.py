@@ -156,9 +156,13 @@ class SceneBuilder:
             )
         )
 
-    def upright(self, x, y, z, width: float, height: float, *args, **kwargs):
+    def upright(
+        self, x, y, z, width: float, height: float, texture: int, label: int, **kwargs
+    ) -> None:
         """Adds a patch that faces -z, with the middle of its foot at ``(x, y, z)``."""
-        self.quad((x - width / 2, y + height, z), (width, 0, 0), (0, -height, 0), *args, **kwargs)
+        self.quad(
+            (x - width / 2, y + height, z), (width, 0, 0), (0, -height, 0), texture, label, **kwargs
+        )
 
     def box(self, centre, size, faces: dict, label: int, **kwargs) -> None:
         """Adds faces of a box.

@@ -21,10 +21,10 @@ every element (``clips``), as the other clip data sets of this project do.
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
+from etils import epath
 
 from wrp_jax.data.synthetic import export
 from wrp_jax.data.synthetic.config import CLASSES, SyntheticConfig
@@ -64,7 +64,7 @@ class SyntheticStreets(tfds.core.GeneratorBasedBuilder):
         ),
     )
     # TFDS would find this out with importlib_resources, which it does not declare.
-    code_path = Path(__file__)
+    code_path = epath.Path(__file__)
 
     def __init__(self, **kwargs):
         """As every TFDS builder; the format is array_record, which needs no TensorFlow."""
@@ -128,7 +128,9 @@ class SyntheticStreets(tfds.core.GeneratorBasedBuilder):
         }
 
     def _generate_examples(self, source: SyntheticSource, sequences: tuple[str, ...], split: str):
-        index = self.info.metadata["clips"].setdefault(split, [])
+        metadata = self.info.metadata
+        assert metadata is not None  # given in _info
+        index = metadata["clips"].setdefault(split, [])
         for sequence in sequences:
             clip, names = source.clip(sequence), list(source.frame_names(sequence))
             index.append({"sequence": sequence, "start": 0, "frames": names, "labels": names})
