@@ -186,7 +186,8 @@ class SceneBuilder:
         }
         for face, texture in faces.items():
             texture, repeat = texture if isinstance(texture, tuple) else (texture, (1.0, 1.0))
-            self.quad(*corners[face], texture, label, repeat=repeat, solid=True, **kwargs)
+            origin, u, v = corners[face]
+            self.quad(origin, u, v, texture, label, repeat=repeat, solid=True, **kwargs)
 
     def shadow(self, width: float, depth: float, strength: float = 0.5, x=0.0, z=0.0) -> None:
         """Darkens the ground under the object."""
