@@ -1,22 +1,25 @@
 """The source, the folder and the TFDS data set hold what was rendered."""
 
-import json
 import pickle
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from wrp_jax.data.synthetic import CLASSES, open_synthetic, write_folder
+from wrp_jax.data import label_maps, open_source
+from wrp_jax.data.synthetic import CLASSES, SyntheticSource, open_synthetic, write_folder
+from wrp_jax.data.windows import read_windows
 from wrp_jax.types import UserError
 
 OPTIONS = "clips=2,frames=3,height=17,width=31,seed=5"
 
 
 def test_source_answers_as_a_video_source():
-    source = open_synthetic(OPTIONS)
+    source = open_source(f"synthetic:{OPTIONS}")
+    assert isinstance(source, SyntheticSource)
     assert source.sequences == ("clip_000", "clip_001")
     names = source.frame_names("clip_001")
     assert names == ("000000", "000001", "000002")
@@ -52,8 +55,6 @@ def test_other_process_renders_the_same_bytes():
         "print(zlib.crc32(c.frames.tobytes() + c.labels.tobytes() + c.flow_backward.tobytes()))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    import zlib
-
     clip = open_synthetic(OPTIONS).clip("clip_000")
     data = clip.frames.tobytes() + clip.labels.tobytes() + clip.flow_backward.tobytes()
     assert int(run.stdout) == zlib.crc32(data)
@@ -96,6 +97,8 @@ def test_folder_holds_the_clips(tmp_path):
     assert (root / "splits" / "windows.txt").read_text() == (
         "clip_000 000001 000000 000002\nclip_001 000001 000000 000002\n"
     )
-    table = json.loads((root / "classes.json").read_text())
-    assert [c["name"] for c in table["classes"]] == list(CLASSES.names)
-    assert table["void_id"] == CLASSES.void_index
+    again = open_source(str(root))
+    assert label_maps.same_classes(again.classes, CLASSES)
+    assert again.sequences == source.sequences
+    assert (again.label("clip_000", "000001") == source.label("clip_000", "000001")).all()
+    assert len(read_windows(root / "splits" / "windows.txt", again)) == 2

@@ -1,32 +1,49 @@
 """The TFDS data set gives back what was rendered, bit for bit, without TensorFlow."""
 
+import dataclasses
 import sys
 
 import numpy as np
+import pytest
 import tensorflow_datasets as tfds
 
+from wrp_jax.data import open_source
 from wrp_jax.data.synthetic import CLASSES, SyntheticConfig, render_clip
 from wrp_jax.data.synthetic.tfds_builder import SyntheticStreets, SyntheticStreetsConfig
 
+OPTIONS = SyntheticConfig(height=17, width=31, frames=34)
+MOTION = ("flow_backward", "flow_forward", "visible_backward", "visible_forward")
 
-def test_round_trip(tmp_path):
-    options = SyntheticConfig(height=17, width=31, frames=3)
-    config = SyntheticStreetsConfig(name="tiny", options=options, seed=4, train=2, validation=1)
-    builder = SyntheticStreets(config=config, data_dir=tmp_path)
-    builder.download_and_prepare()
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    root = tmp_path_factory.mktemp("tfds")
+    config = SyntheticStreetsConfig(name="tiny", options=OPTIONS, seed=4, train=1, validation=1)
+    SyntheticStreets(config=config, data_dir=root).download_and_prepare()
+    return root
+
+
+def test_elements_hold_the_clip_and_its_motion(directory):
     # Without the builder's code, as others will read it.
-    read = tfds.builder_from_directory(builder.data_dir)
+    read = tfds.builder_from_directory(directory / "synthetic_streets" / "tiny" / "1.0.0")
     assert "tensorflow" not in sys.modules
-    assert read.info.features["labels"].feature["label"].names == list(CLASSES.names)
-    assert read.info.metadata["clips"]["validation"][0]["sequence"] == "clip_002"
-    train, validation = (read.as_data_source(split) for split in ("train", "validation"))
-    assert (len(train), len(validation)) == (2, 1)
-    town = SyntheticConfig(height=17, width=31, frames=3, town=4)
-    for element, seed in ((train[1], 5), (validation[0], 6)):
-        clip = render_clip(town, seed)
-        assert [name.decode() for name in element["frame_names"]] == ["000000", "000001", "000002"]
-        assert (np.stack(element["frames"]) == clip.frames).all()
-        labels = np.stack(element["labels"]["label"])[..., 0]
-        assert (labels == clip.labels).all()
-        for key in ("flow_backward", "flow_forward", "visible_backward", "visible_forward"):
-            np.testing.assert_array_equal(element[key], getattr(clip, key))
+    elements = list(read.as_data_source("train"))
+    clip = render_clip(dataclasses.replace(OPTIONS, town=4), 4)
+    assert [element["start"] for element in elements] == [0, 32]
+    for element, frames in zip(elements, (slice(0, 32), slice(32, 34)), strict=True):
+        assert (np.stack(element["frames"]) == clip.frames[frames]).all()
+        assert (np.stack(element["labels"]["label"])[..., 0] == clip.labels[frames]).all()
+        steps = slice(frames.start, frames.stop - 1)
+        for name in MOTION:
+            np.testing.assert_array_equal(element[name], getattr(clip, name)[steps])
+
+
+def test_it_opens_as_a_source(directory):
+    source = open_source(f"tfds:synthetic_streets/tiny:validation@{directory}")
+    assert source.classes.names == CLASSES.names
+    assert source.sequences == ("clip_001",)
+    clip = render_clip(dataclasses.replace(OPTIONS, town=4), 5)
+    names = source.frame_names("clip_001")
+    assert source.label_names("clip_001") == frozenset(names)
+    assert (source.frame("clip_001", names[33]) == clip.frames[33]).all()
+    assert (source.label("clip_001", names[33]) == clip.labels[33]).all()

@@ -42,7 +42,9 @@ def drive(config: SyntheticConfig, road: Road, rng: np.random.Generator) -> Came
     def wander(period: float) -> np.ndarray:
         """A smooth curve within -1 … 1."""
         waves = rng.uniform(0.7, 1.4, 2) * period, rng.uniform(0, 2 * np.pi, 2)
-        return sum(0.5 * np.sin(2 * np.pi * time / w + p) for w, p in zip(*waves, strict=True))
+        return np.mean(
+            [np.sin(2 * np.pi * time / w + p) for w, p in zip(*waves, strict=True)], axis=0
+        )
 
     pace = config.speed * rng.uniform(0.6, 1.15) * (1 + 0.25 * wander(40.0))
     z = np.concatenate([[0.0], np.cumsum(pace)[:-1]])

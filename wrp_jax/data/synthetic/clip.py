@@ -12,6 +12,7 @@ from wrp_jax.data.synthetic import render
 from wrp_jax.data.synthetic.camera import View, displacement, drive, look
 from wrp_jax.data.synthetic.config import SyntheticConfig
 from wrp_jax.data.synthetic.layout import lay_scene
+from wrp_jax.data.synthetic.paint import paint
 from wrp_jax.data.synthetic.town import build_town
 
 
@@ -60,7 +61,7 @@ def render_clip(config: SyntheticConfig, seed: int) -> SyntheticClip:
         hits = render.cast(scene, view, h, w)
         labels[k] = render.label(scene, hits)
         rays = camera.axes[k].T @ np.linalg.inv(camera.intrinsics)
-        color = render.paint(scene, view, hits, float(camera.intrinsics[0, 0]), rays)
+        color = paint(scene, view, hits, float(camera.intrinsics[0, 0]), rays)
         frames[k] = _develop(config, color * exposure[k], rng)
         if before is not None:
             flow[0, k - 1], visible[0, k - 1] = motion(view, *before, hits.ids[0])
@@ -121,5 +122,5 @@ def _develop(config: SyntheticConfig, color: np.ndarray, rng: np.random.Generato
         )
         if not ok:
             raise RuntimeError("OpenCV could not encode a JPEG")
-        picture = cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1]
+        picture = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))[..., ::-1]
     return picture

@@ -156,9 +156,13 @@ class SceneBuilder:
             )
         )
 
-    def upright(self, x, y, z, width: float, height: float, *args, **kwargs):
+    def upright(
+        self, x, y, z, width: float, height: float, texture: int, label: int, **kwargs
+    ) -> None:
         """Adds a patch that faces -z, with the middle of its foot at ``(x, y, z)``."""
-        self.quad((x - width / 2, y + height, z), (width, 0, 0), (0, -height, 0), *args, **kwargs)
+        self.quad(
+            (x - width / 2, y + height, z), (width, 0, 0), (0, -height, 0), texture, label, **kwargs
+        )
 
     def box(self, centre, size, faces: dict, label: int, **kwargs) -> None:
         """Adds faces of a box.
@@ -182,7 +186,8 @@ class SceneBuilder:
         }
         for face, texture in faces.items():
             texture, repeat = texture if isinstance(texture, tuple) else (texture, (1.0, 1.0))
-            self.quad(*corners[face], texture, label, repeat=repeat, solid=True, **kwargs)
+            origin, u, v = corners[face]
+            self.quad(origin, u, v, texture, label, repeat=repeat, solid=True, **kwargs)
 
     def shadow(self, width: float, depth: float, strength: float = 0.5, x=0.0, z=0.0) -> None:
         """Darkens the ground under the object."""

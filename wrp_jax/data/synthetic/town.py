@@ -394,7 +394,7 @@ def _void(rng, book: AtlasWriter) -> None:
         stripes = _noisy(rng, 64, 64, _hsv(rng.random(), 0.7, 0.7), 8, 8)
         stripes[(np.indices((64, 64)).sum(0) // 8) % 2 == 0] = 225
         book.add("barrier", stripes)
-    rgb = _noisy(rng, 32, 256, _hsv(rng.random(), 0.4, rng.uniform(0.1, 0.4)), 8, 4, 2)
-    rgb *= np.linspace(1.6, 0.9, 32)[:, None, None]
-    x = np.linspace(-1, 1, 256)
-    book.add("bonnet", rgb, np.arange(32)[:, None] > 22 * np.abs(x) ** 2.5)
+    color = _hsv(rng.random(), 0.4, rng.uniform(0.1, 0.4))
+    rgb = _noisy(rng, 128, 512, color, 8, 4, 2) * np.linspace(1.6, 0.9, 128)[:, None, None]
+    x = np.linspace(-1, 1, 512)
+    book.add("bonnet", rgb, np.arange(128)[:, None] > 88 * np.abs(x) ** 2.5)
