@@ -8,11 +8,11 @@ The same command goes on where it was stopped.
 import sys
 
 from absl import flags
+
+from wrp_jax import command_line
 from wrp_jax.data.known_labels import KnownLabels, parse_stills
 from wrp_jax.data.source import open_source, validate
 from wrp_jax.data.windows import read_keyframes, read_windows, windows_of_keyframes
-
-from wrp_jax import command_line
 from wrp_jax.training.stages import check_stages, run_stages
 from wrp_jax.types import UserError
 

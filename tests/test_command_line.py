@@ -47,7 +47,7 @@ def test_options_are_set(config):
         "--config.segmentation.learning_rate=1",
         "--config.segmentation.learn_void=true",
         "--config.segmentation.crop=(64,96)",
-        "--config.stages=refiner,",
+        "--config.stages=refiner",
     )
     assert code == 0
     assert options.seed == 3
@@ -93,7 +93,7 @@ def test_a_config_of_another_kind(config, capsys, tmp_path):
     path = tmp_path / "other.py"
     path.write_text("def get_config():\n    return {}\n")
     assert config(file=path)[0] == 2
-    assert "must have get_config() that returns" in capsys.readouterr().err
+    assert "get_config() returns a config.Config" in capsys.readouterr().err
 
 
 def test_no_config(config, capsys):

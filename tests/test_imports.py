@@ -20,8 +20,8 @@ MAY_IMPORT = {
     "data": BASE,
     "evaluation": BASE | {"ops"},
     "sharding": BASE | {"data"},
-    "checkpoint": BASE,
-    "logging": BASE | {"checkpoint"},
+    "checkpoint": BASE | {"data"},
+    "logging": BASE | {"data"},
     "command_line": BASE,
 }
 EVERYTHING = {"training", "reporting", "labelling"}

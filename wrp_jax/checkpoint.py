@@ -24,6 +24,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from wrp_jax.data.writers import write_atomically
 from wrp_jax.types import UserError
 
 _RESULT_METADATA = "__metadata__"
@@ -187,6 +188,8 @@ def save_result(
 ) -> None:
     """Writes the weights of a finished stage to ``workdir/<stage>.npz``, complete or not at all.
 
+    Process 0 alone writes.
+
     Args:
       workdir: of the run.
       stage: e.g. ``segmentation``.
@@ -194,6 +197,8 @@ def save_result(
       metadata: JSON-serialisable; given back by ``load_result``.
     """
     leaves = _host_copies(variables)
+    if jax.process_index() != 0:
+        return
     header = {
         "metadata": _jsonable(metadata),
         "leaves": {name: _describe(leaf) for name, leaf in leaves.items()},
@@ -279,23 +284,6 @@ def check_metadata(where: Any, trained: Mapping[str, Any], now: Mapping[str, Any
             )
 
 
-def write_atomically(path: str | os.PathLike, content: bytes) -> None:
-    """Writes a file that appears only when it is complete: temporary name, fsync, rename."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp gives 0600
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
 def _names(tree: Any) -> list[str]:
     paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(tree)[0]]
     return [jax.tree_util.keystr(path, simple=True, separator="/") for path in paths]
@@ -358,10 +346,12 @@ def _classes_differ(where: Any, trained: Mapping[str, Any], now: Mapping[str, An
 
 
 def _changed(old: Any, new: Any, prefix: str = "") -> list[str]:
-    """``key was a, is b`` for every leaf of two JSON trees that differs."""
+    """``key was a, is b`` for every option that differs. One that the other tree does not have
+    belongs to another version of the program and says nothing.
+    """
     if isinstance(old, dict) and isinstance(new, dict):
         lines = []
-        for key in sorted(set(old) | set(new)):
-            lines += _changed(old.get(key), new.get(key), f"{prefix}.{key}" if prefix else key)
+        for key in sorted(set(old) & set(new)):
+            lines += _changed(old[key], new[key], f"{prefix}.{key}" if prefix else key)
         return lines
     return [] if old == new else [f"{prefix} was {old}, is {new}"]

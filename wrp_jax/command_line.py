@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import itertools
 import signal
 import sys
 import threading
@@ -72,7 +73,7 @@ def read_config(holder: flags.FlagHolder) -> Config:
     if config is None:
         raise UserError("--config is missing: give a file of configs/, e.g. configs/folder.py.")
     if not isinstance(config, Config):
-        raise UserError(_unreadable_config())
+        raise UserError("--config must be a file whose get_config() returns a config.Config.")
     _check_values(config, "--config")
     return config
 
@@ -92,25 +93,26 @@ def _interrupt(number: int, frame: Any) -> None:
 def _parse(argv: list[str]) -> None:
     """Parses flags. A wrong flag, config file or config key is a ``UserError``."""
     app.define_help_flags()
-    for argument in argv[1:]:
-        name = argument.lstrip("-").split("=", 1)[0]
+    for argument, following in itertools.zip_longest(argv[1:], argv[2:], fillvalue=""):
+        name, is_set, value = argument.lstrip("-").partition("=")
         if argument.startswith("-") and name.startswith("config."):
             _check_key(name)
+        elif argument.startswith("-") and name == "config":
+            _check_config_file(value if is_set else following)
     try:
         rest = flags.FLAGS(argv)
     except flags.Error as error:
-        raise UserError(_first_line(error)) from error
-    except OSError as error:  # From ml_collections: overrides of a file that does not exist.
-        raise UserError(_unreadable_config()) from error
+        raise UserError(str(error).splitlines()[0]) from error
     if len(rest) > 1:
         raise UserError(f"'{rest[1]}' is not a flag: every argument begins with '--'.")
 
 
-def _unreadable_config() -> str:
-    path = config_flags.get_config_filename(flags.FLAGS["config"])
+def _check_config_file(value: str) -> None:
+    path = value.split(":")[0]  # FILE:VARIANT hands VARIANT to get_config
     if not Path(path).is_file():
-        return f"--config={path} does not exist: give a file of configs/, e.g. configs/folder.py."
-    return f"--config={path} must have get_config() that returns a wrp_jax.config.Config."
+        raise UserError(
+            f"--config={value} does not exist: give a file of configs/, e.g. configs/folder.py."
+        )
 
 
 def _check_key(name: str) -> None:
@@ -157,8 +159,3 @@ def _is_a(value: Any, hint: Any) -> bool:
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return not isinstance(hint, type) or isinstance(value, hint)
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return text[0] if text else type(error).__name__

@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import tqdm
 
-from wrp_jax.checkpoint import write_atomically
+from wrp_jax.data.writers import write_atomically
 
 _SECONDS_BETWEEN_LINES = 20.0
 

@@ -16,11 +16,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from wrp_jax.checkpoint import check_metadata, load_result, result_path, write_atomically
+import jax
+
+from wrp_jax.checkpoint import check_metadata, load_result, result_path
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.source import VideoSource
+from wrp_jax.data.writers import write_atomically
 from wrp_jax.types import UserError, Window
 
 Stage = Callable[[Config, KnownLabels, VideoSource, Sequence[Window], Path], None]
@@ -82,7 +85,7 @@ def prepare_workdir(workdir: str | os.PathLike, config: Config, known: KnownLabe
     if old["config.json"] is not None:
         check_metadata(workdir, {"config": old["config.json"]}, now)
     for name, content in contents.items():
-        if old[name] is None:
+        if old[name] is None and jax.process_index() == 0:
             write_atomically(workdir / name, (json.dumps(content, indent=1) + "\n").encode())
 
 
