@@ -69,10 +69,14 @@ def test_tfds_reads_the_labels_without_this_package(make_folder, tmp_path, confi
         np.testing.assert_array_equal(np.asarray(element["label"])[..., 0], written)
 
 
-def test_overlapping_windows_are_pointed_out(make_folder, tmp_path, config, networks):
+@pytest.mark.parametrize("more", [[], ["a 000", "a 003", "b 001"]])
+def test_scores_on_training_labels_are_pointed_out(make_folder, tmp_path, config, networks, more):
     root = make_folder({"a": 4})
     windows = tmp_path / "windows.txt"
-    windows.write_text("a 001 000 003\na 002 000 003\n")
-    plan, _ = run(root, tmp_path, config, networks, method="static", windows=str(windows))
+    windows.write_text("a 001 000 003\n")
+    request = Request(str(root), tmp_path / "out", "static", windows=str(windows))
+    plan = make_plan(config, request)
+    metrics = finish(plan, label_windows(plan, networks), frozenset(["a 001", *more]))
     page = (plan.output / "report.html").read_text()
-    assert "The windows overlap: 2 of the scored frames" in page
+    says = "trained on the labels of 2 of the frames that are scored"
+    assert (says in page) == bool(more) == (says in "".join(metrics["notes"]))

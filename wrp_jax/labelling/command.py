@@ -38,8 +38,10 @@ def propagate(
         _train(plan, workdir)
     networks: Networks = load_networks(config, plan.methods, plan.source.classes, workdir)
     claim(plan, networks.digest)
-    metrics = finish(plan, label_windows(plan, networks))
+    metrics = finish(plan, label_windows(plan, networks), networks.trained_on)
     print(scores_text(metrics))
+    for note in metrics["notes"]:
+        print(note, file=sys.stderr)
     print(f"{plan.output / 'report.html'} shows the labels.", file=sys.stderr)
     return metrics
 

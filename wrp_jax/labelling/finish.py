@@ -20,13 +20,21 @@ from wrp_jax.reporting.film import WindowPictures, frames_to_show, shrink_image,
 from wrp_jax.reporting.report import FrameSummary, render_report
 
 
-def finish(plan: Plan, results: Sequence[WindowResult]) -> dict[str, Any]:
+def finish(
+    plan: Plan, results: Sequence[WindowResult], trained_on: frozenset[str] = frozenset()
+) -> dict[str, Any]:
     """Writes ``metrics.json``, ``tfds/`` and ``report.html``.
+
+    Args:
+      plan: of the run.
+      results: of ``run.label_windows``.
+      trained_on: of ``Networks``.
 
     Returns:
       What ``metrics.json`` holds.
     """
-    metrics = collect_metrics(plan, results)
+    notes = _notes(plan, trained_on)
+    metrics = {**collect_metrics(plan, results), "notes": notes}
     text = json.dumps(metrics, indent=1) + "\n"
     write_atomically(plan.output / "metrics.json", text.encode())
     rows = export_rows(plan.windows, plan.source)
@@ -39,7 +47,7 @@ def finish(plan: Plan, results: Sequence[WindowResult]) -> dict[str, Any]:
         metrics=metrics,
         frames=_frame_summaries(plan, results),
         windows=[_pictures(plan, number, results[number]) for number in sorted(plan.shown)],
-        notes=_notes(plan),
+        notes=notes,
         footer=f"Made by wrp_jax from {len(plan.windows)} windows. Scores "
         "are in metrics.json, labels beside this page; frames labelled by hand are not scored.",
     )
@@ -126,16 +134,15 @@ def _short(name: str) -> str:
     return Path(name).resolve().name if Path(name).is_dir() else name
 
 
-def _notes(plan: Plan) -> list[str]:
+def _notes(plan: Plan, trained_on: frozenset[str]) -> list[str]:
     """What a reader of the scores must know."""
-    keys = {(w.sequence, w.key) for w in plan.windows}
     truth, seen = GroundTruth(plan.source), 0
     for window in plan.windows:
         scored = truth.scored(window.sequence, window.key, plan.frames(window))
-        seen += sum((window.sequence, name) in keys for name in scored)
+        seen += sum(f"{window.sequence} {name}" in trained_on for name in scored)
     if not seen:
         return []
     return [
-        f"The windows overlap: {seen} of the scored frames are labelled frames of other windows. "
-        "Networks that were trained on these have seen their labels, so their scores say little."
+        f"The networks were trained on the labels of {seen} of the frames that are scored here: "
+        "their scores say little. Train with the same --windows or --keyframes."
     ]

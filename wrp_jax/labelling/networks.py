@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -29,12 +30,14 @@ class Networks(NamedTuple):
       segment: g_ψ, or None where no method reads it.
       refine: Ω, or None.
       digest: of the weights; empty without any.
+      trained_on: ``"<sequence> <frame>"`` of the labelled frames they were trained on.
     """
 
     motion: Motion
     segment: Segment | None
     refine: Refine | None
     digest: str
+    trained_on: frozenset[str] = frozenset()
 
 
 def needs_training(methods: Sequence[str]) -> bool:
@@ -74,4 +77,12 @@ def load_networks(
     digest = hashlib.sha256()
     for stage in stages:
         digest.update(hashlib.sha256(result_path(workdir, stage).read_bytes()).digest())
-    return Networks(motion, segment, refine, digest.hexdigest())
+    return Networks(motion, segment, refine, digest.hexdigest(), _trained_on(workdir))
+
+
+def _trained_on(workdir: Path) -> frozenset[str]:
+    """What ``training.stages`` notes in ``labels.json``; empty where there is no such note."""
+    try:
+        return frozenset(json.loads((workdir / "labels.json").read_text("utf-8"))["frames"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return frozenset()
