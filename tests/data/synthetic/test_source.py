@@ -10,7 +10,13 @@ import pytest
 from PIL import Image
 
 from wrp_jax.data import label_maps, open_source
-from wrp_jax.data.synthetic import CLASSES, SyntheticSource, open_synthetic, write_folder
+from wrp_jax.data.synthetic import (
+    CLASSES,
+    SyntheticConfig,
+    SyntheticSource,
+    open_synthetic,
+    write_folder,
+)
 from wrp_jax.data.windows import read_windows
 from wrp_jax.types import UserError
 
@@ -33,7 +39,8 @@ def test_source_answers_as_a_video_source():
 
 
 def test_cache_is_bounded_and_rendering_again_gives_the_same():
-    source = open_synthetic(OPTIONS + ",cache=1")
+    config = SyntheticConfig(height=17, width=31, frames=3, town=5)
+    source = SyntheticSource(config, clips=2, seed=5, cache_bytes=0)
     first = source.frame("clip_000", "000001")
     source.frame("clip_001", "000001")
     assert len(source._cache) == 1

@@ -14,15 +14,22 @@ from wrp_jax.data.synthetic.config import CLASSES, SyntheticConfig
 from wrp_jax.types import UserError
 
 
+CACHE_BYTES = 256 * 2**20
+"""Rendered clips kept in memory, per source and process; the last one read always is."""
+
+
 class SyntheticSource:
     """A ``VideoSource`` (see docs/ARCHITECTURE.md) of rendered clips, every frame labelled.
 
-    Clip i has seed ``seed + i``. At most ``cache`` clips are in memory at once.
+    Clip i has seed ``seed + i``. Clips beyond ``cache_bytes`` are forgotten, the one that was
+    not read for the longest time first, and rendered again when asked for.
     """
 
     classes = CLASSES
 
-    def __init__(self, config: SyntheticConfig, clips: int, seed: int, cache: int = 16):
+    def __init__(
+        self, config: SyntheticConfig, clips: int, seed: int, cache_bytes: int = CACHE_BYTES
+    ):
         self.name = "synthetic"
         self.config = config
         self.sequences = tuple(f"clip_{index:03d}" for index in range(clips))
@@ -30,7 +37,7 @@ class SyntheticSource:
         self._frames = tuple(f"{index:06d}" for index in range(config.frames))
         self._index = {name: index for index, name in enumerate(self._frames)}
         self._cache: OrderedDict[str, SyntheticClip] = OrderedDict()
-        self._size = max(cache, 1)
+        self._cache_bytes = cache_bytes
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict:
@@ -48,7 +55,8 @@ class SyntheticSource:
             if sequence not in self._cache:
                 self._cache[sequence] = render_clip(self.config, seed)
             self._cache.move_to_end(sequence)
-            while len(self._cache) > self._size:
+            size = sum(a.nbytes for a in vars(self._cache[sequence]).values())
+            while len(self._cache) > max(self._cache_bytes // max(size, 1), 1):
                 self._cache.popitem(last=False)
             return self._cache[sequence]
 
@@ -75,7 +83,7 @@ def open_synthetic(options: str = "") -> SyntheticSource:
 
     Args:
       options: comma-separated ``key=value``: ``clips`` (default 8), ``seed`` of the first clip
-        (0), ``cache`` (clips kept in memory, 16), and every field of ``SyntheticConfig``. Unless
+        (0), and every field of ``SyntheticConfig``. Unless
         ``town`` is given, all clips lie in the town of ``seed``; ``town=none`` gives each its own.
 
     Raises:
@@ -83,7 +91,7 @@ def open_synthetic(options: str = "") -> SyntheticSource:
     """
     values: dict[str, object] = {}
     known = {field.name: str(field.type) for field in dataclasses.fields(SyntheticConfig)}
-    known |= {"clips": "int", "seed": "int", "cache": "int"}
+    known |= {"clips": "int", "seed": "int"}
     for part in filter(None, (part.strip() for part in options.split(","))):
         key, equals, text = (piece.strip() for piece in part.partition("="))
         if not equals or key not in known:
@@ -98,11 +106,10 @@ def open_synthetic(options: str = "") -> SyntheticSource:
                 f"synthetic:{options}: {key}={text!r} is not of type {known[key]}; correct it"
             ) from None
     clips, seed = int(str(values.pop("clips", 8))), int(str(values.pop("seed", 0)))
-    cache = int(str(values.pop("cache", 16)))
     if clips < 1 or seed < 0:
         raise UserError(f"synthetic:{options}: give at least one clip and a seed from 0 on")
     values.setdefault("town", seed)
-    return SyntheticSource(SyntheticConfig(**values), clips, seed, cache)  # pyright: ignore[reportArgumentType]
+    return SyntheticSource(SyntheticConfig(**values), clips, seed)  # pyright: ignore[reportArgumentType]
 
 
 def _parse(kind: str, text: str) -> object:

@@ -78,7 +78,9 @@ class SyntheticStreets(ClipBuilder):
         options = config.options
         if options.town is None:
             options = dataclasses.replace(options, town=config.seed)
-        source = SyntheticSource(options, config.train + config.validation, config.seed, cache=1)
+        source = SyntheticSource(
+            options, config.train + config.validation, config.seed, cache_bytes=0
+        )
         parts = {
             "train": (source, source.sequences[: config.train]),
             "validation": (source, source.sequences[config.train :]),
