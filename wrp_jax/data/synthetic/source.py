@@ -13,7 +13,6 @@ from wrp_jax.data.synthetic.clip import SyntheticClip, render_clip
 from wrp_jax.data.synthetic.config import CLASSES, SyntheticConfig
 from wrp_jax.types import UserError
 
-
 CACHE_BYTES = 256 * 2**20
 """Rendered clips kept in memory, per source and process; the last one read always is."""
 
