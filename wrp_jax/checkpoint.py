@@ -141,7 +141,7 @@ class Checkpoints:
         try:
             manifest = self._manager.restore(
                 step, args=ocp.args.Composite(manifest=ocp.args.JsonRestore())
-            ).manifest
+            )["manifest"]
         except Exception as error:  # Orbax raises whatever its readers happen to raise.
             raise DamagedError("its manifest cannot be read") from error
         digest = manifest.pop("digest", None) if isinstance(manifest, dict) else None
@@ -162,7 +162,7 @@ class Checkpoints:
                         {name: leaf for name, leaf in expected.items() if leaf.size}
                     )
                 ),
-            ).state
+            )["state"]
         except Exception as error:
             raise DamagedError("its arrays cannot be read") from error
         leaves = {name: np.asarray(leaves.get(name, leaf)) for name, leaf in expected.items()}
@@ -204,11 +204,13 @@ def save_result(
         "leaves": {name: _describe(leaf) for name, leaf in leaves.items()},
     }
     header["digest"] = _json_digest(header)
-    text = np.frombuffer(json.dumps(header).encode(), np.uint8)
     # Raw bytes: .npz has no bfloat16, and the header says shape and dtype anyway.
-    arrays = {name: np.frombuffer(leaf.tobytes(), np.uint8) for name, leaf in leaves.items()}
+    arrays: dict[str, Any] = {
+        name: np.frombuffer(leaf.tobytes(), np.uint8) for name, leaf in leaves.items()
+    }
+    arrays[_RESULT_METADATA] = np.frombuffer(json.dumps(header).encode(), np.uint8)
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays, **{_RESULT_METADATA: text})
+    np.savez(buffer, **arrays)
     write_atomically(result_path(workdir, stage), buffer.getvalue())
 
 

@@ -27,7 +27,7 @@ from wrp_jax.types import UserError
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 4
 
-_AT_LEAST_ONE = {"steps", "batch_size", "horizon", "width", "max_cycle_length"}
+_AT_LEAST_ONE = {"batch_size", "horizon", "width", "max_cycle_length"}
 
 
 class Interrupted(Exception):
@@ -142,6 +142,8 @@ def _check_values(options: Any, where: str) -> None:
         elif option.name in _AT_LEAST_ONE and value < (least := min(1, option.default)):
             # 0 where that is the default: it then means something.
             raise UserError(f"{name} is {value}: it must be at least {least}.")
+        elif isinstance(value, int) and value < 0:
+            raise UserError(f"{name} is {value}: it must not be negative.")
 
 
 def _is_a(value: Any, hint: Any) -> bool:

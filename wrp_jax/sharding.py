@@ -17,7 +17,7 @@ from wrp_jax.data.pipeline import Batches
 from wrp_jax.types import UserError
 
 
-def make_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+def make_mesh(devices: Sequence[Any] | None = None) -> Mesh:
     """Mesh over all devices of all processes, axis ``data``.
 
     ``jax.make_mesh`` defaults to explicit axes, under which gathers with reshape and

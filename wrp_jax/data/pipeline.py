@@ -12,7 +12,7 @@ records is not a multiple of the number of shards (0.2.18).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import grain
 import numpy as np
@@ -123,7 +123,7 @@ def make_batches(
             f"batch_size {batch_size} is not a multiple of the {process_count} processes: "
             f"choose another batch_size."
         )
-    dataset = grain.MapDataset.source(examples).seed(seed)
+    dataset = _source(examples).seed(seed)
     if shuffle:
         dataset = dataset.shuffle()
     dataset = dataset.repeat()
@@ -131,6 +131,10 @@ def make_batches(
         dataset = dataset.random_map(transform)
     dataset = dataset[process_index::process_count].batch(batch_size // process_count)
     return Batches(dataset, batch_size, threads=threads, workers=workers)
+
+
+def _source(examples: Examples) -> grain.MapDataset:
+    return grain.MapDataset.source(cast(Any, examples))  # Grain's type has no list, but takes one
 
 
 def _own_memory(batch: Any) -> Any:
@@ -148,4 +152,4 @@ def process_slice(
     examples: Examples, *, process_index: int, process_count: int
 ) -> grain.MapDataset:
     """The examples of one process, each example in exactly one process, in order."""
-    return grain.MapDataset.source(examples)[process_index::process_count]
+    return _source(examples)[process_index::process_count]
