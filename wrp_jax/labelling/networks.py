@@ -64,7 +64,6 @@ def load_networks(
             f"--workdir is missing: {', '.join(trained)} need what train.py made there "
             "(--method=motion-only needs nothing)."
         )
-    from wrp_jax.training.refiner import load_refiner
     from wrp_jax.training.segmentation import load_segmentation
 
     network, variables = load_segmentation(workdir, config, classes)
@@ -72,6 +71,8 @@ def load_networks(
     stages = ["segmentation"]
     refine = None
     if any(METHODS[name].refines for name in methods):
+        from wrp_jax.training.refiner import load_refiner
+
         refine = load_refiner(workdir, config, classes)
         stages.append("refiner")
     digest = hashlib.sha256()
