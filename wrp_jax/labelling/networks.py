@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from wrp_jax.checkpoint import result_path
 from wrp_jax.config import Config
@@ -15,11 +15,12 @@ from wrp_jax.models.motion import Motion, build_motion
 from wrp_jax.models.motion.base import zero_motion
 from wrp_jax.propagation.cues import Segment, segment_clip
 from wrp_jax.propagation.methods import METHODS
-from wrp_jax.propagation.step import Refine
 from wrp_jax.types import ClassMap, UserError
 
 STANDS_STILL = frozenset({"static", "semantic-only", "semantic-argmax"})
 """Methods that never look at motion."""
+
+RefineWindow = Callable[..., tuple[Any, Any]]
 
 
 class Networks(NamedTuple):
@@ -28,14 +29,15 @@ class Networks(NamedTuple):
     Attributes:
       motion: f_θ.
       segment: g_ψ, or None where no method reads it.
-      refine: Ω, or None.
+      refine: warp-refine over a window: ``refine(cues, key_index, key_label, classes, motion)
+        -> (labels, confidence)``; None where no method needs Ω.
       digest: of the weights; empty without any.
       trained_on: ``"<sequence> <frame>"`` of the labelled frames they were trained on.
     """
 
     motion: Motion
     segment: Segment | None
-    refine: Refine | None
+    refine: RefineWindow | None
     digest: str
     trained_on: frozenset[str] = frozenset()
 
@@ -64,7 +66,6 @@ def load_networks(
             f"--workdir is missing: {', '.join(trained)} need what train.py made there "
             "(--method=motion-only needs nothing)."
         )
-    from wrp_jax.training.refiner import load_refiner
     from wrp_jax.training.segmentation import load_segmentation
 
     network, variables = load_segmentation(workdir, config, classes)
@@ -72,7 +73,16 @@ def load_networks(
     stages = ["segmentation"]
     refine = None
     if any(METHODS[name].refines for name in methods):
-        refine = load_refiner(workdir, config, classes)
+        from wrp_jax.propagation.refined import refine_window
+        from wrp_jax.training.refiner import load_refiner
+
+        refiner, refiner_variables = load_refiner(workdir, config, classes)
+        refine = functools.partial(
+            refine_window,
+            refiner=refiner,
+            variables=refiner_variables,
+            recursive=config.refiner.recursive,
+        )
         stages.append("refiner")
     digest = hashlib.sha256()
     for stage in stages:

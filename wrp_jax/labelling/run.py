@@ -17,7 +17,7 @@ from wrp_jax.labelling.plan import Plan
 from wrp_jax.labelling.window_result import WindowResult, load_window_result
 from wrp_jax.logging import Progress
 from wrp_jax.propagation.cues import clip_cues
-from wrp_jax.propagation.methods import Propagated, propagate_window
+from wrp_jax.propagation.methods import METHODS, Propagated, propagate_window
 from wrp_jax.reporting.film import frames_to_show, shrink_labels
 from wrp_jax.types import ClipCues
 
@@ -108,19 +108,15 @@ def _predictions(
     cues: ClipCues = clip_cues(frames, networks.motion, networks.segment)
     label = known.label(window.sequence, window.key)
     for method in plan.methods:
+        if METHODS[method].refines:
+            assert networks.refine is not None  # load_networks has seen to it
+            yield method, Propagated(*networks.refine(cues, key, label, classes, networks.motion))
+            continue
+        options = plan.config.propagation
         yield (
             method,
             propagate_window(
-                method,
-                plan.config.propagation,
-                frames,
-                key,
-                label,
-                classes,
-                networks.motion,
-                networks.segment,
-                networks.refine,
-                cues=cues,
+                method, options, frames, key, label, classes, networks.motion, cues=cues
             ),
         )
 
