@@ -1,4 +1,4 @@
-"""Writes the committed checkpoints of ``tests/weights/fixtures`` (needs torch; run once by hand)."""
+"""Writes the committed checkpoints of ``tests/weights/fixtures`` (with torch, once, by hand)."""
 
 import collections
 import pathlib

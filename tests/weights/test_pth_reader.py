@@ -319,7 +319,7 @@ def test_other_files_are_named(tmp_path):
         read_pth(path)
 
 
-MUTATIONS = int(os.environ.get("WRP_JAX_MUTATIONS", "300"))
+MUTATIONS = int(os.environ.get("WRP_JAX_MUTATIONS", "150"))
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
