@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "config": set(),
     "ops": BASE,
     "models": BASE | {"ops"},
+    "weights": BASE | {"models"},
     "propagation": BASE | {"ops", "models"},
     "data": BASE,
     "evaluation": BASE | {"ops"},

@@ -1,0 +1,101 @@
+"""The command line, and reading what it wrote."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import sys
+
+import golden_files
+import jax
+import numpy as np
+import pytest
+
+from wrp_jax.types import UserError
+from wrp_jax.weights import convert, published
+from wrp_jax.weights.load import load_weights
+from wrp_jax.weights.safetensors_file import write_safetensors
+
+FIXTURES = pathlib.Path(__file__).parent / "fixtures"
+
+
+@pytest.fixture(scope="module")
+def small_pth(tmp_path_factory):
+    """RAFT small as torch would have saved it, from ``DataParallel``."""
+    torch = pytest.importorskip("torch", reason="writes the checkpoint to be converted")
+    state = golden_files.state_dict("raft_small")
+    path = tmp_path_factory.mktemp("weights") / "raft-small.pth"
+    torch.save({f"module.{name}": torch.from_numpy(a) for name, a in state.items()}, path)
+    return path
+
+
+def test_convert_and_load_agree_with_the_checkpoint(small_pth, tmp_path, capsys):
+    target = tmp_path / "small.safetensors"
+    assert convert.main([str(small_pth), str(target), "--network=raft_small"]) == 0
+    printed = capsys.readouterr().out
+    assert "matched 106, missing 0, unused 0, mis-shaped 0" in printed
+    expected = load_weights(small_pth, "raft_small")
+    got = load_weights(target, "raft_small")
+    assert jax.tree.structure(got) == jax.tree.structure(expected)
+    jax.tree.map(np.testing.assert_array_equal, got, expected)
+    with pytest.raises(UserError, match="holds weights of raft_small, which do not fit sdcnet"):
+        load_weights(target, "sdcnet")
+
+
+def test_another_networks_weights_are_refused(small_pth, tmp_path, capsys):
+    target = tmp_path / "wrong.safetensors"
+    assert convert.main([str(small_pth), str(target), "--network=sdcnet"]) == 2
+    output = capsys.readouterr()
+    assert "missing: conv1.0.weight" in output.out
+    assert "unused: fnet.conv1.weight" in output.out
+    assert "nothing written" in output.err
+    assert not target.exists()
+    with pytest.raises(UserError, match=r"convert lists them all"):
+        load_weights(small_pth, "sdcnet")
+
+
+def test_damaged_and_unwritable_files_end_in_one_sentence(tmp_path, capsys):
+    bad = tmp_path / "bad.pth"
+    bad.write_text("nothing")
+    assert convert.main([str(bad), str(tmp_path / "x"), "--network=raft_small"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_unwritable_target_is_named(tmp_path, monkeypatch, capsys):
+    found = {
+        path: np.zeros(leaf.shape, np.float32)
+        for path, leaf in published.template("sdcnet").items()
+    }
+    empty = ((), (), (), (), ())
+    monkeypatch.setattr(
+        published, "fit_state_dict", lambda state, network: (found, published.Report(*empty))
+    )
+    target = tmp_path / "missing" / "x.safetensors"
+    assert convert.main([str(FIXTURES / "zip.pth"), str(target), "--network=sdcnet"]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_weights_of_other_shapes_are_refused(tmp_path):
+    path = tmp_path / "w.safetensors"
+    write_safetensors(path, {"params.x": np.zeros(3, np.float32)}, {})
+    with pytest.raises(UserError, match="another network"):
+        load_weights(path, "raft_small")
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_missing_files_are_named(tmp_path, suffix):
+    with pytest.raises(UserError, match="cannot be opened"):
+        load_weights(tmp_path / f"none{suffix}", "raft_small")
+
+
+def test_the_module_runs_and_imports_no_torch(tmp_path):
+    code = (
+        "import sys; from wrp_jax.weights import convert; "
+        "code = convert.main(sys.argv[1:]); assert 'torch' not in sys.modules; sys.exit(code)"
+    )
+    arguments = [str(FIXTURES / "legacy.pth"), str(tmp_path / "x"), "--network=raft_small"]
+    result = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True
+    )
+    assert result.returncode == 2, result.stderr
+    assert "missing: cnet.conv1.bias" in result.stdout

@@ -1,0 +1,89 @@
+"""Every published name finds its parameter; whatever does not fit is told by name."""
+
+from __future__ import annotations
+
+import json
+
+import golden_files
+import numpy as np
+import pytest
+
+from wrp_jax.weights import published
+
+MANIFESTS = {
+    "raft_large": "raft_large",
+    "raft_large_torchvision": "raft_large",
+    "raft_small": "raft_small",
+    "raft_small_torchvision": "raft_small",
+    "sdcnet": "sdcnet",
+    "flownet2": "flownet2",
+}
+
+
+def _zeros(manifest):
+    """The names and shapes of a published file, with constants, without drawing any weights."""
+    entries = json.loads((golden_files.HERE / f"{manifest}.json").read_text())["parameters"]
+    return {
+        name.removeprefix("module."): np.broadcast_to(
+            np.float32(entry.get("value", [0.0])).reshape(-1, *([1] * (len(entry["shape"]) - 2)))
+            if "value" in entry
+            else np.float32(0),
+            entry["shape"],
+        )
+        for name, entry in entries.items()
+    }
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS)
+def test_every_published_name_has_its_parameter(manifest):
+    found, report = published.fit_state_dict(_zeros(manifest), MANIFESTS[manifest])
+    assert report.complete, report
+    assert found.keys() == published.template(MANIFESTS[manifest]).keys()
+    count = sum(array.size for path, array in found.items() if path[0] == "params")
+    text = (golden_files.HERE / f"{manifest}.json").read_text()
+    assert count == json.loads(text)["num_parameters"]
+
+
+def test_both_namings_lead_to_the_same_place():
+    ours = golden_files.state_dict("raft_small")
+    found, _ = published.fit_state_dict(ours, "raft_small")
+    theirs = {}
+    paths = {published.published_name(path): path for path in found}
+    for name in golden_files.state_dict("raft_small_torchvision"):
+        translated = published.translate(name, published.TORCHVISION_RAFT_SMALL)
+        theirs[name] = ours[translated]
+        assert translated in paths
+    again, report = published.fit_state_dict(theirs, "raft_small")
+    assert report.complete
+    for path, array in found.items():
+        np.testing.assert_array_equal(again[path], array)
+
+
+def test_old_files_without_batch_counts_are_complete():
+    state = {k: v for k, v in _zeros("raft_large").items() if "num_batches" not in k}
+    assert published.fit_state_dict(state, "raft_large")[1].complete
+
+
+def test_what_does_not_fit_is_told_by_name():
+    state = dict(_zeros("raft_large"))
+    del state["fnet.conv1.bias"]
+    state["fnet.conv2.weight"] = np.zeros((256, 64, 1, 1), np.float32)
+    state["fnet.conv9.weight"] = np.zeros(3, np.float32)
+    state["cnet.layer2.0.norm3.weight"] = np.ones(96, np.float32)  # differs from its original
+    state["feature_encoder.conv.bias"] = np.zeros(256, np.float32)  # the same place twice
+    _, report = published.fit_state_dict(state, "raft_large")
+    assert not report.complete
+    assert report.missing == ("fnet.conv1.bias",)
+    assert set(report.misshaped) == {"fnet.conv2.weight", "cnet.layer2.0.norm3.weight"}
+    assert set(report.unused) == {"fnet.conv9.weight", "feature_encoder.conv.bias"}
+    text = str(report)
+    assert "missing: fnet.conv1.bias" in text and "mis-shaped: fnet.conv2.weight" in text
+
+
+def test_sdcnet_trained_with_another_normalisation_is_refused():
+    state = dict(_zeros("sdcnet"))
+    state["flow_std"] = np.ones((1, 2, 1, 1), np.float32)
+    state["flownet2.flownetc.conv1.0.weight"] = np.zeros(3, np.float32)
+    _, report = published.fit_state_dict(state, "sdcnet")
+    assert report.misshaped == ("flow_std",)
+    assert "flownet2.flownetc.conv1.0.weight" in report.ignored

@@ -1,0 +1,228 @@
+"""Published weights' names → our parameters, strictly: every name on either side is accounted for.
+
+Our modules carry the published names, so a parameter's path, joined by dots, is its name in the
+file but for the last part (``LEAVES``). Another release's names are translated first, by the
+table of its network.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from wrp_jax.models.motion.flownet2 import build_flownet2
+from wrp_jax.models.motion.raft import build_raft
+from wrp_jax.models.motion.sdcnet import FLOW_MEAN, FLOW_STD, build_sdcnet
+from wrp_jax.models.network import Network
+
+LEAVES = {
+    "kernel": ("weight", (2, 3, 1, 0)),
+    "transposed_kernel": ("weight", (2, 3, 0, 1)),
+    "scale": ("weight", None),
+    "bias": ("bias", None),
+    "mean": ("running_mean", None),
+    "var": ("running_var", None),
+}
+"""Last part of a path → its name in a PyTorch file, and the axes that bring its array to ours."""
+
+Renames = tuple[tuple[str, str], ...]
+
+TORCHVISION_RAFT: Renames = (
+    (r"^feature_encoder\.", "fnet."),
+    (r"^context_encoder\.", "cnet."),
+    (r"^(fnet|cnet)\.convnormrelu\.0\.", r"\1.conv1."),
+    (r"^(fnet|cnet)\.convnormrelu\.1\.", r"\1.norm1."),
+    (r"^(fnet|cnet)\.conv\.", r"\1.conv2."),
+    (r"^((?:fnet|cnet)\.layer\d\.\d)\.convnormrelu(\d)\.0\.", r"\1.conv\2."),
+    (r"^((?:fnet|cnet)\.layer\d\.\d)\.convnormrelu(\d)\.1\.", r"\1.norm\2."),
+    (r"^update_block\.motion_encoder\.convcorr(\d)\.0\.", r"update_block.encoder.convc\1."),
+    (r"^update_block\.motion_encoder\.convflow(\d)\.0\.", r"update_block.encoder.convf\1."),
+    (r"^update_block\.motion_encoder\.conv\.0\.", "update_block.encoder.conv."),
+)
+TORCHVISION_RAFT_LARGE: Renames = (
+    *TORCHVISION_RAFT,
+    (
+        r"^update_block\.recurrent_block\.convgru([12])\.conv([zrq])\.",
+        r"update_block.gru.conv\2\1.",
+    ),
+    (r"^mask_predictor\.convrelu\.0\.", "update_block.mask.0."),
+    (r"^mask_predictor\.conv\.", "update_block.mask.2."),
+)
+TORCHVISION_RAFT_SMALL: Renames = (
+    *TORCHVISION_RAFT,
+    (r"^update_block\.recurrent_block\.convgru1\.conv([zrq])\.", r"update_block.gru.conv\1."),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """What is known of a network's published files.
+
+    Attributes:
+      build: the network.
+      inputs: shapes it is initialised with.
+      renames: patterns and replacements that bring another release's names to ours; a name that
+        matches none stays.
+      duplicates: the same for names that a file holds twice; the copy must be equal.
+      ignored: patterns of entries that belong to the file and not to us.
+      constants: entries that are fixed in our network and must have these values.
+    """
+
+    build: Callable[[], Network]
+    inputs: tuple[tuple[int, ...], ...]
+    renames: Renames = ()
+    duplicates: Renames = ()
+    ignored: tuple[str, ...] = (r"\.num_batches_tracked$",)
+    constants: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
+
+
+_PAIR = ((1, 128, 128, 3), (1, 128, 128, 3))
+
+NETWORKS: dict[str, Published] = {
+    "raft_large": Published(
+        lambda: build_raft("raft_large", iterations=1),
+        _PAIR,
+        TORCHVISION_RAFT_LARGE,
+        duplicates=((r"^(cnet\.layer\d\.\d)\.norm3\.", r"\1.downsample.1."),),
+    ),
+    "raft_small": Published(
+        lambda: build_raft("raft_small", iterations=1), _PAIR, TORCHVISION_RAFT_SMALL
+    ),
+    "sdcnet": Published(
+        build_sdcnet,
+        ((1, 3, 64, 64, 3), (1, 2, 64, 64, 2)),
+        # The release's checkpoint may hold its frozen FlowNet2, which is a network of its own here.
+        ignored=(r"^flownet2\.", r"^rgb_mean$"),
+        constants={"flow_mean": FLOW_MEAN, "flow_std": FLOW_STD},
+    ),
+    "flownet2": Published(build_flownet2, ((1, 64, 64, 3), (1, 64, 64, 3))),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """How a file fits a network; names are the file's, ``missing`` in the original's naming."""
+
+    matched: tuple[str, ...]
+    missing: tuple[str, ...]
+    unused: tuple[str, ...]
+    misshaped: tuple[str, ...]
+    ignored: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every parameter was found and nothing is left over."""
+        return not (self.missing or self.unused or self.misshaped)
+
+    def __str__(self) -> str:
+        lines = [
+            f"matched {len(self.matched)}, missing {len(self.missing)}, unused "
+            f"{len(self.unused)}, mis-shaped {len(self.misshaped)}, of no use to any network "
+            f"{len(self.ignored)}"
+        ]
+        for kind in ("missing", "unused", "misshaped"):
+            lines += [
+                f"  {kind.replace('mis', 'mis-', kind == 'misshaped')}: {name}"
+                for name in getattr(self, kind)
+            ]
+        return "\n".join(lines)
+
+
+def template(network: str) -> dict[tuple[str, ...], jax.ShapeDtypeStruct]:
+    """Shapes of all variables of a network by path (collection first), without computing any."""
+    entry = NETWORKS[network]
+    inputs = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in entry.inputs]
+    variables = jax.eval_shape(entry.build().init, jax.random.key(0), *inputs)
+    leaves = jax.tree_util.tree_leaves_with_path(variables)
+    return {tuple(key.key for key in path): leaf for path, leaf in leaves}
+
+
+def published_name(path: tuple[str, ...]) -> str:
+    """The original release's name of the variable at ``path`` (collection first)."""
+    return ".".join((*path[1:-1], LEAVES[path[-1]][0]))
+
+
+def translate(name: str, renames: Renames) -> str:
+    """Applies a table of patterns and replacements to a name, in order."""
+    for pattern, replacement in renames:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def _fit(array: np.ndarray, leaf: str, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Our layout of a file's array, or None where the shapes disagree."""
+    axes = LEAVES[leaf][1]
+    if axes is not None:
+        if array.ndim == 2 and len(shape) == 2:
+            axes = (1, 0)
+        elif array.ndim != 4:
+            return None
+        array = array.transpose(axes)
+        if array.shape[:2] == (1, 1) and len(shape) == 2:
+            array = array[0, 0]
+    return array if array.shape == shape else None
+
+
+def nest(flat: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
+    """Nested dictionaries from paths."""
+    tree: dict[str, Any] = {}
+    for path, value in flat.items():
+        node = tree
+        for part in path[:-1]:
+            node = node.setdefault(part, {})
+        node[path[-1]] = value
+    return tree
+
+
+def fit_state_dict(
+    state: Mapping[str, np.ndarray], network: str
+) -> tuple[dict[tuple[str, ...], np.ndarray], Report]:
+    """Lays a PyTorch state dict out as a network's variables.
+
+    Args:
+      state: arrays by name, as ``read_pth`` returns them.
+      network: a key of ``NETWORKS``.
+
+    Returns:
+      float32 arrays by path for every name that matched, and the report.
+    """
+    entry = NETWORKS[network]
+    shapes = template(network)
+    paths = {published_name(path): path for path in shapes}
+    found: dict[tuple[str, ...], np.ndarray] = {}
+    matched, unused, misshaped, ignored = [], [], [], []
+    copies = []
+    for name, array in state.items():
+        original = translate(name, entry.renames)
+        single = translate(original, entry.duplicates)
+        if any(re.search(pattern, original) for pattern in entry.ignored):
+            ignored.append(name)
+        elif original in entry.constants:
+            same = np.allclose(array.ravel(), entry.constants[original], rtol=1e-5)
+            (ignored if same else misshaped).append(name)
+        elif single != original:
+            copies.append((name, single, array))
+        elif original not in paths or paths[original] in found:
+            unused.append(name)
+        else:
+            path = paths[original]
+            fitted = _fit(array, path[-1], shapes[path].shape)
+            if fitted is None:
+                misshaped.append(name)
+            else:
+                matched.append(name)
+                found[path] = np.ascontiguousarray(fitted, np.float32).reshape(fitted.shape)
+    for name, single, array in copies:
+        path = paths.get(single)
+        same = path in found and np.array_equal(_fit(array, path[-1], array.shape), found[path])
+        (ignored if same else misshaped).append(name)
+    reached = {translate(name, entry.renames) for name in misshaped}
+    missing = [n for n, path in paths.items() if path not in found and n not in reached]
+    report = Report(*map(tuple, (matched, missing, unused, misshaped, ignored)))
+    return found, report
