@@ -1,9 +1,8 @@
 """All options, as a tree of dataclasses. ``configs/*.py`` return one of these trees.
 
 Not frozen: ``--config.key=value`` writes into the tree; an unknown key is refused.
+Without ``from __future__ import annotations``: ml_collections reads the types of the fields.
 """
-
-from __future__ import annotations
 
 import dataclasses
 from dataclasses import field
@@ -19,16 +18,22 @@ class MotionConfig:
 
 @dataclasses.dataclass
 class SegmentationConfig:
-    """g_ψ and its training from labelled frames alone. ``name`` is looked up in ``models/segmentation``."""
+    """g_ψ and its training from labelled frames alone."""
 
     name: str = "light"
     width: int = 32
     learn_void: bool = False  # predict void as a class; else void pixels are left out of the loss
-    steps: int = 2000
+    steps: int = 0  # 0: steps_per_frame for each labelled frame, within steps_range
+    steps_per_frame: float = 6.0
+    steps_range: tuple[int, int] = (500, 2400)
     batch_size: int = 8
-    crop: tuple[int, int] = (224, 288)  # height, width
+    crop: tuple[int, int] = (224, 288)  # height, width; no larger than the frames
+    scale: tuple[float, float] = (0.5, 2.0)  # enlargement of the crops
+    key_share: float = 0.25  # of the crops from labelled frames of the video; the rest: stills
+    class_share: float = 0.5  # of the crops centred on a class drawn uniformly
     learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
+    weight_decay: float = 1e-2
+    ema_decay: float = 0.995
 
 
 @dataclasses.dataclass
@@ -38,8 +43,11 @@ class PropagationConfig:
     carrier: str = "composed"
     horizon: int = 10
     tau: float = 0.5  # RGB L2 norm, channels 0..1
-    mask: str = "consistent"  # paper: eq. 6 alone; consistent: and inside the frame, forward-backward
+    mask: str = (
+        "consistent"  # paper: eq. 6 alone; consistent: and inside the frame, forward-backward
+    )
     consistency_pixels: float = 1.5
+    inpaint_confidence: float = 0.7  # consistent: segmentation takes over only where it is surer
     semantic_confidence: float = 0.9
 
 
@@ -61,6 +69,8 @@ class Config:
     """Everything ``train.py`` and ``propagate.py`` read."""
 
     seed: int = 0
+    data: str = ""  # where --data is not given; such a config may train inside the output
+    key_every: int = 0  # 0: every label found is known; n: that of every n-th frame alone
     stages: tuple[str, ...] = ("segmentation", "refiner")
     motion: MotionConfig = field(default_factory=MotionConfig)
     segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)

@@ -1,4 +1,4 @@
-"""Values that cross package boundaries. Shapes are NHWC; time leads inside a scan: ``[T, B, H, W, C]``.
+"""Values that cross package boundaries. NHWC; time leads inside a scan: ``[T, B, H, W, C]``.
 
 Symbols (paper, section 3): ``I_k`` image at step k, ``L_k`` label, ``f_θ`` motion, ``g_ψ``
 segmentation, ``Ω_λ`` refiner, ``φ_{k-1,k}`` the map that moves frame k-1 onto frame k.

@@ -8,34 +8,57 @@ is marked likewise.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Integer
 
 
-def _corners(flow: Array) -> tuple[Array, Array, Array, Array]:
-    """Flat indices and weights of the four corners each pixel samples, and validity.
+class _Corners(NamedTuple):
+    """The four pixels each sample lies between, in the order of reading, and their weights."""
 
-    Returns:
-      indices int32 ``[b, 4, h*w]``, weights ``[b, 4, h*w]``, valid bool ``[b, h, w]``, and the
-      flow with void vectors set to zero.
-    """
-    b, h, w, _ = flow.shape
-    finite = jnp.all(jnp.isfinite(flow), axis=-1)
-    flow = jnp.where(finite[..., None], flow, 0.0)
-    x = jnp.arange(w, dtype=flow.dtype) + flow[..., 0]
-    y = jnp.arange(h, dtype=flow.dtype)[:, None] + flow[..., 1]
+    indices: tuple[Array, Array, Array, Array]  # int32 [b, h*w], into a flattened frame
+    weights: tuple[Array, Array, Array, Array]  # [b, h*w], they sum to one
+    valid: Array  # bool [b, h, w]
+
+
+def _position(flow: Array) -> tuple[Array, Array, Array]:
+    """Where each pixel samples, and whether it may."""
+    _, h, w, _ = flow.shape
+    finite = jnp.isfinite(flow[..., 0]) & jnp.isfinite(flow[..., 1])
+    x = jnp.arange(w, dtype=flow.dtype) + jnp.where(finite, flow[..., 0], 0)
+    y = jnp.arange(h, dtype=flow.dtype)[:, None] + jnp.where(finite, flow[..., 1], 0)
     valid = finite & (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1)
+    return x, y, valid
+
+
+def _corners(flow: Array) -> _Corners:
+    b, h, w, _ = flow.shape
+    x, y, valid = _position(flow)
     x, y = jnp.clip(x, 0, w - 1), jnp.clip(y, 0, h - 1)
     # The upper-left corner stays one short of the border, so that the lower-right one exists;
     # on the border itself its fraction is then exactly 1.
     x0 = jnp.clip(jnp.floor(x), 0, max(w - 2, 0))
     y0 = jnp.clip(jnp.floor(y), 0, max(h - 2, 0))
-    fx, fy = x - x0, y - y0
-    base = y0.astype(jnp.int32) * w + x0.astype(jnp.int32)
+    fx, fy = (x - x0).reshape(b, h * w), (y - y0).reshape(b, h * w)
+    base = (y0.astype(jnp.int32) * w + x0.astype(jnp.int32)).reshape(b, h * w)
     right, down = (1 if w > 1 else 0), (w if h > 1 else 0)
-    indices = jnp.stack([base, base + right, base + down, base + right + down], axis=1)
-    weights = jnp.stack([(1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx], axis=1)
-    return indices.reshape(b, 4, h * w), weights.reshape(b, 4, h * w), valid, flow
+    return _Corners(
+        (base, base + right, base + down, base + right + down),
+        ((1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx),
+        valid,
+    )
+
+
+def _take(flat: Array, index: Array) -> Array:
+    """Gathers along axis 1; the corners are inside the frame by construction."""
+    index = index.reshape(*index.shape, *(1,) * (flat.ndim - 2))
+    return jnp.take_along_axis(flat, index, axis=1, mode="promise_in_bounds")
+
+
+def inside(flow: Float[Array, "b h w 2"]) -> Bool[Array, "b h w"]:
+    """Where a flow may be trusted at all: finite, and pointing inside the frame."""
+    return _position(flow)[2]
 
 
 def warp(
@@ -52,18 +75,17 @@ def warp(
       outside the frame or the flow is not finite.
     """
     b, h, w, c = source.shape
-    indices, weights, valid, _ = _corners(flow)
+    corners = _corners(flow)
     flat = source.reshape(b, h * w, c)
     total = jnp.zeros((b, h * w, c), source.dtype)
-    for k in range(4):
-        corner = jnp.take_along_axis(flat, indices[:, k, :, None], axis=1, mode="promise_in_bounds")
-        total = total + corner * weights[:, k, :, None].astype(source.dtype)
-    return total.reshape(b, h, w, c), valid
+    for index, weight in zip(corners.indices, corners.weights, strict=True):
+        total = total + _take(flat, index) * weight[..., None].astype(source.dtype)
+    return total.reshape(b, h, w, c), corners.valid
 
 
-def warp_labels(
-    labels: Int[Array, "b h w"], flow: Float[Array, "b h w 2"]
-) -> tuple[Int[Array, "b h w"], Bool[Array, "b h w"]]:
+def vote_labels(
+    labels: Integer[Array, "b h w"], flow: Float[Array, "b h w 2"]
+) -> tuple[Integer[Array, "b h w"], Float[Array, "b h w"], Bool[Array, "b h w"]]:
     """Warps a label map: exactly the argmax of the bilinearly warped one-hot map.
 
     The four corners vote for their own label with their bilinear weight, so no array with a
@@ -74,28 +96,64 @@ def warp_labels(
       flow: as in ``warp``.
 
     Returns:
-      Class indices on the target frame, and the validity mask of ``warp``.
+      Class indices on the target frame, the share of the vote each won (0 … 1: the maximum of
+      the warped one-hot map), and the validity mask of ``warp``.
     """
     b, h, w = labels.shape
-    indices, weights, valid, _ = _corners(flow)
+    corners = _corners(flow)
     flat = labels.reshape(b, h * w)
-    ids = [
-        jnp.take_along_axis(flat, indices[:, k], axis=1, mode="promise_in_bounds") for k in range(4)
-    ]
+    ids = [_take(flat, index) for index in corners.indices]
     best, best_vote = ids[0], None
     for candidate in ids:
-        vote = jnp.zeros_like(weights[:, 0])
+        vote = jnp.zeros_like(corners.weights[0])
         # Summed in the order of the one-hot path: adding an exact zero changes nothing, so the
         # two agree to the last bit.
-        for k in range(4):
-            vote = vote + jnp.where(ids[k] == candidate, weights[:, k], 0.0)
+        for label, weight in zip(ids, corners.weights, strict=True):
+            vote = vote + jnp.where(label == candidate, weight, 0)
         if best_vote is None:
             best_vote = vote
             continue
         better = (vote > best_vote) | ((vote == best_vote) & (candidate < best))
         best = jnp.where(better, candidate, best)
         best_vote = jnp.where(better, vote, best_vote)
-    return best.reshape(b, h, w), valid
+    assert best_vote is not None
+    return best.reshape(b, h, w), best_vote.reshape(b, h, w), corners.valid
+
+
+def warp_labels(
+    labels: Integer[Array, "b h w"], flow: Float[Array, "b h w 2"]
+) -> tuple[Integer[Array, "b h w"], Bool[Array, "b h w"]]:
+    """``vote_labels`` without the votes: class indices on the target frame, validity mask."""
+    moved, _, valid = vote_labels(labels, flow)
+    return moved, valid
+
+
+def warp_one_hot(
+    labels: Integer[Array, "b h w"], flow: Float[Array, "b h w 2"], num_classes: int
+) -> Float[Array, "b h w c"]:
+    """The bilinearly warped one-hot map, made from four label look-ups.
+
+    Equal to ``warp(one_hot(labels, num_classes), flow)`` bit for bit. Differentiable in the flow.
+    """
+    b, h, w = labels.shape
+    corners = _corners(flow)
+    flat = labels.reshape(b, h * w)
+    classes = jnp.arange(num_classes, dtype=labels.dtype)
+    total = jnp.zeros((b, h * w, num_classes), flow.dtype)
+    for index, weight in zip(corners.indices, corners.weights, strict=True):
+        hit = _take(flat, index)[..., None] == classes
+        total = total + jnp.where(hit, weight[..., None], 0)
+    return total.reshape(b, h, w, num_classes)
+
+
+def warp_nearest(values: Integer[Array, "b h w"], flow: Float[Array, "b h w 2"]) -> Integer[Array, "b h w"]:
+    """Warps by the nearest pixel: for numbers that cannot be mixed nor voted on."""
+    b, h, w = values.shape
+    x, y, _ = _position(flow)
+    column = jnp.clip(jnp.round(x), 0, w - 1).astype(jnp.int32)
+    row = jnp.clip(jnp.round(y), 0, h - 1).astype(jnp.int32)
+    index = (row * w + column).reshape(b, h * w)
+    return _take(values.reshape(b, h * w), index).reshape(b, h, w)
 
 
 def compose_flow(
@@ -111,7 +169,7 @@ def compose_flow(
       The flow on frame k into the key frame, and where the first leg was valid.
     """
     moved, valid = warp(flow_before, flow)
-    return jnp.where(jnp.isfinite(flow), flow, 0.0) + moved, valid
+    return jnp.where(jnp.isfinite(flow), flow, 0) + moved, valid
 
 
 def consistency_error(

@@ -1,0 +1,1 @@
+"""The method: cues along chains, labels carried through them, step by step."""

@@ -1,0 +1,17 @@
+"""The paper's method, as printed, on anybody's folder: hard labels, its mask, Ω by cycles.
+
+python train.py --config=configs/paper.py --data=D --workdir=RUN
+python propagate.py --config=configs/paper.py --data=D --workdir=RUN --output=OUT
+
+Motion and segmentation are the light ones of configs/folder.py.
+"""
+
+from wrp_jax.config import Config, PropagationConfig, RefinerConfig
+
+
+def get_config() -> Config:
+    """Eq. 3-12: one-hot labels, photometric mask, pix2pix Ω in the recursion, cycle loss."""
+    return Config(
+        propagation=PropagationConfig(carrier="hard", mask="paper"),
+        refiner=RefinerConfig(name="pix2pix", source="cycle", recursive=True),
+    )

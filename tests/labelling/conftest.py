@@ -1,0 +1,73 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wrp_jax.config import Config
+from wrp_jax.labelling.networks import Networks
+from wrp_jax.models.motion.base import zero_motion
+
+COLORS = np.array([[40, 80, 120], [200, 60, 30], [0, 0, 0]], np.uint8)
+H, W = 24, 32
+
+
+def scene(t):
+    """A square that moves one pixel per frame; labels are class indices."""
+    label = np.zeros((H, W), np.int32)
+    label[8:16, 4 + t : 12 + t] = 1
+    label[:2] = 2
+    image = COLORS[label].astype(int) + np.random.default_rng(t).integers(0, 9, (H, W, 3))
+    return np.clip(image, 0, 255).astype(np.uint8), label
+
+
+@pytest.fixture
+def make_folder(tmp_path):
+    """``make_folder(sequences={name: frames}, labelled=…)`` writes a folder of video."""
+
+    def make(sequences, labelled=lambda sequence, t: True, name="data"):
+        root = tmp_path / name
+        for sequence, count in sequences.items():
+            (root / sequence / "frames").mkdir(parents=True)
+            (root / sequence / "labels").mkdir()
+            for t in range(count):
+                image, label = scene(t)
+                Image.fromarray(image).save(root / sequence / "frames" / f"{t:03d}.png")
+                if labelled(sequence, t):
+                    ids = np.array([0, 7, 9], np.uint8)[label]
+                    Image.fromarray(ids).save(root / sequence / "labels" / f"{t:03d}.png")
+        classes = [
+            {"id": 0, "name": "road", "color": COLORS[0].tolist(), "void": False},
+            {"id": 7, "name": "car", "color": COLORS[1].tolist(), "void": False},
+            {"id": 9, "name": "void", "color": COLORS[2].tolist(), "void": True},
+        ]
+        (root / "classes.json").write_text(json.dumps({"classes": classes}))
+        return root
+
+    return make
+
+
+@pytest.fixture
+def config():
+    config = Config()
+    config.propagation.horizon = 2
+    return config
+
+
+def segment(frames):
+    """Reads classes off the colours."""
+    distance = np.abs(frames[..., None, :].astype(np.float32) - COLORS).sum(-1)
+    probs = np.exp(-distance / 20.0)
+    probs /= probs.sum(-1, keepdims=True)
+    return probs.astype(np.float32), np.zeros((len(frames), 6, 8, 4), np.float32)
+
+
+def refine(probs, features, cues):
+    """Halfway to what segmentation says."""
+    return 0.5 * probs + 0.5 * cues.probs
+
+
+@pytest.fixture
+def networks():
+    """Stands in for the trained ones."""
+    return Networks(zero_motion(), segment, refine, "fake")

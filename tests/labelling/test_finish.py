@@ -1,0 +1,78 @@
+import json
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from wrp_jax.evaluation.confusion import confusion, mean_iou
+from wrp_jax.labelling.finish import finish, scores_text
+from wrp_jax.labelling.plan import Request, make_plan
+from wrp_jax.labelling.run import label_windows
+
+
+def index(path):
+    ids = np.array(Image.open(path))
+    return np.searchsorted([0, 7, 9], ids)
+
+
+def run(root, tmp_path, config, networks, **options):
+    plan = make_plan(config, Request(str(root), tmp_path / "out", **options))
+    return plan, finish(plan, label_windows(plan, networks))
+
+
+def test_scores_are_those_of_the_written_labels(make_folder, tmp_path, config, networks):
+    root = make_folder({"a": 5, "b": 4})
+    keyframes = tmp_path / "keys.txt"
+    keyframes.write_text("a 002\nb 001\n")
+    plan, metrics = run(root, tmp_path, config, networks, method="static", keyframes=str(keyframes))
+    for k, frames in {
+        1: [("a", 1), ("a", 3), ("b", 0), ("b", 2)],
+        2: [("a", 0), ("a", 4), ("b", 3)],
+    }.items():
+        total = sum(
+            confusion(
+                index(root / s / "labels" / f"{t:03d}.png"),
+                index(plan.output / s / "labels" / f"{t:03d}.png"),
+                3,
+            )
+            for s, t in frames
+        )
+        expected = 100 * mean_iou(total, (False, False, True))
+        assert metrics["methods"]["static"]["miou"][str(k)] == pytest.approx(expected, abs=1e-3)
+    assert metrics == json.loads((plan.output / "metrics.json").read_text())
+    assert metrics["windows"] == 2 and metrics["frames"] == 9
+    assert "±2" in scores_text(metrics) and "static" in scores_text(metrics)
+
+
+def test_without_truth_there_is_a_report_and_no_score(make_folder, tmp_path, config, networks):
+    root = make_folder({"a": 5}, lambda s, t: t == 2)
+    plan, metrics = run(root, tmp_path, config, networks, method="motion-only")
+    assert metrics["methods"]["motion-only"]["miou"] == {}
+    assert metrics["methods"]["motion-only"]["mean"] is None
+    assert "nothing is scored" in scores_text(metrics)
+    page = (plan.output / "report.html").read_text()
+    assert "No other frame has a true label" in page and "data:image/png" in page
+
+
+def test_tfds_reads_the_labels_without_this_package(make_folder, tmp_path, config, networks):
+    root = make_folder({"a": 4}, lambda s, t: t == 1)
+    plan, _ = run(root, tmp_path, config, networks, method="static")
+    builder = tfds.builder_from_directory(plan.output / "tfds")
+    elements = list(builder.as_data_source("train"))
+    assert (
+        len(elements) == 4
+        and [bool(e["is_keyframe"]) for e in elements] == [False, True] + [False] * 2
+    )
+    for t, element in enumerate(elements):
+        written = np.array(Image.open(plan.output / "a" / "labels" / f"{t:03d}.png"))
+        np.testing.assert_array_equal(np.asarray(element["label"])[..., 0], written)
+
+
+def test_overlapping_windows_are_pointed_out(make_folder, tmp_path, config, networks):
+    root = make_folder({"a": 4})
+    windows = tmp_path / "windows.txt"
+    windows.write_text("a 001 000 003\na 002 000 003\n")
+    plan, _ = run(root, tmp_path, config, networks, method="static", windows=str(windows))
+    page = (plan.output / "report.html").read_text()
+    assert "The windows overlap: 2 of the scored frames" in page

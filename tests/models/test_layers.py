@@ -1,0 +1,62 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from wrp_jax.models import layers
+
+
+def test_space_to_depth_and_back():
+    x = jax.random.normal(jax.random.key(0), (2, 6, 4, 3))
+    y = layers.space_to_depth(x, 2)
+    assert y.shape == (2, 3, 2, 12)
+    np.testing.assert_array_equal(y[1, 2, 1, 3:6], x[1, 4, 3])  # row 0, column 1 of the block
+    np.testing.assert_array_equal(layers.depth_to_space(y, 2), x)
+
+
+def test_pad_repeats_the_last_row_and_column():
+    x = jnp.arange(6.0).reshape(1, 2, 3, 1)
+    padded = layers.pad_to_multiple(x, 4)[0, :, :, 0]
+    np.testing.assert_array_equal(padded[:2], [[0, 1, 2, 2], [3, 4, 5, 5]])
+    np.testing.assert_array_equal(padded[2:], [[3, 4, 5, 5]] * 2)
+    assert layers.pad_to_multiple(padded[None, ..., None], 4).shape == (1, 4, 4, 1)
+
+
+def test_enlarge_repeats_and_mean_pool_undoes_it():
+    x = jax.random.normal(jax.random.key(0), (2, 3, 4, 5))
+    y = layers.enlarge(x, 2)
+    np.testing.assert_array_equal(y[:, 1::2, ::2], x)
+    np.testing.assert_allclose(layers.mean_pool(y, 2), x, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_conv_norm_normalises_the_batch_and_remembers(kernel):
+    layer = layers.ConvNorm(4, kernel=kernel, relu=False, momentum=0.0)
+    x = 3.0 + 2.0 * jax.random.normal(jax.random.key(0), (4, 8, 8, 3))
+    variables = jax.jit(layer.init, static_argnames="train")(jax.random.key(1), x, train=False)
+    y, updates = layer.apply(variables, x, train=True, mutable=["batch_stats"])
+    np.testing.assert_allclose(y.mean((0, 1, 2)), 0.0, atol=1e-4)
+    np.testing.assert_allclose(y.std((0, 1, 2)), 1.0, atol=1e-3)
+    again = layer.apply({**variables, **updates}, x, train=False)
+    np.testing.assert_allclose(again, y, atol=1e-3)
+
+
+def test_dense_is_the_1x1_convolution():
+    layer = layers.ConvNorm(4, kernel=1, relu=False)
+    x = jax.random.normal(jax.random.key(0), (1, 5, 7, 3))
+    variables = jax.jit(layer.init, static_argnames="train")(jax.random.key(1), x, train=False)
+    kernel = variables["params"]["conv"]["kernel"]
+    plain = jax.lax.conv_general_dilated(
+        x, kernel[None, None], (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    np.testing.assert_allclose(layer.apply(variables, x, train=False), plain, atol=1e-4)
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+def test_basic_block_halves_the_sides(strides):
+    block = layers.BasicBlock(6, strides)
+    x = jnp.ones((1, 8, 12, 4))
+    variables = jax.jit(block.init, static_argnames="train")(jax.random.key(0), x, train=False)
+    y = block.apply(variables, x, train=False)
+    assert y.shape == (1, 8 // strides, 12 // strides, 6)
+    assert (y >= 0).all()

@@ -1,0 +1,60 @@
+import itertools
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from wrp_jax.reporting import curves
+from wrp_jax.reporting.curves import curve_chart, strip_chart
+
+CURVES = {
+    "motion-only": {str(k): 90.0 - 3 * k for k in range(1, 11)},
+    "warp-refine": {str(k): 91.0 - k for k in range(1, 11)},
+}
+
+
+def test_points_stand_where_their_values_are():
+    svg = ET.fromstring(str(curve_chart(CURVES, emphasis="warp-refine")))
+    lines = [g for g in svg.iter("g")]
+    assert "heavy" in lines[-1].get("class")  # drawn last, on top
+    circles = list(lines[0].iter("circle"))
+    assert len(circles) == 10
+    ys = [float(c.get("cy")) for c in circles]
+    steps = [b - a for a, b in itertools.pairwise(ys)]
+    assert all(step == pytest.approx(steps[0], abs=0.11) and step > 0 for step in steps)
+    assert circles[0].find("title").text == "motion-only, ±1: 87.0"
+    ticks = {t.text: float(t.get("y")) for t in svg.iter("text") if t.get("class") == "tick"}
+    height = float(circles[0].get("cy")) + 4
+    assert ticks["90"] < height < ticks["80"]
+
+
+def test_names_are_escaped_and_do_not_overlap():
+    flat = {f"<b>{i}</b>": {"1": 50.0, "2": 50.0} for i in range(8)}
+    text = str(curve_chart(flat, emphasis="none"))
+    assert "<b>" not in text
+    svg = ET.fromstring(text)
+    ends = sorted(float(t.get("y")) for t in svg.iter("text") if "end" in t.get("class"))
+    assert all(b - a >= 16.9 for a, b in itertools.pairwise(ends))
+    assert ends[0] > 0 and ends[-1] < curves.HEIGHT
+
+
+@pytest.mark.parametrize("value", [0.0, 42.0, 100.0])
+def test_one_point_makes_a_chart(value):
+    svg = ET.fromstring(str(curve_chart({"static": {"3": value}}, emphasis="static")))
+    (circle,) = svg.iter("circle")
+    assert 0 <= float(circle.get("cy")) <= curves.HEIGHT
+
+
+def test_no_point_makes_no_chart():
+    assert curve_chart({"static": {}}, emphasis="static") == ""
+
+
+def test_strip_shows_the_frames_in_order():
+    text = strip_chart(
+        ["f1", "f2", "f3"], [0.5, 1.0, 0.75], [False, True, False], floor=0.5, label="strip"
+    )
+    svg = ET.fromstring(str(text))
+    bars = list(svg.iter("rect"))
+    assert [b.get("class") for b in bars] == ["bar", "key", "bar"]
+    assert [float(b.get("height")) for b in bars] == [2.0, 40.0, 20.0]
+    assert re.match("f3: confidence 75", bars[2].find("title").text)

@@ -1,0 +1,150 @@
+import os
+import signal
+
+import pytest
+from absl import flags
+
+from wrp_jax import command_line
+from wrp_jax.command_line import Interrupted, check_outside, run
+from wrp_jax.types import UserError
+
+# ml_collections loads config files by a deprecated call.
+pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
+
+CONFIG = """
+from wrp_jax.config import Config
+def get_config():
+    return Config()
+"""
+
+
+@pytest.fixture
+def config(monkeypatch, tmp_path):
+    """``config(*arguments) -> (exit code, config)``, with flags of its own."""
+    values = flags.FlagValues()
+    monkeypatch.setattr(flags, "FLAGS", values)
+    monkeypatch.setattr(command_line.app, "define_help_flags", lambda: None)
+    define = command_line.config_flags.DEFINE_config_file
+    holder = define("config", None, "", flag_values=values)
+    path = tmp_path / "config.py"
+    path.write_text(CONFIG)
+    before = signal.getsignal(signal.SIGTERM)
+
+    def call(*arguments, file=path):
+        seen = []
+        options = [f"--config={file}"] if file else []
+        monkeypatch.setattr("sys.argv", ["/somewhere/train.py", *options, *arguments])
+        code = run(lambda: seen.append(command_line.read_config(holder)))
+        return code, seen[0] if seen else None
+
+    yield call
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_options_are_set(config):
+    code, options = config(
+        "--config.seed=3",
+        "--config.segmentation.learning_rate=1",
+        "--config.segmentation.learn_void=true",
+        "--config.segmentation.crop=(64,96)",
+        "--config.stages=refiner,",
+    )
+    assert code == 0
+    assert options.seed == 3
+    assert options.segmentation.learning_rate == 1.0
+    assert options.segmentation.learn_void is True
+    assert options.segmentation.crop == (64, 96)
+    assert options.stages == ("refiner",)
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--config.sed=1", "config has no option 'sed'; did you mean --config.seed?"),
+        ("--config.segmentation.stps=1", "did you mean --config.segmentation.steps?"),
+        ("--config.motion.zzz=1", "config.motion has no option 'zzz'; it has name, preset"),
+        ("--config.seed.x=1", "config.seed has no option 'x'"),
+        ("--config.motion=dis", "--config.motion is a group of options"),
+        ("--config.seed=one", "invalid literal"),
+        ("--config.segmentation.crop=64", "crop is (64,): it must be of type tuple[int, int]"),
+        ("--config.segmentation.crop=(64,'a')", "crop is (64, 'a'): it must be of type"),
+        ("--config.refiner.steps=0", "--config.refiner.steps is 0: it must be at least 1"),
+        ("--confg=1", "Unknown command line flag 'confg'"),
+        ("D", "'D' is not a flag"),
+    ],
+)
+def test_a_wrong_option_is_one_sentence_and_code_2(config, capsys, argument, message):
+    assert config(argument) == (2, None)
+    error = capsys.readouterr().err
+    assert error.startswith("train.py: ")
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [(), ("--config.seed=1",)])
+def test_a_config_that_does_not_exist(config, capsys, arguments):
+    assert config(*arguments, file="configs/nowhere.py") == (2, None)
+    error = capsys.readouterr().err
+    assert "--config=configs/nowhere.py does not exist" in error
+    assert error.count("\n") == 1
+
+
+def test_a_config_of_another_kind(config, capsys, tmp_path):
+    path = tmp_path / "other.py"
+    path.write_text("def get_config():\n    return {}\n")
+    assert config(file=path)[0] == 2
+    assert "must have get_config() that returns" in capsys.readouterr().err
+
+
+def test_no_config(config, capsys):
+    assert config(file=None)[0] == 2
+    assert "--config is missing" in capsys.readouterr().err
+
+
+@pytest.fixture
+def outcome(config, monkeypatch):
+    """``outcome(main) -> exit code`` of a program without arguments."""
+    monkeypatch.setattr("sys.argv", ["train.py"])
+    return run
+
+
+def test_exit_codes(outcome, capsys):
+    def user_error():
+        raise UserError("labels/1.png is missing: add it.")
+
+    def interrupted():
+        raise Interrupted("stopped by SIGTERM after step 3")
+
+    def keyboard():
+        raise KeyboardInterrupt
+
+    def terminated():
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    assert outcome(lambda: None) == 0
+    assert outcome(lambda: 3) == 3
+    assert outcome(user_error) == 2
+    assert capsys.readouterr().err == "train.py: labels/1.png is missing: add it.\n"
+    for main in (interrupted, keyboard, terminated):
+        assert outcome(main) == 4
+        assert "run the same command to go on" in capsys.readouterr().err
+
+
+def test_a_bug_keeps_its_traceback(outcome):
+    def bug():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        outcome(bug)
+
+
+def test_output_inside_input_is_refused(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    check_outside(str(tmp_path / "run"), str(data), "--workdir")
+    check_outside(str(tmp_path / "data_run"), str(data), "--workdir")
+    check_outside("run", "tfds:camvid/clips:train", "--workdir")
+    (tmp_path / "link").symlink_to(data)
+    for inside in (data, data / "run", data / "a" / ".." / "b", tmp_path / "link" / "run"):
+        with pytest.raises(UserError, match="lies inside --data"):
+            check_outside(str(inside), str(data), "--workdir")

@@ -1,0 +1,71 @@
+"""The import table of docs/ARCHITECTURE.md: data runs one way through the packages."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+PACKAGE = ROOT / "wrp_jax"
+BASE = {"types", "config"}
+
+MAY_IMPORT = {
+    "types": set(),
+    "config": set(),
+    "ops": BASE,
+    "models": BASE | {"ops"},
+    "propagation": BASE | {"ops", "models"},
+    "data": BASE,
+    "evaluation": BASE | {"ops"},
+    "sharding": BASE | {"data"},
+    "checkpoint": BASE,
+    "logging": BASE | {"checkpoint"},
+    "command_line": BASE,
+}
+EVERYTHING = {"training", "reporting", "labelling"}
+NO_JAX = ("data",)  # read by worker processes, which start before the backend
+
+
+def _modules() -> list[pathlib.Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def _imports(path: pathlib.Path, *, top_level_only: bool = False) -> set[str]:
+    tree = ast.parse(path.read_text())
+    found = set()
+    for node in tree.body if top_level_only else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_package_imports_only_what_lies_to_its_left(path):
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    home = parts[0]
+    if home == "__init__" or home in EVERYTHING:
+        return
+    assert home in MAY_IMPORT, f"{home} is not in the table"
+    used = {name.split(".")[1] for name in _imports(path) if name.startswith("wrp_jax.")}
+    assert used - {home} <= MAY_IMPORT[home]
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_tensorflow_torch_or_catch_all_module(path):
+    roots = {name.split(".")[0] for name in _imports(path)}
+    assert not roots & {"tensorflow", "torch", "pickle"}
+    assert path.stem not in {"utils", "util", "helpers", "misc", "common"}
+    if path.relative_to(PACKAGE).parts[0] in NO_JAX:
+        top = {name.split(".")[0] for name in _imports(path, top_level_only=True)}
+        assert not top & {"jax", "flax", "optax"}
+
+
+def test_flax_is_used_by_models_and_training_alone():
+    for path in _modules():
+        if path.relative_to(PACKAGE).parts[0] not in {"models", "training"}:
+            assert "flax" not in {name.split(".")[0] for name in _imports(path)}, path

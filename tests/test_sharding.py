@@ -1,0 +1,70 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from wrp_jax.data.pipeline import make_batches
+from wrp_jax.sharding import (
+    DeviceBatches,
+    batch_sharding,
+    check_batch_size,
+    global_batch,
+    make_mesh,
+    replicate,
+    replicated,
+)
+from wrp_jax.types import UserError
+
+
+def device_batches(seed=0):
+    examples = [{"x": np.float32([i])} for i in range(11)]
+    return DeviceBatches(make_batches(examples, batch_size=4, seed=seed), make_mesh())
+
+
+def test_mesh_holds_all_devices_on_an_automatic_axis():
+    mesh = make_mesh()
+    assert mesh.axis_names == ("data",)
+    assert mesh.size == jax.device_count()
+    assert mesh.axis_types == (jax.sharding.AxisType.Auto,)
+
+
+def test_a_batch_arrives_whole():
+    mesh = make_mesh()
+    batch = {"x": np.arange(2 * mesh.size * 3, dtype=np.float32).reshape(-1, 3)}
+    array = global_batch(batch, mesh)["x"]
+    assert array.sharding == batch_sharding(mesh)
+    np.testing.assert_array_equal(array, batch["x"])
+
+
+def test_replicated_leaves_that_shared_a_buffer_can_be_donated():
+    mesh = make_mesh()
+    host, shared = np.ones((64, 64), np.float32), jnp.ones((64, 64))
+    tree = replicate({"a": shared, "b": shared, "c": host}, mesh)
+    assert all(leaf.sharding == replicated(mesh) for leaf in tree.values())
+    double = jax.jit(lambda t: jax.tree.map(lambda x: 2 * x, t), donate_argnums=0)
+    tree = double(double(tree))
+    assert all(float(leaf.sum()) == 4 * 64 * 64 for leaf in tree.values())
+    assert host.sum() == 64 * 64  # the caller's memory is its own
+    assert float(shared.sum()) == 64 * 64
+
+
+def test_a_batch_that_does_not_divide_is_refused():
+    check_batch_size(24, 8)
+    with pytest.raises(UserError, match=r"batch_size 9 is not a multiple of the 8 .* choose 16"):
+        check_batch_size(9, 8)
+
+
+def test_state_is_that_of_the_batch_handed_out_next():
+    batches = device_batches()
+    whole = [np.asarray(next(batches)["x"]) for _ in range(9)]
+    for position in (0, 1, 5):
+        fresh = device_batches()
+        for _ in range(position):
+            next(fresh)
+        state = fresh.get_state()
+        assert state == {"next_index": position}
+        resumed = device_batches()
+        next(resumed)
+        resumed.set_state(state)
+        for expected in whole[position : position + 3]:
+            np.testing.assert_array_equal(next(resumed)["x"], expected)

@@ -1,0 +1,50 @@
+"""Trains the stages that a config lists, from labelled frames and the video around them.
+
+python train.py --config=configs/folder.py --data=D --workdir=RUN [--config.key=value]
+
+The same command goes on where it was stopped.
+"""
+
+import sys
+
+from absl import flags
+from wrp_jax.data.known_labels import KnownLabels, parse_stills
+from wrp_jax.data.source import open_source, validate
+from wrp_jax.data.windows import read_keyframes, read_windows, windows_of_keyframes
+
+from wrp_jax import command_line
+from wrp_jax.training.stages import check_stages, run_stages
+from wrp_jax.types import UserError
+
+_CONFIG = command_line.define_config()
+_DATA = flags.DEFINE_string("data", None, "A folder, tfds:NAME/CONFIG:SPLIT[@dir], synthetic:….")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Where checkpoints, metrics and weights go.")
+_WINDOWS = flags.DEFINE_string("windows", None, "List of windows; their labelled frames are known.")
+_KEYFRAMES = flags.DEFINE_string("keyframes", None, "List of labelled frames; every one if absent.")
+_STILLS = flags.DEFINE_multi_string("stills", [], "ROOT:SPLITFILE, labelled frames without video.")
+
+
+def main() -> None:
+    """Reads the flags and runs the stages."""
+    config = command_line.read_config(_CONFIG)
+    check_stages(config.stages)
+    data, workdir = _DATA.value, _WORKDIR.value
+    if not data or not workdir:
+        raise UserError("--data=FOLDER and --workdir=FOLDER must be given.")
+    command_line.check_outside(workdir, data, "--workdir")
+    if _WINDOWS.value and _KEYFRAMES.value:
+        raise UserError("--windows and --keyframes exclude each other: give one of them.")
+
+    source = open_source(data)
+    if _WINDOWS.value:
+        windows = read_windows(_WINDOWS.value, source)
+    else:
+        keyframes = read_keyframes(_KEYFRAMES.value, source) if _KEYFRAMES.value else None
+        windows = windows_of_keyframes(source, keyframes, config.propagation.horizon)
+    validate(source, windows)
+    known = KnownLabels(source, windows, [parse_stills(spec) for spec in _STILLS.value])
+    run_stages(config, known, source, windows, workdir)
+
+
+if __name__ == "__main__":
+    sys.exit(command_line.run(main))

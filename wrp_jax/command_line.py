@@ -1,0 +1,164 @@
+"""What ``train.py`` and ``propagate.py`` share: exit codes and reading ``--config``.
+
+Exit codes: 0 done, 2 a user's mistake (one sentence on stderr), 4 interrupted: the same
+command goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import signal
+import sys
+import threading
+import types
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from absl import app, flags
+from ml_collections import config_flags
+
+from wrp_jax.config import Config
+from wrp_jax.types import UserError
+
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 4
+
+_AT_LEAST_ONE = {"steps", "batch_size", "horizon", "width", "max_cycle_length"}
+
+
+class Interrupted(Exception):
+    """The program was told to stop (SIGTERM, Ctrl-C) and what it has done is saved."""
+
+
+def run(main: Callable[[], int | None]) -> int:
+    """Parses ``sys.argv``, calls ``main()`` and turns what it raises into an exit code.
+
+    Args:
+      main: reads ``absl.flags.FLAGS``; its return value is the exit code (None is 0).
+
+    Returns:
+      The exit code, for ``sys.exit``.
+    """
+    program = Path(sys.argv[0]).name
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        _parse(sys.argv)
+        return main() or 0
+    except UserError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except (Interrupted, KeyboardInterrupt) as error:
+        why = str(error) or "interrupted"
+        print(f"{program}: {why}; run the same command to go on.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def define_config() -> flags.FlagHolder:
+    """Defines ``--config=FILE`` and ``--config.key=value``; read it by ``read_config``."""
+    return config_flags.DEFINE_config_file("config", None, "A file of configs/.")
+
+
+def read_config(holder: flags.FlagHolder) -> Config:
+    """The options: the file's ``get_config()`` with the overrides of the command line.
+
+    Raises:
+      UserError: no ``--config``, a file that does not load, or a value of the wrong type.
+    """
+    config = holder.value
+    if config is None:
+        raise UserError("--config is missing: give a file of configs/, e.g. configs/folder.py.")
+    if not isinstance(config, Config):
+        raise UserError(_unreadable_config())
+    _check_values(config, "--config")
+    return config
+
+
+def check_outside(output: str, data: str, flag: str) -> None:
+    """Raises ``UserError`` where an output folder is the data folder, or lies inside it."""
+    inside, folder = Path(output).resolve(), Path(data).resolve()
+    if folder.is_dir() and (inside == folder or folder in inside.parents):
+        raise UserError(f"{flag}={output} lies inside --data={data}: give a folder outside it.")
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    del frame
+    raise Interrupted(f"stopped by {signal.Signals(number).name}")
+
+
+def _parse(argv: list[str]) -> None:
+    """Parses flags. A wrong flag, config file or config key is a ``UserError``."""
+    app.define_help_flags()
+    for argument in argv[1:]:
+        name = argument.lstrip("-").split("=", 1)[0]
+        if argument.startswith("-") and name.startswith("config."):
+            _check_key(name)
+    try:
+        rest = flags.FLAGS(argv)
+    except flags.Error as error:
+        raise UserError(_first_line(error)) from error
+    except OSError as error:  # From ml_collections: overrides of a file that does not exist.
+        raise UserError(_unreadable_config()) from error
+    if len(rest) > 1:
+        raise UserError(f"'{rest[1]}' is not a flag: every argument begins with '--'.")
+
+
+def _unreadable_config() -> str:
+    path = config_flags.get_config_filename(flags.FLAGS["config"])
+    if not Path(path).is_file():
+        return f"--config={path} does not exist: give a file of configs/, e.g. configs/folder.py."
+    return f"--config={path} must have get_config() that returns a wrp_jax.config.Config."
+
+
+def _check_key(name: str) -> None:
+    """Raises ``UserError`` for ``config.a.b`` that the tree of options does not have."""
+    node: Any = Config()
+    done = "config"
+    for part in name.split(".")[1:]:
+        known = [f.name for f in dataclasses.fields(node)] if dataclasses.is_dataclass(node) else []
+        if part not in known:
+            close = difflib.get_close_matches(part, known, n=1)
+            hint = f"did you mean --{done}.{close[0]}?" if close else f"it has {', '.join(known)}."
+            raise UserError(f"--{name}: {done} has no option '{part}'; {hint}")
+        node, done = getattr(node, part), f"{done}.{part}"
+    if dataclasses.is_dataclass(node):
+        raise UserError(f"--{name} is a group of options: set one of them.")
+
+
+def _check_values(options: Any, where: str) -> None:
+    hints = typing.get_type_hints(type(options))
+    for option in dataclasses.fields(options):
+        value, name = getattr(options, option.name), f"{where}.{option.name}"
+        if dataclasses.is_dataclass(value):
+            _check_values(value, name)
+        elif not _is_a(value, hints[option.name]):
+            hint = str(hints[option.name]).removeprefix("<class '").removesuffix("'>")
+            raise UserError(f"{name} is {value!r}: it must be of type {hint}.")
+        elif option.name in _AT_LEAST_ONE and value < 1:
+            raise UserError(f"{name} is {value}: it must be at least 1.")
+
+
+def _is_a(value: Any, hint: Any) -> bool:
+    """Whether a value is of a type: int, float, str, bool, a tuple or a union of these."""
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return any(_is_a(value, argument) for argument in arguments)
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, tuple | list):
+            return False
+        if len(arguments) == 2 and arguments[1] is Ellipsis:
+            return all(_is_a(item, arguments[0]) for item in value)
+        return len(value) == len(arguments) and all(map(_is_a, value, arguments))
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return not isinstance(hint, type) or isinstance(value, hint)
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return text[0] if text else type(error).__name__

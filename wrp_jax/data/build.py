@@ -1,0 +1,82 @@
+"""Writes a folder of video as a TFDS data set in array_record.
+
+    python -m wrp_jax.data.build --data=FOLDER --output=DIR [--name=NAME] [--dataset=camvid]
+
+The result is read with ``--data=tfds:folder_video/NAME:train@DIR``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow_datasets as tfds
+
+from wrp_jax.data.folder import open_folder
+from wrp_jax.data.source import validate
+from wrp_jax.data.tfds_builders import Camvid, ClipBuilder, FolderVideo
+from wrp_jax.data.writers import check_output
+from wrp_jax.types import UserError, Window
+
+
+def build(data: Path, output: Path, name: str | None = None, dataset: str = "folder") -> str:
+    """Builds the data set.
+
+    Args:
+      data: the folder.
+      output: TFDS data directory to write into.
+      name: configuration name, the folder's own by default; folder data sets only.
+      dataset: ``folder`` or ``camvid``.
+
+    Returns:
+      What to give as ``--data`` to read it, one per split.
+
+    Raises:
+      UserError: bad input, before anything is written; or the data set is there already.
+    """
+    source = open_folder(data)
+    check_output(output, data)
+    whole = []
+    for sequence in source.sequences:
+        names = source.frame_names(sequence)
+        whole.append(Window(sequence, names[0], names[0], names[-1]))
+    labels = [(s, name) for s in source.sequences for name in sorted(source.label_names(s))]
+    validate(source, whole, labels)
+    builder: ClipBuilder
+    if dataset == "camvid":
+        builder = Camvid(data_dir=str(output))
+        builder.open_manual(data)
+    else:
+        builder = FolderVideo(folder=data, name=name, data_dir=str(output))
+    if Path(builder.data_dir).exists():
+        raise UserError(f"{builder.data_dir} is there already: remove it or choose another name.")
+    try:
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(manual_dir=str(data))
+        )
+    except OSError as error:
+        raise UserError(f"{output} cannot be written: {error.strerror or error}.") from error
+    full_name = Path(builder.data_dir).parent.relative_to(Path(builder.data_dir_root))
+    return " ".join(f"tfds:{full_name}:{split}@{output}" for split in builder.info.splits)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; exit code 2 and one sentence for mistakes of the user."""
+    parser = argparse.ArgumentParser(prog="python -m wrp_jax.data.build", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of video")
+    parser.add_argument("--output", type=Path, required=True, help="TFDS data directory")
+    parser.add_argument("--name", help="name of the data set, the folder's by default")
+    parser.add_argument("--dataset", choices=("folder", "camvid"), default="folder")
+    flags = parser.parse_args(argv)
+    try:
+        print(build(flags.data, flags.output, flags.name, flags.dataset))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""The gate: the labels that a run may use, and no way to any other.
+
+Training and propagation are handed a ``KnownLabels`` and never ask a source for a label.
+Labels of other frames exist for scoring alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int32, UInt8
+
+from wrp_jax.data import label_maps
+from wrp_jax.data.source import VideoSource, open_source
+from wrp_jax.data.windows import read_frames, window_frames
+from wrp_jax.types import ClassMap, UserError, Window
+
+Stills = tuple[VideoSource, Sequence[tuple[str, str]]]
+"""A source, and ``(sequence, frame)`` of the labelled frames to take from it."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledFrame:
+    """One frame whose label is known.
+
+    Attributes:
+      source: where it lies.
+      sequence, name: which frame it is.
+    """
+
+    source: VideoSource
+    sequence: str
+    name: str
+
+    def frame(self) -> UInt8[np.ndarray, "h w 3"]:
+        """The picture, RGB 0 … 255."""
+        return self.source.frame(self.sequence, self.name)
+
+    def label(self) -> Int32[np.ndarray, "h w"]:
+        """Its label, class indices."""
+        return self.source.label(self.sequence, self.name)
+
+
+class KnownLabels:
+    """The labelled frames of the windows, and the stills.
+
+    Attributes:
+      classes: the class map that all of them share.
+      items: every labelled frame once: the windows' own in the order of the windows, then
+        the stills.
+    """
+
+    def __init__(
+        self, source: VideoSource, windows: Sequence[Window], stills: Sequence[Stills] = ()
+    ):
+        """Collects the labelled frames.
+
+        Args:
+          source: the video.
+          windows: each makes the label of its ``key`` known.
+          stills: labelled frames from elsewhere, for training.
+
+        Raises:
+          UserError: stills with another class map, or that have no label.
+        """
+        self.classes: ClassMap = source.classes
+        keys = dict.fromkeys((w.sequence, w.key) for w in windows)
+        items = {(source.name, *key): LabelledFrame(source, *key) for key in keys}
+        around = {(w.sequence, name) for w in windows for name in window_frames(w, source)}
+        for other, frames in stills:
+            if not label_maps.same_classes(other.classes, source.classes):
+                raise UserError(
+                    f"{other.name} has other classes than {source.name}: --stills need the same "
+                    "ids, names and void in their classes.json."
+                )
+            for sequence, name in frames:
+                if name not in other.label_names(sequence):
+                    raise UserError(f"{other.name}: frame {sequence} {name} has no label.")
+                if _same_place(other, source) and (sequence, name) in around - keys.keys():
+                    _log.warning(
+                        "%s %s is given as a still and lies in a window: its label is used and "
+                        "its score says nothing", sequence, name,
+                    )  # fmt: skip
+                place = source.name if _same_place(other, source) else other.name
+                items.setdefault((place, sequence, name), LabelledFrame(other, sequence, name))
+        self.items: tuple[LabelledFrame, ...] = tuple(items.values())
+        self._keys = {key: items[source.name, *key] for key in keys}
+
+    def label(self, sequence: str, name: str) -> Int32[np.ndarray, "h w"]:
+        """The label of a keyframe, class indices.
+
+        Raises:
+          KeyError: the frame is not a keyframe of these windows, labelled or not.
+        """
+        if (sequence, name) not in self._keys:
+            raise KeyError(f"{sequence} {name} is not a labelled frame of these windows")
+        return self._keys[sequence, name].label()
+
+    def fingerprint(self) -> str:
+        """A hash of the classes and of every known label: names, sizes and pixels.
+
+        A checkpoint keeps it: training resumed on other labels would be another training.
+        Where the data lie plays no part. Reads every label once.
+        """
+        classes = json.dumps(label_maps.classes_to_json(self.classes), sort_keys=True)
+        digest = hashlib.sha256(classes.encode())
+        for item in self.items:
+            label = item.label()
+            digest.update(json.dumps([item.sequence, item.name, *label.shape]).encode())
+            digest.update(label.astype(np.uint8).tobytes())
+        return digest.hexdigest()
+
+
+def parse_stills(spec: str) -> Stills:
+    """Opens what ``--stills=ROOT:SPLITFILE`` names.
+
+    Args:
+      spec: a source as ``open_source`` takes it, a colon, and a list of
+        ``<sequence> <frame>`` lines, looked for in ``ROOT`` first and from the current
+        directory then.
+
+    Raises:
+      UserError: no colon, no such source or list, or frames that do not exist.
+    """
+    root, colon, split = spec.rpartition(":")
+    if not colon or not root or not split:
+        raise UserError(f"--stills={spec} must be ROOT:SPLITFILE, a folder and a list of frames.")
+    source = open_source(root)
+    inside = Path(root) / split
+    path = inside if inside.is_file() else Path(split)
+    if not path.is_file():
+        raise UserError(f"--stills={spec}: there is no list {inside}, nor {split}.")
+    return source, read_frames(path, source)
+
+
+def _same_place(a: VideoSource, b: VideoSource) -> bool:
+    return a.name == b.name or Path(a.name).resolve() == Path(b.name).resolve()

@@ -1,0 +1,151 @@
+"""Examples → shuffled, transformed, batched, checkpointable iterator (Grain, host numpy only).
+
+Which examples a batch holds and what a random transform draws depend on the seed and on the
+position in the endless shuffled list alone: not on threads, worker processes, or how often
+the run was interrupted. Splitting over processes keeps the *set* of examples of every global
+batch. Nothing here imports jax: worker processes import this module again.
+
+Shards are slices ``[i::n]``. Grain's ``ShardOptions`` loses records where the number of
+records is not a multiple of the number of shards (0.2.18).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, runtime_checkable
+
+import grain
+import numpy as np
+from absl import flags
+
+from wrp_jax.types import UserError
+
+Transform = Callable[[Any, np.random.Generator], Any]
+
+
+@runtime_checkable
+class Examples(Protocol):
+    """Random access to examples: pytrees of arrays whose shapes agree after the transform."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
+class Batches(Iterator[Any]):
+    """Endless iterator over batches that can be put back to any position at no cost.
+
+    The position is a number of batches, so a state saved with some number of threads or
+    workers resumes with any other.
+
+    Attributes:
+      batch_size: examples of one global batch, over all processes.
+    """
+
+    def __init__(self, dataset: grain.MapDataset, batch_size: int, *, threads: int, workers: int):
+        self.batch_size = batch_size
+        self._dataset = dataset
+        self._threads = threads
+        self._workers = workers
+        self._iterator: Iterator[Any] | None = None
+        self._next_index = 0
+
+    def __next__(self) -> Any:
+        if self._iterator is None:
+            self._iterator = self._start()
+        batch = next(self._iterator)
+        self._next_index += 1
+        return _own_memory(batch) if self._workers else batch
+
+    def get_state(self) -> dict[str, int]:
+        """JSON-serialisable position: the batch that comes next."""
+        return {"next_index": self._next_index}
+
+    def set_state(self, state: dict[str, int]) -> None:
+        """Continue from a position that ``get_state`` gave."""
+        self.close()
+        self._next_index = int(state["next_index"])
+
+    def close(self) -> None:
+        """End reader threads and worker processes; the next ``next`` starts them again."""
+        close = getattr(self._iterator, "close", None)
+        if close is not None:
+            close()
+        self._iterator = None
+
+    def _start(self) -> Iterator[Any]:
+        rest = self._dataset[self._next_index :]
+        if self._workers:
+            if not flags.FLAGS.is_parsed():  # Grain reads its own flags when it starts workers.
+                flags.FLAGS.mark_as_parsed()
+            # Each worker reads one batch at a time: parallelism comes from the processes.
+            read = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)
+            processes = grain.MultiprocessingOptions(num_workers=self._workers)
+            return iter(rest.to_iter_dataset(read).mp_prefetch(processes))
+        read = grain.ReadOptions(num_threads=self._threads, prefetch_buffer_size=2 * self._threads)
+        return iter(rest.to_iter_dataset(read))
+
+
+def make_batches(
+    examples: Examples,
+    *,
+    batch_size: int,
+    seed: int,
+    transform: Transform | None = None,
+    shuffle: bool = True,
+    process_index: int = 0,
+    process_count: int = 1,
+    threads: int = 2,
+    workers: int = 0,
+) -> Batches:
+    """Endless batches: every example once per pass, in a new order each pass.
+
+    Args:
+      examples: random access; may hold fewer examples than a batch.
+      batch_size: examples of one global batch, over all processes.
+      seed: of the order and of ``transform``.
+      transform: ``transform(example, rng) -> example``, e.g. crop and colour; the generator is
+        a function of ``seed`` and the position in the endless list.
+      shuffle: whether each pass has a random order.
+      process_index: which of the processes this is.
+      process_count: number of processes; each takes every ``process_count``-th example and
+        returns batches of ``batch_size / process_count``.
+      threads: reader threads.
+      workers: worker processes, which take the place of the threads; the examples and the
+        transform are pickled, and the program needs ``if __name__ == "__main__"``.
+
+    Raises:
+      UserError: no examples, or a batch that does not divide over the processes.
+    """
+    if len(examples) == 0:
+        raise UserError("There is no labelled frame to train on: give --keyframes or --stills.")
+    if batch_size % process_count:
+        raise UserError(
+            f"batch_size {batch_size} is not a multiple of the {process_count} processes: "
+            f"choose another batch_size."
+        )
+    dataset = grain.MapDataset.source(examples).seed(seed)
+    if shuffle:
+        dataset = dataset.shuffle()
+    dataset = dataset.repeat()
+    if transform is not None:
+        dataset = dataset.random_map(transform)
+    dataset = dataset[process_index::process_count].batch(batch_size // process_count)
+    return Batches(dataset, batch_size, threads=threads, workers=workers)
+
+
+def _own_memory(batch: Any) -> Any:
+    """Copies a batch out of the memory shared with a worker, which then can be given back."""
+    if isinstance(batch, dict):
+        return {key: _own_memory(value) for key, value in batch.items()}
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*map(_own_memory, batch))
+    if isinstance(batch, list | tuple):
+        return type(batch)(map(_own_memory, batch))
+    return np.array(batch, copy=True, subok=False)
+
+
+def process_slice(
+    examples: Examples, *, process_index: int, process_count: int
+) -> grain.MapDataset:
+    """The examples of one process, each example in exactly one process, in order."""
+    return grain.MapDataset.source(examples)[process_index::process_count]

@@ -1,0 +1,135 @@
+"""What a source of labelled video is, and how one is opened by its name on a command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Int32, UInt8
+
+from wrp_jax.types import ClassMap, UserError, Window
+
+
+@runtime_checkable
+class VideoSource(Protocol):
+    """One folder, TFDS split or synthetic set: frames by name, and labels of some of them.
+
+    Lives on the host, is random access, and may be pickled to worker processes.
+    """
+
+    @property
+    def name(self) -> str:
+        """What to call it in reports."""
+        ...
+
+    @property
+    def classes(self) -> ClassMap:
+        """The class map of its labels."""
+        ...
+
+    @property
+    def sequences(self) -> tuple[str, ...]:
+        """Names of the sequences, in natural order."""
+        ...
+
+    def frame_names(self, sequence: str) -> tuple[str, ...]:
+        """Names of the frames of a sequence, in natural order."""
+        ...
+
+    def frame(self, sequence: str, name: str) -> UInt8[np.ndarray, "h w 3"]:
+        """One frame, RGB, 0 … 255."""
+        ...
+
+    def label_names(self, sequence: str) -> frozenset[str]:
+        """Names of the frames that have a label."""
+        ...
+
+    def label(self, sequence: str, name: str) -> Int32[np.ndarray, "h w"]:
+        """One label, as class indices."""
+        ...
+
+
+@runtime_checkable
+class StoredSource(Protocol):
+    """What sources made of files offer besides."""
+
+    def frame_size(self, sequence: str, name: str) -> tuple[int, int]:
+        """Height and width of a frame, without decoding it."""
+        ...
+
+    def frame_bytes(self, sequence: str, name: str) -> bytes:
+        """A frame as PNG or JPEG that every decoder reads as the same RGB picture."""
+        ...
+
+
+def open_source(spec: str) -> VideoSource:
+    """Opens a source.
+
+    Args:
+      spec: a folder; ``tfds:NAME/CONFIG:SPLIT`` or ``tfds:NAME/CONFIG:SPLIT@DATA_DIR``; or
+        ``synthetic:KEY=VALUE,...``.
+
+    Raises:
+      UserError: there is no such source, or its layout is broken.
+    """
+    if spec.startswith("tfds:"):
+        from wrp_jax.data.tfds_source import open_tfds  # TFDS takes a second to import
+
+        return open_tfds(spec)
+    if spec == "synthetic" or spec.startswith("synthetic:"):
+        from wrp_jax.data.synthetic import open_synthetic
+
+        return open_synthetic(spec.partition(":")[2])
+    from wrp_jax.data.folder import open_folder
+
+    return open_folder(Path(spec))
+
+
+def validate(
+    source: VideoSource,
+    windows: Iterable[Window],
+    labels: Iterable[tuple[str, str]] | None = None,
+) -> None:
+    """Checks all that a run is going to read, before it writes anything.
+
+    Frames are checked by their headers and ends of file, labels by their pixels.
+
+    Args:
+      source: the source.
+      windows: their frames must exist, be complete and have one size per sequence.
+      labels: ``(sequence, frame)`` of the labels to check; the keyframes of the windows if
+        None. A scoring run gives all the labels that it is going to score against.
+
+    Raises:
+      UserError: the first thing found wrong.
+    """
+    windows = tuple(windows)
+    if isinstance(source, StoredSource):
+        _validate_sizes(source, source, windows)
+    wanted = [(w.sequence, w.key) for w in windows] if labels is None else labels
+    for sequence, name in wanted:
+        if name not in source.label_names(sequence):
+            raise UserError(f"{source.name}: frame {name} of sequence {sequence} has no label.")
+        source.label(sequence, name)
+
+
+def _validate_sizes(source: VideoSource, stored: StoredSource, windows: tuple[Window, ...]) -> None:
+    needed: dict[str, set[int]] = {}
+    for window in windows:
+        names = source.frame_names(window.sequence)
+        span = range(names.index(window.first), names.index(window.last) + 1)
+        needed.setdefault(window.sequence, set()).update(span)
+    for sequence, positions in needed.items():
+        names = source.frame_names(sequence)
+        first: tuple[int, int] | None = None
+        for position in sorted(positions):
+            size = stored.frame_size(sequence, names[position])
+            first = first or size
+            if size != first:
+                raise UserError(
+                    f"{source.name}: frame {names[position]} of sequence {sequence} is "
+                    f"{size[1]}x{size[0]} but the frames before it are {first[1]}x{first[0]}; "
+                    "all frames of a sequence must have one size."
+                )

@@ -1,0 +1,232 @@
+"""Windows: a labelled frame and the frames around it that get their labels from it.
+
+Lists are text files: ``<sequence> <frame>`` per line for keyframes,
+``<sequence> <labelled frame> <first> <last>`` for windows. Blank lines and lines that begin
+with ``#`` are passed over. A line with a tab is split at tabs only, for names with spaces.
+"""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import logging
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from wrp_jax.data.source import VideoSource
+from wrp_jax.types import UserError, Window
+
+_log = logging.getLogger(__name__)
+
+
+def read_windows(path: Path | str, source: VideoSource) -> tuple[Window, ...]:
+    """Reads windows and keeps them as they are given; they may overlap.
+
+    Raises:
+      UserError: names file and line: a wrong number of fields, a sequence or frame that does
+        not exist, a labelled frame without label or outside of its window, a labelled frame
+        given twice, a sequence of one frame, or no window at all.
+    """
+    windows: list[Window] = []
+    for where, (sequence, key, first, last) in _read_fields(
+        path, source, "<sequence> <labelled frame> <first> <last>"
+    ):
+        names = source.frame_names(sequence)
+        low, middle, high = (names.index(name) for name in (first, key, last))
+        if not low <= middle <= high:
+            raise UserError(
+                f"{where}: frame {key} does not lie in {first} ... {last} of sequence {sequence}."
+            )
+        _require_label(source, sequence, key, where)
+        _require_video(source, sequence)
+        windows.append(Window(sequence, key, first, last))
+        _refuse_repeated([(w.sequence, w.key) for w in windows], where)
+    _warn_gaps(source, windows)
+    return tuple(windows)
+
+
+def read_frames(path: Path | str, source: VideoSource) -> tuple[tuple[str, str], ...]:
+    """Reads a list of labelled frames, for ``--keyframes`` and ``--stills``.
+
+    Returns:
+      ``(sequence, frame)`` in the order of the file.
+
+    Raises:
+      UserError: names file and line: a wrong number of fields, a sequence or frame that does
+        not exist or has no label or is given twice, or no frame at all.
+    """
+    frames: list[tuple[str, str]] = []
+    for where, (sequence, name) in _read_fields(path, source, "<sequence> <frame>"):
+        _require_label(source, sequence, name, where)
+        frames.append((sequence, name))
+    repeated = collections.Counter(frames).most_common(1)
+    if repeated and repeated[0][1] > 1:
+        raise UserError(f"{path} names {' '.join(repeated[0][0])} more than once.")
+    return tuple(frames)
+
+
+def read_keyframes(path: Path | str, source: VideoSource) -> tuple[tuple[str, str], ...]:
+    """Reads keyframes: ``read_frames``, and each must lie in a sequence of two frames or more."""
+    keyframes = read_frames(path, source)
+    for sequence, _ in keyframes:
+        _require_video(source, sequence)
+    return keyframes
+
+
+def windows_of_keyframes(
+    source: VideoSource, keyframes: Iterable[tuple[str, str]] | None, horizon: int
+) -> tuple[Window, ...]:
+    """Cuts the sequences so that each frame goes to its nearest keyframe.
+
+    Args:
+      source: the source.
+      keyframes: ``(sequence, frame)``; every labelled frame if None.
+      horizon: frames further from every keyframe than this stay out.
+
+    Returns:
+      One window per keyframe, in the order of the source; they do not overlap. Of two
+      equally near keyframes the earlier gets the frame.
+
+    Raises:
+      UserError: no labelled frame at all, a keyframe without label, or a sequence of one
+        frame.
+    """
+    if horizon < 1:
+        raise UserError(f"horizon is {horizon}: it must be at least 1.")
+    if keyframes is None:
+        keyframes = [(s, name) for s in source.sequences for name in source.label_names(s)]
+        if not keyframes:
+            raise UserError(
+                f"{source.name} has no labelled frame: put the label of at least one frame into "
+                "<sequence>/labels/."
+            )
+    positions: dict[str, set[int]] = collections.defaultdict(set)
+    for sequence, name in keyframes:
+        _require_label(source, sequence, name, source.name)
+        _require_video(source, sequence)
+        positions[sequence].add(source.frame_names(sequence).index(name))
+    windows = []
+    for sequence in source.sequences:
+        names, keys = source.frame_names(sequence), sorted(positions[sequence])
+        for i, key in enumerate(keys):
+            low, high = max(0, key - horizon), min(len(names) - 1, key + horizon)
+            if i > 0:  # a frame in the middle belongs to the earlier keyframe
+                low = max(low, (keys[i - 1] + key) // 2 + 1)
+            if i + 1 < len(keys):
+                high = min(high, (key + keys[i + 1]) // 2)
+            windows.append(Window(sequence, names[key], names[low], names[high]))
+    _warn_gaps(source, windows)
+    return tuple(windows)
+
+
+def window_frames(window: Window, source: VideoSource) -> tuple[str, ...]:
+    """Names of the frames of a window, in order."""
+    names = source.frame_names(window.sequence)
+    return names[names.index(window.first) : names.index(window.last) + 1]
+
+
+def owners(windows: Sequence[Window], source: VideoSource) -> dict[tuple[str, str], Window]:
+    """The window that each frame's label is written from, where windows overlap.
+
+    Returns:
+      ``(sequence, frame) -> window`` for every frame of every window: the window with the
+      nearest labelled frame; of two equally near ones the earlier.
+    """
+    best: dict[tuple[str, str], tuple[int, int, Window]] = {}
+    for window in windows:
+        names = source.frame_names(window.sequence)
+        key = names.index(window.key)
+        for position in range(names.index(window.first), names.index(window.last) + 1):
+            rank = (abs(position - key), key, window)
+            frame = (window.sequence, names[position])
+            if frame not in best or rank[:2] < best[frame][:2]:
+                best[frame] = rank
+    return {frame: window for frame, (_, _, window) in best.items()}
+
+
+def _read_fields(
+    path: Path | str, source: VideoSource, form: str
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yields ``"file:line", fields`` with a sequence and frames that exist."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read as a list of {form} lines: {error}.") from error
+    count, found = form.count("<"), False
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        where = f"{path}:{number}"
+        fields = tuple(line.strip("\r\n").split("\t") if "\t" in line else line.split())
+        if len(fields) != count:
+            raise UserError(f"{where} does not have {count} fields: write {form}.")
+        if fields[0] not in source.sequences:
+            raise UserError(f"{where}: {source.name} has no sequence {fields[0]!r}.")
+        for name in fields[1:]:
+            if name not in source.frame_names(fields[0]):
+                raise UserError(
+                    f"{where}: sequence {fields[0]} of {source.name} has no frame {name!r} "
+                    "(names are written without .jpg or .png)."
+                )
+        found = True
+        yield where, fields
+    if not found:
+        raise UserError(f"{path} is empty: write one {form} per line.")
+
+
+def _require_label(source: VideoSource, sequence: str, name: str, where: str) -> None:
+    if name not in source.label_names(sequence):
+        raise UserError(
+            f"{where}: frame {name} of sequence {sequence} is to be a labelled frame but has no "
+            "label file."
+        )
+
+
+def _require_video(source: VideoSource, sequence: str) -> None:
+    if len(source.frame_names(sequence)) < 2:
+        raise UserError(
+            f"{source.name}: sequence {sequence} has one frame only and nothing to propagate to; "
+            "add frames, or give it as --stills of another folder."
+        )
+
+
+def _refuse_repeated(keys: list[tuple[str, str]], where: str) -> None:
+    if keys[-1] in keys[:-1]:
+        raise UserError(
+            f"{where}: frame {' '.join(keys[-1])} is the labelled frame of two windows."
+        )
+
+
+def _warn_gaps(source: VideoSource, windows: Iterable[Window]) -> None:
+    """Tells of numbered frames with some missing: motion is estimated across the gap."""
+    told: set[tuple[str, str]] = set()
+    steps: dict[str, int | None] = {}
+    for window in windows:
+        names = source.frame_names(window.sequence)
+        if window.sequence not in steps:
+            steps[window.sequence] = _usual_step(names)
+        usual = steps[window.sequence]
+        inside = window_frames(window, source)
+        for before, after in itertools.pairwise(inside):
+            if usual and _number(after) - _number(before) != usual and (before, after) not in told:
+                told.add((before, after))
+                _log.warning(
+                    "%s: frames seem to be missing between %s and %s of sequence %s",
+                    source.name, before, after, window.sequence,
+                )  # fmt: skip
+
+
+def _usual_step(names: Sequence[str]) -> int | None:
+    """The commonest difference of frame numbers; None where not all frames have a number."""
+    numbers = [_number(name) for name in names]
+    if len(numbers) < 3 or min(numbers) < 0:
+        return None
+    steps = [b - a for a, b in itertools.pairwise(numbers)]
+    return collections.Counter(steps).most_common(1)[0][0]
+
+
+def _number(name: str) -> int:
+    """The last number in a frame's name, -1 if there is none."""
+    found = re.findall(r"[0-9]+", name)
+    return int(found[-1]) if found else -1

@@ -1,0 +1,51 @@
+"""``propagate.py`` without its flags: checks everything, then labels, scores and reports."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from wrp_jax.config import Config
+from wrp_jax.data.known_labels import KnownLabels
+from wrp_jax.labelling.finish import finish, scores_text
+from wrp_jax.labelling.networks import Networks, load_networks, needs_training
+from wrp_jax.labelling.plan import Plan, Request, check_free, claim, make_plan
+from wrp_jax.labelling.run import label_windows
+
+
+def propagate(
+    config: Config, request: Request, *, workdir: Path | None, train: bool = False
+) -> dict[str, Any]:
+    """Labels what the request asks for.
+
+    Args:
+      config: all options.
+      request: what to label and where to write.
+      workdir: of ``train.py``; None for methods that need none.
+      train: without a workdir, trains the stages of the config in ``OUTPUT/training`` first.
+
+    Returns:
+      What ``metrics.json`` holds.
+
+    Raises:
+      UserError: a mistake in what was given; nothing has been written then.
+    """
+    plan = make_plan(config, request)
+    check_free(plan)
+    if train and workdir is None and needs_training(plan.methods):
+        workdir = plan.output / "training"
+        _train(plan, workdir)
+    networks: Networks = load_networks(config, plan.methods, plan.source.classes, workdir)
+    claim(plan, networks.digest)
+    metrics = finish(plan, label_windows(plan, networks))
+    print(scores_text(metrics))
+    print(f"{plan.output / 'report.html'} shows the labels.", file=sys.stderr)
+    return metrics
+
+
+def _train(plan: Plan, workdir: Path) -> None:
+    from wrp_jax.training.stages import run_stages
+
+    known = KnownLabels(plan.source, plan.windows)
+    run_stages(plan.config, known, plan.source, plan.windows, workdir)

@@ -1,0 +1,65 @@
+"""Where the files of a run stand. Each appears only when it is complete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Integer, UInt8
+
+from wrp_jax.data.images import encode_png
+from wrp_jax.data.writers import LabelWriter, write_atomically
+from wrp_jax.labelling.plan import Plan
+from wrp_jax.reporting.overlays import overlay
+
+
+class OutputFiles:
+    """The output folder of a plan.
+
+    ``<sequence>/labels|overlays|confidence/<frame>.png`` hold the result of the main method,
+    ``methods/<method>/<sequence>/labels|confidence/<frame>.png`` those of the others.
+    """
+
+    def __init__(self, plan: Plan):
+        self._plan = plan
+        classes = plan.source.classes
+        self.writers = {
+            method: LabelWriter(
+                plan.output if method == plan.main else plan.output / "methods" / method, classes
+            )
+            for method in plan.methods
+        }
+
+    def window_path(self, number: int) -> Path:
+        """What a finished window leaves behind, see ``window_result``."""
+        return self._plan.output / ".windows" / f"{number:06d}.npz"
+
+    def owned_frames(self, number: int) -> list[str]:
+        """Frames whose labels are written from a window."""
+        plan, window = self._plan, self._plan.windows[number]
+        return [n for n in plan.frames(window) if plan.owner[window.sequence, n] == window]
+
+    def complete(self, number: int) -> bool:
+        """Whether every picture that is written from a window is there."""
+        sequence = self._plan.windows[number].sequence
+        return all(
+            self._overlay_path(sequence, name).is_file()
+            and all(writer.is_done(sequence, name) for writer in self.writers.values())
+            for name in self.owned_frames(number)
+        )
+
+    def write_overlay(
+        self,
+        sequence: str,
+        name: str,
+        image: UInt8[np.ndarray, "h w 3"],
+        labels: Integer[np.ndarray, "h w"],
+        *,
+        is_key: bool,
+    ) -> None:
+        """The frame under the class colours of its labels."""
+        picture = overlay(image, labels, self._plan.source.classes, is_key=is_key)
+        write_atomically(self._overlay_path(sequence, name), encode_png(picture))
+
+    def _overlay_path(self, sequence: str, name: str) -> Path:
+        return self.writers[self._plan.main].picture_path("overlays", sequence, name)

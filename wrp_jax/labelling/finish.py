@@ -1,0 +1,141 @@
+"""What is made from all windows together: scores, the TFDS data set and the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wrp_jax.data.tfds_export import export_rows, export_tfds
+from wrp_jax.data.writers import write_atomically
+from wrp_jax.evaluation.evaluator import Evaluator
+from wrp_jax.evaluation.truth import GroundTruth
+from wrp_jax.labelling.files import OutputFiles
+from wrp_jax.labelling.plan import Plan
+from wrp_jax.labelling.window_result import WindowResult
+from wrp_jax.reporting.film import WindowPictures, frames_to_show, shrink_image, shrink_labels
+from wrp_jax.reporting.report import FrameSummary, render_report
+
+
+def finish(plan: Plan, results: Sequence[WindowResult]) -> dict[str, Any]:
+    """Writes ``metrics.json``, ``tfds/`` and ``report.html``.
+
+    Returns:
+      What ``metrics.json`` holds.
+    """
+    metrics = collect_metrics(plan, results)
+    text = json.dumps(metrics, indent=1) + "\n"
+    write_atomically(plan.output / "metrics.json", text.encode())
+    rows = export_rows(plan.windows, plan.source)
+    writer = OutputFiles(plan).writers[plan.main]
+    export_tfds(plan.output / "tfds", plan.source, rows, writer)
+    report = render_report(
+        title=f"Propagated labels: {_short(plan.source.name)}",
+        classes=plan.source.classes,
+        method=plan.main,
+        metrics=metrics,
+        frames=_frame_summaries(plan, results),
+        windows=[_pictures(plan, number, results[number]) for number in sorted(plan.shown)],
+        notes=_notes(plan),
+        footer=f"Made by wrp_jax from {len(plan.windows)} windows. Scores "
+        "are in metrics.json, labels beside this page; frames labelled by hand are not scored.",
+    )
+    write_atomically(plan.output / "report.html", report.encode())
+    return metrics
+
+
+def collect_metrics(plan: Plan, results: Sequence[WindowResult]) -> dict[str, Any]:
+    """Scores of all windows; those of a method are empty where no frame has a true label."""
+    evaluator = Evaluator(plan.source.classes)
+    for result in results:
+        evaluator.merge(result.matrices)
+    classes = plan.source.classes
+    return {
+        "methods": evaluator.metrics(plan.methods),
+        "method": plan.main,
+        "windows": len(plan.windows),
+        "frames": len(plan.owner),
+        "classes": [
+            {"id": i, "name": name, "void": void}
+            for i, name, void in zip(classes.ids, classes.names, classes.void, strict=True)
+        ],
+    }
+
+
+def scores_text(metrics: Mapping[str, Any]) -> str:
+    """A table of mIoU by distance for the terminal; a sentence where nothing could be scored."""
+    methods = {n: m for n, m in metrics["methods"].items() if m["miou"]}
+    if not methods:
+        return "No frame but the labelled ones has a true label: nothing is scored."
+    distances = sorted({int(k) for m in methods.values() for k in m["miou"]})
+    width = max(map(len, methods))
+    lines = [f"{'mIoU (%)':{width}}" + "".join(f"{f'±{k}':>6}" for k in distances) + "   mean"]
+    for name, scores in methods.items():
+        cells = "".join(f"{scores['miou'].get(str(k), float('nan')):6.1f}" for k in distances)
+        lines.append(f"{name:{width}}{cells}{scores['mean']:7.1f}")
+    return "\n".join(lines)
+
+
+def _frame_summaries(plan: Plan, results: Sequence[WindowResult]) -> list[FrameSummary]:
+    sure = {
+        (window.sequence, name): value
+        for window, result in zip(plan.windows, results, strict=True)
+        for name, value in result.confidence.items()
+    }
+    keys = {(w.sequence, w.key) for w in plan.windows}
+    return [
+        FrameSummary(sequence, name, (sequence, name) in keys, sure[sequence, name])
+        for sequence in plan.source.sequences
+        for name in plan.source.frame_names(sequence)
+        if (sequence, name) in sure
+    ]
+
+
+def _pictures(plan: Plan, number: int, result: WindowResult) -> WindowPictures:
+    window, truth = plan.windows[number], GroundTruth(plan.source)
+    names = plan.frames(window)
+    key = names.index(window.key)
+    at = frames_to_show(tuple(i - key for i in range(len(names))))
+    shown = tuple(names[i] for i in at)
+    scored = set(truth.scored(window.sequence, window.key, names))
+    labels = {method: result.pictures[f"labels/{method}"] for method in plan.methods}
+    true = np.zeros(labels[plan.main].shape, np.int32)
+    for i, name in enumerate(shown):
+        if name in scored:
+            true[i] = shrink_labels(truth.label(window.sequence, name))
+        elif name == window.key:
+            true[i] = labels[plan.main][i]  # the label that was given
+    return WindowPictures(
+        sequence=window.sequence,
+        key=window.key,
+        names=shown,
+        distances=tuple(i - key for i in at),
+        images=np.stack([shrink_image(plan.source.frame(window.sequence, n)) for n in shown]),
+        labels=labels,
+        confidence=result.pictures["confidence"],
+        truth=true,
+        has_truth=np.array([n in scored or (bool(scored) and n == window.key) for n in shown]),
+    )
+
+
+def _short(name: str) -> str:
+    """A folder's own name, without the path to it."""
+    return Path(name).resolve().name if Path(name).is_dir() else name
+
+
+def _notes(plan: Plan) -> list[str]:
+    """What a reader of the scores must know."""
+    keys = {(w.sequence, w.key) for w in plan.windows}
+    truth, seen = GroundTruth(plan.source), 0
+    for window in plan.windows:
+        scored = truth.scored(window.sequence, window.key, plan.frames(window))
+        seen += sum((window.sequence, name) in keys for name in scored)
+    if not seen:
+        return []
+    return [
+        f"The windows overlap: {seen} of the scored frames are labelled frames of other windows. "
+        "Networks that were trained on these have seen their labels, so their scores say little."
+    ]

@@ -1,0 +1,217 @@
+"""The plan of a run: all that a run does, settled and checked before it writes anything."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wrp_jax.config import Config
+from wrp_jax.data import windows as window_lists
+from wrp_jax.data.label_maps import classes_to_json
+from wrp_jax.data.source import VideoSource, open_source, validate
+from wrp_jax.data.writers import RUN_FILE, LabelWriter, check_output, claim_output
+from wrp_jax.evaluation.truth import GroundTruth
+from wrp_jax.propagation.methods import METHODS
+from wrp_jax.types import UserError, Window
+
+ALL = "all"
+RESERVED = frozenset({"methods", "tfds", "training"})
+"""Folders of the output that no sequence may be called."""
+_SHOWN_WINDOWS = 3
+_FORMAT = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What a run is asked for; see the flags of ``propagate.py``."""
+
+    data: str
+    output: Path
+    method: str = ALL
+    windows: str | None = None
+    keyframes: str | None = None
+    horizon: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Everything a run is going to do.
+
+    Attributes:
+      config: all options.
+      source: the video.
+      windows: in the order in which they are labelled.
+      owner: the window from which each frame's label is written, by (sequence, frame).
+      methods: that are run, the main one last.
+      output: the folder to write.
+      shown: numbers of the windows that the report shows in pictures.
+    """
+
+    config: Config
+    source: VideoSource
+    windows: tuple[Window, ...]
+    owner: Mapping[tuple[str, str], Window]
+    methods: tuple[str, ...]
+    output: Path
+    shown: frozenset[int]
+
+    @property
+    def main(self) -> str:
+        """The method whose labels are the result."""
+        return self.methods[-1]
+
+    def frames(self, window: Window) -> tuple[str, ...]:
+        """Names of the frames of a window."""
+        return window_lists.window_frames(window, self.source)
+
+    def settings(self, networks_digest: str) -> dict[str, Any]:
+        """What the files in the output depend on, as JSON."""
+        options = dataclasses.asdict(self.config)
+        settings = {
+            "format": _FORMAT,
+            "methods": self.methods,
+            "classes": classes_to_json(self.source.classes),
+            "windows": [dataclasses.astuple(window) for window in self.windows],
+            "motion": options["motion"],
+            "propagation": options["propagation"],
+            "networks": networks_digest,
+        }
+        return json.loads(json.dumps(settings))
+
+
+def make_plan(config: Config, request: Request) -> Plan:
+    """Settles what is to be done and checks all that is going to be read. Writes nothing.
+
+    Raises:
+      UserError: the first thing found wrong.
+    """
+    methods = chosen_methods(request.method)
+    if request.windows and request.keyframes:
+        raise UserError("--windows and --keyframes exclude each other: give one of them.")
+    if request.horizon is not None and request.horizon < 1:
+        raise UserError(f"--horizon={request.horizon} must be at least 1.")
+    source = open_source(request.data)
+    check_output(request.output, request.data)
+    windows = choose_windows(config, request, source)
+    _check_names(source, windows, request.output)
+    truth = GroundTruth(source)
+    labels = dict.fromkeys((w.sequence, w.key) for w in windows)
+    for window in windows:
+        names = window_lists.window_frames(window, source)
+        scored = truth.scored(window.sequence, window.key, names)
+        labels |= dict.fromkeys((window.sequence, name) for name in scored)
+    validate(source, windows, labels)
+    return Plan(
+        config=config,
+        source=source,
+        windows=windows,
+        owner=window_lists.owners(windows, source),
+        methods=methods,
+        output=request.output,
+        shown=_shown(windows),
+    )
+
+
+def chosen_methods(method: str) -> tuple[str, ...]:
+    """Methods that ``--method`` names, the main one last.
+
+    Raises:
+      UserError: there is no such method.
+    """
+    if method == ALL:
+        return tuple(METHODS)
+    if method not in METHODS:
+        raise UserError(f"--method={method} is unknown: use {ALL} or one of {', '.join(METHODS)}.")
+    return (method,)
+
+
+def check_free(plan: Plan) -> None:
+    """Refuses an output folder with files of others in the places of this run's own.
+
+    Raises:
+      UserError: there are such files, and no earlier run has made the folder its own.
+    """
+    if (plan.output / RUN_FILE).exists():
+        return
+    ours = [plan.output / sequence for sequence in dict.fromkeys(w.sequence for w in plan.windows)]
+    ours += [plan.output / name for name in ("methods", "tfds", "metrics.json", "report.html")]
+    for path in ours:
+        if path.exists():
+            raise UserError(
+                f"{path} is there already and not of an earlier run: give another --output."
+            )
+
+
+def claim(plan: Plan, networks_digest: str) -> None:
+    """Makes the output folder this run's own, before any label is written.
+
+    Raises:
+      UserError: it holds the results of other settings.
+    """
+    claim_output(plan.output, plan.settings(networks_digest))
+
+
+def choose_windows(config: Config, request: Request, source: VideoSource) -> tuple[Window, ...]:
+    """The windows of a list, or those around the keyframes of a list or of the config.
+
+    Raises:
+      UserError: a broken list, or no labelled frame.
+    """
+    if request.windows:
+        windows = window_lists.read_windows(request.windows, source)
+        if request.horizon is None:
+            return windows
+        return tuple(_cut(window, source, request.horizon) for window in windows)
+    keyframes = None
+    if request.keyframes:
+        keyframes = window_lists.read_keyframes(request.keyframes, source)
+    elif config.key_every:
+        keyframes = _regular_keyframes(source, config.key_every)
+    horizon = request.horizon or config.propagation.horizon
+    return window_lists.windows_of_keyframes(source, keyframes, horizon)
+
+
+def _regular_keyframes(source: VideoSource, every: int) -> list[tuple[str, str]]:
+    """The middle one of each ``every`` frames, if it has a label."""
+    keyframes = []
+    for sequence in source.sequences:
+        labelled = source.label_names(sequence)
+        middles = source.frame_names(sequence)[every // 2 :: every]
+        keyframes += [(sequence, name) for name in middles if name in labelled]
+    return keyframes
+
+
+def _cut(window: Window, source: VideoSource, horizon: int) -> Window:
+    """The window, its ends no further than ``horizon`` from the labelled frame."""
+    names = window_lists.window_frames(window, source)
+    key = names.index(window.key)
+    first, last = max(0, key - horizon), min(len(names) - 1, key + horizon)
+    return dataclasses.replace(window, first=names[first], last=names[last])
+
+
+def _check_names(source: VideoSource, windows: tuple[Window, ...], output: Path) -> None:
+    """Names become files: none may lead elsewhere or into a folder of the output's own."""
+    writer = LabelWriter(output, source.classes)
+    for sequence in dict.fromkeys(w.sequence for w in windows):
+        if sequence in RESERVED or sequence.startswith("."):
+            raise UserError(
+                f"{source.name}: the output has a folder {sequence} of its own: give the sequence "
+                "another name."
+            )
+        for name in source.frame_names(sequence):
+            writer.label_path(sequence, name)
+
+
+def _shown(windows: tuple[Window, ...]) -> frozenset[int]:
+    """A few windows, of different sequences if there are several."""
+    first_of = {}
+    for number, window in enumerate(windows):
+        first_of.setdefault(window.sequence, number)
+    pool = list(first_of.values())
+    if len(pool) < _SHOWN_WINDOWS:
+        pool = list(range(len(windows)))
+    count = min(_SHOWN_WINDOWS, len(pool))
+    return frozenset(pool[(len(pool) - 1) * i // max(count - 1, 1)] for i in range(count))

@@ -1,0 +1,75 @@
+"""What a finished window leaves behind for the scores and the report: one small file.
+
+It is written after the window's labels, so that its presence says that the window is done.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wrp_jax.data.writers import write_atomically
+
+_HEADER = "header"
+
+
+@dataclasses.dataclass
+class WindowResult:
+    """Scores and pictures of one window.
+
+    Attributes:
+      fingerprint: of what the window was made from; another one means that it must be redone.
+      confidence: mean over the picture, 0 … 1, by name of the frames written from this window.
+      matrices: of ``evaluation.Evaluator``.
+      pictures: at the size of the report: ``labels/METHOD`` and ``confidence``, uint8
+        ``[n, h, w]``; empty for windows that the report does not show.
+    """
+
+    fingerprint: str
+    confidence: dict[str, float] = dataclasses.field(default_factory=dict)
+    matrices: dict[tuple[str, int], np.ndarray] = dataclasses.field(default_factory=dict)
+    pictures: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Writes the file, complete or not at all."""
+        keys = list(self.matrices)
+        header: dict[str, Any] = {
+            "fingerprint": self.fingerprint,
+            "confidence": self.confidence,
+            "matrices": keys,
+            "pictures": list(self.pictures),
+        }
+        arrays = {f"matrix{i}": self.matrices[key] for i, key in enumerate(keys)}
+        arrays |= {f"picture{i}": p for i, p in enumerate(self.pictures.values())}
+        arrays[_HEADER] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)
+        write_atomically(path, buffer.getvalue())
+
+
+def load_window_result(path: Path, fingerprint: str) -> WindowResult | None:
+    """Reads a window's file; None if it is absent, damaged or made from something else."""
+    try:
+        # np.load leaves a damaged file open, hence the bytes.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}  # checks every CRC
+        header = json.loads(arrays[_HEADER].tobytes())
+        if header["fingerprint"] != fingerprint:
+            return None
+        return WindowResult(
+            fingerprint=fingerprint,
+            confidence=header["confidence"],
+            matrices={
+                (name, distance): arrays[f"matrix{i}"]
+                for i, (name, distance) in enumerate(header["matrices"])
+            },
+            pictures={name: arrays[f"picture{i}"] for i, name in enumerate(header["pictures"])},
+        )
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        return None

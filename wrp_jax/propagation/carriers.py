@@ -1,0 +1,235 @@
+"""How labels travel along a chain: hard ids, distributions, or the flow to the labelled frame.
+
+A carrier is a bundle of pure functions over a state that a scan can carry. Every leaf of a
+state leads with the chain axis ``b``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Integer
+
+from wrp_jax.ops.labels import decide, one_hot
+from wrp_jax.ops.warp import (
+    compose_flow,
+    vote_labels,
+    warp,
+    warp_labels,
+    warp_nearest,
+    warp_one_hot,
+)
+from wrp_jax.types import UserError
+
+
+class Reading(NamedTuple):
+    """What a state says about its frame.
+
+    Attributes:
+      labels: class indices, int32.
+      confidence: probability of that class under the state, 0 … 1; 1 for hard ids, which do
+        not remember any.
+      source: where the label comes from: 0 the labelled frame, j the segmentation at step j;
+        None if the carrier does not remember.
+    """
+
+    labels: Int[Array, "b h w"]
+    confidence: Float[Array, "b h w"]
+    source: Int[Array, "b h w"] | None = None
+
+
+class Carrier(NamedTuple):
+    """One way to carry labels.
+
+    Attributes:
+      init: ``init(labels int [b, h, w], num_classes) -> state``.
+      warp: ``warp(state, flow [b, h, w, 2]) -> state``: moves to the next frame (eq. 3).
+      blend: ``blend(state, mask [b, h, w], probs [b, h, w, c]) -> state``: keeps the state where
+        the mask is 1 and takes ``probs`` where it is 0 (eq. 5).
+      replace: ``replace(state, probs) -> state``: the state after refinement (eq. 8).
+      probs: ``probs(state) -> [b, h, w, c]``: the distribution, differentiable.
+      read: ``read(state) -> Reading``.
+    """
+
+    init: Callable[..., Any]
+    warp: Callable[..., Any]
+    blend: Callable[..., Any]
+    replace: Callable[..., Any]
+    probs: Callable[..., Any]
+    read: Callable[..., Reading]
+
+
+# --- hard ids: the paper ------------------------------------------------------------------
+
+
+def hard(num_classes: int) -> Carrier:
+    """Class indices, voted on at every step: the paper's one-hot labels. No gradient."""
+
+    def blend(state: Array, mask: Array, probs: Array) -> Array:
+        return jnp.where(mask > 0.5, state, jnp.argmax(probs, axis=-1).astype(state.dtype))
+
+    return Carrier(
+        init=lambda labels: labels.astype(jnp.uint8 if num_classes <= 256 else jnp.int32),
+        warp=lambda state, flow: warp_labels(state, flow)[0],
+        blend=blend,
+        replace=lambda state, probs: jnp.argmax(probs, axis=-1).astype(state.dtype),
+        probs=lambda state: one_hot(state, num_classes),
+        read=lambda state: Reading(state.astype(jnp.int32), jnp.ones(state.shape, jnp.float32)),
+    )
+
+
+# --- distributions ------------------------------------------------------------------------
+
+
+def soft(num_classes: int, dtype: Any = jnp.float32) -> Carrier:
+    """Distributions, resampled at every step; decided on when read only."""
+
+    def blend(state: Array, mask: Array, probs: Array) -> Array:
+        mask = mask[..., None].astype(state.dtype)
+        return mask * state + (1 - mask) * probs.astype(state.dtype)
+
+    return Carrier(
+        init=lambda labels: one_hot(labels, num_classes, dtype),
+        warp=lambda state, flow: warp(state, flow)[0],
+        blend=blend,
+        replace=lambda state, probs: probs.astype(state.dtype),
+        probs=lambda state: state,
+        read=lambda state: Reading(*decide(state)),
+    )
+
+
+# --- composed flow ------------------------------------------------------------------------
+
+
+class ComposedState(NamedTuple):
+    """A pixel is tied to the labelled frame by a flow until it is inpainted.
+
+    Attributes:
+      key: labels of the labelled frame.
+      flow: from here into the labelled frame.
+      alive: share of the pixel that is still tied, 0 … 1.
+      rest: the distribution of the other share, scaled by it: sums to ``1 - alive``.
+      source: 0, or the step at which the pixel was inpainted.
+      step: steps made.
+    """
+
+    key: Integer[Array, "b h w"]
+    flow: Float[Array, "b h w 2"]
+    alive: Float[Array, "b h w"]
+    rest: Float[Array, "b h w c"]
+    source: Int[Array, "b h w"]
+    step: Int[Array, " b"]
+
+
+def composed(num_classes: int, dtype: Any = jnp.float32) -> Carrier:
+    """One warp from the labelled frame, by the composed flow; labels are never resampled.
+
+    Where a step inpaints, the pixel is cut off the labelled frame and its distribution is
+    carried softly from there.
+    """
+
+    def init(labels: Array) -> ComposedState:
+        b, h, w = labels.shape
+        return ComposedState(
+            key=labels.astype(jnp.int32),
+            flow=jnp.zeros((b, h, w, 2), dtype),
+            alive=jnp.ones((b, h, w), dtype),
+            rest=jnp.zeros((b, h, w, num_classes), dtype),
+            source=jnp.zeros((b, h, w), jnp.int32),
+            step=jnp.zeros((b,), jnp.int32),
+        )
+
+    def move(state: ComposedState, flow: Array) -> ComposedState:
+        # A flow must not be mixed with that of a pixel which has left the labelled frame, so
+        # corners count by what is alive of them. Where nothing is, any flow will do.
+        alive = state.alive[..., None]
+        mixed = jnp.concatenate([state.flow * alive, alive], axis=-1)
+        moved, _ = warp(mixed, flow)
+        share = moved[..., 2]
+        before = moved[..., :2] / jnp.maximum(share, 1e-6)[..., None]
+        return state._replace(
+            flow=jnp.where(jnp.isfinite(flow), flow, 0).astype(dtype) + before,
+            alive=share,
+            rest=warp(state.rest, flow)[0],
+            source=warp_nearest(state.source, flow),
+            step=state.step + 1,
+        )
+
+    def blend(state: ComposedState, mask: Array, probs: Array) -> ComposedState:
+        keep = mask.astype(dtype)
+        return state._replace(
+            alive=keep * state.alive,
+            rest=keep[..., None] * state.rest + (1 - keep)[..., None] * probs.astype(dtype),
+            source=jnp.where(mask > 0.5, state.source, state.step[:, None, None]),
+        )
+
+    def probs_of(state: ComposedState) -> Array:
+        tied = warp_one_hot(state.key, state.flow, num_classes)
+        return state.alive[..., None] * tied + state.rest
+
+    def replace(state: ComposedState, probs: Array) -> ComposedState:
+        # Only where refinement changes the decision is the tie cut: elsewhere the labelled
+        # frame says the same more sharply.
+        changed = jnp.argmax(probs, axis=-1) != jnp.argmax(probs_of(state), axis=-1)
+        return blend(state, 1 - changed.astype(dtype), probs)
+
+    def read(state: ComposedState) -> Reading:
+        return Reading(*decide(probs_of(state)), state.source)
+
+    return Carrier(init, move, blend, replace, probs_of, read)
+
+
+class TiedState(NamedTuple):
+    """``ComposedState`` of a chain that never inpaints."""
+
+    key: Integer[Array, "b h w"]
+    flow: Float[Array, "b h w 2"]
+
+
+def tied(num_classes: int, dtype: Any = jnp.float32) -> Carrier:
+    """``composed`` for chains that never inpaint: no channel per class, votes on integers."""
+
+    def init(labels: Array) -> TiedState:
+        return TiedState(labels, jnp.zeros((*labels.shape, 2), dtype))
+
+    def move(state: TiedState, flow: Array) -> TiedState:
+        return state._replace(flow=compose_flow(flow.astype(dtype), state.flow)[0])
+
+    def probs_of(state: TiedState) -> Array:
+        return warp_one_hot(state.key, state.flow, num_classes)
+
+    def read(state: TiedState) -> Reading:
+        labels, votes, _ = vote_labels(state.key, state.flow)
+        source = jnp.zeros(labels.shape, jnp.int32)
+        return Reading(labels.astype(jnp.int32), votes.astype(jnp.float32), source)
+
+    def refuse(*_: Any) -> Any:
+        raise TypeError("this carrier cannot inpaint: use composed")
+
+    return Carrier(init, move, refuse, refuse, probs_of, read)
+
+
+_CARRIERS = {"hard": hard, "soft": soft, "composed": composed}
+
+
+def build_carrier(name: str, num_classes: int, *, inpaint: bool = True) -> Carrier:
+    """The carrier named in the options.
+
+    Args:
+      name: hard, soft or composed.
+      num_classes: void included.
+      inpaint: whether ``blend`` and ``replace`` will be called; without them composing is
+        cheaper.
+
+    Raises:
+      UserError: there is no carrier of that name.
+    """
+    if name not in _CARRIERS:
+        raise UserError(
+            f"config.propagation.carrier={name!r} is unknown: use one of {', '.join(_CARRIERS)}."
+        )
+    if name == "composed" and not inpaint:
+        return tied(num_classes)
+    return _CARRIERS[name](num_classes)

@@ -1,0 +1,179 @@
+"""What f_θ and g_ψ say, computed once per clip and laid out along chains of steps.
+
+Both see images only, so they run batched over time, outside the scan (see ``types.py`` for the
+values). ``clip_cues`` runs on the host; ``chain_cues`` is pure and differentiable.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, UInt8
+
+from wrp_jax.models.motion import Motion
+from wrp_jax.models.network import Network
+from wrp_jax.ops.photometric import photometric_error
+from wrp_jax.ops.resize import resize
+from wrp_jax.ops.warp import consistency_error, inside
+from wrp_jax.types import ClipCues, Cues
+
+Segment = Callable[[np.ndarray], tuple[Any, Any]]
+"""``segment(frames uint8 [n, h, w, 3]) -> (probs [n, h, w, c], features [n, fh, fw, f])``."""
+
+
+@functools.partial(jax.jit, static_argnames=("network", "flip"))
+def _segment_batch(network: Network, variables: Any, frames: Array, flip: bool):
+    images = frames.astype(jnp.float32) / 255.0
+    size = (images.shape[1], images.shape[2])
+    output = network.apply(variables, images, train=False)
+    probs = jax.nn.softmax(resize(output.logits.astype(jnp.float32), size), axis=-1)
+    if flip:
+        mirrored = network.apply(variables, images[:, :, ::-1], train=False)
+        logits = resize(mirrored.logits.astype(jnp.float32), size)
+        probs = 0.5 * (probs + jax.nn.softmax(logits, axis=-1)[:, :, ::-1])
+    return probs, output.features
+
+
+def segment_clip(
+    network: Network,
+    variables: Any,
+    frames: UInt8[np.ndarray, "n h w 3"],
+    *,
+    batch_size: int = 4,
+    flip: bool = False,
+) -> tuple[Float[np.ndarray, "n h w c"], Float[np.ndarray, "n fh fw f"]]:
+    """Runs g_ψ over a clip (eq. 4): softmax at full resolution, and OCR features.
+
+    Args:
+      network: segmentation network; ``apply`` returns a ``SegmentationOutput``.
+      variables: its parameters and statistics.
+      frames: RGB.
+      batch_size: frames per call; the last batch is filled up, so that one program serves all.
+      flip: average with the mirrored image (probabilities only).
+    """
+    n = len(frames)
+    batch_size = min(batch_size, n)
+    parts = []
+    for start in range(0, n, batch_size):
+        batch = frames[start : start + batch_size]
+        short = batch_size - len(batch)
+        if short:
+            batch = np.concatenate([batch, np.repeat(batch[-1:], short, axis=0)])
+        probs, features = _segment_batch(network, variables, batch, flip)
+        keep = batch_size - short
+        parts.append((np.asarray(probs)[:keep], np.asarray(features)[:keep]))
+    return np.concatenate([p for p, _ in parts]), np.concatenate([f for _, f in parts])
+
+
+def clip_cues(
+    frames: UInt8[np.ndarray, "n h w 3"], motion: Motion, segment: Segment | None
+) -> ClipCues:
+    """Everything that images alone say about a clip. Host arrays.
+
+    Args:
+      frames: consecutive frames, RGB.
+      motion: f_θ, run on every pair of neighbours, in both directions of time.
+      segment: g_ψ, or None: ``probs`` and ``features`` then have no channels.
+    """
+    n, h, w, _ = frames.shape
+    if segment is None:
+        probs, features = np.zeros((n, h, w, 0), np.float32), np.zeros((n, 1, 1, 0), np.float32)
+    else:
+        probs, features = segment(frames)
+    return ClipCues(
+        images=(frames.astype(np.float32) / 255.0),
+        flow_backward=motion.pairs(frames[1:], frames[:-1]),
+        flow_forward=motion.pairs(frames[:-1], frames[1:]),
+        probs=probs,
+        features=features,
+    )
+
+
+class Chain(NamedTuple):
+    """A clip laid out along B chains of T steps; ``Cues`` before anything is computed.
+
+    Attributes:
+      images: of the T+1 frames visited, RGB, 0 … 1.
+      flow: target → source, for each step.
+      reverse: source → target.
+      probs, features: on the target frame.
+      active: 1, or 0 for padded steps.
+    """
+
+    images: Float[Any, "t+1 b h w 3"]
+    flow: Float[Any, "t b h w 2"]
+    reverse: Float[Any, "t b h w 2"]
+    probs: Float[Any, "t b h w c"]
+    features: Float[Any, "t b fh fw f"]
+    active: Float[Any, "t b"]
+
+
+def lay_out(clip: ClipCues, orders: Int[np.ndarray, "b steps"]) -> Chain:
+    """Gathers what chains of steps need: on the host for host arrays, else on the device.
+
+    Args:
+      clip: cues of N frames.
+      orders: as in ``chain_cues``.
+    """
+    orders = np.asarray(orders).T
+    source, target = orders[:-1], orders[1:]
+    n, h, w, _ = clip.images.shape
+    xp = np if isinstance(clip.images, np.ndarray) else jnp
+    if n > 1:
+        pair = np.clip(np.minimum(source, target), 0, n - 2)
+        ahead, stays = (m[..., None, None, None] for m in (target > source, target == source))
+        backward, forward = clip.flow_backward[pair], clip.flow_forward[pair]
+        flow = xp.where(stays, 0, xp.where(ahead, backward, forward))
+        reverse = xp.where(stays, 0, xp.where(ahead, forward, backward))
+    else:
+        flow = reverse = xp.zeros((*target.shape, h, w, 2), clip.images.dtype)
+    return Chain(
+        images=clip.images[orders],
+        flow=flow,
+        reverse=reverse,
+        probs=clip.probs[target],
+        features=clip.features[target],
+        active=xp.asarray(target != source, clip.images.dtype),
+    )
+
+
+def derive(chain: Chain) -> Cues:
+    """Computes the cues of every step: validity, photometric error (eq. 6), consistency."""
+    t, b, h, w, _ = chain.flow.shape
+
+    def flat(x: Array) -> Array:
+        return x.reshape(t * b, *x.shape[2:])
+
+    flow, reverse = flat(chain.flow), flat(chain.reverse)
+    images = jnp.asarray(chain.images)
+    photometric = photometric_error(flat(images[1:]), flat(images[:-1]), flow)
+    return Cues(
+        image=images[1:],
+        flow=chain.flow,
+        valid=inside(flow).reshape(t, b, h, w).astype(images.dtype),
+        photometric=photometric.reshape(t, b, h, w),
+        consistency=consistency_error(flow, reverse).reshape(t, b, h, w),
+        probs=chain.probs,
+        features=chain.features,
+        active=chain.active,
+    )
+
+
+def chain_cues(clip: ClipCues, orders: Int[np.ndarray, "b steps"]) -> Cues:
+    """Cues along chains of steps. Pure and differentiable in every array of ``clip``.
+
+    Args:
+      clip: cues of N frames.
+      orders: per chain the frames visited, T+1 of them, known when tracing; entries that follow
+        one another differ by one, or are equal, which marks a padded step. ``t … t+l … t`` is
+        the cycle of eq. 9-12.
+
+    Returns:
+      Cues of T steps for B chains.
+    """
+    return derive(jax.tree.map(jnp.asarray, lay_out(clip, orders)))

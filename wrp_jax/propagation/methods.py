@@ -1,0 +1,257 @@
+"""The methods by name: every one turns a labelled frame and its window into labels."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from wrp_jax.config import PropagationConfig
+from wrp_jax.models.motion import Motion
+from wrp_jax.propagation.carriers import Carrier, build_carrier
+from wrp_jax.propagation.cues import Chain, Segment, clip_cues, derive, lay_out
+from wrp_jax.propagation.rollout import rollout, rollout_chunked, window_orders
+from wrp_jax.propagation.step import MaskOptions, Refine, image_step, make_step
+from wrp_jax.types import UNLABELLED, ClassMap, ClipCues, UserError
+
+_CHUNK_BYTES = 1 << 29  # cues of one chunk on the device
+
+
+class Propagated(NamedTuple):
+    """Labels of a window.
+
+    Attributes:
+      labels: class indices, ``UNLABELLED`` where nothing is said; the labelled frame has its
+        own label.
+      confidence: 0 … 1; 1 on the labelled frame.
+      source: 0 where the label comes from the labelled frame, else the number of steps from
+        there at which segmentation put it in; None if not remembered.
+      images: the labelled frame's image moved along (RGB, 0 … 1), or None.
+    """
+
+    labels: Int[np.ndarray, "n h w"]
+    confidence: Float[np.ndarray, "n h w"]
+    source: Int[np.ndarray, "n h w"] | None = None
+    images: Float[np.ndarray, "n h w 3"] | None = None
+
+
+class Window(NamedTuple):
+    """What a method is given.
+
+    Attributes:
+      clip: cues of the window's frames; host arrays.
+      key_index: which frame is labelled.
+      key_label: its class indices.
+      classes: of the data set.
+      refine: Ω, or None.
+      move_images: whether the image is to be moved along.
+    """
+
+    clip: ClipCues
+    key_index: int
+    key_label: Int[np.ndarray, "h w"]
+    classes: ClassMap
+    refine: Refine | None = None
+    move_images: bool = False
+
+
+class Method(NamedTuple):
+    """A method.
+
+    Attributes:
+      run: ``run(config, window) -> Propagated``.
+      segments: whether it reads g_ψ.
+      refines: whether it needs Ω.
+    """
+
+    run: Callable[[PropagationConfig, Window], Propagated]
+    segments: bool = False
+    refines: bool = False
+
+
+# --- methods without motion ---------------------------------------------------------------
+
+
+def _static(config: PropagationConfig, window: Window) -> Propagated:
+    n = len(window.clip.images)
+    labels = np.repeat(window.key_label[None].astype(np.int32), n, axis=0)
+    images = None
+    if window.move_images:
+        images = np.repeat(window.clip.images[window.key_index][None], n, axis=0)
+    return Propagated(labels, np.ones(labels.shape, np.float32), np.zeros_like(labels), images)
+
+
+def _semantic(config: PropagationConfig, window: Window, threshold: bool) -> Propagated:
+    labels = np.argmax(window.clip.probs, axis=-1).astype(np.int32)
+    confidence = np.max(window.clip.probs, axis=-1).astype(np.float32)
+    if threshold:
+        void = window.classes.void_index
+        labels[confidence <= config.semantic_confidence] = UNLABELLED if void is None else void
+    source = np.abs(np.arange(len(labels), dtype=np.int32) - window.key_index)
+    source = np.broadcast_to(source[:, None, None], labels.shape).copy()
+    labels[window.key_index] = window.key_label
+    confidence[window.key_index] = 1.0
+    return Propagated(labels, confidence, source)
+
+
+# --- methods along chains -----------------------------------------------------------------
+
+
+@functools.partial(jax.jit, static_argnames=("carrier", "mask", "move_images"))
+def _run_chunk(
+    state: Any,
+    chain: Chain,
+    refine: Any,
+    *,
+    carrier: Carrier,
+    mask: MaskOptions | None,
+    move_images: bool,
+) -> tuple[Any, Any]:
+    label_step = make_step(carrier, mask, refine)
+
+    def step(state: Any, cues: Any) -> tuple[Any, Any]:
+        labels, reading = label_step(state[0], cues)
+        if not move_images:
+            return (labels, None), (reading, None)
+        image, moved = image_step(state[1], cues)
+        return (labels, image), (reading, moved)
+
+    return rollout(step, state, derive(chain))
+
+
+def mask_options(config: PropagationConfig) -> MaskOptions:
+    """The mask that the options name.
+
+    Raises:
+      UserError: there is no mask of that name.
+    """
+    if config.mask == "paper":
+        return MaskOptions(config.tau)
+    if config.mask == "consistent":
+        return MaskOptions(config.tau, config.consistency_pixels, config.inpaint_confidence)
+    raise UserError(
+        f"config.propagation.mask={config.mask!r} is unknown: use one of paper, consistent."
+    )
+
+
+def _along_chains(
+    config: PropagationConfig, window: Window, *, inpaint: bool, refine: bool
+) -> Propagated:
+    clip, key = window.clip, window.key_index
+    n, h, w, _ = clip.images.shape
+    if not inpaint:
+        clip = clip._replace(probs=clip.probs[..., :0], features=clip.features[..., :0])
+    carrier = _carrier(config.carrier, window.classes.num_classes, inpaint)
+    # Padded to whole chunks of one length, so that one program serves windows of any length.
+    step_bytes = 2 * h * w * (3 + 2 + 2 + 3 + 2 * clip.probs.shape[-1]) * 4
+    chunk = int(np.clip(_CHUNK_BYTES // step_bytes, 1, max(1, config.horizon)))
+    longest = max(key, n - 1 - key)
+    orders = window_orders(n, key, -(-longest // chunk) * chunk)
+
+    labels = jnp.asarray(np.stack([window.key_label] * 2), jnp.int32)
+    image = jnp.asarray(np.stack([clip.images[key]] * 2)) if window.move_images else None
+    run = functools.partial(
+        _run_chunk,
+        carrier=carrier,
+        mask=mask_options(config) if inpaint else None,
+        move_images=window.move_images,
+    )
+    omega = window.refine if refine else None
+    if omega is not None and not isinstance(omega, jax.tree_util.Partial):
+        omega = jax.tree_util.Partial(omega)
+    chunks = (
+        lay_out(clip, orders[:, start : start + chunk + 1])
+        for start in range(0, orders.shape[1] - 1, chunk)
+    )
+    outputs = rollout_chunked(
+        lambda state, chain: run(state, chain, omega), (carrier.init(labels), image), chunks
+    )
+
+    result = _static(config, window)
+    step = 0
+    for reading, moved in outputs:
+        for t in range(len(reading.labels)):
+            step += 1
+            for b, frame in enumerate((key + step, key - step)):
+                if not 0 <= frame < n:
+                    continue
+                result.labels[frame] = reading.labels[t, b]
+                result.confidence[frame] = reading.confidence[t, b]
+                if reading.source is not None:
+                    result.source[frame] = reading.source[t, b]
+                if moved is not None:
+                    result.images[frame] = moved[t, b]
+        remembered = reading.source is not None
+    if n > 1 and not remembered:
+        result = result._replace(source=None)
+    return result
+
+
+_carrier = functools.lru_cache(maxsize=None)(
+    lambda name, num_classes, inpaint: build_carrier(name, num_classes, inpaint=inpaint)
+)
+
+
+METHODS: dict[str, Method] = {
+    "static": Method(_static),
+    "motion-only": Method(functools.partial(_along_chains, inpaint=False, refine=False)),
+    "semantic-only": Method(functools.partial(_semantic, threshold=True), segments=True),
+    "semantic-argmax": Method(functools.partial(_semantic, threshold=False), segments=True),
+    "warp-inpaint": Method(
+        functools.partial(_along_chains, inpaint=True, refine=False), segments=True
+    ),
+    "warp-refine": Method(
+        functools.partial(_along_chains, inpaint=True, refine=True), segments=True, refines=True
+    ),
+}
+"""Methods by the name ``--method`` takes."""
+
+
+def propagate_window(
+    method: str,
+    config: PropagationConfig,
+    frames: UInt8[np.ndarray, "n h w 3"],
+    key_index: int,
+    key_label: Int[np.ndarray, "h w"],
+    classes: ClassMap,
+    motion: Motion,
+    segment: Segment | None = None,
+    refine: Refine | None = None,
+    *,
+    cues: ClipCues | None = None,
+    move_images: bool = False,
+) -> Propagated:
+    """Labels every frame of a window from its one labelled frame.
+
+    Args:
+      method: a key of ``METHODS``.
+      config: the options of propagation.
+      frames: consecutive frames, RGB.
+      key_index: which of them is labelled.
+      key_label: its class indices.
+      classes: of the data set.
+      motion: f_θ.
+      segment: g_ψ, bound to its variables (``functools.partial(segment_clip, net, variables)``).
+      refine: Ω; a ``jax.tree_util.Partial(apply, variables)`` compiles once for all variables.
+      cues: ``clip_cues`` of the same frames, to share them between methods.
+      move_images: also move the labelled frame's image along (joint propagation).
+
+    Raises:
+      UserError: the method is unknown, or lacks its networks.
+    """
+    if method not in METHODS:
+        raise UserError(f"--method={method} is unknown: use one of {', '.join(METHODS)}.")
+    chosen = METHODS[method]
+    if chosen.segments and segment is None and cues is None:
+        raise UserError(f"--method={method} needs a trained segmentation network: give --workdir.")
+    if chosen.refines and refine is None:
+        raise UserError(f"--method={method} needs a trained refiner: give --workdir.")
+    if cues is None:
+        cues = clip_cues(frames, motion, segment if chosen.segments else None)
+    window = Window(cues, key_index, key_label, classes, refine, move_images)
+    return chosen.run(config, window)

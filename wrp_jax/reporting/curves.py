@@ -1,0 +1,180 @@
+"""Charts as inline SVG. Colours are the CSS variables of the page, so they follow its theme."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from markupsafe import Markup
+
+WIDTH, HEIGHT = 760, 380
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 150, 16, 46
+
+METHOD_STYLES: dict[str, tuple[str, str]] = {
+    "static": ("static", "2 4"),
+    "motion-only": ("motion", ""),
+    "semantic-only": ("semantic", ""),
+    "semantic-argmax": ("argmax", "6 4"),
+    "warp-inpaint": ("inpaint", ""),
+    "warp-refine": ("refine", ""),
+}
+"""Name of the CSS colour variable and dash pattern, per method."""
+
+
+def method_style(method: str) -> tuple[str, str]:
+    """CSS colour and dash pattern of a method; methods without one of their own share one."""
+    name, dash = METHOD_STYLES.get(method, ("other", "8 3 2 3"))
+    return f"var(--{name})", dash
+
+
+def curve_chart(
+    curves: Mapping[str, Mapping[str, float]], *, emphasis: str, y_label: str = "mIoU (%)"
+) -> Markup:
+    """Score against the distance from the labelled frame, a line per method (paper, Fig. 1).
+
+    Args:
+      curves: score 0 … 100 by distance, by method.
+      emphasis: the method drawn in a heavier line.
+      y_label: title of the vertical axis.
+
+    Returns:
+      An ``<svg>``, or nothing when there is no point.
+    """
+    points = {name: sorted((int(k), v) for k, v in curve.items()) for name, curve in curves.items()}
+    values = [v for line in points.values() for _, v in line]
+    if not values:
+        return Markup("")
+    distances = sorted({k for line in points.values() for k, _ in line})
+    low, high, step = _value_range(values)
+
+    def x_of(k: int) -> float:
+        span = max(distances[-1] - distances[0], 1)
+        return _LEFT + (WIDTH - _LEFT - _RIGHT) * (k - distances[0]) / span
+
+    def y_of(v: float | int) -> float:
+        return _TOP + (HEIGHT - _TOP - _BOTTOM) * (high - v) / (high - low)
+
+    parts = [
+        Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
+            WIDTH, HEIGHT, f"{y_label} by distance from the labelled frame"
+        )
+    ]
+    for value in range(low, high + 1, step):
+        parts.append(
+            Markup(
+                '<line class="rule" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
+                '<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{}</text>'
+            ).format(
+                _LEFT, WIDTH - _RIGHT, y_of(value), y_of(value), _LEFT - 8, y_of(value) + 4, value
+            )
+        )
+    every = -(-len(distances) // 12)
+    for k in distances[::every]:
+        parts.append(
+            Markup(
+                '<text class="tick" x="{:.1f}" y="{}" text-anchor="middle">&#177;{}</text>'
+            ).format(x_of(k), HEIGHT - _BOTTOM + 20, k)
+        )
+    parts.append(
+        Markup(
+            '<text class="axis" x="{}" y="{}" text-anchor="middle">'
+            "frames from the labelled one</text>"
+            '<text class="axis" transform="translate(14 {}) rotate(-90)" text-anchor="middle">'
+            "{}</text>"
+        ).format((_LEFT + WIDTH - _RIGHT) / 2, HEIGHT - 6, (_TOP + HEIGHT - _BOTTOM) / 2, y_label)
+    )
+    # The emphasised line is drawn last, on top.
+    for name in sorted(points, key=lambda n: n == emphasis):
+        parts.append(_line(name, points[name], x_of, y_of, heavy=name == emphasis))
+    ends = {name: y_of(line[-1][1]) for name, line in points.items() if line}
+    for name, y in _spread(ends).items():
+        parts.append(
+            Markup('<text class="end{}" x="{}" y="{:.1f}" style="fill:{}">{}</text>').format(
+                " heavy" if name == emphasis else "",
+                WIDTH - _RIGHT + 12,
+                y + 4,
+                method_style(name)[0],
+                name,
+            )
+        )
+    return Markup("").join(parts) + Markup("</svg>")
+
+
+def strip_chart(
+    names: Sequence[str],
+    values: Sequence[float],
+    is_key: Sequence[bool],
+    *,
+    floor: float,
+    label: str,
+) -> Markup:
+    """A bar per frame of a sequence: height and colour say how sure its labels are.
+
+    Args:
+      names: frame names, in order; shown on hover.
+      values: mean confidence, 0 … 1.
+      is_key: frames labelled by hand, drawn as a mark in place of a bar.
+      floor: confidence at which bars begin, below 1.
+      label: what the strip is about, for screen readers.
+    """
+    width, height = max(len(names), 1) * 10, 40
+    parts = [
+        Markup(
+            '<svg class="strip" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" '
+            'aria-label="{}">'
+        ).format(width, height, label)
+    ]
+    for i, (name, value, key) in enumerate(zip(names, values, is_key, strict=True)):
+        level = min(max((value - floor) / (1.0 - floor), 0.0), 1.0)
+        tall = height if key else max(2.0, height * level)
+        parts.append(
+            Markup(
+                '<rect class="{}" x="{}" y="{:.1f}" width="8" height="{:.1f}" '
+                'style="--sure:{:.0f}%"><title>{}</title></rect>'
+            ).format(
+                "key" if key else "bar",
+                i * 10 + 1,
+                height - tall,
+                tall,
+                100 * level,
+                f"{name}: labelled by hand" if key else f"{name}: confidence {100 * value:.0f} %",
+            )
+        )
+    return Markup("").join(parts) + Markup("</svg>")
+
+
+def _line(name, line, x_of, y_of, *, heavy: bool) -> Markup:
+    color, dash = method_style(name)
+    path = " ".join(f"{x_of(k):.1f},{y_of(v):.1f}" for k, v in line)
+    parts = [
+        Markup('<g style="color:{}" class="line{}">').format(color, " heavy" if heavy else ""),
+        Markup('<polyline points="{}" stroke-dasharray="{}"/>').format(path, dash),
+    ]
+    for k, v in line:
+        parts.append(
+            Markup('<circle cx="{:.1f}" cy="{:.1f}" r="{}"><title>{}</title></circle>').format(
+                x_of(k), y_of(v), 4 if heavy else 3, f"{name}, ±{k}: {v:.1f}"
+            )
+        )
+    return Markup("").join(parts) + Markup("</g>")
+
+
+def _value_range(values: Sequence[float]) -> tuple[int, int, int]:
+    """Low end, high end and step of an axis that holds all values, 0 … 100."""
+    spread = max(values) - min(values)
+    step = 20 if spread > 60 else 10 if spread > 18 else 5
+    low = max(0, int(min(values) // step) * step)
+    high = min(100, int(-(-max(values) // step)) * step)
+    return (low, high, step) if high > low else (low - step, high, step)
+
+
+def _spread(heights: Mapping[str, float], gap: float = 17.0) -> dict[str, float]:
+    """Moves labels apart vertically so that none covers another; keeps them on the chart."""
+    out: dict[str, float] = {}
+    last = -gap
+    for name in sorted(heights, key=lambda n: heights[n]):
+        out[name] = last = max(heights[name], last + gap)
+    lowest = HEIGHT - _BOTTOM
+    for name in reversed(list(out)):
+        out[name] = lowest = min(out[name], lowest)
+        lowest -= gap
+    return out

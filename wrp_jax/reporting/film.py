@@ -1,0 +1,163 @@
+"""Film strips: every method over the frames of one window, as small pictures for the report."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Integer, UInt8
+
+from wrp_jax.reporting import overlays
+from wrp_jax.types import ClassMap
+
+MAX_PIXELS = 120_000
+"""Pictures above this area are scaled down: it bounds the size of the report."""
+MAX_FRAMES = 41
+SHOWN = (-10, -5, -2, 0, 2, 5, 10)
+"""Distances that the strip shows before all frames are asked for."""
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowPictures:
+    """One window as the report shows it.
+
+    Attributes:
+      sequence, key: its sequence and labelled frame.
+      names, distances: per frame, in order; distances are signed, 0 for the labelled frame.
+      images: uint8 ``[n, h, w, 3]`` RGB.
+      labels: by method, class indices ``[n, h, w]``.
+      confidence: of the main method, uint8 ``[n, h, w]``, or None.
+      truth: class indices ``[n, h, w]``, read where ``has_truth``.
+      has_truth: per frame.
+    """
+
+    sequence: str
+    key: str
+    names: tuple[str, ...]
+    distances: tuple[int, ...]
+    images: UInt8[np.ndarray, "n h w 3"]
+    labels: Mapping[str, Integer[np.ndarray, "n h w"]]
+    confidence: UInt8[np.ndarray, "n h w"] | None
+    truth: Integer[np.ndarray, "n h w"]
+    has_truth: Bool[np.ndarray, "n"]
+
+
+def picture_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width at which the report shows a frame: at most ``MAX_PIXELS``."""
+    scale = min(1.0, (MAX_PIXELS / (height * width)) ** 0.5)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def shrink_image(image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """The frame at the size of the report."""
+    height, width = picture_size(*image.shape[:2])
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def shrink_labels(labels: Integer[np.ndarray, "h w"]) -> Integer[np.ndarray, "h2 w2"]:
+    """Labels (or anything that must not be mixed) at the size of the report."""
+    height, width = picture_size(*labels.shape)
+    rows = (np.arange(height) + 0.5) * labels.shape[0] / height
+    columns = (np.arange(width) + 0.5) * labels.shape[1] / width
+    return labels[rows.astype(int)[:, None], columns.astype(int)]
+
+
+def frames_to_show(distances: tuple[int, ...]) -> list[int]:
+    """Positions of at most ``MAX_FRAMES`` frames: the labelled one and an even choice around it."""
+    if len(distances) <= MAX_FRAMES:
+        return list(range(len(distances)))
+    key = distances.index(0)
+    even = {round(i) for i in np.linspace(0, len(distances) - 1, MAX_FRAMES - 1)}
+    return sorted(even | {key})
+
+
+def film(pictures: WindowPictures, classes: ClassMap, method: str) -> dict[str, Any]:
+    """What the template needs of one window: heads, rows of pictures, what the player offers.
+
+    Args:
+      pictures: the window, at the size in which it is shown.
+      classes: names and colours.
+      method: the main method, whose errors and confidence get rows of their own.
+    """
+    at = list(range(len(pictures.names)))
+    some = _some(pictures.distances)
+    css = [
+        "key" if pictures.distances[i] == 0 else "" if pictures.distances[i] in some else "skip"
+        for i in at
+    ]
+
+    def row(row_id, title, kind, pngs):
+        cells = [{"css": css[i], "src": pngs[i], "name": pictures.names[i], "at": i} for i in at]
+        return {"id": row_id, "title": title, "css": kind, "cells": cells}
+
+    def masks(labels):
+        return [_uri(overlays.palette_png(labels[i], classes), "png") for i in at]
+
+    has_truth = bool(pictures.has_truth.any())
+    rows = [row("frame", "frame", "", [_uri(overlays.jpeg(x), "jpeg") for x in pictures.images])]
+    if has_truth:
+        truth = [
+            _uri(overlays.palette_png(pictures.truth[i], classes), "png")
+            if pictures.has_truth[i]
+            else None
+            for i in at
+        ]
+        rows.append(row("truth", "truth", "", truth))
+    for name, labels in pictures.labels.items():
+        rows.append(row(name, name, "ours" if name == method else "", masks(labels)))
+    if has_truth:
+        for name, labels in pictures.labels.items():
+            wrong = [
+                _uri(overlays.error_png(labels[i], pictures.truth[i], classes), "png")
+                if pictures.has_truth[i] and pictures.distances[i]
+                else None
+                for i in at
+            ]
+            kind = "" if name == method else "errors"
+            rows.append(row(f"errors {name}", f"errors of {name}", kind, wrong))
+    if pictures.confidence is not None:
+        sure = [_uri(overlays.confidence_png(x), "png") for x in pictures.confidence]
+        rows.append(row("confidence", "confidence", "", sure))
+
+    names = list(pictures.labels)
+    choices = [*names, *(["truth"] if has_truth else [])]
+    others = [n for n in ("motion-only", *choices) if n in choices and n != method]
+    if pictures.confidence is not None:
+        choices.append("confidence")
+    height, width = pictures.images.shape[1:3]
+    return {
+        "sequence": pictures.sequence,
+        "key": pictures.key,
+        "width": width,
+        "height": height,
+        "start": len(at) - 1,
+        "has_truth": has_truth,
+        "rows": rows,
+        "choices": choices,
+        "panels": [*others[:1], method],
+        "heads": [
+            {
+                "css": css[i],
+                "name": pictures.names[i],
+                "distance": pictures.distances[i],
+                "text": f"{pictures.distances[i]:+d}" if pictures.distances[i] else "labelled",
+            }
+            for i in at
+        ],
+    }
+
+
+def _some(distances: tuple[int, ...]) -> set[int]:
+    """Distances shown first: ``SHOWN``, stretched or cut to how far the window reaches."""
+    reach = max(abs(d) for d in distances)
+    wanted = {round(d * max(reach, 1) / max(SHOWN)) for d in SHOWN}
+    # A frame that was left out of a long window is replaced by its nearest neighbour.
+    return {min(distances, key=lambda d: abs(d - w)) for w in wanted}
+
+
+def _uri(data: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

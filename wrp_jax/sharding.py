@@ -1,0 +1,101 @@
+"""Devices: one ``data`` axis, parameters on all of them. Models contain no sharding word.
+
+Reference: google-research/kauldron ``utils/sharding_utils.py``, one place for all of it.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from wrp_jax.data.pipeline import Batches
+from wrp_jax.types import UserError
+
+
+def make_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """Mesh over all devices of all processes, axis ``data``.
+
+    ``jax.make_mesh`` defaults to explicit axes, under which gathers with reshape and
+    einsum-style confusion matrices raise.
+    """
+    devices = jax.devices() if devices is None else devices
+    return jax.make_mesh(
+        (len(devices),), ("data",), axis_types=(jax.sharding.AxisType.Auto,), devices=devices
+    )
+
+
+def batch_sharding(mesh: Mesh) -> NamedSharding:
+    """Leading axis over ``data``."""
+    return NamedSharding(mesh, PartitionSpec("data"))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """The same value on every device."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def replicate(tree: Any, mesh: Mesh) -> Any:
+    """Copies a tree of arrays to every device, so that it may be donated.
+
+    By way of the host, each leaf for itself: two leaves that share a buffer (weights and the
+    start of their moving average) cannot be donated, nor can memory that the caller still has.
+    """
+    sharding = replicated(mesh)
+    return jax.tree.map(
+        lambda x: jax.device_put(np.array(x, copy=True), sharding, may_alias=False), tree
+    )
+
+
+def global_batch(local_batch: Any, mesh: Mesh) -> Any:
+    """Part of a batch that this process read → global arrays, split along their leading axis."""
+    sharding = batch_sharding(mesh)
+    return jax.tree.map(
+        lambda x: jax.make_array_from_process_local_data(sharding, np.asarray(x)), local_batch
+    )
+
+
+def check_batch_size(batch_size: int, devices: int) -> None:
+    """Raises ``UserError`` where a global batch does not divide over the devices."""
+    if batch_size % devices:
+        raise UserError(
+            f"batch_size {batch_size} is not a multiple of the {devices} devices: choose "
+            f"{-(-batch_size // devices) * devices}, or use fewer devices."
+        )
+
+
+class DeviceBatches(Iterator[Any]):
+    """Global batches on the devices, a few ahead of the one in use.
+
+    Its state is that of the batch it hands out next, not of the one it has read last.
+    """
+
+    def __init__(self, batches: Batches, mesh: Mesh, *, ahead: int = 2):
+        self._batches = batches
+        self._mesh = mesh
+        self._ahead = ahead
+        self._ready: collections.deque[tuple[dict[str, int], Any]] = collections.deque()
+
+    def __next__(self) -> Any:
+        while len(self._ready) <= self._ahead:
+            state = self._batches.get_state()
+            self._ready.append((state, global_batch(next(self._batches), self._mesh)))
+        return self._ready.popleft()[1]
+
+    def get_state(self) -> dict[str, int]:
+        """Position of the batch that ``next`` returns."""
+        return self._ready[0][0] if self._ready else self._batches.get_state()
+
+    def set_state(self, state: dict[str, int]) -> None:
+        """Continue from a position that ``get_state`` gave."""
+        self._ready.clear()
+        self._batches.set_state(state)
+
+    def close(self) -> None:
+        """End reader threads and worker processes."""
+        state = self.get_state()
+        self.set_state(state)

@@ -1,0 +1,229 @@
+"""The loop of every stage: save → next batch → step → log.
+
+Stopped at any point and started again, it gives the parameters of the uninterrupted run: a
+checkpoint holds the state and the position of the data, and the random key of step k is
+``fold_in(key(seed), k)``.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from wrp_jax.checkpoint import Checkpoints
+from wrp_jax.command_line import Interrupted
+from wrp_jax.data.pipeline import Batches
+from wrp_jax.logging import MetricsLog, Progress
+from wrp_jax.sharding import (
+    DeviceBatches,
+    batch_sharding,
+    check_batch_size,
+    make_mesh,
+    replicate,
+    replicated,
+)
+from wrp_jax.training.state import TrainState
+from wrp_jax.types import UserError
+
+TrainStep = Callable[[TrainState, Any, jax.Array], tuple[TrainState, dict[str, Any]]]
+
+
+class TrainingDivergedError(UserError):
+    """A loss or a parameter is not finite."""
+
+
+def fit(
+    *,
+    name: str,
+    state: TrainState,
+    train_step: TrainStep,
+    batches: Batches,
+    steps: int,
+    workdir: str | os.PathLike,
+    seed: int,
+    metadata: dict[str, Any],
+    checkpoint_every: int | None = None,
+    log_every: int = 20,
+    eval_fn: Callable[[TrainState], dict[str, float]] | None = None,
+    mesh: jax.sharding.Mesh | None = None,
+) -> TrainState:
+    """Trains one stage up to ``steps`` steps, from its newest checkpoint if there is one.
+
+    Args:
+      name: of the stage; names its checkpoints and its lines in ``metrics.jsonl``.
+      state: before the first step; also says which structure a checkpoint must have.
+      train_step: ``train_step(state, batch, key) -> (state, metrics)``, pure; it is jitted
+        here, with the state donated. The batch is global, split over all devices along its
+        leading axis. A metric is a scalar (the mean over the batch) or a pair ``(sum, count)``;
+        what is logged is the mean over the steps, or sum of sums / sum of counts.
+      batches: this process's part of each batch, see ``data.pipeline.make_batches``.
+      steps: number of steps in all.
+      workdir: of the run.
+      seed: of the keys that ``train_step`` gets.
+      metadata: JSON-serialisable; see ``checkpoint.check_metadata``.
+      checkpoint_every: steps between checkpoints; a tenth of ``steps`` unless told.
+      log_every: steps between lines of metrics.
+      eval_fn: ``eval_fn(state) -> metrics`` on the host, after each checkpoint.
+      mesh: devices; all of them unless told.
+
+    Returns:
+      The state after the last step, on all devices.
+
+    Raises:
+      UserError: the checkpoints are of something else, the batch does not divide over the
+        devices, or the loss is not finite.
+      Interrupted: SIGTERM or Ctrl-C; the state is saved.
+    """
+    mesh = make_mesh() if mesh is None else mesh
+    check_batch_size(batches.batch_size, mesh.size)
+    every = max(1, steps // 10) if checkpoint_every is None else checkpoint_every
+    with contextlib.ExitStack() as stack:
+        checkpoints = Checkpoints(Path(workdir) / "checkpoints" / name, metadata)
+        stack.callback(checkpoints.close)
+        device_batches = DeviceBatches(batches, mesh)
+        stack.callback(device_batches.close)
+        averages = _Averages(name)
+        step, saved = 0, -1
+        restored = checkpoints.restore(state)
+        if restored is not None:
+            step, state = restored.step, restored.state
+            device_batches.set_state(restored.host_state["batches"])
+            averages.set_state(restored.host_state["averages"])
+            saved = step
+        state = replicate(state.replace(step=np.int32(step)), mesh)
+        if step >= steps:
+            return state
+        log = MetricsLog(workdir, name, step)
+        stack.callback(log.close)
+        progress = Progress(name, steps, step)
+        stack.callback(progress.close)
+        stop = stack.enter_context(_stop_requested())
+        start = time.monotonic()
+
+        def save() -> None:
+            averages.settle()
+            _check_finite((state.params, state.batch_stats), "a parameter", name, step)
+            host_state = {"batches": device_batches.get_state(), "averages": averages.get_state()}
+            checkpoints.save(step, state, host_state)
+
+        jitted = _jit_step(train_step, mesh)
+        key = jax.device_put(jax.random.key(seed), replicated(mesh))
+        while step < steps:
+            if step % every == 0 and step > saved:
+                save()
+                if eval_fn is not None and step:
+                    log.write(step, eval_fn(state), time.monotonic() - start)
+            state, metrics = jitted(state, next(device_batches), key)
+            step += 1
+            averages.add(step, metrics)
+            means = None
+            if step % log_every == 0 or step == steps:
+                means = averages.take()
+                log.write(step, means, time.monotonic() - start)
+            progress.update(step, means)
+            if stop and step < steps:
+                save()
+                checkpoints.wait()
+                raise Interrupted(f"{stop[0]} after step {step} of {steps} of {name}, saved")
+        save()
+        checkpoints.wait()
+        if eval_fn is not None:
+            log.write(step, eval_fn(state), time.monotonic() - start)
+    return state
+
+
+def _jit_step(train_step: TrainStep, mesh: jax.sharding.Mesh) -> Callable[..., Any]:
+    def one_step(state: TrainState, batch: Any, key: jax.Array) -> Any:
+        new, metrics = train_step(state, batch, jax.random.fold_in(key, state.step))
+        return new.replace(step=state.step + 1), metrics
+
+    everywhere = replicated(mesh)
+    return jax.jit(
+        one_step,
+        in_shardings=(everywhere, batch_sharding(mesh), everywhere),
+        out_shardings=everywhere,
+        donate_argnums=0,
+    )
+
+
+class _Averages:
+    """Metrics since the last line. At most one step runs ahead of what has been checked."""
+
+    def __init__(self, name: str):
+        self._name = name
+        self._pending: collections.deque[tuple[int, dict[str, Any]]] = collections.deque()
+        self._sums: dict[str, list[float]] = {}  # metric → [sum, count]
+
+    def add(self, step: int, metrics: dict[str, Any]) -> None:
+        """Takes the metrics of a step, which may still be running."""
+        self._pending.append((step, metrics))
+        self._drain(keep=1)
+
+    def settle(self) -> None:
+        """Waits for all steps and checks them."""
+        self._drain(keep=0)
+
+    def take(self) -> dict[str, float]:
+        """Means since the last call."""
+        self.settle()
+        means = {name: total / count for name, (total, count) in self._sums.items() if count}
+        self._sums = {}
+        return means
+
+    def get_state(self) -> dict[str, list[float]]:
+        return dict(self._sums)
+
+    def set_state(self, state: dict[str, list[float]]) -> None:
+        self._sums = {name: list(pair) for name, pair in state.items()}
+
+    def _drain(self, keep: int) -> None:
+        while len(self._pending) > keep:
+            step, metrics = self._pending.popleft()
+            metrics = jax.device_get(metrics)
+            _check_finite(metrics, "the loss", self._name, step)
+            for name, value in metrics.items():
+                total, count = value if isinstance(value, tuple | list) else (value, 1.0)
+                sums = self._sums.setdefault(name, [0.0, 0.0])
+                sums[0] += float(total)
+                sums[1] += float(count)
+
+
+def _check_finite(tree: Any, what: str, name: str, step: int) -> None:
+    leaves = (np.asarray(leaf).astype(np.float32) for leaf in jax.tree.leaves(tree))
+    if not all(np.isfinite(leaf).all() for leaf in leaves):
+        raise TrainingDivergedError(
+            f"{name}: {what} is not finite at step {step}, and the checkpoints before it are "
+            f"kept: give a lower --config.{name}.learning_rate and another --workdir."
+        )
+
+
+@contextlib.contextmanager
+def _stop_requested() -> Iterator[list[str]]:
+    """A list that gets the name of the signal; a second Ctrl-C stops at once."""
+    received: list[str] = []
+
+    def handle(number: int, frame: Any) -> None:
+        del frame
+        if received and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        received.append(f"stopped by {signal.Signals(number).name}")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,292 @@
+"""Stage "segmentation": trains g_ψ from scratch on the labelled frames alone."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from wrp_jax.checkpoint import check_metadata, load_result, result_path, save_result
+from wrp_jax.config import Config, SegmentationConfig
+from wrp_jax.data.known_labels import KnownLabels, LabelledFrame
+from wrp_jax.data.label_maps import classes_to_json
+from wrp_jax.data.pipeline import make_batches
+from wrp_jax.data.source import VideoSource
+from wrp_jax.data.transforms import IGNORE, Augmentation, CropSampler
+from wrp_jax.models.network import Network
+from wrp_jax.models.segmentation import build_segmentation
+from wrp_jax.training.loop import fit
+from wrp_jax.training.losses import class_weights, segmentation_loss
+from wrp_jax.training.stages import run_metadata
+from wrp_jax.training.state import (
+    TrainState,
+    apply_gradients,
+    create_train_state,
+    inference_variables,
+)
+from wrp_jax.types import ClassMap, UserError, Window
+
+STAGE = "segmentation"
+_IMPOSSIBLE = -30.0  # a logit whose softmax is zero in float32, and that resizes without NaN
+
+
+class CropBatch(NamedTuple):
+    """One batch of augmented crops.
+
+    Attributes:
+      image: uint8 ``[b, h, w, 3]``.
+      label: uint8 ``[b, h, w]``, class indices, `IGNORE` where the loss is silent.
+    """
+
+    image: Any
+    label: Any
+
+
+def train_segmentation(
+    config: Config,
+    known: KnownLabels,
+    source: VideoSource,
+    windows: Sequence[Window],
+    workdir: str | os.PathLike,
+) -> None:
+    """Trains g_ψ and writes ``workdir/segmentation.npz``; goes on where it was stopped.
+
+    Args:
+      config: ``config.segmentation`` and ``config.seed`` are read.
+      known: the labelled frames; no other label is looked at.
+      source: the video; its labelled frames are drawn more often than stills, since it is its
+        frames that g_ψ will have to label.
+      windows: say which frames of ``source`` are labelled frames rather than stills.
+      workdir: of the run.
+
+    Raises:
+      UserError: there is nothing to learn from.
+    """
+    options = config.segmentation
+    frames = _Frames(known.items, known.classes, options.learn_void)
+    sampler = CropSampler(
+        frames,
+        counts=frames.counts,
+        crop=crop_size(options.crop, frames.sizes),
+        weights=frame_weights(known, source, windows, options.key_share),
+        class_share=options.class_share,
+        augmentation=Augmentation(scale=options.scale),
+    )
+    steps = number_of_steps(options, len(known.items))
+    network = build_segmentation(options, known.classes.num_classes)
+    optimizer = make_optimizer(options, steps)
+    example = jnp.zeros((1, *sampler.crop, 3))
+    variables = jax.jit(network.init)(jax.random.key(config.seed), example)
+    metadata = run_metadata(config, known)
+    weights = class_weights(jnp.asarray(sampler.expected_counts, jnp.float32))
+    state = fit(
+        name=STAGE,
+        state=create_train_state(variables, optimizer, ema=True),
+        train_step=make_train_step(network, optimizer, weights, options.ema_decay),
+        batches=make_batches(
+            range(len(known.items)),
+            batch_size=options.batch_size,
+            seed=config.seed,
+            transform=functools.partial(_draw, sampler),
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        ),
+        steps=steps,
+        workdir=workdir,
+        seed=config.seed,
+        metadata=metadata,
+    )
+    save_result(workdir, STAGE, inference_variables(state), metadata)
+
+
+def load_segmentation(
+    workdir: str | os.PathLike, config: Config, classes: ClassMap
+) -> tuple[Network, Any]:
+    """Reads a trained g_ψ back.
+
+    Args:
+      workdir: of the run.
+      config: that of the run.
+      classes: of the data at hand.
+
+    Returns:
+      The network, which gives void no chance unless void was learnt, and its variables.
+
+    Raises:
+      UserError: not trained yet, a damaged file, or trained on other classes.
+    """
+    variables, metadata = load_result(workdir, STAGE)
+    check_metadata(result_path(workdir, STAGE), metadata, {"classes": classes_to_json(classes)})
+    network = build_segmentation(config.segmentation, classes.num_classes)
+    if not config.segmentation.learn_void and any(classes.void):
+        network = without_classes(network, np.asarray(classes.void))
+    return network, variables
+
+
+def without_classes(network: Network, never: np.ndarray) -> Network:
+    """The same network with the scores of some classes so low that they are never chosen.
+
+    Args:
+      network: a segmentation network.
+      never: bool ``[num_classes]``.
+    """
+
+    def mask(logits: jax.Array | None) -> jax.Array | None:
+        return None if logits is None else jnp.where(never, _IMPOSSIBLE, logits)
+
+    def apply(variables: Any, images: Any, train: bool = False, rngs: Any = None) -> Any:
+        result = network.apply(variables, images, train=train, rngs=rngs)
+        output, rest = (result[0], result[1:]) if train else (result, ())
+        output = output._replace(logits=mask(output.logits), aux_logits=mask(output.aux_logits))
+        return (output, *rest) if train else output
+
+    return Network(network.init, apply)
+
+
+def number_of_steps(options: SegmentationConfig, labelled_frames: int) -> int:
+    """``options.steps``, or where it is 0 so many per labelled frame within limits."""
+    if options.steps:
+        return options.steps
+    low, high = options.steps_range
+    return int(np.clip(options.steps_per_frame * labelled_frames, low, high))
+
+
+def make_optimizer(options: SegmentationConfig, steps: int) -> optax.GradientTransformation:
+    """AdamW with clipped gradients under a one-cycle schedule; matrices alone decay."""
+    schedule = optax.cosine_onecycle_schedule(
+        steps, options.learning_rate, pct_start=0.15, div_factor=10, final_div_factor=200
+    )
+
+    def matrices(params: Any) -> Any:
+        return jax.tree.map(lambda x: x.ndim > 1, params)
+
+    return optax.chain(
+        optax.clip_by_global_norm(1.0),
+        optax.adamw(schedule, weight_decay=options.weight_decay, mask=matrices),
+    )
+
+
+def make_train_step(
+    network: Network,
+    optimizer: optax.GradientTransformation,
+    weights: jax.Array,
+    ema_decay: float,
+) -> Any:
+    """Builds ``train_step(state, batch, key) -> (state, metrics)`` for ``loop.fit``.
+
+    Args:
+      network: segmentation network.
+      optimizer: the one the state was made with.
+      weights: of the classes, ``[num_classes]``.
+      ema_decay: of the moving average of the variables.
+    """
+
+    def train_step(
+        state: TrainState, batch: CropBatch, key: jax.Array
+    ) -> tuple[TrainState, dict[str, Any]]:
+        del key  # all randomness is in the crops
+
+        def loss(params: Any) -> tuple[jax.Array, Any]:
+            variables = {"params": params, "batch_stats": state.batch_stats}
+            images = batch.image.astype(jnp.float32) / 255.0
+            output, batch_stats = network.apply(variables, images, train=True)
+            return segmentation_loss(output, batch.label.astype(jnp.int32), weights), batch_stats
+
+        (value, batch_stats), gradients = jax.value_and_grad(loss, has_aux=True)(state.params)
+        state = apply_gradients(
+            state, gradients, optimizer, batch_stats=batch_stats, ema_decay=ema_decay
+        )
+        return state, {"loss": value}
+
+    return train_step
+
+
+def crop_size(wanted: tuple[int, int], sizes: np.ndarray) -> tuple[int, int]:
+    """Crops no larger than the frames typically are, in multiples of 16.
+
+    Args:
+      wanted: height and width.
+      sizes: ``[n, 2]``, height and width of the frames.
+    """
+    typical = np.median(sizes, axis=0)
+    height, width = (
+        int(max(16, -(-min(side, limit) // 16) * 16))
+        for side, limit in zip(wanted, typical, strict=True)
+    )
+    return height, width
+
+
+def frame_weights(
+    known: KnownLabels, source: VideoSource, windows: Sequence[Window], key_share: float
+) -> np.ndarray:
+    """Relative frequency of each labelled frame, ``[len(known.items)]``.
+
+    The labelled frames of the video together get ``key_share``, or what is their part by
+    number if that is more.
+    """
+    keys = {(w.sequence, w.key) for w in windows}
+    is_key = np.array(
+        [item.source is source and (item.sequence, item.name) in keys for item in known.items]
+    )
+    part = is_key.mean()
+    if part in (0.0, 1.0):
+        return np.ones(len(is_key))
+    share = max(key_share, part)
+    return np.where(is_key, share / part, (1.0 - share) / (1.0 - part))
+
+
+class _Frames:
+    """Labelled frames as uint8 pairs; decoded once while memory lasts, else at each use."""
+
+    def __init__(
+        self,
+        items: Sequence[LabelledFrame],
+        classes: ClassMap,
+        learn_void: bool,
+        memory: int = 3 * 2**30,
+    ):
+        self._items = items
+        ids = np.full(256, IGNORE, np.uint8)
+        for index, void in enumerate(classes.void):
+            ids[index] = IGNORE if void and not learn_void else index
+        self._ids = ids
+        self._cache: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._memory = memory
+        counts, sizes = [], []
+        for index in range(len(items)):
+            _, label = self[index]
+            counts.append(np.bincount(label.ravel(), minlength=256)[: classes.num_classes])
+            sizes.append(label.shape)
+        self.counts, self.sizes = np.array(counts), np.array(sizes)
+        if not self.counts.sum():
+            raise UserError(
+                f"The {len(items)} labelled frames show no class other than void: label more, or "
+                f"give --config.segmentation.learn_void=True."
+            )
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        if index in self._cache:
+            return self._cache[index]
+        item = self._items[index]
+        label = item.label()
+        label = self._ids[np.where((label < 0) | (label > 255), IGNORE, label)]
+        pair = item.frame(), label
+        size = pair[0].nbytes + pair[1].nbytes
+        if size <= self._memory:
+            self._memory -= size
+            self._cache[index] = pair
+        return pair
+
+
+def _draw(sampler: CropSampler, index: int, rng: np.random.Generator) -> CropBatch:
+    del index  # the sampler weighs frames and classes itself
+    return CropBatch(*sampler(rng))

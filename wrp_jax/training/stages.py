@@ -1,0 +1,130 @@
+"""The stages that ``train.py`` runs one after the other, and the workdir they share.
+
+A workdir belongs to one config, one class set and one set of labelled frames:
+``config.json``, ``classes.json`` and ``labels.json`` say which. A stage ends with
+``<stage>.npz`` (``checkpoint.save_result``) and is skipped from then on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from wrp_jax.checkpoint import check_metadata, load_result, result_path, write_atomically
+from wrp_jax.config import Config
+from wrp_jax.data.known_labels import KnownLabels
+from wrp_jax.data.label_maps import classes_to_json
+from wrp_jax.data.source import VideoSource
+from wrp_jax.types import UserError, Window
+
+Stage = Callable[[Config, KnownLabels, VideoSource, Sequence[Window], Path], None]
+
+STAGES: dict[str, str] = {
+    "segmentation": "wrp_jax.training.segmentation:train_segmentation",
+    "refiner": "wrp_jax.training.refiner:train_refiner",
+}
+"""Stage → ``module:function``, imported when it runs.
+
+``function(config, known, source, windows, workdir)`` trains and ends with ``save_result``.
+"""
+
+
+def run_metadata(config: Config, known: KnownLabels) -> dict[str, Any]:
+    """What a run was trained with: ``config``, ``classes``, ``fingerprint`` (JSON values).
+
+    Every stage gives it to ``loop.fit`` and ``checkpoint.save_result``. Which stages the config
+    lists plays no part, so one more can be added to a workdir.
+    """
+    options = dataclasses.asdict(config)
+    del options["stages"]
+    return {
+        "config": json.loads(json.dumps(options)),
+        "classes": classes_to_json(known.classes),
+        "fingerprint": known.fingerprint(),
+    }
+
+
+def check_stages(names: Sequence[str]) -> None:
+    """Raises ``UserError`` for a stage that does not exist."""
+    for name in names:
+        if name not in STAGES:
+            raise UserError(f"--config.stages has '{name}': there are {', '.join(STAGES)}.")
+
+
+def prepare_workdir(workdir: str | os.PathLike, config: Config, known: KnownLabels) -> None:
+    """Makes a workdir, or checks that an old one was made for the same run.
+
+    Raises:
+      UserError: it belongs to another config, class set or other labelled frames. Nothing is
+        written then.
+    """
+    workdir = Path(workdir)
+    if workdir.exists() and not workdir.is_dir():
+        raise UserError(f"--workdir={workdir} is a file: give a folder.")
+    now = run_metadata(config, known)
+    frames = sorted(f"{item.sequence} {item.name}" for item in known.items)
+    contents = {
+        "classes.json": now["classes"],
+        "labels.json": {"fingerprint": now["fingerprint"], "frames": frames},
+        "config.json": now["config"],
+    }
+    old = {name: _read_json(workdir / name) for name in contents}
+    if old["classes.json"] is not None:
+        check_metadata(workdir, {"classes": old["classes.json"]}, now)
+    if old["labels.json"] is not None:
+        _check_labels(workdir, old["labels.json"], contents["labels.json"])
+    if old["config.json"] is not None:
+        check_metadata(workdir, {"config": old["config.json"]}, now)
+    for name, content in contents.items():
+        if old[name] is None:
+            write_atomically(workdir / name, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def run_stages(
+    config: Config,
+    known: KnownLabels,
+    source: VideoSource,
+    windows: Sequence[Window],
+    workdir: str | os.PathLike,
+) -> None:
+    """Trains the stages of ``config.stages`` that are not finished, in their order."""
+    check_stages(config.stages)
+    prepare_workdir(workdir, config, known)
+    for name in config.stages:
+        if result_path(workdir, name).exists():
+            _, metadata = load_result(workdir, name)
+            check_metadata(result_path(workdir, name), metadata, run_metadata(config, known))
+            print(f"{name}: finished before, skipped", file=sys.stderr)
+            continue
+        module, function = STAGES[name].split(":")
+        stage: Stage = getattr(importlib.import_module(module), function)
+        stage(config, known, source, windows, Path(workdir))
+
+
+def _read_json(path: Path) -> Any:
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: give another --workdir.") from error
+
+
+def _check_labels(workdir: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    if old == new:
+        return
+    advice = "give the same --data, --windows, --keyframes and --stills, or another --workdir."
+    for first, second, what in ((old, new, "is not given now"), (new, old, "is new")):
+        differ = sorted(set(first["frames"]) - set(second["frames"]))
+        if differ:
+            frames = differ[0] + (f" (and {len(differ) - 1} more)" if len(differ) > 1 else "")
+            raise UserError(
+                f"{workdir} was trained on other labelled frames: {frames} {what}; {advice}"
+            )
+    raise UserError(f"{workdir} was trained on the same frames with other labels; {advice}")
