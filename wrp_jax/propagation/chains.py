@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Int, UInt8
 
 from wrp_jax.models.motion import Motion
 from wrp_jax.ops.warp import compose_flow, consistency_error

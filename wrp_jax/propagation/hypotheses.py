@@ -247,6 +247,16 @@ def active_classes(
     return np.concatenate([classes, np.full(padding, -1, np.int32)])
 
 
+def places_of(label: np.ndarray, active: np.ndarray) -> np.ndarray:
+    """Class indices → int32 places in the list of active classes, -1 where it lacks them."""
+    size = max(int(label.max(initial=0)), int(active.max(initial=0))) + 2
+    inverse = np.full(size, -1, np.int32)
+    for place, index in enumerate(active):
+        if index >= 0:
+            inverse[index] = place
+    return inverse[np.where(label < 0, size - 1, label)]
+
+
 def compact(array: np.ndarray, active: np.ndarray) -> np.ndarray:
     """Picks the active classes out of the last axis; padded places become zero."""
     return np.where(active >= 0, array[..., np.maximum(active, 0)], 0).astype(array.dtype)

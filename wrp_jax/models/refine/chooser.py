@@ -42,9 +42,7 @@ class Chooser(nn.Module):
         """Logits; see ``build_chooser``."""
         b, h, w, n, c = votes.shape
         pixel = nn.relu(nn.Conv(self.width, (3, 3), name="pixel_0")(features))
-        pixel = nn.relu(
-            nn.Conv(self.width, (3, 3), kernel_dilation=(2, 2), name="pixel_1")(pixel)
-        )
+        pixel = nn.relu(nn.Conv(self.width, (3, 3), kernel_dilation=(2, 2), name="pixel_1")(pixel))
         # Class becomes part of the batch: its map is an image of its own.
         by_class = jnp.moveaxis(votes, -1, 1).reshape(b * c, h, w, n)
         shared = nn.Dense(self.class_width, name="from_pixel")(pixel)
