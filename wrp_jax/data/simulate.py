@@ -86,7 +86,9 @@ def _smooth_field(rng: np.random.Generator, h: int, w: int, cells: int) -> np.nd
 
 def _trajectory(rng: np.random.Generator, steps: int, jitter: float) -> np.ndarray:
     """Progress at every step, 0 at the first: nearly steady, now and then slowing down."""
-    pace = 1.0 + rng.uniform(-0.5, 0.5) * np.linspace(-1, 1, steps) + jitter * rng.normal(size=steps)
+    pace = (
+        1.0 + rng.uniform(-0.5, 0.5) * np.linspace(-1, 1, steps) + jitter * rng.normal(size=steps)
+    )
     return np.concatenate([[0.0], np.cumsum(pace)]).astype(np.float32)
 
 

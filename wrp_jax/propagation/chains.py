@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Collection
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Int, UInt8
 
 from wrp_jax.models.motion import Motion
 from wrp_jax.ops.warp import compose_flow, consistency_error
@@ -52,6 +51,7 @@ def long_flows(
     clip: ClipCues,
     orders: Int[np.ndarray, "b steps"],
     motion: Motion,
+    steps: Collection[int] | None = None,
 ) -> LongFlows:
     """Estimates the flows over more than one frame that the hypotheses need.
 
@@ -60,6 +60,8 @@ def long_flows(
       clip: cues of the frames.
       orders: per chain the frames visited, the key frame first.
       motion: f_θ, given the composed flow as its first guess where that helps.
+      steps: steps (from 1) at which guesses will be made; the flows of all others, which only
+        the guesses read, are left at the composed flow. All steps by default.
     """
     stride, direct, fresh = [], [], []
     composed = leg = None
@@ -77,11 +79,18 @@ def long_flows(
             # One frame away all of them are the short flow.
             stride.append(short), direct.append(short), fresh.append(short)
             continue
-        stride.append(
-            short if step % STRIDE == 1 else motion.pairs(seen, frames[anchor], initial=leg)
-        )
-        direct.append(motion.pairs(seen, frames[orders[:, 0]], initial=composed))
-        fresh.append(motion.pairs(seen, frames[orders[:, 0]]))
+        wanted = steps is None or step in steps
+        if step % STRIDE == 1:
+            stride.append(short)
+        elif wanted or step % STRIDE == 0:
+            stride.append(motion.pairs(seen, frames[anchor], initial=leg))
+        else:
+            stride.append(leg)
+        if wanted:
+            direct.append(motion.pairs(seen, frames[orders[:, 0]], initial=composed))
+            fresh.append(motion.pairs(seen, frames[orders[:, 0]]))
+        else:
+            direct.append(composed), fresh.append(composed)
     return LongFlows(np.stack(stride), np.stack(direct), np.stack(fresh))
 
 

@@ -27,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from wrp_jax.ops.filters import box_mean
+from wrp_jax.ops.filters import box_mean, gradient_magnitude
 from wrp_jax.ops.lookup import lookup
 from wrp_jax.ops.warp import compose_flow, warp
 
@@ -132,7 +132,7 @@ class Hypotheses(NamedTuple):
       drift, age: of ``Carry``.
       spread: distance in pixels of the composed, stride and fresh positions from the direct one.
       speed: length of the direct flow in pixels.
-      distance: steps from the key frame.
+      distance: steps from the key frame; scalar, or one per chain as ``[b, 1, 1]``.
       image: the target image.
     """
 
@@ -143,7 +143,7 @@ class Hypotheses(NamedTuple):
     age: Float[Array, "b h w"]
     spread: Float[Array, "b h w 3"]
     speed: Float[Array, "b h w"]
-    distance: Int[Array, ""]
+    distance: Int[Array, "*any"]
     image: Float[Array, "b h w 3"]
 
 
@@ -247,6 +247,16 @@ def active_classes(
     return np.concatenate([classes, np.full(padding, -1, np.int32)])
 
 
+def places_of(label: np.ndarray, active: np.ndarray) -> np.ndarray:
+    """Class indices → int32 places in the list of active classes, -1 where it lacks them."""
+    size = max(int(label.max(initial=0)), int(active.max(initial=0))) + 2
+    inverse = np.full(size, -1, np.int32)
+    for place, index in enumerate(active):
+        if index >= 0:
+            inverse[index] = place
+    return inverse[np.where(label < 0, size - 1, label)]
+
+
 def compact(array: np.ndarray, active: np.ndarray) -> np.ndarray:
     """Picks the active classes out of the last axis; padded places become zero."""
     return np.where(active >= 0, array[..., np.maximum(active, 0)], 0).astype(array.dtype)
@@ -255,3 +265,37 @@ def compact(array: np.ndarray, active: np.ndarray) -> np.ndarray:
 def candidates(votes: Float[Array, "*s n c"], threshold: float = 0.02) -> Bool[Array, "*s c"]:
     """Classes that at least one hypothesis votes for, per pixel."""
     return jnp.max(votes, axis=-2) > threshold
+
+
+def frame_features(hypotheses: Hypotheses) -> Float[Array, "b h w f"]:
+    """What a chooser may know of a pixel besides the votes; the same for every class.
+
+    Errors, validity, where positions agree, how alike every two hypotheses vote, and local image
+    contrast. No absolute colour and no position: with a handful of labelled frames those would
+    be learned by heart.
+    """
+    h = hypotheses
+    agreement = jnp.einsum("bhwnc,bhwmc->bhwnm", h.votes, h.votes)
+    first, second = np.triu_indices(h.votes.shape[-2], 1)
+    own = h.votes[..., HYPOTHESES.index("segmentation"), :]
+    entropy = -jnp.sum(own * jnp.log(own + 1e-6), axis=-1)
+    contrast = 4.0 * (h.image - box_mean(h.image, 3))
+    scalars = [
+        jnp.log1p(h.drift),
+        h.age,
+        0.5 * jnp.log1p(h.speed),
+        entropy,
+        jnp.broadcast_to(h.distance.astype(entropy.dtype) / 10.0, entropy.shape),
+        5.0 * gradient_magnitude(h.image),
+    ]
+    return jnp.concatenate(
+        [
+            5.0 * h.error,
+            h.valid,
+            jnp.log1p(h.spread),
+            agreement[..., first, second],
+            jnp.stack(scalars, axis=-1),
+            contrast,
+        ],
+        axis=-1,
+    )

@@ -1,0 +1,106 @@
+"""Examples from cycles in time (paper, 3.4): labels go out l steps and come back, and should
+be what they were.
+
+For a chooser the way back is a chain of its own, whose key frame is the turning frame with the
+labels that arrived there: a hypothesis that saw the start frame itself would give the answer
+away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from wrp_jax.data.known_labels import KnownLabels
+from wrp_jax.data.source import VideoSource
+from wrp_jax.models.motion import Motion
+from wrp_jax.propagation.chains import long_flows
+from wrp_jax.training.crops import Crop, chain_guesses, cut_crops
+from wrp_jax.training.simulated import Segment
+from wrp_jax.types import ClipCues, Window
+
+
+def cycle_examples(
+    rng: np.random.Generator,
+    known: KnownLabels,
+    source: VideoSource,
+    windows: Sequence[Window],
+    motion: Motion,
+    segment: Segment,
+    class_weights: np.ndarray,
+    *,
+    cycles: int,
+    max_length: int = 6,
+    crops: int = 8,
+) -> Iterator[Crop]:
+    """Crops at the end of cycles ``t … t ± l … t``, l drawn from ``1 … max_length``.
+
+    Args:
+      rng: source of every random choice.
+      known: holds the labels of the windows' labelled frames.
+      source: the video.
+      windows: each is a labelled frame and frames around it.
+      motion: f_θ.
+      segment: g_ψ on uint8 frames.
+      class_weights: loss weight per class index.
+      cycles: number of cycles; windows without another frame give none.
+      max_length: largest l.
+      crops: crops per cycle.
+    """
+    for _ in range(cycles):
+        window = windows[int(rng.integers(len(windows)))]
+        names = source.frame_names(window.sequence)
+        key, first, last = (names.index(n) for n in (window.key, window.first, window.last))
+        room = [d for d in (1, -1) if first <= key + d <= last]
+        if not room:
+            continue
+        direction = int(rng.choice(room))
+        reach = (last - key) if direction > 0 else (key - first)
+        length = int(rng.integers(1, min(max_length, reach) + 1))
+        there = names[key : key + length + 1] if direction > 0 else names[key - length : key + 1]
+        frames = np.stack([source.frame(window.sequence, name) for name in there])
+        out = np.arange(length + 1)[None] if direction > 0 else np.arange(length, -1, -1)[None]
+        truth = known.label(window.sequence, window.key)
+        yield from one_cycle(rng, frames, out, truth, motion, segment, class_weights, crops)
+
+
+def one_cycle(
+    rng: np.random.Generator,
+    frames: np.ndarray,
+    out: np.ndarray,
+    truth: np.ndarray,
+    motion: Motion,
+    segment: Segment,
+    class_weights: np.ndarray,
+    crops: int,
+) -> Iterator[Crop]:
+    """Crops at the end of one cycle.
+
+    Args:
+      rng: source of the crops' positions.
+      frames: uint8 ``[l + 1, h, w, 3]``.
+      out: int ``[1, l + 1]``: the frames in the order of the way out.
+      truth: class indices of the first of these.
+      motion: f_θ.
+      segment: g_ψ.
+      class_weights: loss weight per class index.
+      crops: how many.
+    """
+    length = out.shape[1] - 1
+    probs, features = segment(frames)
+    clip = ClipCues(
+        images=frames.astype(np.float32) / 255.0,
+        flow_backward=motion.pairs(frames[1:], frames[:-1]),
+        flow_forward=motion.pairs(frames[:-1], frames[1:]),
+        probs=probs,
+        features=features,
+    )
+    steps = frozenset({length})
+    # On the way out the chain alone is read, so the long flows need no estimate of their own.
+    long = long_flows(frames, clip, out, motion, steps=frozenset())
+    _, _, _, turned = next(chain_guesses(clip, long, out, truth, steps))
+    back = out[:, ::-1]
+    long = long_flows(frames, clip, back, motion, steps=steps)
+    for _, active, hypotheses, _ in chain_guesses(clip, long, back, turned[0], steps):
+        yield from cut_crops(rng, hypotheses, truth[None], active, class_weights, count=crops)
