@@ -1,9 +1,12 @@
 """Clips made from single labelled frames: exact labels in every frame, real texture.
 
-A still becomes ``steps + 1`` frames. The camera pans, zooms and turns over it, with parallax
-(a random smooth depth) and smooth bending; pieces of labelled frames are pasted on top with
-motions of their own, so that they occlude, enter and leave; light drifts, the sensor adds noise,
-optics blur, JPEG compresses. What the camera uncovers beyond the border is the mirrored still.
+A still becomes ``steps + 1`` frames. The camera pans, zooms and turns over it, with parallax and
+smooth bending. The still's own regions come off their background, each at a depth of its own,
+so that motion breaks at label boundaries, as it does in the world; what they uncover is filled by
+mirroring their surroundings. Pieces of labelled frames are pasted on top with motions of their
+own, so that they occlude, enter and leave. The first label is drawn as a second annotator would
+have drawn it; light drifts, the sensor adds noise, optics blur, JPEG compresses. What the camera
+uncovers beyond the border is the mirrored still.
 Host side, numpy and OpenCV; every draw comes from the generator that is passed in.
 """
 
@@ -25,6 +28,8 @@ class Simulation:
       steps: frames after the first.
       size: largest height and width; larger stills are cropped, not scaled.
       objects: at most this many pasted pieces.
+      layers: at most this many regions of the still that move apart from their background.
+      jitter: largest amplitude of the difference between two annotations' boundaries, pixels.
       bend: amplitude of the bending at the last step, pixels.
       gain: largest relative change of brightness and of a colour channel at the last step.
       noise: largest standard deviation of the sensor noise, grey levels of 255.
@@ -35,6 +40,8 @@ class Simulation:
     steps: int = 10
     size: tuple[int, int] = (360, 480)
     objects: int = 5
+    layers: int = 10
+    jitter: float = 1.5
     bend: float = 6.0
     gain: float = 0.12
     noise: float = 3.0
@@ -132,6 +139,107 @@ class _Camera:
         return (position + self.bend * np.float32(p / self.steps)).astype(np.float32)
 
 
+class _Layer:
+    """A region of the still that moves apart from its background.
+
+    It follows the camera, faster or slower by its depth, and may walk and bend besides.
+    """
+
+    def __init__(self, rng: np.random.Generator, camera: _Camera, mask: np.ndarray, speed: float):
+        h, w = mask.shape
+        self.mask = mask.astype(np.float32)
+        self.camera = camera
+        self.depth = rng.uniform(-0.1, 0.7)
+        walks = rng.uniform() < 0.35
+        angle, pace = rng.uniform(0, 2 * np.pi), (0.5 + 0.6 * speed) * rng.uniform() * walks
+        self.velocity = pace * np.array([np.cos(angle), 0.4 * np.sin(angle)])
+        amplitude = rng.uniform(0, 0.5) * min(camera.steps, 3.0 + speed) * (rng.uniform() < 0.5)
+        cells = int(rng.integers(4, 12))
+        self.bend = amplitude * np.stack([_smooth_field(rng, h, w, cells) for _ in range(2)], -1)
+        self.progress = _trajectory(rng, camera.steps, 0.08)
+        self.centre = np.argwhere(mask).mean(0)[::-1]
+
+    def backward(self, t: int) -> np.ndarray:
+        """Position in the still of every pixel of frame t that shows this layer."""
+        camera, p = self.camera, self.progress[t]
+        # Nearer things pan and grow faster, about the same centre as the rest.
+        nearer = self.depth * (camera.backward(t) - camera.grid)
+        bent = self.bend * np.float32(np.sin(p * 3.0 / camera.steps))
+        return (camera.backward(t) + nearer - self.velocity * p + bent).astype(np.float32)
+
+    def paste(self, image: np.ndarray, label: np.ndarray, still: _Still, t: int) -> None:
+        """Draws itself onto frame t in place."""
+        position = self.backward(t)
+        mask = cv2.remap(self.mask, position, None, cv2.INTER_LINEAR)
+        rows, columns = np.flatnonzero(mask.max(1) > 0), np.flatnonzero(mask.max(0) > 0)
+        if not len(rows):
+            return
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        over = cv2.remap(
+            still.image, position[box], None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
+        )
+        below = image[box]
+        below[:] = below + (over - below) * mask[box][..., None]
+        truth = cv2.remap(
+            still.label, position[box], None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101
+        )
+        label[box] = np.where(mask[box] > 0.5, truth, label[box])
+
+
+@dataclasses.dataclass(frozen=True)
+class _Still:
+    """Image and label, and the same with the layers taken out."""
+
+    image: np.ndarray
+    label: np.ndarray
+
+
+def _take_out(still: _Still, mask: np.ndarray) -> _Still:
+    """Fills a region with what surrounds it, mirrored at its border."""
+    h, w = mask.shape
+    grown = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8))
+    _, nearest = cv2.distanceTransformWithLabels(
+        grown, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    ys, xs = np.nonzero(grown == 0)
+    if not len(ys):
+        return still
+    index = np.zeros(nearest.max() + 1, np.int64)
+    index[nearest[ys, xs]] = np.arange(len(ys))
+    y, x = np.nonzero(grown)
+    near = index[nearest[y, x]]
+    far_y = np.clip(2 * ys[near] - y, 0, h - 1)
+    far_x = np.clip(2 * xs[near] - x, 0, w - 1)
+    inside = grown[far_y, far_x] > 0  # mirrored into the region again: take the border itself
+    far_y, far_x = np.where(inside, ys[near], far_y), np.where(inside, xs[near], far_x)
+    image, label = still.image.copy(), still.label.copy()
+    image[y, x], label[y, x] = still.image[far_y, far_x], still.label[far_y, far_x]
+    return _Still(image, label)
+
+
+def _layer_masks(rng: np.random.Generator, label: np.ndarray, count: int) -> list[np.ndarray]:
+    """Connected regions, drawn at random among those that are neither specks nor scenery."""
+    found = []
+    for index in np.unique(label):
+        _, regions, stats, _ = cv2.connectedComponentsWithStats((label == index).astype(np.uint8))
+        area = stats[1:, cv2.CC_STAT_AREA]
+        for region in np.flatnonzero((area > 0.0003 * label.size) & (area < 0.25 * label.size)):
+            found.append((regions, int(region) + 1))
+    order = rng.permutation(len(found))[:count]
+    return [found[i][0] == found[i][1] for i in order]
+
+
+def _second_opinion(rng: np.random.Generator, label: np.ndarray, jitter: float) -> np.ndarray:
+    """The label with boundaries drawn a little differently."""
+    h, w = label.shape
+    cells = max(3, min(h, w) // int(rng.integers(12, 30)))
+    amplitude = jitter * rng.uniform()
+    y, x = np.mgrid[:h, :w].astype(np.float32)
+    x = x + amplitude * _smooth_field(rng, h, w, cells)
+    y = y + amplitude * _smooth_field(rng, h, w, cells)
+    return cv2.remap(label, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+
+
 class _Actor:
     """A pasted piece with a motion of its own."""
 
@@ -225,6 +333,11 @@ def simulate_clip(
         image, label = image[:, ::-1], label[:, ::-1]
     image, label = np.ascontiguousarray(image), np.ascontiguousarray(label).astype(np.int16)
     camera = _Camera(rng, ch, cw, speed, config)
+    masks = _layer_masks(rng, label, int(rng.integers(config.layers + 1)))
+    layers = [_Layer(rng, camera, mask, speed) for mask in masks]
+    layers.sort(key=lambda layer: layer.depth)  # the nearest is drawn last
+    still = _Still(image.astype(np.float32), label)
+    scenery = _take_out(still, np.any(masks, axis=0)) if masks else still
     count = int(rng.integers(config.objects + 1)) if pieces else 0
     chosen = [pieces[int(rng.integers(len(pieces)))] for _ in range(count)]
     actors = [_Actor(rng, piece, ch, cw, speed, config.steps) for piece in chosen]
@@ -232,15 +345,18 @@ def simulate_clip(
     for t in range(config.steps + 1):
         position = camera.backward(t)
         seen = cv2.remap(
-            image, position, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
-        ).astype(np.float32)
-        truth = cv2.remap(
-            label, position, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101
+            scenery.image, position, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
         )
+        truth = cv2.remap(
+            scenery.label, position, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101
+        )
+        for layer in layers:
+            layer.paste(seen, truth, still, t)
         for actor in actors:
             actor.paste(seen, truth, t)
         frames.append(seen)
         labels.append(truth)
+    labels[0] = _second_opinion(rng, labels[0], config.jitter)
     return _develop(rng, frames, config), np.stack(labels).astype(np.int32)
 
 
