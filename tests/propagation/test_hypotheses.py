@@ -22,7 +22,8 @@ def shifting(shift):
 
     def pairs(target, source, initial=None):
         flow = np.zeros((*target.shape[:3], 2), np.float32)
-        flow[..., 0] = shift if initial is None else np.median(initial[..., 0])
+        typical = shift if initial is None else np.median(initial[..., 0], axis=(1, 2))
+        flow[..., 0] = np.reshape(typical, (-1, 1, 1))
         return flow
 
     return Motion(pairs)

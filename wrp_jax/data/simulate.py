@@ -6,13 +6,14 @@ so that motion breaks at label boundaries, as it does in the world; what they un
 mirroring their surroundings. Pieces of labelled frames are pasted on top with motions of their
 own, so that they occlude, enter and leave. The first label is drawn as a second annotator would
 have drawn it; light drifts, the sensor adds noise, optics blur, JPEG compresses. What the camera
-uncovers beyond the border is the mirrored still.
+uncovers beyond the border is the rim of another labelled frame.
 Host side, numpy and OpenCV; every draw comes from the generator that is passed in.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import cv2
@@ -40,7 +41,7 @@ class Simulation:
     steps: int = 10
     size: tuple[int, int] = (360, 480)
     objects: int = 5
-    layers: int = 10
+    layers: int = 14
     jitter: float = 1.5
     bend: float = 6.0
     gain: float = 0.12
@@ -100,43 +101,60 @@ def _trajectory(rng: np.random.Generator, steps: int, jitter: float) -> np.ndarr
 
 
 class _Camera:
-    """Backward maps from each frame of the clip into the still."""
+    """Backward maps from each frame of the clip into the still.
+
+    Pans, or drives towards or away from a point, with depths that vary smoothly over the
+    picture; ``speed`` is the 80th percentile of what pixels move per frame.
+    """
 
     def __init__(self, rng: np.random.Generator, h: int, w: int, speed: float, config: Simulation):
-        self.h, self.w = h, w
+        y, x = np.mgrid[:h, :w].astype(np.float32)
+        self.grid = np.stack([x, y], -1)
+        self.steps = config.steps
         angle = rng.uniform(0, 2 * np.pi)
         # Cameras pan and drive more than they climb.
-        pan = np.array([np.cos(angle), 0.35 * np.sin(angle)]) * speed
-        kind = rng.uniform()
-        self.pan = pan if kind < 0.65 else 0.3 * pan
-        # A zoom of s per step moves the picture's rim by about s * w / 2.
-        self.zoom = rng.choice([-1, 1], p=[0.3, 0.7]) * speed / (0.5 * w)
-        self.zoom *= rng.uniform(0.0, 0.3) if kind < 0.65 else rng.uniform(0.4, 1.0)
-        self.turn = rng.normal() * 0.15 * speed / (0.5 * w)
-        self.centre = np.array([w * rng.uniform(0.35, 0.65), h * rng.uniform(0.35, 0.65)])
+        pan = np.array([np.cos(angle), 0.35 * np.sin(angle)])
+        drives = rng.uniform() < 0.5
+        zoom = rng.choice([-1, 1]) * (1.0 if drives else rng.uniform(0.0, 0.3)) / (0.5 * w)
+        self.pan = pan * (rng.uniform(0.0, 0.4) if drives else 1.0)
+        self.zoom = zoom
+        self.turn = rng.normal() * 0.15 / (0.5 * w)
+        self.centre = np.array([w * rng.uniform(0.3, 0.7), h * rng.uniform(0.25, 0.65)])
+        depth = _smooth_field(rng, h, w, int(rng.integers(1, 6)))
+        slope = rng.uniform(-0.3, 0.8) * np.linspace(-1, 1, h, dtype=np.float32)[:, None]
+        self.depth = 1.0 + rng.uniform(0, 0.9) * (0.6 * depth + slope)
+        if drives:
+            # Down a street, what is far from the vanishing point is near to the camera.
+            away = np.linalg.norm((self.grid - self.centre) / (0.5 * np.array([w, h])), axis=-1)
+            self.depth = self.depth * (0.4 + rng.uniform(0.3, 1.0) * away)
+        self.progress = np.array([0.0, 1.0], np.float32)
+        self.shake = np.zeros((config.steps + 1, 2))
+        self.bend = np.zeros((h, w, 2), np.float32)
+        unit = np.percentile(np.linalg.norm(self.backward(1) - self.grid, axis=-1), 80)
+        self.pan, self.zoom, self.turn = (v * speed / unit for v in (self.pan, zoom, self.turn))
         self.progress = _trajectory(rng, config.steps, 0.08)
         self.shake = 0.1 * min(speed, 4.0) * rng.normal(size=(config.steps + 1, 2))
-        depth = _smooth_field(rng, h, w, int(rng.integers(1, 5)))
-        slope = rng.uniform(-0.3, 0.8) * np.linspace(-1, 1, h, dtype=np.float32)[:, None]
-        self.depth = 1.0 + rng.uniform(0, 0.6) * (0.6 * depth + slope)
         amplitude = config.bend * rng.uniform() ** 2 * min(1.0, 0.2 + speed / 3.0)
         cells = int(rng.integers(2, 7))
         self.bend = amplitude * np.stack([_smooth_field(rng, h, w, cells) for _ in range(2)], -1)
-        self.steps = config.steps
-        y, x = np.mgrid[:h, :w].astype(np.float32)
-        self.grid = np.stack([x, y], -1)
 
-    def backward(self, t: int) -> np.ndarray:
-        """Position in the still of every pixel of frame t, float32 ``[h, w, 2]``."""
+    def backward(self, t: int, nearness: float = 1.0) -> np.ndarray:
+        """Position in the still of every pixel of frame t, float32 ``[h, w, 2]``.
+
+        Args:
+          t: which frame.
+          nearness: factor of the motion; above 1 for what is nearer than its surroundings.
+        """
         p = self.progress[t]
         scale, angle = np.exp(-self.zoom * p), self.turn * p
         rotation = scale * np.array(
             [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], np.float32
         )
-        position = (self.grid - self.centre) @ rotation.T.astype(np.float32) + self.centre
-        shift = (self.pan * p + (self.shake[t] if t else 0.0)).astype(np.float32)
-        position = position + shift * self.depth[..., None]
-        return (position + self.bend * np.float32(p / self.steps)).astype(np.float32)
+        offset = (self.grid - self.centre) @ rotation.T.astype(np.float32) + self.centre - self.grid
+        offset = offset + (self.pan * p + (self.shake[t] if t else 0.0)).astype(np.float32)
+        offset = np.float32(nearness) * offset * self.depth[..., None]
+        offset = offset + self.bend * np.float32(p / self.steps)
+        return (self.grid + offset).astype(np.float32)
 
 
 class _Layer:
@@ -149,7 +167,7 @@ class _Layer:
         h, w = mask.shape
         self.mask = mask.astype(np.float32)
         self.camera = camera
-        self.depth = rng.uniform(-0.1, 0.7)
+        self.nearness = np.exp(0.4 * rng.normal() + 0.1)
         walks = rng.uniform() < 0.35
         angle, pace = rng.uniform(0, 2 * np.pi), (0.5 + 0.6 * speed) * rng.uniform() * walks
         self.velocity = pace * np.array([np.cos(angle), 0.4 * np.sin(angle)])
@@ -161,11 +179,10 @@ class _Layer:
 
     def backward(self, t: int) -> np.ndarray:
         """Position in the still of every pixel of frame t that shows this layer."""
-        camera, p = self.camera, self.progress[t]
-        # Nearer things pan and grow faster, about the same centre as the rest.
-        nearer = self.depth * (camera.backward(t) - camera.grid)
-        bent = self.bend * np.float32(np.sin(p * 3.0 / camera.steps))
-        return (camera.backward(t) + nearer - self.velocity * p + bent).astype(np.float32)
+        p = self.progress[t]
+        bent = self.bend * np.float32(np.sin(p * 3.0 / self.camera.steps))
+        position = self.camera.backward(t, self.nearness)
+        return (position - self.velocity * p + bent).astype(np.float32)
 
     def paste(self, image: np.ndarray, label: np.ndarray, still: _Still, t: int) -> None:
         """Draws itself onto frame t in place."""
@@ -302,6 +319,39 @@ def _develop(
     return np.stack(out)
 
 
+def _cropped(
+    rng: np.random.Generator, image: np.ndarray, label: np.ndarray, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """A random part of at most this size, mirrored half of the time."""
+    h, w = label.shape
+    ch, cw = min(h, size[0]), min(w, size[1])
+    y, x = int(rng.integers(h - ch + 1)), int(rng.integers(w - cw + 1))
+    image, label = image[y : y + ch, x : x + cw], label[y : y + ch, x : x + cw]
+    if rng.uniform() < 0.5:
+        image, label = image[:, ::-1], label[:, ::-1]
+    return np.ascontiguousarray(image), np.ascontiguousarray(label).astype(np.int16)
+
+
+def _surround(still: _Still, image: np.ndarray, label: np.ndarray) -> tuple[_Still, np.ndarray]:
+    """Puts a still into the middle of another frame's mirrored surroundings.
+
+    Returns:
+      The larger picture, and ``(x, y)`` of the still's corner in it.
+    """
+    h, w = still.label.shape
+    if label.shape != (h, w):
+        image = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA)
+        label = cv2.resize(label, (w, h), interpolation=cv2.INTER_NEAREST)
+    dy, dx = h // 2, w // 2
+    pad = functools.partial(
+        cv2.copyMakeBorder, top=dy, bottom=dy, left=dx, right=dx, borderType=cv2.BORDER_REFLECT_101
+    )
+    around, truth = pad(image.astype(np.float32)), pad(label)
+    around[dy : dy + h, dx : dx + w] = still.image
+    truth[dy : dy + h, dx : dx + w] = still.label
+    return _Still(around, truth), np.array([dx, dy], np.float32)
+
+
 def simulate_clip(
     rng: np.random.Generator,
     image: UInt8[np.ndarray, "h w 3"],
@@ -309,6 +359,7 @@ def simulate_clip(
     *,
     speed: float,
     pieces: Sequence[Piece] = (),
+    beyond: tuple[np.ndarray, np.ndarray] | None = None,
     config: Simulation | None = None,
 ) -> tuple[UInt8[np.ndarray, "n sh sw 3"], Int[np.ndarray, "n sh sw"]]:
     """Turns a labelled still into a labelled clip.
@@ -319,31 +370,30 @@ def simulate_clip(
       label: class indices.
       speed: typical motion in pixels per frame.
       pieces: cut-outs to paste, of this still and of others.
+      beyond: image and label of another frame, whose mirrored rim is what the camera finds
+        beyond the border; without it, that of this still.
       config: strengths; the default suits most footage.
 
     Returns:
       ``config.steps + 1`` frames, and the class indices of each; at most ``config.size``.
     """
     config = Simulation() if config is None else config
-    h, w = label.shape
-    ch, cw = min(h, config.size[0]), min(w, config.size[1])
-    y, x = int(rng.integers(h - ch + 1)), int(rng.integers(w - cw + 1))
-    image, label = image[y : y + ch, x : x + cw], label[y : y + ch, x : x + cw]
-    if rng.uniform() < 0.5:
-        image, label = image[:, ::-1], label[:, ::-1]
-    image, label = np.ascontiguousarray(image), np.ascontiguousarray(label).astype(np.int16)
+    image, label = _cropped(rng, image, label, config.size)
+    ch, cw = label.shape
     camera = _Camera(rng, ch, cw, speed, config)
     masks = _layer_masks(rng, label, int(rng.integers(config.layers + 1)))
     layers = [_Layer(rng, camera, mask, speed) for mask in masks]
-    layers.sort(key=lambda layer: layer.depth)  # the nearest is drawn last
+    layers.sort(key=lambda layer: layer.nearness)  # the nearest is drawn last
+    other = (image, label) if beyond is None else _cropped(rng, *beyond, config.size)
     still = _Still(image.astype(np.float32), label)
     scenery = _take_out(still, np.any(masks, axis=0)) if masks else still
     count = int(rng.integers(config.objects + 1)) if pieces else 0
     chosen = [pieces[int(rng.integers(len(pieces)))] for _ in range(count)]
     actors = [_Actor(rng, piece, ch, cw, speed, config.steps) for piece in chosen]
     frames, labels = [], []
+    scenery, margin = _surround(scenery, *other)
     for t in range(config.steps + 1):
-        position = camera.backward(t)
+        position = camera.backward(t) + margin
         seen = cv2.remap(
             scenery.image, position, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
         )

@@ -112,8 +112,15 @@ def simulated_clips(
         index = int(rng.choice(keys)) if own else int(rng.integers(len(known.items)))
         item = known.items[index]
         speed = float(rng.choice(speeds) * np.exp(rng.uniform(np.log(0.5), np.log(1.6))))
+        other = known.items[int(rng.integers(len(known.items)))]
         frames, labels = simulate_clip(
-            rng, item.frame(), item.label(), speed=speed, pieces=pieces, config=simulation
+            rng,
+            item.frame(),
+            item.label(),
+            speed=speed,
+            pieces=pieces,
+            beyond=(other.frame(), other.label()),
+            config=simulation,
         )
         steps = tuple(
             int(rng.integers(low, high + 1)) for low, high in _RANGES if high <= simulation.steps
