@@ -13,7 +13,7 @@ class MotionConfig:
     """f_θ. ``name`` is looked up in ``models/motion``."""
 
     name: str = "dis"
-    preset: str = "medium"  # dis: ultrafast, fast, medium
+    preset: str = "fine"  # dis: ultrafast, fast, medium, fine
 
 
 @dataclasses.dataclass

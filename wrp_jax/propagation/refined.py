@@ -52,7 +52,7 @@ def choose_step(
     return carry, (jnp.argmax(logits, axis=-1), jnp.max(probs, axis=-1))
 
 
-@functools.partial(jax.jit, static_argnames=("network", "recursive"), donate_argnames="carry")
+@functools.partial(jax.jit, static_argnames=("network", "recursive"))
 def _jitted_step(network, variables, carry, cues, recursive):
     return choose_step(network, variables, carry, cues, recursive=recursive)
 

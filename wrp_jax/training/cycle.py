@@ -21,34 +21,34 @@ from wrp_jax.training.simulated import Segment
 from wrp_jax.types import ClipCues, Window
 
 
-def cycle_examples(
+def cycles(
     rng: np.random.Generator,
     known: KnownLabels,
     source: VideoSource,
     windows: Sequence[Window],
     motion: Motion,
     segment: Segment,
-    class_weights: np.ndarray,
     *,
-    cycles: int,
+    count: int,
     max_length: int = 6,
-    crops: int = 8,
-) -> Iterator[Crop]:
-    """Crops at the end of cycles ``t … t ± l … t``, l drawn from ``1 … max_length``.
+) -> Iterator[tuple[ClipCues, np.ndarray, np.ndarray]]:
+    """Draws cycles ``t … t ± l … t`` with l from ``1 … max_length``.
 
     Args:
       rng: source of every random choice.
       known: holds the labels of the windows' labelled frames.
       source: the video.
-      windows: each is a labelled frame and frames around it.
+      windows: each is a labelled frame and frames around it; one without another frame gives
+        no cycle.
       motion: f_θ.
       segment: g_ψ on uint8 frames.
-      class_weights: loss weight per class index.
-      cycles: number of cycles; windows without another frame give none.
+      count: number of draws.
       max_length: largest l.
-      crops: crops per cycle.
+
+    Yields:
+      Cues of l + 1 frames, the way out as ``[1, l + 1]`` places in them, and L_t.
     """
-    for _ in range(cycles):
+    for _ in range(count):
         window = windows[int(rng.integers(len(windows)))]
         names = source.frame_names(window.sequence)
         key, first, last = (names.index(n) for n in (window.key, window.first, window.last))
@@ -61,42 +61,40 @@ def cycle_examples(
         there = names[key : key + length + 1] if direction > 0 else names[key - length : key + 1]
         frames = np.stack([source.frame(window.sequence, name) for name in there])
         out = np.arange(length + 1)[None] if direction > 0 else np.arange(length, -1, -1)[None]
-        truth = known.label(window.sequence, window.key)
-        yield from one_cycle(rng, frames, out, truth, motion, segment, class_weights, crops)
+        probs, features = segment(frames)
+        clip = ClipCues(
+            images=frames.astype(np.float32) / 255.0,
+            flow_backward=motion.pairs(frames[1:], frames[:-1]),
+            flow_forward=motion.pairs(frames[:-1], frames[1:]),
+            probs=probs,
+            features=features,
+        )
+        yield clip, out, known.label(window.sequence, window.key)
 
 
-def one_cycle(
+def cycle_crops(
     rng: np.random.Generator,
-    frames: np.ndarray,
+    clip: ClipCues,
     out: np.ndarray,
     truth: np.ndarray,
     motion: Motion,
-    segment: Segment,
     class_weights: np.ndarray,
+    *,
     crops: int,
 ) -> Iterator[Crop]:
-    """Crops at the end of one cycle.
+    """Crops for a chooser at the end of one cycle; the arguments are what ``cycles`` yields.
 
     Args:
       rng: source of the crops' positions.
-      frames: uint8 ``[l + 1, h, w, 3]``.
-      out: int ``[1, l + 1]``: the frames in the order of the way out.
+      clip: cues of the frames.
+      out: places of the frames on the way out.
       truth: class indices of the first of these.
       motion: f_θ.
-      segment: g_ψ.
       class_weights: loss weight per class index.
       crops: how many.
     """
-    length = out.shape[1] - 1
-    probs, features = segment(frames)
-    clip = ClipCues(
-        images=frames.astype(np.float32) / 255.0,
-        flow_backward=motion.pairs(frames[1:], frames[:-1]),
-        flow_forward=motion.pairs(frames[:-1], frames[1:]),
-        probs=probs,
-        features=features,
-    )
-    steps = frozenset({length})
+    frames = np.round(np.asarray(clip.images) * 255.0).astype(np.uint8)
+    steps = frozenset({out.shape[1] - 1})
     # On the way out the chain alone is read, so the long flows need no estimate of their own.
     long = long_flows(frames, clip, out, motion, steps=frozenset())
     _, _, _, turned = next(chain_guesses(clip, long, out, truth, steps))

@@ -25,12 +25,16 @@ from wrp_jax.models.refine import build_refiner
 from wrp_jax.propagation.chains import long_flows
 from wrp_jax.propagation.cues import segment_clip
 from wrp_jax.propagation.hypotheses import candidates, frame_features
+from wrp_jax.propagation.methods import mask_options
+from wrp_jax.training.calibrate import measured_agreement
 from wrp_jax.training.crops import Crop, chain_guesses, cut_crops, unpack
-from wrp_jax.training.cycle import cycle_examples
+from wrp_jax.training.cycle import cycle_crops, cycles
 from wrp_jax.training.loop import fit
+from wrp_jax.training.omega import LabelCrop, label_crops, label_loss
 from wrp_jax.training.segmentation import load_segmentation
 from wrp_jax.training.simulated import (
     Segment,
+    SimulatedClip,
     collect_pieces,
     measure_speeds,
     simulated_clips,
@@ -83,6 +87,24 @@ def frequency_weights(known: KnownLabels, power: float = 0.5) -> Float[np.ndarra
     return (weights / max(float((weights * share).sum()), 1e-6)).astype(np.float32)
 
 
+def _simulated(
+    rng: np.random.Generator, material: Material, clips: int, *, every_frame: bool = False
+) -> Iterator[SimulatedClip]:
+    known, motion = material.known, material.motion
+    return simulated_clips(
+        rng,
+        known,
+        collect_pieces(known, rng),
+        measure_speeds(material.source, material.windows, motion),
+        motion,
+        material.segment,
+        count=clips,
+        keys=[i for i, item in enumerate(known.items) if item.source is material.source],
+        every_frame=every_frame,
+        goal=measured_agreement(known, material.source, material.windows, motion, material.segment),
+    )
+
+
 def simulated_examples(
     rng: np.random.Generator, material: Material, clips: int, crops: int
 ) -> Iterator[Crop]:
@@ -94,22 +116,10 @@ def simulated_examples(
       clips: number of clips.
       crops: crops per guessed frame.
     """
-    known, motion = material.known, material.motion
-    keys = [i for i, item in enumerate(known.items) if item.source is material.source]
-    simulated = simulated_clips(
-        rng,
-        known,
-        collect_pieces(known, rng),
-        measure_speeds(material.source, material.windows, motion),
-        motion,
-        material.segment,
-        count=clips,
-        keys=keys,
-    )
-    for clip in simulated:
+    for clip in _simulated(rng, material, clips):
         orders = np.arange(len(clip.frames))[None]
         steps = frozenset(clip.steps)
-        long = long_flows(clip.frames, clip.cues, orders, motion, steps=steps)
+        long = long_flows(clip.frames, clip.cues, orders, material.motion, steps=steps)
         for step, active, hypotheses, _ in chain_guesses(
             clip.cues, long, orders, clip.labels[0], steps
         ):
@@ -196,7 +206,6 @@ def train_refiner(
       UserError: an unknown source of examples, or nothing to learn from.
     """
     options = config.refiner
-    network = build_refiner(options)
     segmenter, variables = load_segmentation(workdir, config, known.classes)
     material = Material(
         known=known,
@@ -206,20 +215,20 @@ def train_refiner(
         segment=functools.partial(segment_clip, segmenter, variables),
         class_weights=frequency_weights(known),
     )
-    examples = make_examples(config, material)
     optimizer = make_optimizer(options.learning_rate, options.steps)
-    first = unpack(jax.tree.map(lambda a: a[None], examples[0]).hypotheses)
-    initial = network.init(jax.random.key(config.seed), first.votes, frame_features(first))
+    course = (_omega_course if options.name == "pix2pix" else _chooser_course)(
+        config, material, optimizer
+    )
     metadata = run_metadata(config, known)
     state = fit(
         name=STAGE,
-        state=create_train_state(initial, optimizer, ema=True),
-        train_step=make_train_step(network, optimizer),
+        state=create_train_state(course.variables, optimizer, ema=True),
+        train_step=course.train_step,
         batches=make_batches(
-            examples,
+            course.examples,
             batch_size=options.batch_size,
             seed=config.seed,
-            transform=mirror,
+            transform=course.transform,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         ),
@@ -231,6 +240,100 @@ def train_refiner(
     save_result(workdir, STAGE, inference_variables(state), metadata)
 
 
+class _Course(NamedTuple):
+    """What a refiner is trained with."""
+
+    variables: Any
+    examples: Sequence[Any]
+    train_step: Any
+    transform: Any
+
+
+def _chooser_course(
+    config: Config, material: Material, optimizer: optax.GradientTransformation
+) -> _Course:
+    network = build_refiner(config.refiner)
+    examples = make_examples(config, material)
+    first = unpack(jax.tree.map(lambda a: a[None], examples[0]).hypotheses)
+    variables = network.init(jax.random.key(config.seed), first.votes, frame_features(first))
+    return _Course(variables, examples, make_train_step(network, optimizer), mirror)
+
+
+def _omega_course(
+    config: Config, material: Material, optimizer: optax.GradientTransformation
+) -> _Course:
+    network = build_refiner(config.refiner)
+    examples = make_label_examples(config, material)
+    first = examples[0]
+    variables = network.init(
+        jax.random.key(config.seed),
+        jnp.zeros((1, *first.labels.shape), jnp.float32),
+        jnp.zeros((1, *first.features.shape), jnp.float32),
+    )
+    step = make_label_train_step(network, optimizer, jnp.asarray(material.class_weights))
+    return _Course(variables, examples, step, None)
+
+
+def make_label_train_step(
+    network: Network, optimizer: optax.GradientTransformation, class_weights: Array
+) -> Any:
+    """Builds ``train_step(state, batch, key) -> (state, metrics)`` for the paper's Ω."""
+
+    def train_step(state: TrainState, batch: LabelCrop, key: Array) -> tuple[TrainState, dict]:
+        del key  # all randomness is in the crops
+
+        def loss(params: Any) -> tuple[Array, Any]:
+            variables = {"params": params, "batch_stats": state.batch_stats}
+            labels = batch.labels.astype(jnp.float32) / 255.0
+            features = batch.features.astype(jnp.float32)
+            logits, batch_stats = network.apply(variables, labels, features, train=True)
+            return label_loss(logits, batch.truth.astype(jnp.int32), class_weights), batch_stats
+
+        (value, batch_stats), gradients = jax.value_and_grad(loss, has_aux=True)(state.params)
+        state = apply_gradients(
+            state, gradients, optimizer, batch_stats=batch_stats, ema_decay=0.98
+        )
+        return state, {"loss": value}
+
+    return train_step
+
+
+def make_label_examples(config: Config, material: Material) -> list[LabelCrop]:
+    """Examples for the paper's Ω, from the same sources as ``make_examples``."""
+    options = config.refiner
+    _check_source(options.source)
+    rng = np.random.default_rng(config.seed)
+    mask, carrier = mask_options(config.propagation), config.propagation.carrier
+    examples: list[LabelCrop] = []
+    if options.source != "cycle":
+        for clip in _simulated(rng, material, options.clips, every_frame=True):
+            labels = {step: clip.labels[step] for step in clip.steps}
+            order = np.arange(len(clip.frames))[None]
+            examples += label_crops(
+                rng, clip.cues, order, labels, clip.labels[0], mask,
+                carrier=carrier, count=options.crops,
+            )  # fmt: skip
+    if options.source != "simulated":
+        for clip, out, truth in cycles(
+            rng,
+            material.known,
+            material.source,
+            material.windows,
+            material.motion,
+            material.segment,
+            count=options.clips,
+            max_length=options.max_cycle_length,
+        ):
+            order = np.concatenate([out, out[:, -2::-1]], axis=1)
+            examples += label_crops(
+                rng, clip, order, {order.shape[1] - 1: truth}, truth, mask,
+                carrier=carrier, count=4 * options.crops,
+            )  # fmt: skip
+    if not examples:
+        raise UserError(_NOTHING)
+    return examples
+
+
 def make_examples(config: Config, material: Material) -> list[Crop]:
     """All examples of a run, from ``config.refiner.source``: simulated, cycle or both.
 
@@ -238,32 +341,39 @@ def make_examples(config: Config, material: Material) -> list[Crop]:
       UserError: an unknown source, or no example came out.
     """
     options = config.refiner
-    if options.source not in ("simulated", "cycle", "both"):
-        raise UserError(
-            f"config.refiner.source={options.source!r} is unknown: use simulated, cycle or both."
-        )
+    _check_source(options.source)
     rng = np.random.default_rng(config.seed)
     examples: list[Crop] = []
     if options.source != "cycle":
         examples += simulated_examples(rng, material, options.clips, options.crops)
     if options.source != "simulated":
-        examples += cycle_examples(
+        for clip, out, truth in cycles(
             rng,
             material.known,
             material.source,
             material.windows,
             material.motion,
             material.segment,
-            material.class_weights,
-            cycles=options.clips,
+            count=options.clips,
             max_length=options.max_cycle_length,
-            crops=4 * options.crops,
-        )
+        ):
+            examples += cycle_crops(
+                rng, clip, out, truth, material.motion, material.class_weights,
+                crops=4 * options.crops,
+            )  # fmt: skip
     if not examples:
-        raise UserError(
-            "There is nothing to train the refiner on: give windows of more than one frame."
-        )
+        raise UserError(_NOTHING)
     return examples
+
+
+_NOTHING = "There is nothing to train the refiner on: give windows of more than one frame."
+
+
+def _check_source(source: str) -> None:
+    if source not in ("simulated", "cycle", "both"):
+        raise UserError(
+            f"config.refiner.source={source!r} is unknown: use simulated, cycle or both."
+        )
 
 
 def load_refiner(

@@ -11,6 +11,7 @@ from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.simulate import Piece, Simulation, cut_pieces, simulate_clip, typical_speeds
 from wrp_jax.data.source import VideoSource
 from wrp_jax.models.motion import Motion
+from wrp_jax.training.calibrate import mislead
 from wrp_jax.types import ClipCues, Window
 
 Segment = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -26,7 +27,7 @@ class SimulatedClip(NamedTuple):
       frames: uint8 ``[n, h, w, 3]``.
       labels: int32 ``[n, h, w]``, class indices, -1 outside the classes.
       steps: steps at which examples are to be taken.
-      cues: ``probs`` and ``features`` are zero at all other frames but the first.
+      cues: ``probs`` and ``features`` are zero at frames that g_ψ was not run on.
     """
 
     frames: np.ndarray
@@ -85,6 +86,8 @@ def simulated_clips(
     keys: Sequence[int],
     key_share: float = 0.5,
     simulation: Simulation | None = None,
+    every_frame: bool = False,
+    goal: float | None = None,
 ) -> Iterator[SimulatedClip]:
     """Makes clips one at a time.
 
@@ -99,6 +102,9 @@ def simulated_clips(
       keys: places in ``known.items`` of the video's own labelled frames.
       key_share: share of the clips made from those; the rest is made from all.
       simulation: strengths.
+      goal: agreement that g_ψ reaches on real frames, see ``calibrate.py``; None leaves it as
+        it is on the simulated ones.
+      every_frame: run g_ψ on all frames rather than on the first and the guessed ones.
     """
     simulation = Simulation() if simulation is None else simulation
     for _ in range(count):
@@ -106,14 +112,25 @@ def simulated_clips(
         index = int(rng.choice(keys)) if own else int(rng.integers(len(known.items)))
         item = known.items[index]
         speed = float(rng.choice(speeds) * np.exp(rng.uniform(np.log(0.5), np.log(1.6))))
+        other = known.items[int(rng.integers(len(known.items)))]
         frames, labels = simulate_clip(
-            rng, item.frame(), item.label(), speed=speed, pieces=pieces, config=simulation
+            rng,
+            item.frame(),
+            item.label(),
+            speed=speed,
+            pieces=pieces,
+            beyond=(other.frame(), other.label()),
+            config=simulation,
         )
         steps = tuple(
             int(rng.integers(low, high + 1)) for low, high in _RANGES if high <= simulation.steps
         )
-        seen = [0, *steps]
+        seen = list(range(len(frames))) if every_frame else [0, *steps]
         some_probs, some_features = segment(frames[seen])
+        some_probs = np.array(some_probs)
+        if goal is not None:
+            for i, t in enumerate(seen):
+                some_probs[i] = mislead(rng, some_probs[i], labels[t], known.classes.void, goal)
         probs = np.zeros((len(frames), *some_probs.shape[1:]), np.float32)
         features = np.zeros((len(frames), *some_features.shape[1:]), np.float32)
         probs[seen], features[seen] = some_probs, some_features

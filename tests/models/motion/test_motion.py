@@ -24,7 +24,7 @@ def test_zero_motion_is_zero(rng):
     np.testing.assert_array_equal(flow, 0)
 
 
-@pytest.mark.parametrize("preset", ["ultrafast", "fast", "medium"])
+@pytest.mark.parametrize("preset", ["ultrafast", "fast", "medium", "fine"])
 def test_dis_finds_a_shift_and_its_direction(rng, preset):
     scene = textured(rng, 110, 140)
     source, target = scene[:100, :120], scene[2:102, 5:125]  # target[y, x] = source[y+2, x+5]

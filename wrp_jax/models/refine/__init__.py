@@ -7,12 +7,14 @@ from collections.abc import Callable
 from wrp_jax.config import RefinerConfig
 from wrp_jax.models.network import Network
 from wrp_jax.models.refine.chooser import build_chooser
+from wrp_jax.models.refine.pix2pix import build_pix2pix
 from wrp_jax.types import UserError
 
 _BUILDERS: dict[str, Callable[[RefinerConfig], Network]] = {
     "chooser": lambda config: build_chooser(
         width=config.width, class_width=config.class_width, class_convs=config.class_convs
     ),
+    "pix2pix": lambda config: build_pix2pix(),
 }
 
 

@@ -1,0 +1,142 @@
+"""Hypotheses along chains, and the window refined with a chooser."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from wrp_jax.models.motion import Motion
+from wrp_jax.models.refine.chooser import build_chooser
+from wrp_jax.propagation import chains, hypotheses, refined
+from wrp_jax.types import ClassMap, ClipCues
+
+H, W = 20, 24
+CLASSES = ClassMap((0, 1, 2), ("a", "b", "c"), np.zeros((3, 3), np.uint8), (False,) * 3)
+CHOOSER = build_chooser(width=4, class_width=4, class_convs=1)
+
+
+def shifting(shift):
+    """A motion that knows how fast the clips of ``clip`` move: frame i shows pixel x at x + i."""
+
+    def pairs(target, source, initial=None):
+        flow = np.zeros((*target.shape[:3], 2), np.float32)
+        typical = shift if initial is None else np.median(initial[..., 0], axis=(1, 2))
+        flow[..., 0] = np.reshape(typical, (-1, 1, 1))
+        return flow
+
+    return Motion(pairs)
+
+
+def clip(n, shift, seed=0):
+    rng = np.random.default_rng(seed)
+    image = np.round(rng.random((H, W, 3)) * 255).astype(np.float32) / 255
+    label = rng.integers(0, 2, (H // 4, W // 4)).repeat(4, 0).repeat(4, 1)
+    images = np.stack([np.roll(image, shift * i, axis=1) for i in range(n)])
+    labels = np.stack([np.roll(label, shift * i, axis=1) for i in range(n)])
+    still = np.zeros((n - 1, H, W, 2), np.float32)
+    probs = np.eye(3, dtype=np.float32)[rng.integers(0, 2, (n, H, W))]
+    backward, forward = still.copy(), still.copy()
+    backward[..., 0], forward[..., 0] = -shift, shift
+    features = np.zeros((n, 1, 1, 0), np.float32)
+    return ClipCues(images, backward, forward, probs, features), labels
+
+
+def guesses(n, shift, key, **options):
+    cues, labels = clip(n, shift)
+    frames = np.round(cues.images * 255).astype(np.uint8)
+    orders = chains.window_orders(n, key)
+    active = hypotheses.active_classes(labels[key], cues.probs)
+    long = chains.long_flows(frames, cues, orders, shifting(0), **options)
+    steps = chains.step_cues(cues, long, orders, active)
+    places = np.stack([hypotheses.places_of(labels[key], active)] * 2)
+    image = np.stack([cues.images[key]] * 2)
+    carry = hypotheses.init_carry(jnp.asarray(image), jnp.asarray(places), len(active))
+    return carry, jax.tree.map(jnp.asarray, steps), orders, labels, active
+
+
+def test_orders_go_both_ways_and_stop_at_the_ends():
+    np.testing.assert_array_equal(chains.window_orders(5, 1), [[1, 2, 3, 4], [1, 0, 0, 0]])
+    np.testing.assert_array_equal(chains.window_orders(1, 0), [[0, 0], [0, 0]])
+
+
+def test_on_a_moving_picture_every_moving_guess_is_right():
+    carry, steps, orders, labels, active = guesses(6, 1, 0)
+    for t in range(5):
+        now = jax.tree.map(lambda a, t=t: a[t], steps)
+        carry = hypotheses.advance(carry, now)
+        found = hypotheses.guess(carry, now)
+        chosen = active[np.asarray(found.votes[0].argmax(-1))]
+        truth = labels[orders[0, t + 1]]
+        inner = (slice(None), slice(t + 1, None))  # what has come in from the left is unknown
+        for name in ("chain", "composed", "stride", "direct", "lookup"):
+            place = hypotheses.HYPOTHESES.index(name)
+            np.testing.assert_array_equal(chosen[inner][..., place], truth[inner], err_msg=name)
+        assert (found.age[0, :, : t + 1] == 1).all() and (found.age[0, :, t + 1 :] == 0).all()
+    static = hypotheses.HYPOTHESES.index("static")
+    assert (chosen[..., static] != truth).any()
+
+
+def test_features_are_finite_and_blind_to_the_order_of_classes():
+    carry, steps, *_ = guesses(3, 1, 1)
+    now = jax.tree.map(lambda a: a[0], steps)
+    found = hypotheses.guess(hypotheses.advance(carry, now), now)
+    features = hypotheses.frame_features(found)
+    assert np.isfinite(features).all()
+    turned = hypotheses.frame_features(found._replace(votes=found.votes[..., ::-1]))
+    np.testing.assert_allclose(features, turned, atol=1e-5)
+
+
+def test_active_classes_are_those_seen_or_said_padded():
+    probs = np.zeros((2, 3, 3, 9), np.float32)
+    probs[..., 7] = 0.9
+    probs[..., 2] = 0.05
+    active = hypotheses.active_classes(np.array([[1, 4, -1]]), probs)
+    np.testing.assert_array_equal(active, [1, 4, 7, -1])
+    np.testing.assert_array_equal(
+        hypotheses.places_of(np.array([7, 4, 0, -1, 8]), active), [2, 1, -1, -1, -1]
+    )
+    np.testing.assert_array_equal(hypotheses.compact(np.arange(9.0), active), [1, 4, 7, 0])
+
+
+def variables_for(carry, steps):
+    now = jax.tree.map(lambda a: a[0], steps)
+    found = hypotheses.guess(hypotheses.advance(carry, now), now)
+    return CHOOSER.init(jax.random.key(0), found.votes, hypotheses.frame_features(found))
+
+
+@pytest.mark.parametrize("recursive", [False, True])
+def test_scan_equals_the_loop_of_refine_window(recursive):
+    carry, steps, _orders, labels, active = guesses(4, 1, 1)
+    variables = variables_for(carry, steps)
+    step = functools.partial(refined.choose_step, CHOOSER, variables, recursive=recursive)
+    _, (chosen, sure) = jax.jit(lambda c, x: jax.lax.scan(step, c, x))(carry, steps)
+    cues, _ = clip(4, 1)
+    got, confidence = refined.refine_window(
+        cues, 1, labels[1], CLASSES, shifting(0), CHOOSER, variables, recursive=recursive
+    )
+    for b, t, frame in ((0, 0, 2), (0, 1, 3), (1, 0, 0)):
+        np.testing.assert_array_equal(got[frame], active[np.asarray(chosen[t, b])])
+        np.testing.assert_allclose(confidence[frame], sure[t, b], atol=1e-5)
+    np.testing.assert_array_equal(got[1], labels[1])
+
+
+def test_a_static_video_keeps_its_label():
+    cues, labels = clip(4, 0)
+    # All guesses but g_ψ agree; an untrained chooser counts votes.
+    carry, steps, *_ = guesses(4, 0, 2)
+    variables = jax.tree.map(jnp.zeros_like, variables_for(carry, steps))
+    variables["params"]["plain"] = jnp.ones_like(variables["params"]["plain"])
+    got, _ = refined.refine_window(cues, 2, labels[2], CLASSES, shifting(0), CHOOSER, variables)
+    np.testing.assert_array_equal(got, labels)
+
+
+def test_a_window_of_one_frame_is_its_label():
+    cues, labels = clip(2, 0)
+    one = jax.tree.map(lambda a: a[:1], cues)._replace(
+        flow_backward=cues.flow_backward[:0], flow_forward=cues.flow_forward[:0]
+    )
+    got, confidence = refined.refine_window(one, 0, labels[0], CLASSES, shifting(0), CHOOSER, None)
+    np.testing.assert_array_equal(got, labels[:1])
+    assert (confidence == 1).all()

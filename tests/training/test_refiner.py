@@ -1,0 +1,113 @@
+"""A tiny training of each refiner from each source, and what the crops hold."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+from test_cycle import Source, segment
+
+from wrp_jax.config import Config
+from wrp_jax.models.motion import zero_motion
+from wrp_jax.training import refiner
+from wrp_jax.training.crops import NO_LABEL, unpack
+from wrp_jax.training.state import create_train_state
+from wrp_jax.types import ClassMap, UserError, Window
+
+CLASSES = ClassMap((0, 1, 2), ("a", "b", "c"), np.zeros((3, 3), np.uint8), (False,) * 3)
+
+
+@dataclasses.dataclass
+class Item:
+    source: Source
+
+    def frame(self):
+        return self.source.image
+
+    def label(self):
+        return self.source.truth
+
+
+class Known:
+    classes = CLASSES
+
+    def __init__(self, source):
+        self.items = (Item(source),)
+
+    def label(self, sequence, name):
+        return self.items[0].source.label(sequence, name)
+
+
+def material(rng):
+    source = Source(rng, (96, 104))
+
+    def wide(frames):
+        probs, _ = segment(frames)
+        return probs, np.zeros((len(frames), 12, 13, 4), np.float32)
+
+    return refiner.Material(
+        Known(source), source, [Window("s", "02", "00", "05")], zero_motion(), wide,
+        refiner.frequency_weights(Known(source)),
+    )  # fmt: skip
+
+
+def config(**options):
+    result = Config()
+    for name, value in dict(
+        clips=1, crops=1, width=4, class_width=4, class_convs=1, **options
+    ).items():
+        setattr(result.refiner, name, value)
+    return result
+
+
+@pytest.mark.parametrize(
+    "name,source", [("chooser", "simulated"), ("chooser", "cycle"), ("pix2pix", "both")]
+)
+def test_a_training_step_lowers_the_loss_on_its_own_batch(rng, name, source):
+    options = config(name=name, source=source)
+    optimizer = refiner.make_optimizer(1e-2, 20)
+    build = refiner._omega_course if name == "pix2pix" else refiner._chooser_course
+    course = build(options, material(rng), optimizer)
+    batch = jax.tree.map(lambda *a: np.stack(a), *course.examples[:4])
+    state = create_train_state(course.variables, optimizer, ema=True)
+    step = jax.jit(course.train_step)
+    losses = []
+    for _ in range(8):
+        state, metrics = step(state, batch, jax.random.key(0))
+        state = state.replace(step=state.step + 1)
+        losses.append(float(metrics["loss"]))
+    assert np.isfinite(losses).all() and losses[-1] < losses[0], losses
+
+
+def test_same_seed_same_examples(rng):
+    stuff = material(rng)
+    first, second = (refiner.make_examples(config(), stuff) for _ in range(2))
+    for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_mirrored_crop_is_the_same_crop_seen_in_a_mirror(rng):
+    crop = refiner.make_examples(config(), material(rng))[0]
+    turned = next(
+        t for t in (refiner.mirror(crop, np.random.default_rng(i)) for i in range(20))
+        if t is not crop
+    )  # fmt: skip
+    np.testing.assert_array_equal(turned.label[:, ::-1], crop.label)
+    np.testing.assert_array_equal(turned.hypotheses.votes[:, ::-1], crop.hypotheses.votes)
+    np.testing.assert_array_equal(turned.hypotheses.drift[:, ::-1], crop.hypotheses.drift)
+    assert (crop.label != NO_LABEL).any()
+    assert float(unpack(crop.hypotheses).votes.max()) <= 1.0
+
+
+def test_weights_are_higher_for_rare_classes_with_a_mean_of_one(rng):
+    stuff = material(rng)
+    truth = stuff.source.truth
+    share = np.bincount(truth.ravel(), minlength=3) / truth.size
+    weights = stuff.class_weights
+    np.testing.assert_allclose((weights * share).sum(), 1.0, rtol=1e-5)
+    assert (weights[0] > weights[1]) == (share[0] < share[1])
+
+
+def test_unknown_source_is_a_users_mistake(rng):
+    with pytest.raises(UserError, match="simulated, cycle or both"):
+        refiner.make_examples(config(source="magic"), material(rng))
