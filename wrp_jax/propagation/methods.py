@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -40,24 +41,57 @@ class Propagated(NamedTuple):
     images: Float[np.ndarray, "n h w 3"] | None = None
 
 
-class Window(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Window:
     """What a method is given.
 
     Attributes:
-      clip: cues of the window's frames; host arrays.
+      frames: consecutive frames, RGB.
+      cues_of: makes the cues of some of them.
       key_index: which frame is labelled.
       key_label: its class indices.
       classes: of the data set.
       refine: Ω, or None.
       move_images: whether the image is to be moved along.
+      given: cues of all frames, where they have been made already.
     """
 
-    clip: ClipCues
+    frames: UInt8[np.ndarray, "n h w 3"]
+    cues_of: Callable[[np.ndarray], ClipCues]
     key_index: int
     key_label: Int[np.ndarray, "h w"]
     classes: ClassMap
     refine: Refine | None = None
     move_images: bool = False
+    given: ClipCues | None = None
+
+    @functools.cached_property
+    def clip(self) -> ClipCues:
+        """Cues of all frames; host arrays. Grows with the window."""
+        return self.cues_of(self.frames) if self.given is None else self.given
+
+    def chain(self, orders: Int[np.ndarray, "b frames"], labels_only: bool = False) -> Chain:
+        """``lay_out`` of the cues of the frames that ``orders`` visit, and of no others."""
+        visited = np.sum(np.ptp(orders, axis=1) + 1)
+        if self.given is not None or visited > len(self.frames):
+            return lay_out(_without_semantics(self.clip) if labels_only else self.clip, orders)
+        parts = []
+        for order in orders:
+            first, last = order.min(), order.max()
+            section = self.cues_of(self.frames[first : last + 1])
+            parts.append(lay_out(section, order[None] - first))
+        # Time leads and chains follow, in every field.
+        return jax.tree.map(lambda *x: np.concatenate(x, axis=1), *parts)
+
+    def probs(self, start: int, stop: int) -> Float[np.ndarray, "n h w c"]:
+        """What g_ψ says about some frames."""
+        if self.given is not None:
+            return self.given.probs[start:stop]
+        return self.cues_of(self.frames[start:stop]).probs
+
+
+def _without_semantics(clip: ClipCues) -> ClipCues:
+    return clip._replace(probs=clip.probs[..., :0], features=clip.features[..., :0])
 
 
 class Method(NamedTuple):
@@ -74,21 +108,31 @@ class Method(NamedTuple):
     refines: bool = False
 
 
+def _as_float(frames: np.ndarray) -> np.ndarray:
+    return frames.astype(np.float32) / 255.0
+
+
 # --- methods without motion ---------------------------------------------------------------
 
 
 def _static(config: PropagationConfig, window: Window) -> Propagated:
-    n = len(window.clip.images)
+    n = len(window.frames)
     labels = np.repeat(window.key_label[None].astype(np.int32), n, axis=0)
     images = None
     if window.move_images:
-        images = np.repeat(window.clip.images[window.key_index][None], n, axis=0)
+        images = np.repeat(_as_float(window.frames[window.key_index])[None], n, axis=0)
     return Propagated(labels, np.ones(labels.shape, np.float32), np.zeros_like(labels), images)
 
 
 def _semantic(config: PropagationConfig, window: Window, threshold: bool) -> Propagated:
-    labels = np.argmax(window.clip.probs, axis=-1).astype(np.int32)
-    confidence = np.max(window.clip.probs, axis=-1).astype(np.float32)
+    chunk = max(1, config.horizon)
+    decided = [
+        (np.argmax(probs, axis=-1).astype(np.int32), np.max(probs, axis=-1).astype(np.float32))
+        for probs in (
+            window.probs(start, start + chunk) for start in range(0, len(window.frames), chunk)
+        )
+    ]
+    labels, confidence = (np.concatenate(parts) for parts in zip(*decided, strict=True))
     if threshold:
         void = window.classes.void_index
         labels[confidence <= config.semantic_confidence] = UNLABELLED if void is None else void
@@ -142,13 +186,13 @@ def mask_options(config: PropagationConfig) -> MaskOptions:
 def _along_chains(
     config: PropagationConfig, window: Window, *, inpaint: bool, refine: bool
 ) -> Propagated:
-    clip, key = window.clip, window.key_index
-    n, h, w, _ = clip.images.shape
-    if not inpaint:
-        clip = clip._replace(probs=clip.probs[..., :0], features=clip.features[..., :0])
-    carrier = _carrier(config.carrier, window.classes.num_classes, inpaint)
-    # Padded to whole chunks of one length, so that one program serves windows of any length.
-    step_bytes = 2 * h * w * (3 + 2 + 2 + 3 + 2 * clip.probs.shape[-1]) * 4
+    key = window.key_index
+    n, h, w, _ = window.frames.shape
+    num_classes = window.classes.num_classes
+    carrier = _carrier(config.carrier, num_classes, inpaint)
+    # Padded to whole chunks of one length, so that one program serves windows of any length,
+    # and memory on the device does not grow with it.
+    step_bytes = 2 * h * w * (3 + 2 + 2 + 3 + 2 * num_classes * inpaint) * 4
     chunk = int(np.clip(_CHUNK_BYTES // step_bytes, 1, max(1, config.horizon)))
     longest = max(key, n - 1 - key)
     orders = window_orders(n, key, -(-longest // chunk) * chunk)
@@ -156,7 +200,7 @@ def _along_chains(
     labels = jnp.asarray(np.stack([window.key_label] * 2), jnp.int32)
     image = None
     if window.move_images:
-        image = jnp.asarray(np.stack([clip.images[key]] * 2)), jnp.zeros((2, h, w, 2))
+        image = _as_float(np.stack([window.frames[key]] * 2)), jnp.zeros((2, h, w, 2))
     run = functools.partial(
         _run_chunk,
         carrier=carrier,
@@ -167,7 +211,7 @@ def _along_chains(
     if omega is not None and not isinstance(omega, jax.tree_util.Partial):
         omega = jax.tree_util.Partial(omega)
     chunks = (
-        lay_out(clip, orders[:, start : start + chunk + 1])
+        window.chain(orders[:, start : start + chunk + 1], labels_only=not inpaint)
         for start in range(0, orders.shape[1] - 1, chunk)
     )
     outputs = rollout_chunked(
@@ -240,7 +284,8 @@ def propagate_window(
       motion: f_θ.
       segment: g_ψ, bound to its variables (``functools.partial(segment_clip, net, variables)``).
       refine: Ω; a ``jax.tree_util.Partial(apply, variables)`` compiles once for all variables.
-      cues: ``clip_cues`` of the same frames, to share them between methods.
+      cues: ``clip_cues`` of the same frames, to share them between methods; without, cues are
+        made piece by piece, and memory beyond the result does not grow with the window.
       move_images: also move the labelled frame's image along (joint propagation).
 
     Raises:
@@ -253,7 +298,10 @@ def propagate_window(
         raise UserError(f"--method={method} needs a trained segmentation network: give --workdir.")
     if chosen.refines and refine is None:
         raise UserError(f"--method={method} needs a trained refiner: give --workdir.")
-    if cues is None:
-        cues = clip_cues(frames, motion, segment if chosen.segments else None)
-    window = Window(cues, key_index, key_label, classes, refine, move_images)
+    if chosen.segments and cues is not None and not cues.probs.shape[-1]:
+        raise ValueError(f"{method} needs cues made with a segmentation network")
+    section = functools.partial(
+        clip_cues, motion=motion, segment=segment if chosen.segments else None
+    )
+    window = Window(frames, section, key_index, key_label, classes, refine, move_images, given=cues)
     return chosen.run(config, window)

@@ -50,7 +50,9 @@ def rollout_chunked(
     """
     for chunk in chunks:
         state, outputs = run(state, chunk)
-        yield jax.tree.map(np.asarray, outputs)
+        outputs = jax.tree.map(np.asarray, outputs)
+        del chunk  # else it would live on while the next one is made
+        yield outputs
 
 
 def window_orders(n: int, key: int, steps: int) -> Int[np.ndarray, "2 frames"]:

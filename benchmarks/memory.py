@@ -1,0 +1,120 @@
+"""Memory of propagation and of its gradient: ``python -m benchmarks.memory``.
+
+1. Peak resident memory of a process that labels one window of 20, 40 and 80 frames, cues made
+   piece by piece, beside that of a process that stops before propagating.
+2. What XLA sets aside for the gradient of eq. 9-12 with a small Ω in every step, against the
+   length l of the cycle, with and without remat.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+
+import numpy as np
+
+FRAMES = (20, 40, 80)
+LENGTHS = (2, 4, 6, 8)
+HEIGHT, WIDTH, CLASSES = 360, 480, 12
+
+
+def propagate(n: int, run: bool) -> float:
+    """Peak resident memory in MB, arguments and result taken off."""
+    from wrp_jax.config import MotionConfig, PropagationConfig
+    from wrp_jax.models.motion import build_motion
+    from wrp_jax.propagation.methods import propagate_window
+    from wrp_jax.types import ClassMap
+
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (n, HEIGHT, WIDTH, 3), dtype=np.uint8)
+    label = rng.integers(0, CLASSES, (HEIGHT, WIDTH), dtype=np.int32)
+    names = tuple(str(i) for i in range(CLASSES))
+    colors = np.zeros((CLASSES, 3), np.uint8)
+    classes = ClassMap(tuple(range(CLASSES)), names, colors, (False,) * CLASSES)
+    features = np.zeros((1, 1, 1, 0), np.float32)
+
+    def segment(part: np.ndarray):
+        probs = np.full((*part.shape[:3], CLASSES), 1 / CLASSES, np.float32)
+        return probs, np.repeat(features, len(part), axis=0)
+
+    result = propagate_window(
+        "warp-inpaint",
+        PropagationConfig(),
+        frames if run else frames[:2],
+        n // 2 if run else 0,
+        label,
+        classes,
+        build_motion(MotionConfig(name="zero")),
+        segment,
+    )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    held = sum(x.nbytes for x in result if x is not None) + frames.nbytes
+    return peak - held / 2**20
+
+
+def gradient_memory(length: int, remat: bool) -> tuple[float, float]:
+    """Temporary memory of the compiled gradient and the size of its arguments, MB."""
+    import jax
+    import jax.numpy as jnp
+
+    from wrp_jax.propagation.carriers import build_carrier
+    from wrp_jax.propagation.cues import Chain, derive
+    from wrp_jax.propagation.rollout import rollout
+    from wrp_jax.propagation.step import MaskOptions, make_step
+
+    h, w, hidden = 180, 240, 32
+    steps = 2 * length
+
+    def loss(weights, tau, chain, labels):
+        def refine(probs, features, cues):
+            x = jnp.concatenate([probs, cues.image], axis=-1)
+            for weight in weights[:-1]:
+                x = jax.nn.gelu(x @ weight)
+            return jax.nn.softmax(jnp.log(probs + 1e-3) + x @ weights[-1], axis=-1)
+
+        carrier = build_carrier("soft", CLASSES)
+        step = make_step(carrier, MaskOptions(tau, softness=0.1), refine)
+        state, _ = rollout(step, carrier.init(labels), derive(chain), remat=remat)
+        wanted = jnp.take_along_axis(state, labels[..., None], axis=-1)
+        return -jnp.mean(jnp.log(wanted + 1e-3))
+
+    def array(*shape, dtype=jnp.float32):
+        return jax.ShapeDtypeStruct(shape, dtype)
+
+    chain = Chain(
+        array(steps + 1, 1, h, w, 3),
+        array(steps, 1, h, w, 2),
+        array(steps, 1, h, w, 2),
+        array(steps, 1, h, w, CLASSES),
+        array(steps, 1, 1, 1, 0),
+        array(steps, 1),
+    )
+    weights = [array(CLASSES + 3, hidden), array(hidden, hidden), array(hidden, CLASSES)]
+    program = jax.jit(jax.grad(loss, argnums=(0, 1)))
+    labels = array(1, h, w, dtype=jnp.int32)
+    compiled = program.lower(weights, array(), chain, labels).compile()
+    analysis = compiled.memory_analysis()
+    return analysis.temp_size_in_bytes / 2**20, analysis.argument_size_in_bytes / 2**20
+
+
+def main() -> None:
+    if len(sys.argv) == 3:
+        print(propagate(int(sys.argv[1]), sys.argv[2] == "run"))
+        return
+    print(f"Peak memory of warp-inpaint at {HEIGHT}x{WIDTH}, frames and result taken off")
+    for mode in ("two frames", "run"):
+        for n in FRAMES if mode == "run" else FRAMES[:1]:
+            arguments = [sys.executable, "-m", "benchmarks.memory", str(n), mode]
+            output = subprocess.run(arguments, check=True, capture_output=True, text=True)
+            print(f"  {n if mode == 'run' else 2:3d} frames {float(output.stdout):9.0f} MB")
+    print("Gradient of a cycle at 180x240, temporary memory")
+    for length in LENGTHS:
+        (plain, arguments), (remat, _) = (gradient_memory(length, r) for r in (False, True))
+        print(
+            f"  l = {length}: {plain:7.0f} MB, with remat {remat:7.0f} MB (cues {arguments:.0f} MB)"
+        )
+
+
+if __name__ == "__main__":
+    main()
