@@ -16,9 +16,10 @@ from wrp_jax.sharding import (
 from wrp_jax.types import UserError
 
 
-def device_batches(seed=0):
+def device_batches():
     examples = [{"x": np.float32([i])} for i in range(11)]
-    return DeviceBatches(make_batches(examples, batch_size=4, seed=seed), make_mesh())
+    mesh = make_mesh()
+    return DeviceBatches(make_batches(examples, batch_size=4 * mesh.size, seed=0), mesh)
 
 
 def test_mesh_holds_all_devices_on_an_automatic_axis():

@@ -13,6 +13,7 @@ import optax
 
 from wrp_jax.checkpoint import save_result
 from wrp_jax.data.pipeline import make_batches
+from wrp_jax.sharding import make_mesh
 from wrp_jax.training.loop import fit
 from wrp_jax.training.state import apply_gradients, create_train_state, inference_variables
 
@@ -62,12 +63,12 @@ def train_step(state, batch, key):
     return state, {"loss": loss, "small": ((error < 0.5).sum(), error.size)}
 
 
-def run(workdir, *, steps, transform=augment, **options):
+def run(workdir, *, steps, transform=augment, devices=1, **options):
     batches = make_batches(examples(), batch_size=BATCH, seed=3, transform=transform)
     arguments = {
         "name": "toy", "state": initial_state(), "train_step": train_step, "batches": batches,
         "steps": steps, "workdir": workdir, "seed": 1, "metadata": METADATA,
-        "checkpoint_every": 5, "log_every": 3,
+        "checkpoint_every": 5, "log_every": 3, "mesh": make_mesh(jax.devices()[:devices]),
     }  # fmt: skip
     return fit(**{**arguments, **options})
 
@@ -80,7 +81,7 @@ def main():
         time.sleep(float(seconds))
         return augment(example, rng)
 
-    state = run(workdir, steps=int(steps), transform=slow)
+    state = run(workdir, steps=int(steps), transform=slow, devices=int(devices))
     save_result(workdir, "toy", inference_variables(state), METADATA)
     save_result(workdir, "params", {"params": state.params}, METADATA)
 
