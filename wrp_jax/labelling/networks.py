@@ -9,12 +9,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
+
 from wrp_jax.checkpoint import result_path
 from wrp_jax.config import Config
 from wrp_jax.models.motion import Motion, build_motion
 from wrp_jax.models.motion.base import zero_motion
+from wrp_jax.models.refine.pix2pix import refine_labels
 from wrp_jax.propagation.cues import Segment, segment_clip
 from wrp_jax.propagation.methods import METHODS
+from wrp_jax.propagation.step import Refine
 from wrp_jax.types import ClassMap, UserError
 
 STANDS_STILL = frozenset({"static", "semantic-only", "semantic-argmax"})
@@ -29,10 +33,11 @@ class Networks(NamedTuple):
     Attributes:
       motion: f_θ.
       segment: g_ψ, or None where no method reads it.
-      refine: warp-refine over a window: ``refine(cues, key_index, key_label, classes, motion)
-        -> (labels, confidence)``; None where no method needs Ω.
+      refine: a chooser over a window: ``refine(cues, key_index, key_label, classes, motion) ->
+        (labels, confidence)``; None where Ω is none, or not needed.
       digest: of the weights; empty without any.
       trained_on: ``"<sequence> <frame>"`` of the labelled frames they were trained on.
+      omega: Ω inside the recursion (eq. 8), where it is no chooser.
     """
 
     motion: Motion
@@ -40,6 +45,7 @@ class Networks(NamedTuple):
     refine: RefineWindow | None
     digest: str
     trained_on: frozenset[str] = frozenset()
+    omega: Refine | None = None
 
 
 def needs_training(methods: Sequence[str]) -> bool:
@@ -71,23 +77,37 @@ def load_networks(
     network, variables = load_segmentation(workdir, config, classes)
     segment = functools.partial(segment_clip, network, variables)
     stages = ["segmentation"]
-    refine = None
+    refine, omega = None, None
     if any(METHODS[name].refines for name in methods):
-        from wrp_jax.propagation.refined import refine_window
-        from wrp_jax.training.refiner import load_refiner
-
-        refiner, refiner_variables = load_refiner(workdir, config, classes)
-        refine = functools.partial(
-            refine_window,
-            refiner=refiner,
-            variables=refiner_variables,
-            recursive=config.refiner.recursive,
-        )
+        refine, omega = _load_refiner(config, classes, workdir)
         stages.append("refiner")
     digest = hashlib.sha256()
     for stage in stages:
         digest.update(hashlib.sha256(result_path(workdir, stage).read_bytes()).digest())
-    return Networks(motion, segment, refine, digest.hexdigest(), _trained_on(workdir))
+    return Networks(motion, segment, refine, digest.hexdigest(), _trained_on(workdir), omega)
+
+
+def _load_refiner(
+    config: Config, classes: ClassMap, workdir: Path
+) -> tuple[RefineWindow | None, Refine | None]:
+    """A chooser works on windows with hypotheses of its own; the paper's Ω inside the steps."""
+    from wrp_jax.propagation.refined import refine_window
+    from wrp_jax.training.refiner import load_refiner
+
+    recursive = config.refiner.recursive
+    if config.refiner.name == "pix2pix" and not recursive:
+        raise UserError(
+            "config.refiner.name=pix2pix works inside the recursion: give "
+            "--config.refiner.recursive=true to propagate.py."
+        )
+    network, variables = load_refiner(workdir, config, classes)
+    if config.refiner.name == "pix2pix":
+        apply = functools.partial(refine_labels, network)
+        return None, jax.tree_util.Partial(apply, variables)
+    window = functools.partial(
+        refine_window, refiner=network, variables=variables, recursive=recursive
+    )
+    return window, None
 
 
 def _trained_on(workdir: Path) -> frozenset[str]:

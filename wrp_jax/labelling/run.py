@@ -108,15 +108,22 @@ def _predictions(
     cues: ClipCues = clip_cues(frames, networks.motion, networks.segment)
     label = known.label(window.sequence, window.key)
     for method in plan.methods:
-        if METHODS[method].refines:
-            assert networks.refine is not None  # load_networks has seen to it
+        if METHODS[method].refines and networks.refine is not None:
             yield method, Propagated(*networks.refine(cues, key, label, classes, networks.motion))
             continue
         options = plan.config.propagation
         yield (
             method,
             propagate_window(
-                method, options, frames, key, label, classes, networks.motion, cues=cues
+                method,
+                options,
+                frames,
+                key,
+                label,
+                classes,
+                networks.motion,
+                refine=networks.omega,
+                cues=cues,
             ),
         )
 
