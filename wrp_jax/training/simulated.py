@@ -20,6 +20,9 @@ Segment = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 _RANGES = ((1, 2), (3, 5), (6, 8), (9, 10))
 
 
+_FASTEST = 0.04  # of the width, per frame
+
+
 class SimulatedClip(NamedTuple):
     """A clip made from a labelled frame.
 
@@ -112,6 +115,8 @@ def simulated_clips(
         index = int(rng.choice(keys)) if own else int(rng.integers(len(known.items)))
         item = known.items[index]
         speed = float(rng.choice(speeds) * np.exp(rng.uniform(np.log(0.5), np.log(1.6))))
+        # Where flow breaks down its length says nothing.
+        speed = min(speed, _FASTEST * item.label().shape[1])
         other = known.items[int(rng.integers(len(known.items)))]
         frames, labels = simulate_clip(
             rng,
