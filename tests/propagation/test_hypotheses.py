@@ -88,6 +88,22 @@ def test_features_are_finite_and_blind_to_the_order_of_classes():
     np.testing.assert_allclose(features, turned, atol=1e-5)
 
 
+def test_void_flow_leaves_everything_finite():
+    carry, steps, *_ = guesses(3, 1, 1)
+    void = jax.tree.map(lambda a: a, steps)._replace(
+        **{
+            name: getattr(steps, name).at[:, :, 3:9].set(jnp.nan)
+            for name in ("flow", "consistency", "stride", "direct", "fresh")
+        }
+    )
+    for t in range(2):
+        now = jax.tree.map(lambda a, t=t: a[t], void)
+        carry = hypotheses.advance(carry, now)
+        found = hypotheses.guess(carry, now)
+        assert np.isfinite(hypotheses.frame_features(found)).all()
+    assert (np.asarray(found.valid)[:, 3:9, :, 1] == 0).any()
+
+
 def test_active_classes_are_those_seen_or_said_padded():
     probs = np.zeros((2, 3, 3, 9), np.float32)
     probs[..., 7] = 0.9

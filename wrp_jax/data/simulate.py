@@ -171,7 +171,7 @@ class _Layer:
         walks = rng.uniform() < 0.35
         angle, pace = rng.uniform(0, 2 * np.pi), (0.5 + 0.6 * speed) * rng.uniform() * walks
         self.velocity = pace * np.array([np.cos(angle), 0.4 * np.sin(angle)])
-        amplitude = rng.uniform(0, 0.5) * min(camera.steps, 3.0 + speed) * (rng.uniform() < 0.5)
+        amplitude = rng.uniform(0, 0.5) * min(camera.steps, 3.0 + speed) * (rng.uniform() < 0.7)
         cells = int(rng.integers(4, 12))
         self.bend = amplitude * np.stack([_smooth_field(rng, h, w, cells) for _ in range(2)], -1)
         self.progress = _trajectory(rng, camera.steps, 0.08)

@@ -179,7 +179,8 @@ def advance(carry: Carry, cues: StepCues) -> Carry:
     # One gather for all that rides along the same flow.
     riding = jnp.concatenate([carry.chain, carry.drift[..., None], carry.age[..., None]], axis=-1)
     moved, inside = warp(riding, cues.flow)
-    drift = moved[..., -2] + jnp.minimum(cues.consistency, 20.0)
+    # Void flow (NaN) counts as a bad error, and below as standing still.
+    drift = moved[..., -2] + jnp.nan_to_num(jnp.minimum(cues.consistency, 20.0), nan=20.0)
     age = jnp.maximum(moved[..., -1], 1.0 - inside)
     composed, _ = compose_flow(cues.flow, carry.composed)
     stride, _ = compose_flow(cues.stride, carry.anchor)
@@ -190,6 +191,7 @@ def advance(carry: Carry, cues: StepCues) -> Carry:
 def guess(carry: Carry, cues: StepCues) -> Hypotheses:
     """All guesses at the frame that ``advance`` has just reached with these cues."""
     key, num_classes = carry.key, carry.chain.shape[-1]
+    direct, fresh = jnp.nan_to_num(cues.direct), jnp.nan_to_num(cues.fresh)
     source = jnp.concatenate([key.image, key.onehot], axis=-1)
     votes, errors, valid = [carry.chain], [], [1.0 - carry.age]
     for flow in (carry.composed, carry.stride, cues.direct, cues.fresh):
@@ -199,7 +201,7 @@ def guess(carry: Carry, cues: StepCues) -> Hypotheses:
         valid.append(there)
     found = [
         lookup(cues.image, key.image, key.label, flow, num_classes=num_classes)
-        for flow in (carry.composed, cues.direct)
+        for flow in (carry.composed, direct)
     ]
     votes += [key.onehot, cues.probs, *(f.votes for f in found)]
     errors += [
@@ -211,8 +213,8 @@ def guess(carry: Carry, cues: StepCues) -> Hypotheses:
     valid += [static, static, valid[1], valid[3]]
     # The chain has no match of its own in the key frame: the composed position stands for it.
     errors.insert(0, errors[0])
-    others = jnp.stack([carry.composed, carry.stride, cues.fresh], axis=-2)
-    others = others - cues.direct[..., None, :]
+    others = jnp.stack([carry.composed, carry.stride, fresh], axis=-2)
+    others = others - direct[..., None, :]
     return Hypotheses(
         votes=jnp.stack(votes, axis=-2),
         error=jnp.stack(errors, axis=-1),
@@ -220,7 +222,7 @@ def guess(carry: Carry, cues: StepCues) -> Hypotheses:
         drift=carry.drift,
         age=carry.age,
         spread=jnp.sqrt(jnp.sum(others**2, axis=-1) + 1e-8),
-        speed=jnp.sqrt(jnp.sum(cues.direct**2, axis=-1) + 1e-8),
+        speed=jnp.sqrt(jnp.sum(direct**2, axis=-1) + 1e-8),
         distance=carry.step,
         image=cues.image,
     )

@@ -20,6 +20,10 @@ Segment = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 _RANGES = ((1, 2), (3, 5), (6, 8), (9, 10))
 
 
+_FASTEST = 0.04  # of the width, per frame
+_SLOWEST = 0.004  # a still picture teaches nothing
+
+
 class SimulatedClip(NamedTuple):
     """A clip made from a labelled frame.
 
@@ -95,7 +99,7 @@ def simulated_clips(
       rng: source of every random choice.
       known: labelled frames.
       pieces: cut-outs to paste.
-      speeds: to draw from, pixels per frame; spread by a factor of up to 2 either way.
+      speeds: to draw from, pixels per frame; spread by a factor of 0.7 to 2.
       motion: f_θ.
       segment: g_ψ on uint8 frames.
       count: number of clips.
@@ -111,7 +115,10 @@ def simulated_clips(
         own = bool(keys) and rng.uniform() < key_share
         index = int(rng.choice(keys)) if own else int(rng.integers(len(known.items)))
         item = known.items[index]
-        speed = float(rng.choice(speeds) * np.exp(rng.uniform(np.log(0.5), np.log(1.6))))
+        speed = float(rng.choice(speeds) * np.exp(rng.uniform(np.log(0.7), np.log(2.0))))
+        # Where flow breaks down its length says nothing.
+        width = item.label().shape[1]
+        speed = float(np.clip(speed, _SLOWEST * width, _FASTEST * width))
         other = known.items[int(rng.integers(len(known.items)))]
         frames, labels = simulate_clip(
             rng,
