@@ -1,0 +1,20 @@
+"""The whole pipeline on a video that it makes itself: nothing to download, no GPU.
+
+python propagate.py --config=configs/demo.py
+
+Renders street clips, labels the middle frame of each, trains g_ψ and Ω on those frames alone,
+carries the labels to all others by every method, and writes labels, overlays, scores and
+demo_output/report.html.
+"""
+
+from wrp_jax.config import Config, RefinerConfig, SegmentationConfig
+
+
+def get_config() -> Config:
+    """Small frames and short training."""
+    return Config(
+        data="synthetic:clips=6,frames=21,height=112,width=192,seed=0",
+        key_every=21,
+        segmentation=SegmentationConfig(steps=400, crop=(96, 128), width=16),
+        refiner=RefinerConfig(clips=6, steps=150),
+    )
