@@ -21,11 +21,11 @@ class SegmentationConfig:
     """g_ψ and its training from labelled frames alone."""
 
     name: str = "light"
-    width: int = 32
+    width: int = 24
     learn_void: bool = False  # predict void as a class; else void pixels are left out of the loss
     steps: int = 0  # 0: steps_per_frame for each labelled frame, within steps_range
-    steps_per_frame: float = 6.0
-    steps_range: tuple[int, int] = (500, 2400)
+    steps_per_frame: float = 3.0
+    steps_range: tuple[int, int] = (600, 2400)
     batch_size: int = 8
     crop: tuple[int, int] = (224, 288)  # height, width; no larger than the frames
     scale: tuple[float, float] = (0.5, 2.0)  # enlargement of the crops
