@@ -28,7 +28,7 @@ class ConvNorm(nn.Module):
     kernel: int = 3
     strides: int = 1
     relu: bool = True
-    momentum: float = 0.97
+    momentum: float = 0.9
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"], *, train: bool) -> Float[Array, "b oh ow f"]:

@@ -241,7 +241,7 @@ def frame_weights(
     return np.where(is_key, share / part, (1.0 - share) / (1.0 - part))
 
 
-class _Frames:
+class _Frames(Sequence[tuple[np.ndarray, np.ndarray]]):
     """Labelled frames as uint8 pairs; decoded once while memory lasts, else at each use."""
 
     def __init__(
@@ -273,7 +273,7 @@ class _Frames:
     def __len__(self) -> int:
         return len(self._items)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:  # pyright: ignore
         if index in self._cache:
             return self._cache[index]
         item = self._items[index]

@@ -1,0 +1,142 @@
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from wrp_jax.config import Config, SegmentationConfig
+from wrp_jax.data.known_labels import KnownLabels
+from wrp_jax.models.network import Network
+from wrp_jax.training.segmentation import (
+    crop_size,
+    frame_weights,
+    load_segmentation,
+    number_of_steps,
+    train_segmentation,
+    without_classes,
+)
+from wrp_jax.types import ClassMap, SegmentationOutput, UserError, Window
+
+CLASSES = ClassMap(
+    ids=(0, 1, 2),
+    names=("left", "right", "void"),
+    colors=np.zeros((3, 3), np.uint8),
+    void=(False, False, True),
+)
+
+
+class Halves:
+    """A red left and a green right half, and a void strip; only frame b is labelled."""
+
+    name = "halves"
+    classes = CLASSES
+    sequences = ("s",)
+
+    def frame_names(self, sequence):
+        return ("a", "b", "c")
+
+    def label_names(self, sequence):
+        return frozenset("b")
+
+    def frame(self, sequence, name):
+        picture = np.zeros((32, 48, 3), np.uint8)
+        picture[:, :24, 0], picture[:, 24:, 1] = 200, 200
+        return picture
+
+    def label(self, sequence, name):
+        assert name == "b", "the label of a frame that is not known was read"
+        label = np.zeros((32, 48), np.int32)
+        label[:, 24:], label[28:] = 1, 2
+        return label
+
+
+WINDOW = Window("s", "b", "a", "c")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    config = Config()
+    config.segmentation = SegmentationConfig(
+        width=4, steps=40, batch_size=2, crop=(32, 32), learning_rate=1e-2, ema_decay=0.5
+    )
+    workdir = tmp_path_factory.mktemp("run")
+    source = Halves()
+    known = KnownLabels(source, [WINDOW])
+    train_segmentation(config, known, source, [WINDOW], workdir)
+    return config, workdir
+
+
+def test_trains_and_is_read_back(run):
+    config, workdir = run
+    network, variables = load_segmentation(workdir, config, CLASSES)
+    image = jnp.asarray(Halves().frame("s", "a")[None], jnp.float32) / 255.0
+    probs = jax.nn.softmax(jax.jit(network.apply)(variables, image).logits)[0]
+    truth = Halves().label("s", "b")[2:28:4, 2::4]
+    assert (probs[:7].argmax(-1) == truth).mean() > 0.9
+    assert probs[..., 2].max() == 0  # void was not learnt and is never said
+
+
+def test_loss_is_logged_and_falls(run):
+    lines = [json.loads(x) for x in (run[1] / "metrics.jsonl").read_text().splitlines()]
+    losses = [line["loss"] for line in lines if "loss" in line]
+    assert losses[-1] < losses[0]
+
+
+def test_other_classes_are_refused(run):
+    config, workdir = run
+    other = dataclasses.replace(CLASSES, names=("left", "top", "void"))
+    with pytest.raises(UserError, match="classes"):
+        load_segmentation(workdir, config, other)
+
+
+def test_void_alone_teaches_nothing(tmp_path):
+    class Void(Halves):
+        def label(self, sequence, name):
+            return np.full((32, 48), 2, np.int32)
+
+    source = Void()
+    with pytest.raises(UserError, match="no class other than void"):
+        train_segmentation(Config(), KnownLabels(source, [WINDOW]), source, [WINDOW], tmp_path)
+
+
+def test_masked_classes_have_no_chance():
+    output = SegmentationOutput(jnp.ones((1, 2, 2, 3)), jnp.zeros((1, 1, 1, 1)))
+    plain = Network(lambda key, x: {}, lambda v, x, train=False, rngs=None: output)
+    masked = without_classes(plain, np.array([False, True, False]))
+    probs = jax.nn.softmax(masked.apply({}, None).logits)
+    np.testing.assert_allclose(probs[0, 0, 0], [0.5, 0.0, 0.5], atol=1e-7)
+
+
+@pytest.mark.parametrize(("frames", "steps"), [(1, 100), (30, 180), (500, 900)])
+def test_steps_follow_from_the_labelled_frames(frames, steps):
+    options = SegmentationConfig(steps=0, steps_per_frame=6.0, steps_range=(100, 900))
+    assert number_of_steps(options, frames) == steps
+    assert number_of_steps(dataclasses.replace(options, steps=7), frames) == 7
+
+
+def test_crops_fit_the_frames():
+    assert crop_size((224, 288), np.array([[360, 480]] * 3)) == (224, 288)
+    assert crop_size((224, 288), np.array([[160, 240]] * 3)) == (160, 240)
+    assert crop_size((224, 288), np.array([[17, 31]])) == (32, 32)
+
+
+def test_the_videos_own_frames_get_their_share():
+    class Stills(Halves):
+        name = "stills"
+
+        def label_names(self, sequence):
+            return frozenset("abc")
+
+        def label(self, sequence, name):
+            return np.zeros((32, 48), np.int32)
+
+    source, stills = Halves(), Stills()
+    known = KnownLabels(source, [WINDOW], [(stills, [("s", x) for x in "abc"])])
+    weights = frame_weights(known, source, [WINDOW], key_share=0.4)
+    np.testing.assert_allclose(weights / weights.sum(), [0.4, 0.2, 0.2, 0.2])
+    weights = frame_weights(known, source, [WINDOW], key_share=0.1)
+    np.testing.assert_allclose(weights / weights.sum(), [0.25] * 4)
+    alone = KnownLabels(source, [WINDOW])
+    np.testing.assert_array_equal(frame_weights(alone, source, [WINDOW], 0.4), [1.0])
