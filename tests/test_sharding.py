@@ -7,9 +7,9 @@ from wrp_jax.data.pipeline import make_batches
 from wrp_jax.sharding import (
     DeviceBatches,
     batch_sharding,
-    check_batch_size,
     global_batch,
     make_mesh,
+    mesh_for_batch,
     replicate,
     replicated,
 )
@@ -49,10 +49,18 @@ def test_replicated_leaves_that_shared_a_buffer_can_be_donated():
     assert float(shared.sum()) == 64 * 64
 
 
-def test_a_batch_that_does_not_divide_is_refused():
-    check_batch_size(24, 8)
-    with pytest.raises(UserError, match=r"batch_size 9 is not a multiple of the 8 .* choose 16"):
-        check_batch_size(9, 8)
+@pytest.mark.parametrize(("batch", "devices"), [(24, 8), (8, 8), (12, 6), (9, 3), (4, 4), (1, 1)])
+def test_as_many_devices_as_divide_a_batch(batch, devices, capsys):
+    assert jax.device_count() == 8
+    assert mesh_for_batch(batch).size == devices
+    said = capsys.readouterr().err
+    assert said.startswith(f"{devices} of 8 devices are used") == (devices < 8)
+
+
+def test_a_batch_that_does_not_divide_over_processes_is_refused(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    with pytest.raises(UserError, match=r"batch_size 9 does not divide .* multiple of 8"):
+        mesh_for_batch(9)
 
 
 def test_state_is_that_of_the_batch_handed_out_next():

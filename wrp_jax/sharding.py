@@ -6,6 +6,7 @@ Reference: google-research/kauldron ``utils/sharding_utils.py``, one place for a
 from __future__ import annotations
 
 import collections
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -27,6 +28,22 @@ def make_mesh(devices: Sequence[Any] | None = None) -> Mesh:
     return jax.make_mesh(
         (len(devices),), ("data",), axis_types=(jax.sharding.AxisType.Auto,), devices=devices
     )
+
+
+def mesh_for_batch(batch_size: int) -> Mesh:
+    """Mesh of all devices, or of as many as divide a global batch, which is then said.
+
+    Raises:
+      UserError: several processes, and a batch that does not divide over their devices.
+    """
+    devices = jax.devices()
+    count = max(n for n in range(1, len(devices) + 1) if batch_size % n == 0)
+    if count < len(devices):
+        advice = f"a batch_size that is a multiple of {len(devices)} uses all"
+        if jax.process_count() > 1:
+            raise UserError(f"batch_size {batch_size} does not divide over the devices: {advice}.")
+        print(f"{count} of {len(devices)} devices are used: {advice}", file=sys.stderr)
+    return make_mesh(devices[:count])
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
@@ -57,15 +74,6 @@ def global_batch(local_batch: Any, mesh: Mesh) -> Any:
     return jax.tree.map(
         lambda x: jax.make_array_from_process_local_data(sharding, np.asarray(x)), local_batch
     )
-
-
-def check_batch_size(batch_size: int, devices: int) -> None:
-    """Raises ``UserError`` where a global batch does not divide over the devices."""
-    if batch_size % devices:
-        raise UserError(
-            f"batch_size {batch_size} is not a multiple of the {devices} devices: choose "
-            f"{-(-batch_size // devices) * devices}, or use fewer devices."
-        )
 
 
 class DeviceBatches(Iterator[Any]):

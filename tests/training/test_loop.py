@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from wrp_jax.checkpoint import load_result
 from wrp_jax.command_line import Interrupted
 from wrp_jax.training.loop import TrainingDivergedError
 from wrp_jax.types import UserError
@@ -36,10 +35,10 @@ def values(workdir):
     return [{k: v for k, v in line.items() if k != "seconds"} for line in lines(workdir)]
 
 
-def program(workdir, *, devices=1, steps=STEPS, seconds=0.0):
+def program(workdir, seconds):
     root = Path(__file__).parents[2]
     return subprocess.Popen(
-        [sys.executable, toy.__file__, *map(str, (workdir, devices, steps, seconds))],
+        [sys.executable, toy.__file__, str(workdir), str(STEPS), str(seconds)],
         env={**os.environ, "PYTHONPATH": str(root)}, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
@@ -63,7 +62,7 @@ def test_it_trains(whole):
 
 def test_killed_at_random_times_and_rerun_equals_uninterrupted(whole, tmp_path):
     for checkpoint in (5, 10):
-        process = program(tmp_path, seconds=0.03)
+        process = program(tmp_path, 0.03)
         deadline = time.monotonic() + 120
         while not (tmp_path / f"checkpoints/toy/{checkpoint}").exists():
             assert process.poll() is None and time.monotonic() < deadline
@@ -113,14 +112,21 @@ def test_a_finished_stage_takes_no_step(whole, monkeypatch):
 
 
 def test_one_device_equals_eight(whole, tmp_path):
-    process = program(tmp_path, devices=8)
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
-    params = load_result(tmp_path, "params")[0]["params"]
+    assert jax.device_count() == 8
+    state = toy.run(tmp_path, steps=STEPS, devices=8)
+    assert len(state.params["conv"].sharding.device_set) == 8
     for name, value in whole[0].params.items():
-        np.testing.assert_allclose(params[name], value, rtol=2e-4, atol=2e-5)
+        np.testing.assert_allclose(state.params[name], value, rtol=2e-4, atol=2e-5)
     for one, eight in zip(lines(whole[1]), lines(tmp_path), strict=True):
         assert one["loss"] == pytest.approx(eight["loss"], rel=1e-4)
+        assert one["small"] == pytest.approx(eight["small"], abs=0.01)
+
+
+def test_a_run_goes_on_with_another_number_of_devices(whole, tmp_path):
+    toy.run(tmp_path, steps=10, devices=8)
+    state = toy.run(tmp_path, steps=STEPS, devices=2)
+    for name, value in whole[0].params.items():
+        np.testing.assert_allclose(state.params[name], value, rtol=2e-4, atol=2e-5)
 
 
 def test_nan_stops_and_keeps_the_checkpoint_before(tmp_path):

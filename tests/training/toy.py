@@ -1,6 +1,6 @@
 """A tiny regression to train: convolution, batch norm, random keys. Also a program of its own.
 
-python toy.py WORKDIR DEVICES STEPS SECONDS_PER_EXAMPLE
+python toy.py WORKDIR STEPS SECONDS_PER_EXAMPLE
 """
 
 import sys
@@ -11,11 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from wrp_jax.checkpoint import save_result
 from wrp_jax.data.pipeline import make_batches
 from wrp_jax.sharding import make_mesh
 from wrp_jax.training.loop import fit
-from wrp_jax.training.state import apply_gradients, create_train_state, inference_variables
+from wrp_jax.training.state import apply_gradients, create_train_state
 
 EXAMPLES = 7
 BATCH = 8
@@ -74,16 +73,13 @@ def run(workdir, *, steps, transform=augment, devices=1, **options):
 
 
 def main():
-    workdir, devices, steps, seconds = sys.argv[1:]
-    jax.config.update("jax_num_cpu_devices", int(devices))
+    workdir, steps, seconds = sys.argv[1:]
 
     def slow(example, rng):
         time.sleep(float(seconds))
         return augment(example, rng)
 
-    state = run(workdir, steps=int(steps), transform=slow, devices=int(devices))
-    save_result(workdir, "toy", inference_variables(state), METADATA)
-    save_result(workdir, "params", {"params": state.params}, METADATA)
+    run(workdir, steps=int(steps), transform=slow)
 
 
 if __name__ == "__main__":

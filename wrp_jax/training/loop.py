@@ -27,8 +27,7 @@ from wrp_jax.logging import MetricsLog, Progress
 from wrp_jax.sharding import (
     DeviceBatches,
     batch_sharding,
-    check_batch_size,
-    make_mesh,
+    mesh_for_batch,
     replicate,
     replicated,
 )
@@ -74,7 +73,7 @@ def fit(
       checkpoint_every: steps between checkpoints; a tenth of ``steps`` unless told.
       log_every: steps between lines of metrics.
       eval_fn: ``eval_fn(state) -> metrics`` on the host, after each checkpoint.
-      mesh: devices; all of them unless told.
+      mesh: devices; unless told all of them, or as many as divide the batch.
 
     Returns:
       The state after the last step, on all devices.
@@ -84,8 +83,7 @@ def fit(
         devices, or the loss is not finite.
       Interrupted: SIGTERM or Ctrl-C; the state is saved.
     """
-    mesh = make_mesh() if mesh is None else mesh
-    check_batch_size(batches.batch_size, mesh.size)
+    mesh = mesh_for_batch(batches.batch_size) if mesh is None else mesh
     every = max(1, steps // 10) if checkpoint_every is None else checkpoint_every
     with contextlib.ExitStack() as stack:
         checkpoints = Checkpoints(Path(workdir) / "checkpoints" / name, metadata)
