@@ -53,8 +53,8 @@ def measured_agreement(
     *,
     ahead: int = 4,
     limit: int = 8,
-) -> float | None:
-    """Mean agreement of g_ψ with labels that motion carried a few frames on.
+) -> list[float]:
+    """Agreement of g_ψ with labels that motion carried a few frames on, per window.
 
     Args:
       known: labels of the windows' labelled frames.
@@ -66,7 +66,7 @@ def measured_agreement(
       limit: see there.
 
     Returns:
-      The mean, or None where no window has a second frame.
+      One number in 0 … 1 for each window looked at that has a second frame.
     """
     found = []
     chosen = np.unique(np.linspace(0, len(windows) - 1, min(limit, len(windows))).astype(int))
@@ -90,7 +90,7 @@ def measured_agreement(
         moved, valid = _warp_labels(jnp.asarray(label)[None], jnp.asarray(flow))
         moved = np.where(np.asarray(valid[0]), np.asarray(moved[0]), -1)
         found.append(agreement(segment(frames[-1][None])[0][0], moved, known.classes.void))
-    return float(np.mean(found)) if found else None
+    return found
 
 
 def mislead(
