@@ -119,7 +119,9 @@ def simulated_clips(
         # Where flow breaks down its length says nothing.
         width = item.label().shape[1]
         speed = float(np.clip(speed, _SLOWEST * width, _FASTEST * width))
-        other = known.items[int(rng.integers(len(known.items)))]
+        # What comes into view looks like the rest of the same video, not like another one.
+        alike = [i for i in known.items if (i.source, i.sequence) == (item.source, item.sequence)]
+        other = alike[int(rng.integers(len(alike)))]
         frames, labels = simulate_clip(
             rng,
             item.frame(),
