@@ -1,41 +1,16 @@
 """A tiny training of each refiner from each source, and what the crops hold."""
 
-import dataclasses
-
 import jax
 import numpy as np
 import pytest
-from test_cycle import Source, segment
+from test_cycle import Source, segment, toy
 
 from wrp_jax.config import Config
 from wrp_jax.models.motion import zero_motion
 from wrp_jax.training import refiner
 from wrp_jax.training.crops import NO_LABEL, unpack
 from wrp_jax.training.state import create_train_state
-from wrp_jax.types import ClassMap, UserError, Window
-
-CLASSES = ClassMap((0, 1, 2), ("a", "b", "c"), np.zeros((3, 3), np.uint8), (False,) * 3)
-
-
-@dataclasses.dataclass
-class Item:
-    source: Source
-
-    def frame(self):
-        return self.source.image
-
-    def label(self):
-        return self.source.truth
-
-
-class Known:
-    classes = CLASSES
-
-    def __init__(self, source):
-        self.items = (Item(source),)
-
-    def label(self, sequence, name):
-        return self.items[0].source.label(sequence, name)
+from wrp_jax.types import UserError
 
 
 def material(rng):
@@ -45,10 +20,9 @@ def material(rng):
         probs, _ = segment(frames)
         return probs, np.zeros((len(frames), 12, 13, 4), np.float32)
 
-    return refiner.Material(
-        Known(source), source, [Window("s", "02", "00", "05")], zero_motion(), wide,
-        refiner.frequency_weights(Known(source)),
-    )  # fmt: skip
+    known, _, windows = toy(source, "00")
+    weights = refiner.frequency_weights(known)
+    return refiner.Material(known, source, windows, zero_motion(), wide, weights)
 
 
 def config(**options):

@@ -24,24 +24,31 @@ from wrp_jax.types import Window
 
 Segment = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
+_MOST = 0.7  # largest share of the picture that is exchanged
+
 _compose, _warp_labels = jax.jit(compose_flow), jax.jit(warp_labels)
 
 
-def agreement(probs: np.ndarray, label: np.ndarray, void: Sequence[bool]) -> float:
-    """Share of pixels on which g_ψ says the label; void and unlabelled pixels are left out.
+def agreement(labels: np.ndarray, truth: np.ndarray, void: Sequence[bool]) -> float:
+    """Mean IoU of what g_ψ says over the classes that occur; large areas weigh no more than others.
 
     Args:
-      probs: ``[h, w, c]``.
-      label: class indices ``[h, w]``, -1 where unknown.
-      void: per class. g_ψ need not know void.
+      labels: class indices that g_ψ says.
+      truth: class indices, -1 where unknown; unknown and void pixels are left out, since g_ψ
+        need not know void.
+      void: per class.
 
     Returns:
       0 … 1; 1 where nothing can be compared.
     """
-    counted = (label >= 0) & ~np.asarray(void)[np.maximum(label, 0)]
-    if not counted.any():
-        return 1.0
-    return float((probs.argmax(-1) == label)[counted].mean())
+    counted = (truth >= 0) & ~np.asarray(void)[np.maximum(truth, 0)]
+    said, true = labels[counted], truth[counted]
+    size = max(len(void), int(said.max(initial=0)) + 1)
+    hits = np.bincount(true[said == true], minlength=size)
+    there = np.bincount(true, minlength=size)
+    union = there + np.bincount(said, minlength=size) - hits
+    occurs = there > 0
+    return float((hits[occurs] / union[occurs]).mean()) if occurs.any() else 1.0
 
 
 def measured_agreement(
@@ -53,8 +60,8 @@ def measured_agreement(
     *,
     ahead: int = 4,
     limit: int = 8,
-) -> float | None:
-    """Mean agreement of g_ψ with labels that motion carried a few frames on.
+) -> list[float]:
+    """Agreement of g_ψ with labels that motion carried a few frames on, per window.
 
     Args:
       known: labels of the windows' labelled frames.
@@ -66,7 +73,7 @@ def measured_agreement(
       limit: see there.
 
     Returns:
-      The mean, or None where no window has a second frame.
+      One number in 0 … 1 for each window looked at that has a second frame.
     """
     found = []
     chosen = np.unique(np.linspace(0, len(windows) - 1, min(limit, len(windows))).astype(int))
@@ -89,8 +96,9 @@ def measured_agreement(
         label = known.label(window.sequence, window.key)
         moved, valid = _warp_labels(jnp.asarray(label)[None], jnp.asarray(flow))
         moved = np.where(np.asarray(valid[0]), np.asarray(moved[0]), -1)
-        found.append(agreement(segment(frames[-1][None])[0][0], moved, known.classes.void))
-    return float(np.mean(found)) if found else None
+        said = np.asarray(segment(frames[-1][None])[0][0]).argmax(-1)
+        found.append(agreement(said, moved, known.classes.void))
+    return found
 
 
 def mislead(
@@ -113,18 +121,22 @@ def mislead(
       goal: agreement wanted; where there is less already nothing changes.
     """
     h, w, _ = probs.shape
-    now = agreement(probs, label, void)
-    if now <= goal:
+    labels = probs.argmax(-1)
+    if agreement(labels, label, void) <= goal:
         return probs
     shift = int(rng.integers(h // 4, 3 * h // 4 + 1)), int(rng.integers(w // 4, 3 * w // 4 + 1))
     other = np.roll(probs[:, ::-1] if rng.uniform() < 0.5 else probs, shift, axis=(0, 1))
-    lost = now - agreement(other, label, void)
-    if lost <= 0:
-        return probs
-    share = min((now - goal) / lost, 0.7)
+    says = other.argmax(-1)
     cells = int(rng.integers(4, 13))
     field = cv2.resize(
         rng.uniform(size=(cells, cells)).astype(np.float32), (w, h), interpolation=cv2.INTER_CUBIC
     )
-    wrong = field <= np.quantile(field, share)
-    return np.where(wrong[..., None], other, probs)
+    # More exchanged, less agreement: halve the interval of levels between none and most.
+    low, high = float(field.min()), float(np.quantile(field, _MOST))
+    for _ in range(7):
+        level = 0.5 * (low + high)
+        if agreement(np.where(field <= level, says, labels), label, void) > goal:
+            low = level
+        else:
+            high = level
+    return np.where((field <= high)[..., None], other, probs)

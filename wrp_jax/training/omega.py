@@ -47,7 +47,7 @@ class LabelCrop(NamedTuple):
     truth: Any
 
 
-@functools.partial(jax.jit, static_argnames=("num_classes", "carrier"))
+@functools.partial(jax.jit, static_argnames=("mask", "num_classes", "carrier"))
 def _inpaint(cues: Cues, label: Array, mask: MaskOptions, num_classes: int, carrier: str) -> Array:
     how = build_carrier(carrier, num_classes)
     step = make_step(how, mask)

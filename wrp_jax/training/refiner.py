@@ -101,7 +101,9 @@ def _simulated(
         count=clips,
         keys=[i for i, item in enumerate(known.items) if item.source is material.source],
         every_frame=every_frame,
-        goal=measured_agreement(known, material.source, material.windows, motion, material.segment),
+        goals=measured_agreement(
+            known, material.source, material.windows, motion, material.segment
+        ),
     )
 
 

@@ -91,7 +91,7 @@ def simulated_clips(
     key_share: float = 0.5,
     simulation: Simulation | None = None,
     every_frame: bool = False,
-    goal: float | None = None,
+    goals: Sequence[float] = (),
 ) -> Iterator[SimulatedClip]:
     """Makes clips one at a time.
 
@@ -106,8 +106,8 @@ def simulated_clips(
       keys: places in ``known.items`` of the video's own labelled frames.
       key_share: share of the clips made from those; the rest is made from all.
       simulation: strengths.
-      goal: agreement that g_ψ reaches on real frames, see ``calibrate.py``; None leaves it as
-        it is on the simulated ones.
+      goals: agreements that g_ψ reaches on real frames, see ``calibrate.py``; each clip is
+        brought down to one of them. None at all leaves g_ψ as it is.
       every_frame: run g_ψ on all frames rather than on the first and the guessed ones.
     """
     simulation = Simulation() if simulation is None else simulation
@@ -119,7 +119,9 @@ def simulated_clips(
         # Where flow breaks down its length says nothing.
         width = item.label().shape[1]
         speed = float(np.clip(speed, _SLOWEST * width, _FASTEST * width))
-        other = known.items[int(rng.integers(len(known.items)))]
+        # What comes into view looks like the rest of the same video, not like another one.
+        alike = [i for i in known.items if (i.source, i.sequence) == (item.source, item.sequence)]
+        other = alike[int(rng.integers(len(alike)))]
         frames, labels = simulate_clip(
             rng,
             item.frame(),
@@ -135,7 +137,8 @@ def simulated_clips(
         seen = list(range(len(frames))) if every_frame else [0, *steps]
         some_probs, some_features = segment(frames[seen])
         some_probs = np.array(some_probs)
-        if goal is not None:
+        if goals:
+            goal = float(goals[int(rng.integers(len(goals)))])
             for i, t in enumerate(seen):
                 some_probs[i] = mislead(rng, some_probs[i], labels[t], known.classes.void, goal)
         probs = np.zeros((len(frames), *some_probs.shape[1:]), np.float32)
