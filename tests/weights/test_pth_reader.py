@@ -140,6 +140,12 @@ def test_the_hand_made_container_itself_is_sound(tmp_path):
     np.testing.assert_array_equal(read_pth(path)["x"], [1, 2])
 
 
+def test_the_stride_of_a_single_element_does_not_matter(tmp_path):
+    value = {"x": _tensor(Storage(4), 3, (1, 1), (2**70, 0))}
+    for path in (_zip(tmp_path / "a.pth", _pickle(value)), _legacy(tmp_path / "b.pth", value)):
+        np.testing.assert_array_equal(read_pth(path)["x"], [[0.0]])
+
+
 def test_big_endian_numbers_are_turned(tmp_path):
     raw = np.arange(4, dtype=">f4").tobytes()
     members = {"data/0": raw, "byteorder": b"big"}
@@ -156,6 +162,7 @@ HOSTILE_VALUES = {
     "negative stride": _tensor(Storage(4), 3, (4,), (-1,)),
     "negative size": _tensor(Storage(4), 0, (-4,)),
     "huge stride": _tensor(Storage(4), 0, (2,), (2**62,)),
+    "empty with a side beyond memory": _tensor(Storage(4), 0, (0, 2**70), (1, 1)),
     "nine dimensions": _tensor(Storage(4), 0, (1,) * 9, (1,) * 9),
     "shape and strides of different length": _tensor(Storage(4), 0, (4,), (1, 1)),
     "truth value as size": _tensor(Storage(4), 0, (True,)),

@@ -22,6 +22,7 @@ MAX_INSTRUCTIONS = 2_000_000
 """A 72 M-parameter network with its optimizer takes about 200 000."""
 
 MAX_DIMENSIONS = 8
+MAX_ELEMENTS = 2**40
 
 
 class CheckpointFormatError(UserError):
@@ -117,6 +118,10 @@ def _tensor(*args: Any) -> TensorRef:
     last = sum((length - 1) * step for length, step in zip(shape, strides, strict=True))
     if size > storage.numel or (size and offset + last >= storage.numel):
         raise CheckpointFormatError("a tensor reaches beyond its storage")
+    if math.prod(max(1, length) for length in shape) > MAX_ELEMENTS:
+        raise CheckpointFormatError("an empty tensor has an impossible shape")
+    # The stride of a single element moves nothing, but may be too large for NumPy.
+    strides = tuple(s if length > 1 else 0 for length, s in zip(shape, strides, strict=True))
     return TensorRef(storage, offset, shape, strides)
 
 

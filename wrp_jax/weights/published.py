@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -134,13 +134,22 @@ class Report:
         return "\n".join(lines)
 
 
+def _leaves(
+    tree: Mapping[str, Any], path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, (*path, name))
+        else:
+            yield (*path, name), value
+
+
 def template(network: str) -> dict[tuple[str, ...], jax.ShapeDtypeStruct]:
     """Shapes of all variables of a network by path (collection first), without computing any."""
     entry = NETWORKS[network]
     inputs = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in entry.inputs]
     variables = jax.eval_shape(entry.build().init, jax.random.key(0), *inputs)
-    leaves = jax.tree_util.tree_leaves_with_path(variables)
-    return {tuple(key.key for key in path): leaf for path, leaf in leaves}
+    return dict(_leaves(variables))
 
 
 def published_name(path: tuple[str, ...]) -> str:
@@ -220,7 +229,7 @@ def fit_state_dict(
                 found[path] = np.ascontiguousarray(fitted, np.float32).reshape(fitted.shape)
     for name, single, array in copies:
         path = paths.get(single)
-        same = path in found and np.array_equal(_fit(array, path[-1], array.shape), found[path])
+        same = path in found and np.array_equal(array, found[path])
         (ignored if same else misshaped).append(name)
     reached = {translate(name, entry.renames) for name in misshaped}
     missing = [n for n, path in paths.items() if path not in found and n not in reached]

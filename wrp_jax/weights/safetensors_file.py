@@ -66,15 +66,19 @@ def write_safetensors(
         partial.unlink(missing_ok=True)
 
 
-def _entry(name: str, entry: object, data: np.ndarray) -> tuple[int, int, np.ndarray]:
-    def counts(value: object) -> bool:
-        return isinstance(value, list) and all(type(v) is int and v >= 0 for v in value)
+def _counts(name: str, value: object) -> list[int]:
+    if not isinstance(value, list) or not all(type(v) is int and v >= 0 for v in value):
+        raise CheckpointFormatError(f"the entry {name!r} has no shape or place")
+    return value
 
+
+def _entry(name: str, entry: object, data: np.ndarray) -> tuple[int, int, np.ndarray]:
     kind = entry.get("dtype") if isinstance(entry, dict) else None
     if not isinstance(entry, dict) or not isinstance(kind, str) or kind not in _DTYPES:
         raise CheckpointFormatError(f"the entry {name!r} has no known type")
-    dtype, shape, offsets = _DTYPES[kind], entry.get("shape"), entry.get("data_offsets")
-    if not counts(shape) or len(shape) > 32 or not counts(offsets) or len(offsets) != 2:
+    dtype = _DTYPES[kind]
+    shape, offsets = _counts(name, entry.get("shape")), _counts(name, entry.get("data_offsets"))
+    if len(shape) > 32 or len(offsets) != 2:
         raise CheckpointFormatError(f"the entry {name!r} has no shape or place")
     start, end = offsets
     if end > len(data) or end - start != math.prod(shape) * dtype.itemsize:

@@ -254,7 +254,7 @@ def convex_upsample(
     near = jnp.stack(
         [padded[:, dy : dy + h, dx : dx + w] for dy in range(3) for dx in range(3)], axis=3
     )
-    fine = sum(weights[:, :, :, k, :, None] * near[:, :, :, k, None, :] for k in range(9))
+    fine = jnp.sum(weights[..., None] * near[..., None, :], axis=3)
     fine = fine.reshape(b, h, w, 8, 8, 2).transpose(0, 1, 3, 2, 4, 5)
     return fine.reshape(b, 8 * h, 8 * w, 2)
 
