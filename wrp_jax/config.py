@@ -58,12 +58,12 @@ class RefinerConfig:
     name: str = "chooser"
     source: str = "simulated"
     recursive: bool = False  # refine inside the recursion (eq. 8), or the result of each step only
-    clips: int = 16  # simulated clips, or cycles
+    clips: int = 24  # simulated clips, or cycles
     crops: int = 8  # per guessed frame
     width: int = 24  # chooser: channels per pixel
     class_width: int = 16  # chooser: channels per pixel and class
     class_convs: int = 2  # chooser: 3x3 convolutions over each class' map; 0 scores pixels alone
-    steps: int = 600
+    steps: int = 900
     batch_size: int = 8
     learning_rate: float = 2e-3
     max_cycle_length: int = 6

@@ -19,6 +19,7 @@ from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.pipeline import make_batches
 from wrp_jax.data.source import VideoSource
+from wrp_jax.logging import Progress
 from wrp_jax.models.motion import Motion, build_motion
 from wrp_jax.models.network import Network
 from wrp_jax.models.refine import build_refiner
@@ -91,7 +92,8 @@ def _simulated(
     rng: np.random.Generator, material: Material, clips: int, *, every_frame: bool = False
 ) -> Iterator[SimulatedClip]:
     known, motion = material.known, material.motion
-    return simulated_clips(
+    progress = Progress("simulating clips", clips, 0)
+    simulated = simulated_clips(
         rng,
         known,
         collect_pieces(known, rng),
@@ -105,6 +107,10 @@ def _simulated(
             known, material.source, material.windows, motion, material.segment
         ),
     )
+    for number, clip in enumerate(simulated):
+        yield clip
+        progress.update(number + 1)
+    progress.close()
 
 
 def simulated_examples(
