@@ -12,7 +12,7 @@ from absl import flags
 from wrp_jax import command_line
 from wrp_jax.data.known_labels import KnownLabels, parse_stills
 from wrp_jax.data.source import open_source, validate
-from wrp_jax.data.windows import read_keyframes, read_windows, windows_of_keyframes
+from wrp_jax.data.windows import choose_windows
 from wrp_jax.training.stages import check_stages, run_stages
 from wrp_jax.types import UserError
 
@@ -32,15 +32,14 @@ def main() -> None:
     if not data or not workdir:
         raise UserError("--data=FOLDER and --workdir=FOLDER must be given.")
     command_line.check_outside(workdir, data, "--workdir")
-    if _WINDOWS.value and _KEYFRAMES.value:
-        raise UserError("--windows and --keyframes exclude each other: give one of them.")
-
     source = open_source(data)
-    if _WINDOWS.value:
-        windows = read_windows(_WINDOWS.value, source)
-    else:
-        keyframes = read_keyframes(_KEYFRAMES.value, source) if _KEYFRAMES.value else None
-        windows = windows_of_keyframes(source, keyframes, config.propagation.horizon)
+    windows = choose_windows(
+        source,
+        windows=_WINDOWS.value,
+        keyframes=_KEYFRAMES.value,
+        key_every=config.key_every,
+        horizon=config.propagation.horizon,
+    )
     validate(source, windows)
     known = KnownLabels(source, windows, [parse_stills(spec) for spec in _STILLS.value])
     run_stages(config, known, source, windows, workdir)

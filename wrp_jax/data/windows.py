@@ -8,6 +8,7 @@ with ``#`` are passed over. A line with a tab is split at tabs only, for names w
 from __future__ import annotations
 
 import collections
+import dataclasses
 import itertools
 import logging
 import re
@@ -230,3 +231,57 @@ def _number(name: str) -> int:
     """The last number in a frame's name, -1 if there is none."""
     found = re.findall(r"[0-9]+", name)
     return int(found[-1]) if found else -1
+
+
+def choose_windows(
+    source: VideoSource,
+    *,
+    windows: Path | str | None,
+    keyframes: Path | str | None,
+    key_every: int,
+    horizon: int,
+    cut: int | None = None,
+) -> tuple[Window, ...]:
+    """The windows of a list, or those around the keyframes of a list or of a rule.
+
+    Args:
+      source: the video.
+      windows: list for ``read_windows``, or None.
+      keyframes: list for ``read_keyframes``, or None.
+      key_every: without a list, the middle one of each so many frames is a keyframe; 0: every
+        labelled frame is.
+      horizon: frames to label on both sides of a keyframe.
+      cut: instead of ``horizon``; listed windows are cut to it as well.
+
+    Raises:
+      UserError: both lists, a broken list, or no labelled frame.
+    """
+    if windows and keyframes:
+        raise UserError("--windows and --keyframes exclude each other: give one of them.")
+    if windows:
+        listed = read_windows(windows, source)
+        return listed if cut is None else tuple(_cut(window, source, cut) for window in listed)
+    keys = None
+    if keyframes:
+        keys = read_keyframes(keyframes, source)
+    elif key_every:
+        keys = _regular_keyframes(source, key_every)
+    return windows_of_keyframes(source, keys, cut or horizon)
+
+
+def _regular_keyframes(source: VideoSource, every: int) -> list[tuple[str, str]]:
+    """The middle one of each ``every`` frames, if it has a label."""
+    keyframes = []
+    for sequence in source.sequences:
+        labelled = source.label_names(sequence)
+        middles = source.frame_names(sequence)[every // 2 :: every]
+        keyframes += [(sequence, name) for name in middles if name in labelled]
+    return keyframes
+
+
+def _cut(window: Window, source: VideoSource, horizon: int) -> Window:
+    """The window, its ends no further than ``horizon`` from the labelled frame."""
+    names = window_frames(window, source)
+    key = names.index(window.key)
+    first, last = max(0, key - horizon), min(len(names) - 1, key + horizon)
+    return dataclasses.replace(window, first=names[first], last=names[last])

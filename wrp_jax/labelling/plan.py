@@ -89,13 +89,18 @@ def make_plan(config: Config, request: Request) -> Plan:
       UserError: the first thing found wrong.
     """
     methods = chosen_methods(request.method)
-    if request.windows and request.keyframes:
-        raise UserError("--windows and --keyframes exclude each other: give one of them.")
     if request.horizon is not None and request.horizon < 1:
         raise UserError(f"--horizon={request.horizon} must be at least 1.")
     source = open_source(request.data)
     check_output(request.output, request.data)
-    windows = choose_windows(config, request, source)
+    windows = window_lists.choose_windows(
+        source,
+        windows=request.windows,
+        keyframes=request.keyframes,
+        key_every=config.key_every,
+        horizon=config.propagation.horizon,
+        cut=request.horizon,
+    )
     _check_names(source, windows, request.output)
     truth = GroundTruth(source)
     labels = dict.fromkeys((w.sequence, w.key) for w in windows)
@@ -152,44 +157,6 @@ def claim(plan: Plan, networks_digest: str) -> None:
       UserError: it holds the results of other settings.
     """
     claim_output(plan.output, plan.settings(networks_digest))
-
-
-def choose_windows(config: Config, request: Request, source: VideoSource) -> tuple[Window, ...]:
-    """The windows of a list, or those around the keyframes of a list or of the config.
-
-    Raises:
-      UserError: a broken list, or no labelled frame.
-    """
-    if request.windows:
-        windows = window_lists.read_windows(request.windows, source)
-        if request.horizon is None:
-            return windows
-        return tuple(_cut(window, source, request.horizon) for window in windows)
-    keyframes = None
-    if request.keyframes:
-        keyframes = window_lists.read_keyframes(request.keyframes, source)
-    elif config.key_every:
-        keyframes = _regular_keyframes(source, config.key_every)
-    horizon = request.horizon or config.propagation.horizon
-    return window_lists.windows_of_keyframes(source, keyframes, horizon)
-
-
-def _regular_keyframes(source: VideoSource, every: int) -> list[tuple[str, str]]:
-    """The middle one of each ``every`` frames, if it has a label."""
-    keyframes = []
-    for sequence in source.sequences:
-        labelled = source.label_names(sequence)
-        middles = source.frame_names(sequence)[every // 2 :: every]
-        keyframes += [(sequence, name) for name in middles if name in labelled]
-    return keyframes
-
-
-def _cut(window: Window, source: VideoSource, horizon: int) -> Window:
-    """The window, its ends no further than ``horizon`` from the labelled frame."""
-    names = window_lists.window_frames(window, source)
-    key = names.index(window.key)
-    first, last = max(0, key - horizon), min(len(names) - 1, key + horizon)
-    return dataclasses.replace(window, first=names[first], last=names[last])
 
 
 def _check_names(source: VideoSource, windows: tuple[Window, ...], output: Path) -> None:
