@@ -22,6 +22,7 @@ class SegmentationConfig:
 
     name: str = "light"
     width: int = 24
+    max_pixels: int = 480 * 360  # larger frames are segmented at this size
     learn_void: bool = False  # predict void as a class; else void pixels are left out of the loss
     steps: int = 0  # 0: steps_per_frame for each labelled frame, within steps_range
     steps_per_frame: float = 3.0
@@ -29,9 +30,9 @@ class SegmentationConfig:
     batch_size: int = 8
     crop: tuple[int, int] = (224, 288)  # height, width; no larger than the frames
     scale: tuple[float, float] = (0.5, 2.0)  # enlargement of the crops
-    key_share: float = 0.25  # of the crops from labelled frames of the video; the rest: stills
+    key_share: float = 0.4  # of the crops from labelled frames of the video; the rest: stills
     class_share: float = 0.5  # of the crops centred on a class drawn uniformly
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     ema_decay: float = 0.995
 

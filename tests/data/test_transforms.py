@@ -92,6 +92,16 @@ def test_rare_classes_are_drawn_as_often_as_common_ones():
     assert share(0.0) < 0.2
 
 
+def test_a_frame_that_is_segmented_small_is_cut_small():
+    label = np.zeros((64, 80), np.uint8)
+    label[:, 40:] = 1
+    frames = [(COLOURS[label], label)]
+    draw = _sampler(frames, (32, 40), 2, scales=np.array([0.5]), augmentation=PLAIN)
+    image, ids = draw(np.random.default_rng(0))  # the whole frame, whatever was drawn
+    assert (ids[:, :19] == 0).all() and (ids[:, 21:] == 1).all()
+    assert image.shape == (32, 40, 3)
+
+
 def test_frames_are_drawn_by_weight():
     frames = [(np.full((20, 20, 3), v, np.uint8), np.zeros((20, 20), np.uint8)) for v in (10, 200)]
     draw = _sampler(frames, (16, 16), 1, weights=np.array([3.0, 1.0]), augmentation=PLAIN)

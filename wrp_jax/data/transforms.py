@@ -152,6 +152,7 @@ class CropSampler:
         counts: np.ndarray,
         crop: tuple[int, int],
         weights: np.ndarray | None = None,
+        scales: np.ndarray | None = None,
         class_share: float = 0.5,
         augmentation: Augmentation | None = None,
     ):
@@ -163,6 +164,8 @@ class CropSampler:
           counts: pixels of each class in each frame, ``[frames, num_classes]``.
           crop: height and width of the crops.
           weights: relative frequency of each frame, ``[frames]``; None for uniform.
+          scales: enlargement at which each frame will be segmented, ``[frames]``; multiplies
+            that of the augmentation. None for ones.
           class_share: share of the crops that are centred on a class drawn uniformly.
           augmentation: ranges; None for the defaults.
         """
@@ -170,6 +173,7 @@ class CropSampler:
         weights = np.ones(len(counts)) if weights is None else np.asarray(weights, np.float64)
         self._frames = frames
         self._weights = weights / weights.sum()
+        self._scales = np.ones(len(counts)) if scales is None else scales
         self._class_share = class_share
         self._options = augmentation or Augmentation()
         self.expected_counts = self._weights @ counts
@@ -190,13 +194,16 @@ class CropSampler:
             where = np.flatnonzero(label.ravel() == wanted)
             y, x = divmod(int(rng.choice(where)), label.shape[1])
             # Not always dead centre: a class must not be told by its place in the crop.
-            x += rng.uniform(-0.3, 0.3) * self.crop[1]
-            y += rng.uniform(-0.3, 0.3) * self.crop[0]
+            x += rng.uniform(-0.3, 0.3) * self.crop[1] / self._scales[index]
+            y += rng.uniform(-0.3, 0.3) * self.crop[0] / self._scales[index]
         else:
             index = int(rng.choice(len(self._weights), p=self._weights))
             image, label = self._frames[index]
             y, x = rng.uniform(0, label.shape[0] - 1), rng.uniform(0, label.shape[1] - 1)
-        matrix = affine(rng, self.crop, (x, y), self._options)
+        low, high = self._options.scale
+        scale = low * self._scales[index], high * self._scales[index]
+        options = dataclasses.replace(self._options, scale=scale)
+        matrix = affine(rng, self.crop, (x, y), options)
         matrix[:, 2] += _inward(matrix, self.crop, (image.shape[0], image.shape[1]))
         image, label = cut(image, label, matrix, self.crop)
         return recolour(rng, image, self._options), label

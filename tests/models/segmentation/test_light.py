@@ -50,10 +50,10 @@ def trained(tiny):
 
 
 @pytest.mark.parametrize("size", [(17, 31), (1, 5)])
-def test_any_size_gives_logits_at_stride_4(tiny, size):
+def test_any_size_gives_logits_at_stride_2(tiny, size):
     network, variables = tiny
     output = network.apply(variables, jnp.full((2, *size, 3), 0.5))
-    ceil = [-(-side // 4) for side in size]
+    ceil = [-(-side // 2) for side in size]
     assert output.logits.shape == (2, *ceil, 3)
     eighth = [-(-side // 8) for side in size]
     assert output.features.shape[:3] == (2, *eighth)
@@ -66,7 +66,17 @@ def test_padding_is_the_edge_repeated(tiny):
     image = jax.random.uniform(jax.random.key(1), (1, 30, 29, 3))
     padded = jnp.pad(image, ((0, 0), (0, 2), (0, 3), (0, 0)), mode="edge")
     small, large = network.apply(variables, image), network.apply(variables, padded)
-    np.testing.assert_allclose(small.logits, large.logits[:, :8, :8], atol=1e-5)
+    np.testing.assert_allclose(small.logits, large.logits[:, :15, :15], atol=1e-5)
+
+
+def test_a_large_picture_is_segmented_at_the_working_size(tiny):
+    variables = tiny[1]
+    network = build_segmentation(SegmentationConfig(width=4, max_pixels=32 * 32), 3)
+    output = jax.eval_shape(network.apply, variables, jnp.zeros((1, 64, 256, 3)))
+    assert output.logits.shape == (1, 8, 32, 3)  # 16 x 64 pixels
+    flat = jax.jit(network.apply)(variables, jnp.full((1, 64, 64, 3), 0.25))
+    small = jax.jit(network.apply)(variables, jnp.full((1, 32, 32, 3), 0.25))
+    np.testing.assert_allclose(flat.logits, small.logits, atol=1e-5)
 
 
 def test_training_returns_new_statistics(tiny, trained):
@@ -85,7 +95,7 @@ def test_learns_a_toy_picture(tiny, trained):
     variables, losses, _ = trained
     assert losses[-1] < 0.15 * losses[0]
     output, _ = tiny[0].apply(variables, jnp.asarray(COLOURS[LABELS]), train=True)
-    assert (output.logits.argmax(-1) == LABELS[:, ::4, ::4]).mean() > 0.95
+    assert (output.logits.argmax(-1) == LABELS[:, ::2, ::2]).mean() > 0.95
 
 
 def test_unknown_name_is_refused():

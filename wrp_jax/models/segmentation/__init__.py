@@ -14,7 +14,7 @@ from wrp_jax.types import UserError
 
 
 def _light(config: SegmentationConfig, num_classes: int) -> nn.Module:
-    return LightSegmentation(num_classes, width=config.width)
+    return LightSegmentation(num_classes, width=config.width, max_pixels=config.max_pixels)
 
 
 REGISTRY: dict[str, Callable[[SegmentationConfig, int], nn.Module]] = {"light": _light}

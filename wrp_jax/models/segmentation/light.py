@@ -1,7 +1,8 @@
 """A segmentation network that a CPU trains from scratch in minutes.
 
-A residual encoder down to stride 16 with the widths where XLA's convolutions are fastest on a
-CPU, an OCR head at stride 8, and a decoder at stride 4 that sees the fine features again.
+A residual encoder down to stride 16 out of plain 3x3 convolutions and matrix products (see
+``models/layers.py``), an OCR head at stride 8, and a decoder at stride 4 that sees the fine
+features again and gives 2x2 logits per position: thin things are lost at stride 4.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -20,8 +22,8 @@ from wrp_jax.types import SegmentationOutput
 MULTIPLE = 16
 """Sides of an image are padded to a multiple of this."""
 
-STRIDE = 4
-"""Pixels of the image per logit, along each side."""
+STRIDE = 2
+"""Pixels of the (resized) image per logit, along each side."""
 
 
 class LightSegmentation(nn.Module):
@@ -31,17 +33,20 @@ class LightSegmentation(nn.Module):
       num_classes: scores per pixel.
       width: channels at stride 2; all other widths follow from it.
       blocks: residual blocks at strides 4, 8 and 16.
+      max_pixels: a larger image is made smaller, to about this many pixels, first.
     """
 
     num_classes: int
     width: int = 32
     blocks: Sequence[int] = (1, 2, 2)
+    max_pixels: int = 480 * 360
 
     @nn.compact
     def __call__(
         self, images: Float[Array, "b h w 3"], *, train: bool = False
     ) -> SegmentationOutput:
-        """Segments images with values 0 … 1; logits at stride 4, features and aux at stride 8."""
+        """Segments images with values 0 … 1; logits at stride 2, features and aux at stride 8."""
+        images = _at_most(images, self.max_pixels)
         height, width = images.shape[1:3]
         x = layers.pad_to_multiple(images, MULTIPLE)
         x = (x - 0.45) * 4.0  # roughly zero mean, unit deviation
@@ -73,9 +78,24 @@ class LightSegmentation(nn.Module):
         top = ConvNorm(2 * w, kernel=1, name="top")(features, train=train)
         x = jnp.concatenate([layers.enlarge(top, 2), fine], axis=-1)
         x = ConvNorm(2 * w, name="decoder")(x, train=train)
-        logits = nn.Dense(self.num_classes, name="logits")(x)
+        logits = nn.Dense(self.num_classes * (4 // STRIDE) ** 2, name="logits")(x)
+        logits = layers.depth_to_space(logits, 4 // STRIDE)
         return SegmentationOutput(
             logits=logits[:, : -(-height // STRIDE), : -(-width // STRIDE)],
             features=features[:, : -(-height // 8), : -(-width // 8)],
             aux_logits=aux[:, : -(-height // 8), : -(-width // 8)],
         )
+
+
+def working_scale(size: tuple[int, int], max_pixels: int) -> float:
+    """Factor, at most 1, by which an image of (height, width) is made smaller."""
+    return min(1.0, (max_pixels / (size[0] * size[1])) ** 0.5)
+
+
+def _at_most(images: Float[Array, "b h w 3"], pixels: int) -> Float[Array, "b rh rw 3"]:
+    b, height, width, channels = images.shape
+    scale = working_scale((height, width), pixels)
+    if scale == 1.0:
+        return images
+    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
+    return jax.image.resize(images, (b, rows, columns, channels), "linear")
