@@ -52,7 +52,7 @@ class DamagedError(Exception):
 class Checkpoints:
     """Steps of one stage, newest first, each verified before use.
 
-    Saving copies the state to the host and returns; the files are written behind the next
+    Saving takes the state to the host and returns; the files are written behind the next
     steps, which may donate the state.
 
     Args:
@@ -80,7 +80,7 @@ class Checkpoints:
         """
         if step in self._manager.all_steps():
             return
-        leaves = _host_copies(state)
+        leaves = _host_leaves(state)
         manifest = {
             "metadata": self._metadata,
             "host_state": host_state,
@@ -196,7 +196,7 @@ def save_result(
       variables: nested dict of arrays.
       metadata: JSON-serialisable; given back by ``load_result``.
     """
-    leaves = _host_copies(variables)
+    leaves = _host_leaves(variables)
     if jax.process_index() != 0:
         return
     header = {
@@ -291,12 +291,12 @@ def _names(tree: Any) -> list[str]:
     return [jax.tree_util.keystr(path, simple=True, separator="/") for path in paths]
 
 
-def _host_copies(tree: Any) -> dict[str, np.ndarray]:
-    """Leaves by path, copied: on a CPU ``np.asarray`` would show memory that is donated next."""
+def _host_leaves(tree: Any) -> dict[str, np.ndarray]:
+    """Leaves by path. On a CPU they are views; what a view shows, JAX does not donate in place."""
     names = _names(tree)
     if len(set(names)) != len(names):
         raise ValueError("two leaves have the same path")
-    leaves = [np.array(leaf, copy=True, order="C") for leaf in jax.tree.leaves(tree)]
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(tree)]
     return dict(zip(names, leaves, strict=True))
 
 
