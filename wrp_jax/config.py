@@ -25,8 +25,8 @@ class SegmentationConfig:
     max_pixels: int = 480 * 360  # larger frames are segmented at this size
     learn_void: bool = False  # predict void as a class; else void pixels are left out of the loss
     steps: int = 0  # 0: steps_per_frame for each labelled frame, within steps_range
-    steps_per_frame: float = 3.0
-    steps_range: tuple[int, int] = (600, 2400)
+    steps_per_frame: float = 2.0
+    steps_range: tuple[int, int] = (300, 2400)
     batch_size: int = 8
     crop: tuple[int, int] = (224, 288)  # height, width; no larger than the frames
     scale: tuple[float, float] = (0.5, 2.0)  # enlargement of the crops
