@@ -9,7 +9,7 @@ A backward flow lives on the target frame: ``flow[y, x] = (dx, dy)`` in pixels, 
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Float
@@ -69,6 +69,8 @@ class Window:
 class ClipCues(NamedTuple):
     """What f_θ and g_ψ say about a clip of N consecutive frames; labels play no part.
 
+    Arrays of the host or of the device.
+
     Attributes:
       images: RGB, 0 … 1.
       flow_backward: entry i lives on frame i+1 and points into frame i.
@@ -77,11 +79,11 @@ class ClipCues(NamedTuple):
       features: OCR features of g_ψ at its own stride.
     """
 
-    images: Float[Array, "n h w 3"]
-    flow_backward: Float[Array, "n-1 h w 2"]
-    flow_forward: Float[Array, "n-1 h w 2"]
-    probs: Float[Array, "n h w c"]
-    features: Float[Array, "n fh fw f"]
+    images: Float[Any, "n h w 3"]
+    flow_backward: Float[Any, "n-1 h w 2"]
+    flow_forward: Float[Any, "n-1 h w 2"]
+    probs: Float[Any, "n h w c"]
+    features: Float[Any, "n fh fw f"]
 
 
 class Cues(NamedTuple):
@@ -102,14 +104,14 @@ class Cues(NamedTuple):
       active: 1 while the chain runs, 0 for padded steps at its end (state stands still).
     """
 
-    image: Float[Array, "t b h w 3"]
-    flow: Float[Array, "t b h w 2"]
-    valid: Float[Array, "t b h w"]
-    photometric: Float[Array, "t b h w"]
-    consistency: Float[Array, "t b h w"]
-    probs: Float[Array, "t b h w c"]
-    features: Float[Array, "t b fh fw f"]
-    active: Float[Array, "t b"]
+    image: Float[Any, "t b h w 3"]
+    flow: Float[Any, "t b h w 2"]
+    valid: Float[Any, "t b h w"]
+    photometric: Float[Any, "t b h w"]
+    consistency: Float[Any, "t b h w"]
+    probs: Float[Any, "t b h w c"]
+    features: Float[Any, "t b fh fw f"]
+    active: Float[Any, "t b"]
 
 
 class SegmentationOutput(NamedTuple):

@@ -15,10 +15,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 from jaxtyping import Int, UInt8
+
+_remap: Any = cv2.remap  # OpenCV's type stubs refuse what its documentation allows: map2=None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,17 +190,17 @@ class _Layer:
     def paste(self, image: np.ndarray, label: np.ndarray, still: _Still, t: int) -> None:
         """Draws itself onto frame t in place."""
         position = self.backward(t)
-        mask = cv2.remap(self.mask, position, None, cv2.INTER_LINEAR)
+        mask = _remap(self.mask, position, None, cv2.INTER_LINEAR)
         rows, columns = np.flatnonzero(mask.max(1) > 0), np.flatnonzero(mask.max(0) > 0)
         if not len(rows):
             return
         box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-        over = cv2.remap(
+        over = _remap(
             still.image, position[box], None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
         )
         below = image[box]
         below[:] = below + (over - below) * mask[box][..., None]
-        truth = cv2.remap(
+        truth = _remap(
             still.label, position[box], None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101
         )
         label[box] = np.where(mask[box] > 0.5, truth, label[box])
@@ -221,6 +224,7 @@ def _take_out(still: _Still, mask: np.ndarray) -> _Still:
     ys, xs = np.nonzero(grown == 0)
     if not len(ys):
         return still
+    nearest = np.asarray(nearest, np.int64)
     index = np.zeros(nearest.max() + 1, np.int64)
     index[nearest[ys, xs]] = np.arange(len(ys))
     y, x = np.nonzero(grown)
@@ -315,7 +319,7 @@ def _develop(
         image = image + rng.normal(size=image.shape).astype(np.float32) * noise
         image = np.clip(image, 0, 255).astype(np.uint8)
         code = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        out.append(cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1])
+        out.append(np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR))[..., ::-1])
     return np.stack(out)
 
 
@@ -394,10 +398,10 @@ def simulate_clip(
     scenery, margin = _surround(scenery, *other)
     for t in range(config.steps + 1):
         position = camera.backward(t) + margin
-        seen = cv2.remap(
+        seen = _remap(
             scenery.image, position, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
         )
-        truth = cv2.remap(
+        truth = _remap(
             scenery.label, position, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101
         )
         for layer in layers:

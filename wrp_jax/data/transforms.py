@@ -129,7 +129,7 @@ def recolour(
     if sigma > 0.5:
         noise = np.empty(image.shape, np.int16)
         cv2.setRNGSeed(int(rng.integers(2**31 - 1)))
-        cv2.randn(noise, (0, 0, 0), (sigma,) * 3)
+        cv2.randn(noise, np.zeros(3), np.full(3, sigma))
         image = cv2.add(image, noise, dtype=cv2.CV_8U)
     return image
 

@@ -111,7 +111,7 @@ class Evaluator:
                 if not np.isnan(value):
                     per_class.setdefault(class_name, {})[str(distance)] = _percent(value)
         for scores in per_class.values():
-            scores["mean"] = _mean(scores)
+            scores["mean"] = round(float(np.mean(list(scores.values()))), 4)
         return {
             **curves,
             "iou_per_class": {n: per_class[n] for n in self.classes.names if n in per_class},

@@ -49,7 +49,7 @@ class WindowResult:
         arrays |= {f"picture{i}": p for i, p in enumerate(self.pictures.values())}
         arrays[_HEADER] = np.frombuffer(json.dumps(header).encode(), np.uint8)
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **arrays)
+        np.savez_compressed(buffer, allow_pickle=False, **arrays)
         write_atomically(path, buffer.getvalue())
 
 

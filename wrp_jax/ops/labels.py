@@ -6,13 +6,14 @@ not negative and sums to one over ``c``.
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer
-from numpy.typing import DTypeLike
 
 
 def one_hot(
-    labels: Integer[Array, "*b h w"], num_classes: int, dtype: DTypeLike = jnp.float32
+    labels: Integer[Array, "*b h w"], num_classes: int, dtype: Any = jnp.float32
 ) -> Float[Array, "*b h w c"]:
     """Certain distributions: 1 for the class of each pixel, 0 for the others.
 

@@ -20,7 +20,7 @@ few even where the data set has many.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -58,9 +58,9 @@ class LongFlows(NamedTuple):
       fresh: into the key frame, estimated from nothing.
     """
 
-    stride: Float[Array, "t b h w 2"]
-    direct: Float[Array, "t b h w 2"]
-    fresh: Float[Array, "t b h w 2"]
+    stride: Float[Any, "t b h w 2"]
+    direct: Float[Any, "t b h w 2"]
+    fresh: Float[Any, "t b h w 2"]
 
 
 class StepCues(NamedTuple):
@@ -74,13 +74,13 @@ class StepCues(NamedTuple):
       probs: softmax of g_ψ on the target image, over the active classes.
     """
 
-    image: Float[Array, "*t b h w 3"]
-    flow: Float[Array, "*t b h w 2"]
-    consistency: Float[Array, "*t b h w"]
-    stride: Float[Array, "*t b h w 2"]
-    direct: Float[Array, "*t b h w 2"]
-    fresh: Float[Array, "*t b h w 2"]
-    probs: Float[Array, "*t b h w c"]
+    image: Float[Any, "*t b h w 3"]
+    flow: Float[Any, "*t b h w 2"]
+    consistency: Float[Any, "*t b h w"]
+    stride: Float[Any, "*t b h w 2"]
+    direct: Float[Any, "*t b h w 2"]
+    fresh: Float[Any, "*t b h w 2"]
+    probs: Float[Any, "*t b h w c"]
 
 
 class Key(NamedTuple):
@@ -136,15 +136,15 @@ class Hypotheses(NamedTuple):
       image: the target image.
     """
 
-    votes: Float[Array, "b h w n c"]
-    error: Float[Array, "b h w n"]
-    valid: Float[Array, "b h w n"]
-    drift: Float[Array, "b h w"]
-    age: Float[Array, "b h w"]
-    spread: Float[Array, "b h w 3"]
-    speed: Float[Array, "b h w"]
-    distance: Int[Array, "*any"]
-    image: Float[Array, "b h w 3"]
+    votes: Float[Any, "b h w n c"]
+    error: Float[Any, "b h w n"]
+    valid: Float[Any, "b h w n"]
+    drift: Float[Any, "b h w"]
+    age: Float[Any, "b h w"]
+    spread: Float[Any, "b h w 3"]
+    speed: Float[Any, "b h w"]
+    distance: Int[Any, "*any"]
+    image: Float[Any, "b h w 3"]
 
 
 def init_carry(

@@ -86,8 +86,8 @@ class Window:
     def probs(self, start: int, stop: int) -> Float[np.ndarray, "n h w c"]:
         """What g_ψ says about some frames."""
         if self.given is not None:
-            return self.given.probs[start:stop]
-        return self.cues_of(self.frames[start:stop]).probs
+            return np.asarray(self.given.probs[start:stop])
+        return np.asarray(self.cues_of(self.frames[start:stop]).probs)
 
 
 def _without_semantics(clip: ClipCues) -> ClipCues:
@@ -219,7 +219,8 @@ def _along_chains(
     )
 
     result = _static(config, window)
-    step = 0
+    sources, images = np.zeros_like(result.labels), result.images
+    step, remembered = 0, True
     for reading, moved in outputs:
         for t in range(len(reading.labels)):
             step += 1
@@ -229,13 +230,11 @@ def _along_chains(
                 result.labels[frame] = reading.labels[t, b]
                 result.confidence[frame] = reading.confidence[t, b]
                 if reading.source is not None:
-                    result.source[frame] = reading.source[t, b]
-                if moved is not None:
-                    result.images[frame] = moved[t, b]
+                    sources[frame] = reading.source[t, b]
+                if images is not None:
+                    images[frame] = moved[t, b]
         remembered = reading.source is not None
-    if n > 1 and not remembered:
-        result = result._replace(source=None)
-    return result
+    return result._replace(source=sources if remembered else None)
 
 
 _carrier = functools.lru_cache(maxsize=None)(

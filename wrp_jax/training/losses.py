@@ -66,10 +66,10 @@ def segmentation_loss(
 ) -> Float[Array, ""]:
     """Cross entropy of the logits and, weighted, of the auxiliary head (OCR paper: 0.4)."""
     classes = output.logits.shape[-1]
-    target = label_distribution(labels, classes, output.logits.shape[1:3])
+    target = label_distribution(labels, classes, _size(output.logits))
     loss = cross_entropy(output.logits, target, class_weights)
     if output.aux_logits is not None:
-        target = label_distribution(labels, classes, output.aux_logits.shape[1:3])
+        target = label_distribution(labels, classes, _size(output.aux_logits))
         loss += aux_weight * cross_entropy(output.aux_logits, target, class_weights)
     return loss
 
@@ -90,3 +90,7 @@ def class_weights(
     weights = jnp.where(present, jnp.minimum(weights, limit * smallest), smallest)
     mean = (weights * counts).sum() / jnp.maximum(counts.sum(), 1.0)
     return jnp.where(present, weights / mean, 1.0)
+
+
+def _size(logits: Array) -> tuple[int, int]:
+    return logits.shape[1], logits.shape[2]

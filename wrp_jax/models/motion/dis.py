@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -51,7 +53,7 @@ def dis_motion(config: MotionConfig) -> Motion:
         target: np.ndarray, source: np.ndarray, initial: np.ndarray | None = None
     ) -> np.ndarray:
         # Made anew: OpenCV's object keeps a first guess and would use it in later calls as well.
-        dis = _create(config.preset)
+        dis: Any = _create(config.preset)  # type stubs refuse flow=None, which is allowed
         n, h, w, _ = target.shape
         down, right = max(0, _SMALLEST - h), max(0, _SMALLEST - w)
 

@@ -81,7 +81,8 @@ class Raft(nn.Module):
         radius, levels = self.size.radius, self.size.levels
         kind = self.correlation
         if kind == "auto":
-            needed = correlation.pyramid_bytes(*features2.shape[:3], levels)
+            b, h, w, _ = features2.shape
+            needed = correlation.pyramid_bytes(b, h, w, levels)
             kind = "volume" if needed <= VOLUME_LIMIT else "on_the_fly"
         if kind == "volume":
             pyramid = correlation.correlation_pyramid(features1, features2, levels)
@@ -119,7 +120,7 @@ class Raft(nn.Module):
         (hidden, flow), (low_flows, flows) = jax.lax.scan(
             iterate, (hidden, flow), None, length=self.iterations, unroll=self.unroll
         )
-        last = flows[-1] if train else parts.upsample(weights, hidden, flow)
+        last = flows[-1] if flows is not None else parts.upsample(weights, hidden, flow)
         return RaftOutput(last, low_flows, flows), hidden
 
     def __call__(
