@@ -117,9 +117,9 @@ def test_steps_follow_from_the_labelled_frames(frames, steps):
 
 
 def test_crops_fit_the_frames():
-    assert crop_size((224, 288), np.array([[360, 480]] * 3)) == (224, 288)
-    assert crop_size((224, 288), np.array([[160, 240]] * 3)) == (160, 240)
-    assert crop_size((224, 288), np.array([[17, 31]])) == (32, 32)
+    assert crop_size((224, 288), [(360, 480)] * 3) == (224, 288)
+    assert crop_size((224, 288), [(160, 240)] * 3) == (160, 240)
+    assert crop_size((224, 288), [(17, 31)]) == (32, 32)
 
 
 def test_the_videos_own_frames_get_their_share():

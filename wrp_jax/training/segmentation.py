@@ -229,12 +229,12 @@ def make_train_step(
     return train_step
 
 
-def crop_size(wanted: tuple[int, int], sizes: np.ndarray) -> tuple[int, int]:
+def crop_size(wanted: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
     """Crops no larger than the frames typically are, in multiples of 16.
 
     Args:
       wanted: height and width.
-      sizes: ``[n, 2]``, height and width of the frames.
+      sizes: height and width of each frame.
     """
     typical = np.median(sizes, axis=0)
     height, width = (
@@ -280,12 +280,13 @@ class _Frames(Sequence[tuple[np.ndarray, np.ndarray]]):
         self._ids = ids
         self._cache: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._memory = memory
-        counts, sizes = [], []
+        counts: list[np.ndarray] = []
+        sizes: list[tuple[int, int]] = []
         for index in range(len(items)):
             _, label = self[index]
             counts.append(np.bincount(label.ravel(), minlength=256)[: classes.num_classes])
             sizes.append(label.shape)
-        self.counts, self.sizes = np.array(counts), np.array(sizes)
+        self.counts, self.sizes = np.array(counts), sizes
         if not self.counts.sum():
             raise UserError(
                 f"The {len(items)} labelled frames show no class other than void: label more, or "
