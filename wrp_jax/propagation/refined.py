@@ -30,6 +30,25 @@ from wrp_jax.types import ClassMap, ClipCues
 Choice = tuple[Int[Array, "b h w"], Float[Array, "b h w"]]
 
 
+def settle(
+    votes: Float[Array, "b h w n c"], probs: Float[Array, "b h w c"]
+) -> Float[Array, "b h w c"]:
+    """Lets a disputed pixel hear its eight neighbours; where all guesses agree nothing changes.
+
+    +0.3 mIoU on the mean of the shared CamVid windows. A square of five pixels loses all of it
+    again, and so does a second round: thin things go. What nobody votes for stays out.
+
+    Args:
+      votes: of the hypotheses.
+      probs: of the chooser.
+    """
+    winner = jnp.argmax(votes, axis=-1)
+    disputed = jnp.any(winner != winner[..., :1], axis=-1, keepdims=True)
+    heard = box_mean(probs, 1) * candidates(votes)
+    heard = heard / jnp.maximum(jnp.sum(heard, axis=-1, keepdims=True), 1e-6)
+    return jnp.where(disputed, heard, probs)
+
+
 def choose_step(
     network: Network, variables: Any, carry: Carry, cues: StepCues, *, recursive: bool
 ) -> tuple[Carry, Choice]:
@@ -48,10 +67,7 @@ def choose_step(
     carry = advance(carry, cues)
     hypotheses = guess(carry, cues)
     logits = network.apply(variables, hypotheses.votes, frame_features(hypotheses))
-    # Neighbours decide together: +0.3 mIoU on the mean of CamVid, +0.15 of Chen; with a square of
-    # five pixels thin things go and all of it is lost again. What nobody votes for stays out.
-    probs = box_mean(jax.nn.softmax(logits, axis=-1), 1) * candidates(hypotheses.votes)
-    probs = probs / jnp.maximum(jnp.sum(probs, axis=-1, keepdims=True), 1e-6)
+    probs = settle(hypotheses.votes, jax.nn.softmax(logits, axis=-1))
     if recursive:
         carry = carry._replace(chain=probs)
     return carry, (jnp.argmax(probs, axis=-1), jnp.max(probs, axis=-1))
