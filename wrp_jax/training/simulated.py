@@ -120,7 +120,7 @@ def simulated_clips(
         width = item.label().shape[1]
         speed = float(np.clip(speed, _SLOWEST * width, _FASTEST * width))
         # What comes into view looks like the rest of the same video, not like another one.
-        alike = [i for i in known.items if (i.source, i.sequence) == (item.source, item.sequence)]
+        alike = [i for i in known.items if i.source is item.source and i.sequence == item.sequence]
         other = alike[int(rng.integers(len(alike)))]
         frames, labels = simulate_clip(
             rng,
