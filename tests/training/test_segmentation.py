@@ -59,7 +59,7 @@ WINDOW = Window("s", "b", "a", "c")
 def run(tmp_path_factory):
     config = Config()
     config.segmentation = SegmentationConfig(
-        width=4, steps=40, batch_size=2, crop=(32, 32), learning_rate=1e-2, ema_decay=0.5
+        width=8, steps=150, batch_size=4, crop=(32, 32), learning_rate=3e-2, ema_decay=0.5
     )
     workdir = tmp_path_factory.mktemp("run")
     source = Halves()
@@ -75,7 +75,7 @@ def test_trains_and_is_read_back(run):
     probs = jax.nn.softmax(jax.jit(network.apply)(variables, image).logits)[0]
     truth = Halves().label("s", "b")[1:28:2, 1::2]
     assert (probs[:14].argmax(-1) == truth).mean() > 0.9
-    assert probs[..., 2].max() == 0  # void was not learnt and is never said
+    assert probs[..., 2].max() < 1e-10  # void was not learnt and is never said
 
 
 def test_loss_is_logged_and_falls(run):
