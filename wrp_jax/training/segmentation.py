@@ -34,7 +34,7 @@ from wrp_jax.training.state import (
 from wrp_jax.types import ClassMap, UserError, Window
 
 STAGE = "segmentation"
-_IMPOSSIBLE = -30.0  # a logit whose softmax is zero in float32, and that resizes without NaN
+_IMPOSSIBLE = -30.0  # a logit whose softmax is nothing (1e-13), and that resizes without NaN
 
 
 class CropBatch(NamedTuple):
