@@ -10,6 +10,7 @@ import pytest
 from wrp_jax.models.motion import Motion
 from wrp_jax.models.refine.chooser import build_chooser
 from wrp_jax.propagation import chains, hypotheses, refined
+from wrp_jax.propagation.rollout import window_orders
 from wrp_jax.types import ClassMap, ClipCues
 
 H, W = 20, 24
@@ -46,7 +47,7 @@ def clip(n, shift, seed=0):
 def guesses(n, shift, key, **options):
     cues, labels = clip(n, shift)
     frames = np.round(cues.images * 255).astype(np.uint8)
-    orders = chains.window_orders(n, key)
+    orders = window_orders(n, key)
     active = hypotheses.active_classes(labels[key], cues.probs)
     long = chains.long_flows(frames, cues, orders, shifting(0), **options)
     steps = chains.step_cues(cues, long, orders, active)
@@ -57,8 +58,8 @@ def guesses(n, shift, key, **options):
 
 
 def test_orders_go_both_ways_and_stop_at_the_ends():
-    np.testing.assert_array_equal(chains.window_orders(5, 1), [[1, 2, 3, 4], [1, 0, 0, 0]])
-    np.testing.assert_array_equal(chains.window_orders(1, 0), [[0, 0], [0, 0]])
+    np.testing.assert_array_equal(window_orders(5, 1), [[1, 2, 3, 4], [1, 0, 0, 0]])
+    np.testing.assert_array_equal(window_orders(1, 0), [[0, 0], [0, 0]])
 
 
 def test_on_a_moving_picture_every_moving_guess_is_right():

@@ -17,20 +17,6 @@ _compose = jax.jit(compose_flow)
 _consistency = jax.jit(consistency_error)
 
 
-def window_orders(
-    num_frames: int, key: int, horizon: int | None = None
-) -> Int[np.ndarray, "2 steps"]:
-    """Frames that the forward and the backward chain of a window visit, the key frame first.
-
-    The shorter chain is filled up with its last frame (padded steps); without any frame on
-    either side both stay at the key frame for one step.
-    """
-    ahead, behind = num_frames - 1 - key, key
-    longest = max(ahead, behind, 1) if horizon is None else horizon
-    steps = np.arange(longest + 1)
-    return np.stack([key + np.minimum(steps, ahead), key - np.minimum(steps, behind)])
-
-
 def _short_flows(clip: ClipCues, source: np.ndarray, target: np.ndarray):
     """Flow of one step per chain, and the flow the other way: ``[b, h, w, 2]`` each."""
     backward, forward = np.asarray(clip.flow_backward), np.asarray(clip.flow_forward)
@@ -90,7 +76,8 @@ def long_flows(
             direct.append(motion.pairs(seen, frames[orders[:, 0]], initial=composed))
             fresh.append(motion.pairs(seen, frames[orders[:, 0]]))
         else:
-            direct.append(composed), fresh.append(composed)
+            direct.append(composed)
+            fresh.append(composed)
     return LongFlows(np.stack(stride), np.stack(direct), np.stack(fresh))
 
 

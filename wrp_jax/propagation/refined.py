@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 from wrp_jax.models.motion import Motion
 from wrp_jax.models.network import Network
 from wrp_jax.ops.filters import box_mean
-from wrp_jax.propagation.chains import long_flows, step_cues, window_orders
+from wrp_jax.propagation.chains import long_flows, step_cues
 from wrp_jax.propagation.hypotheses import (
     Carry,
     StepCues,
@@ -25,6 +25,7 @@ from wrp_jax.propagation.hypotheses import (
     init_carry,
     places_of,
 )
+from wrp_jax.propagation.rollout import window_orders
 from wrp_jax.types import ClassMap, ClipCues
 
 Choice = tuple[Int[Array, "b h w"], Float[Array, "b h w"]]

@@ -55,14 +55,17 @@ def rollout_chunked(
         yield outputs
 
 
-def window_orders(n: int, key: int, steps: int) -> Int[np.ndarray, "2 frames"]:
+def window_orders(n: int, key: int, steps: int | None = None) -> Int[np.ndarray, "2 frames"]:
     """Frames visited by the two chains of a window: forward in time, and backward.
 
     Args:
       n: frames in the window.
       key: the labelled one.
-      steps: length of both chains; each stands still once it has reached its end.
+      steps: length of both chains; each stands still once it has reached its end. None: as many
+        as the longer one needs, and one at least.
     """
+    if steps is None:
+        steps = max(n - 1 - key, key, 1)
     walk = np.arange(steps + 1)
     return np.stack([np.minimum(key + walk, n - 1), np.maximum(key - walk, 0)])
 
