@@ -6,11 +6,13 @@ The same command goes on where it was stopped.
 """
 
 import sys
+from pathlib import Path
 
 from absl import flags
 
 from wrp_jax import command_line
 from wrp_jax.data.known_labels import KnownLabels, parse_stills
+from wrp_jax.data.lock import sole_writer
 from wrp_jax.data.source import open_source, validate
 from wrp_jax.data.windows import choose_windows
 from wrp_jax.training.stages import check_stages, run_stages
@@ -42,7 +44,8 @@ def main() -> None:
     )
     validate(source, windows)
     known = KnownLabels(source, windows, [parse_stills(spec) for spec in _STILLS.value])
-    run_stages(config, known, source, windows, workdir)
+    with sole_writer(Path(workdir), "--workdir"):
+        run_stages(config, known, source, windows, workdir)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wrp_jax.data.lock import sole_writer
+
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIG = """
 from wrp_jax.config import Config
@@ -41,18 +43,18 @@ def data(tmp_path):
     return root
 
 
-def propagate(data, *flags, config="config.py"):
+def command(program, data, *flags):
     home = data.parent
-    command = [
-        sys.executable,
-        str(ROOT / "propagate.py"),
-        f"--config={home / config}",
-        f"--data={data}",
-        f"--output={home / 'out'}",
-        *flags,
-    ]
+    words = [sys.executable, str(ROOT / program), f"--config={home / 'config.py'}"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
-    return subprocess.run(command, capture_output=True, text=True, cwd=home, env=environment)
+    return subprocess.run(
+        [*words, f"--data={data}", *flags],
+        capture_output=True, text=True, cwd=home, env=environment,
+    )  # fmt: skip
+
+
+def propagate(data, *flags):
+    return command("propagate.py", data, f"--output={data.parent / 'out'}", *flags)
 
 
 def test_motion_only_needs_no_workdir(data):
@@ -84,3 +86,16 @@ def test_mistakes_are_one_sentence_and_nothing_is_written(data, flags, says):
     assert done.returncode == 2
     assert says in done.stderr and len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert sorted(p for p in data.parent.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("program", "flags"),
+    [("train.py", ("--workdir=out",)), ("propagate.py", ("--output=out", "--method=static"))],
+)
+def test_a_second_run_on_the_same_folder_is_refused(data, program, flags):
+    with sole_writer(data.parent / "out", "--output"):
+        done = command(program, data, *flags)
+        assert [p.name for p in (data.parent / "out").iterdir()] == [".lock"]
+    assert done.returncode == 2
+    assert "=out is being written by another run" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

@@ -8,6 +8,7 @@ from typing import Any
 
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels
+from wrp_jax.data.lock import sole_writer
 from wrp_jax.labelling.finish import finish, scores_text
 from wrp_jax.labelling.networks import Networks, load_networks, needs_training
 from wrp_jax.labelling.plan import Plan, Request, check_free, claim, make_plan
@@ -29,16 +30,23 @@ def propagate(
       What ``metrics.json`` holds.
 
     Raises:
-      UserError: a mistake in what was given; nothing has been written then.
+      UserError: a mistake in what was given; nothing has been written then. Another run writes
+        to the same output.
     """
     plan = make_plan(config, request)
     check_free(plan)
-    if train and workdir is None and needs_training(plan.methods):
-        workdir = plan.output / "training"
-        _train(plan, workdir)
-    networks: Networks = load_networks(config, plan.methods, plan.source.classes, workdir)
-    claim(plan, networks.digest)
-    metrics = finish(plan, label_windows(plan, networks), networks.trained_on)
+    trains = train and workdir is None and needs_training(plan.methods)
+    networks: Networks | None = None
+    if not trains:
+        # Before the folder is made: weights may be missing.
+        networks = load_networks(config, plan.methods, plan.source.classes, workdir)
+    with sole_writer(plan.output, "--output"):
+        if networks is None:
+            workdir = plan.output / "training"
+            _train(plan, workdir)
+            networks = load_networks(config, plan.methods, plan.source.classes, workdir)
+        claim(plan, networks.digest)
+        metrics = finish(plan, label_windows(plan, networks), networks.trained_on)
     print(scores_text(metrics))
     for note in metrics["notes"]:
         print(note, file=sys.stderr)
@@ -50,4 +58,5 @@ def _train(plan: Plan, workdir: Path) -> None:
     from wrp_jax.training.stages import run_stages
 
     known = KnownLabels(plan.source, plan.windows)
-    run_stages(plan.config, known, plan.source, plan.windows, workdir)
+    with sole_writer(workdir, "--workdir"):
+        run_stages(plan.config, known, plan.source, plan.windows, workdir)
