@@ -139,21 +139,6 @@ def test_scan_equals_the_loop_of_refine_window(recursive):
     np.testing.assert_array_equal(got[1], labels[1])
 
 
-def test_a_disputed_pixel_hears_its_neighbours_and_no_other_does():
-    probs = np.zeros((1, 5, 5, 3), np.float32)
-    probs[..., 0] = 1.0
-    probs[0, 2, 2] = (0.2, 0.5, 0.3)
-    votes = np.zeros((1, 5, 5, 2, 3), np.float32)
-    votes[..., 0] = 1.0
-    agreed = refined.settle(jnp.asarray(votes), jnp.asarray(probs))
-    np.testing.assert_array_equal(agreed, probs)
-    votes[0, 2, 2] = [(1, 0, 0), (0, 1, 0)]
-    settled = np.array(refined.settle(jnp.asarray(votes), jnp.asarray(probs)))
-    np.testing.assert_allclose(settled[0, 2, 2], np.array([8.2, 0.5, 0.0]) / 8.7, atol=1e-6)
-    settled[0, 2, 2] = probs[0, 2, 2]
-    np.testing.assert_array_equal(settled, probs)
-
-
 def test_a_static_video_keeps_its_label():
     cues, labels = clip(4, 0)
     # All guesses agree; an untrained chooser counts votes.

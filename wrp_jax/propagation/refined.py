@@ -12,14 +12,12 @@ from jaxtyping import Array, Float, Int
 
 from wrp_jax.models.motion import Motion
 from wrp_jax.models.network import Network
-from wrp_jax.ops.filters import box_mean
 from wrp_jax.propagation.chains import long_flows, step_cues
 from wrp_jax.propagation.hypotheses import (
     Carry,
     StepCues,
     active_classes,
     advance,
-    candidates,
     frame_features,
     guess,
     init_carry,
@@ -29,25 +27,6 @@ from wrp_jax.propagation.rollout import window_orders
 from wrp_jax.types import ClassMap, ClipCues
 
 Choice = tuple[Int[Array, "b h w"], Float[Array, "b h w"]]
-
-
-def settle(
-    votes: Float[Array, "b h w n c"], probs: Float[Array, "b h w c"]
-) -> Float[Array, "b h w c"]:
-    """Lets a disputed pixel hear its eight neighbours; where all guesses agree nothing changes.
-
-    +0.3 mIoU on the mean of the shared CamVid windows. A square of five pixels loses all of it
-    again, and so does a second round: thin things go. What nobody votes for stays out.
-
-    Args:
-      votes: of the hypotheses.
-      probs: of the chooser.
-    """
-    winner = jnp.argmax(votes, axis=-1)
-    disputed = jnp.any(winner != winner[..., :1], axis=-1, keepdims=True)
-    heard = box_mean(probs, 1) * candidates(votes)
-    heard = heard / jnp.maximum(jnp.sum(heard, axis=-1, keepdims=True), 1e-6)
-    return jnp.where(disputed, heard, probs)
 
 
 def choose_step(
@@ -68,7 +47,7 @@ def choose_step(
     carry = advance(carry, cues)
     hypotheses = guess(carry, cues)
     logits = network.apply(variables, hypotheses.votes, frame_features(hypotheses))
-    probs = settle(hypotheses.votes, jax.nn.softmax(logits, axis=-1))
+    probs = jax.nn.softmax(logits, axis=-1)
     if recursive:
         carry = carry._replace(chain=probs)
     return carry, (jnp.argmax(probs, axis=-1), jnp.max(probs, axis=-1))
