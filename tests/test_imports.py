@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "ops": BASE,
     "models": BASE | {"ops"},
     "weights": BASE | {"models"},
+    "flow": BASE | {"ops", "models", "weights", "data", "sharding", "command_line"},
     "propagation": BASE | {"ops", "models"},
     "data": BASE,
     "evaluation": BASE | {"ops"},

@@ -10,10 +10,18 @@ from dataclasses import field
 
 @dataclasses.dataclass
 class MotionConfig:
-    """f_θ. ``name`` is looked up in ``models/motion``."""
+    """f_θ: dis, zero, raft_large, raft_small, sdcnet, sdcnet_prediction, flownet2, precomputed."""
 
     name: str = "dis"
     preset: str = "fine"  # dis: ultrafast, fast, medium, fine
+    weights: str = ""  # networks: a published .pth, or .safetensors of weights/convert.py
+    iterations: int = 20  # raft; published: 20 for video, 24 to 32 for scores
+    correlation: str = "auto"  # raft: all_pairs, on_the_fly (the same, less memory), auto by size
+    dtype: str = "float32"  # raft: or bfloat16
+    pairs_per_device: int = 0  # networks: at a time; 0: one on a CPU, four elsewhere
+    flow: str = "dis"  # sdcnet: whose flows it reads (published: flownet2); precomputed: of clips
+    flow_weights: str = ""  # that were simulated and have no files. The weights of that motion
+    folder: str = ""  # precomputed: see wrp_jax/flow/precomputed.py
 
 
 @dataclasses.dataclass

@@ -10,7 +10,8 @@ from jax.test_util import check_grads
 from propagation.clips import compiled_cues, random_clip, shifting_clip
 
 from wrp_jax.config import MotionConfig
-from wrp_jax.models.motion import Motion, build_motion
+from wrp_jax.flow import build_motion
+from wrp_jax.models.motion import Motion
 from wrp_jax.models.network import Network
 from wrp_jax.propagation.cues import chain_cues, clip_cues, lay_out, segment_clip
 from wrp_jax.types import SegmentationOutput

@@ -111,6 +111,16 @@ def claim_output(output: Path, run: Mapping[str, Any]) -> None:
     write_atomically(path, json.dumps(wanted, indent=1, sort_keys=True).encode())
 
 
+def check_name(name: str) -> None:
+    """Refuses names of sequences and frames that would lead elsewhere as a file's name.
+
+    Raises:
+      UserError: it is such a name.
+    """
+    if name in ("", ".", "..") or any(c in name for c in "/\\\0"):
+        raise UserError(f"{name!r} is no name for a file: rename it in the input.")
+
+
 class LabelWriter:
     """Writes labels and confidence of frames.
 
@@ -141,8 +151,7 @@ class LabelWriter:
     def picture_path(self, kind: str, sequence: str, frame: str) -> Path:
         """``OUT/<sequence>/<kind>/<frame>.png``, for further pictures beside the labels."""
         for name in (sequence, frame):
-            if name in ("", ".", "..") or any(c in name for c in "/\\\0"):
-                raise UserError(f"{name!r} is no name for a file: rename it in the input.")
+            check_name(name)
         return self.output / sequence / kind / f"{frame}.png"
 
     def is_done(self, sequence: str, frame: str) -> bool:

@@ -13,7 +13,8 @@ import jax
 
 from wrp_jax.checkpoint import result_path
 from wrp_jax.config import Config
-from wrp_jax.models.motion import Motion, build_motion
+from wrp_jax.flow import build_motion
+from wrp_jax.models.motion import Motion
 from wrp_jax.models.motion.base import zero_motion
 from wrp_jax.models.refine.pix2pix import refine_labels
 from wrp_jax.propagation.cues import Segment, segment_clip

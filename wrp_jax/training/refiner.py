@@ -19,8 +19,9 @@ from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.pipeline import make_batches
 from wrp_jax.data.source import VideoSource
+from wrp_jax.flow import build_motion
 from wrp_jax.logging import Progress
-from wrp_jax.models.motion import Motion, build_motion
+from wrp_jax.models.motion import Motion
 from wrp_jax.models.network import Network
 from wrp_jax.models.refine import build_refiner
 from wrp_jax.propagation.chains import long_flows

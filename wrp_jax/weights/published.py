@@ -84,6 +84,14 @@ class Published:
 
 _PAIR = ((1, 128, 128, 3), (1, 128, 128, 3))
 
+_SDCNET = Published(
+    build_sdcnet,
+    ((1, 3, 64, 64, 3), (1, 2, 64, 64, 2)),
+    # The release's checkpoint may hold its frozen FlowNet2, which is a network of its own here.
+    ignored=(r"^flownet2\.", r"^rgb_mean$"),
+    constants={"flow_mean": FLOW_MEAN, "flow_std": FLOW_STD},
+)
+
 NETWORKS: dict[str, Published] = {
     "raft_large": Published(
         lambda: build_raft("raft_large", iterations=1),
@@ -94,12 +102,10 @@ NETWORKS: dict[str, Published] = {
     "raft_small": Published(
         lambda: build_raft("raft_small", iterations=1), _PAIR, TORCHVISION_RAFT_SMALL
     ),
-    "sdcnet": Published(
-        build_sdcnet,
-        ((1, 3, 64, 64, 3), (1, 2, 64, 64, 2)),
-        # The release's checkpoint may hold its frozen FlowNet2, which is a network of its own here.
-        ignored=(r"^flownet2\.", r"^rgb_mean$"),
-        constants={"flow_mean": FLOW_MEAN, "flow_std": FLOW_STD},
+    "sdcnet": _SDCNET,
+    # Without the frame to come: fewer inputs, the same layers.
+    "sdcnet_prediction": dataclasses.replace(
+        _SDCNET, inputs=((1, 2, 64, 64, 3), (1, 1, 64, 64, 2))
     ),
     "flownet2": Published(build_flownet2, ((1, 64, 64, 3), (1, 64, 64, 3))),
 }

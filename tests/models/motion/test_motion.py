@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from wrp_jax.config import MotionConfig
-from wrp_jax.models.motion import build_motion
+from wrp_jax.flow import build_motion
 from wrp_jax.types import UserError
 
 

@@ -70,7 +70,7 @@ def test_encoders(fixture):
             _close(got[..., ::5], golden[key], FEATURE_TOLERANCE)
 
 
-@pytest.mark.parametrize("kind", ["volume", "on_the_fly"])
+@pytest.mark.parametrize("kind", ["all_pairs", "on_the_fly"])
 @pytest.mark.parametrize("fixture", FIXTURES)
 def test_lookup(fixture, kind):
     golden, (features1, features2, _, _), _, _ = _run(fixture)

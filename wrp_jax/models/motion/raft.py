@@ -26,6 +26,7 @@ SMALLEST = 64
 """Below, the coarsest level of the pyramid is empty. The published networks need 128."""
 VOLUME_LIMIT = 2 * 2**30
 """Bytes of correlation pyramid above which lookups are computed on the fly."""
+CORRELATIONS = ("auto", "all_pairs", "on_the_fly")
 
 
 class RaftOutput(NamedTuple):
@@ -41,6 +42,12 @@ class RaftOutput(NamedTuple):
     flow: Float[Array, "b h w 2"]
     low_flows: Float[Array, "n b _ _ 2"]
     flows: Float[Array, "n b h w 2"] | None = None
+
+
+def correlation_for(batch: int, height: int, width: int, levels: int = 4) -> str:
+    """``all_pairs`` for features of this size, or ``on_the_fly`` where that is too large."""
+    needed = correlation.pyramid_bytes(batch, height, width, levels)
+    return "all_pairs" if needed <= VOLUME_LIMIT else "on_the_fly"
 
 
 class Raft(nn.Module):
@@ -77,14 +84,13 @@ class Raft(nn.Module):
         return features1, features2, hidden, context
 
     def lookup(self, features1: Array, features2: Array):
-        """The function ``coords -> samples``, by volume or on the fly."""
+        """The function ``coords -> samples``, from all pairs or on the fly."""
         radius, levels = self.size.radius, self.size.levels
         kind = self.correlation
         if kind == "auto":
             b, h, w, _ = features2.shape
-            needed = correlation.pyramid_bytes(b, h, w, levels)
-            kind = "volume" if needed <= VOLUME_LIMIT else "on_the_fly"
-        if kind == "volume":
+            kind = correlation_for(b, h, w, levels)
+        if kind == "all_pairs":
             pyramid = correlation.correlation_pyramid(features1, features2, levels)
             return functools.partial(correlation.lookup, pyramid, radius=radius)
         pyramid = correlation.feature_pyramid(features2, levels)
@@ -157,8 +163,8 @@ def build_raft(
     Args:
       name: ``raft_large`` or ``raft_small``.
       iterations: of the update; published: 12 in training, 20 for video, 24 to 32 for scores.
-      correlation: ``volume`` (all pairs), ``on_the_fly`` (the same values, little memory) or
-        ``auto``, which chooses by size (``VOLUME_LIMIT``).
+      correlation: ``all_pairs``, ``on_the_fly`` (the same values, little memory) or ``auto``,
+        which chooses by size (``VOLUME_LIMIT``).
       frozen_batch_norm: with ``train=True``, normalise with the running statistics of the large
         network's context encoder (published: in every stage after the first).
       unroll: of the scan over iterations; True makes gradients many times faster on CPUs.
@@ -174,8 +180,8 @@ def build_raft(
     Raises:
       KeyError: unknown name.
     """
-    if correlation not in ("auto", "volume", "on_the_fly"):
-        raise ValueError(f"correlation is auto, volume or on_the_fly, not {correlation!r}")
+    if correlation not in CORRELATIONS:
+        raise ValueError(f"correlation is one of {', '.join(CORRELATIONS)}, not {correlation!r}")
     module = Raft(SIZES[name], iterations, correlation, frozen_batch_norm, unroll, dtype)
 
     def init(key: Array, *inputs: Array) -> Any:

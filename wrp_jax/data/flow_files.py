@@ -1,0 +1,156 @@
+"""Optical flow in files: Middlebury ``.flo``, KITTI's 16-bit ``.png`` and ``.npz``.
+
+In memory a flow is float32 ``[h, w, 2]``, ``(dx, dy)`` in pixels; a void vector is NaN.
+
+===========  =======================================================  =================
+suffix       holds                                                    void
+===========  =======================================================  =================
+``.flo``     float32 202021.25, int32 w, int32 h, ``(dx, dy)`` rows   above 1e9
+``.png``     16-bit RGB: ``64 dx + 32768``, ``64 dy + 32768``, valid  valid is 0
+``.npz``     ``flow`` float32 ``[h, w, 2]``; ``valid`` bool, or none  where not valid
+===========  =======================================================  =================
+
+Reference: vision.middlebury.edu/flow (``colorTest``, ``flowIO.cpp``); the KITTI flow devkit.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+
+from wrp_jax.data.images import MAX_PIXELS, read_bytes
+from wrp_jax.data.writers import write_atomically
+from wrp_jax.types import UserError
+
+SUFFIXES = (".flo", ".png", ".npz")
+
+_TAG = 202021.25
+_UNKNOWN = 1e9  # Middlebury: anything above is no flow
+_WRITTEN_UNKNOWN = np.float32(1.666666752e9)  # what Middlebury's own files hold there
+_KITTI_UNIT, _KITTI_ZERO = 64.0, 32768.0
+
+
+def read_flow(path: Path) -> Float[np.ndarray, "h w 2"]:
+    """Reads a flow; the suffix says which format it is.
+
+    Raises:
+      UserError: no such file, another format, cut off or damaged, or a number that is not finite
+        and not marked as void.
+    """
+    readers = {".flo": _read_flo, ".png": _read_kitti, ".npz": _read_npz}
+    suffix = path.suffix.lower()
+    if suffix not in readers:
+        raise UserError(f"{path} is no flow file: flow is read from {', '.join(SUFFIXES)}.")
+    flow, valid = readers[suffix](path, read_bytes(path))
+    if not np.isfinite(flow[valid]).all():
+        raise UserError(
+            f"{path} holds NaN or infinity: mark vectors that are not known as void instead (see "
+            "wrp_jax/data/flow_files.py)."
+        )
+    return np.where(valid[..., None], flow, np.float32(np.nan)).astype(np.float32)
+
+
+def write_flow(path: Path, flow: Float[np.ndarray, "h w 2"]) -> None:
+    """Writes a flow in the format of the suffix; reading gives it back.
+
+    ``.flo`` and ``.npz`` are exact, ``.png`` is to the nearest 1/64 pixel.
+
+    Args:
+      path: where to; its folders are made.
+      flow: NaN where void.
+
+    Raises:
+      UserError: the file cannot be written, or ``.png`` cannot hold a displacement that long.
+    """
+    valid = np.asarray(np.isfinite(flow).all(axis=-1))
+    write_atomically(path, _WRITERS[path.suffix.lower()](path, flow.astype(np.float32), valid))
+
+
+def _damaged(path: Path, why: str) -> UserError:
+    return UserError(f"{path} is no {path.suffix.lower()} flow or is damaged ({why}): replace it.")
+
+
+def _read_flo(path: Path, data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    if len(data) < 12 or np.frombuffer(data, "<f4", 1)[0] != np.float32(_TAG):
+        raise _damaged(path, "it does not begin with the number 202021.25")
+    width, height = (int(n) for n in np.frombuffer(data, "<i4", 2, 4))
+    if width < 1 or height < 1 or width * height > MAX_PIXELS:
+        raise _damaged(path, f"its size is said to be {width}x{height}")
+    if len(data) != 12 + 8 * width * height:
+        raise _damaged(
+            path,
+            f"it has {len(data)} bytes; {width}x{height} vectors take {12 + 8 * width * height}",
+        )
+    flow = np.frombuffer(data, "<f4", offset=12).reshape(height, width, 2)
+    # NaN compares false: it counts as known, and is refused.
+    return flow, np.logical_not((np.abs(flow) > _UNKNOWN).any(axis=-1))
+
+
+def _flo_bytes(path: Path, flow: np.ndarray, valid: np.ndarray) -> bytes:
+    del path
+    head = np.float32(_TAG).astype("<f4").tobytes() + np.array(valid.shape[::-1], "<i4").tobytes()
+    return head + np.where(valid[..., None], flow, _WRITTEN_UNKNOWN).astype("<f4").tobytes()
+
+
+def _read_kitti(path: Path, data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        # OpenCV decodes what is left of a damaged file; Pillow, which cannot decode 16-bit
+        # colour, checks the sums of all parts.
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise _damaged(path, f"its size is said to be {width}x{height}")
+            image.verify()
+    except UserError:
+        raise
+    except Exception as error:  # whatever the codec meets in untrusted bytes
+        raise _damaged(path, "it is cut off, or no PNG") from error
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise _damaged(path, "it is not 16-bit RGB")
+    flow = (pixels[..., :0:-1].astype(np.float32) - _KITTI_ZERO) / _KITTI_UNIT
+    return flow.astype(np.float32), pixels[..., 0] > 0
+
+
+def _kitti_bytes(path: Path, flow: np.ndarray, valid: np.ndarray) -> bytes:
+    codes = np.rint(np.where(valid[..., None], flow, 0) * _KITTI_UNIT + _KITTI_ZERO)
+    if codes.min(initial=0) < 0 or codes.max(initial=0) > 65535:
+        longest = np.abs(flow[valid]).max()
+        raise UserError(
+            f"{path} cannot hold a displacement of {longest:.0f} pixels (KITTI's PNG ends at 511): "
+            "choose flo or npz."
+        )
+    codes = np.where(valid[..., None], codes, 0)
+    pixels = np.concatenate([valid[..., None], codes[..., ::-1]], axis=-1).astype(np.uint16)
+    return cv2.imencode(".png", pixels)[1].tobytes()
+
+
+def _read_npz(path: Path, data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files if name in ("flow", "valid")}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, MemoryError) as error:
+        raise _damaged(path, "it is cut off, or no npz") from error
+    flow = arrays.get("flow")
+    if flow is None or flow.ndim != 3 or flow.shape[2] != 2 or flow.dtype.kind != "f":
+        raise _damaged(path, "it has no array 'flow' of floating numbers [h, w, 2]")
+    valid = arrays.get("valid", np.ones(flow.shape[:2], bool))
+    if valid.shape != flow.shape[:2]:
+        raise _damaged(path, "its arrays 'flow' and 'valid' differ in size")
+    return flow.astype(np.float32), valid.astype(bool)
+
+
+def _npz_bytes(path: Path, flow: np.ndarray, valid: np.ndarray) -> bytes:
+    del path
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, flow=np.where(valid[..., None], flow, 0), valid=valid)
+    return buffer.getvalue()
+
+
+_WRITERS = {".flo": _flo_bytes, ".png": _kitti_bytes, ".npz": _npz_bytes}

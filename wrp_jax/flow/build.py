@@ -1,0 +1,109 @@
+"""f_θ by the name in the options: ``build_motion``."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from wrp_jax.config import MotionConfig
+from wrp_jax.flow.networks import flownet2_motion, raft_motion
+from wrp_jax.flow.precomputed import precomputed_motion
+from wrp_jax.flow.sdcnet import sdcnet_motion
+from wrp_jax.models.motion.base import Motion, zero_motion
+from wrp_jax.models.motion.dis import dis_motion
+from wrp_jax.types import UserError
+from wrp_jax.weights.load import load_weights
+
+ALGORITHMS = ("dis", "zero", "precomputed")
+NETWORKS = ("raft_large", "raft_small", "sdcnet", "sdcnet_prediction", "flownet2")
+"""Names that need weights; those of ``weights.published.NETWORKS``."""
+
+
+def build_motion(config: MotionConfig, variables: Any = None, *, bgr: bool = False) -> Motion:
+    """Builds the motion named in the options.
+
+    Args:
+      config: ``config.motion``.
+      variables: of the network, where they are at hand; else ``config.weights`` is read.
+      bgr: show FlowNet2 its colours as SDC-Net's release does; other motions keep RGB.
+
+    Raises:
+      UserError: there is no motion of that name, an option it does not know, a network without
+        weights, or weights of another one.
+    """
+    name = config.name
+    if name == "zero":
+        return zero_motion()
+    if name == "dis":
+        return dis_motion(config)
+    if name == "precomputed":
+        return precomputed_motion(Path(config.folder), _flow_source(config))
+    if name not in NETWORKS:
+        raise UserError(
+            f"config.motion.name={name!r} is unknown: use one of "
+            f"{', '.join((*ALGORITHMS, *NETWORKS))}."
+        )
+    if variables is None:
+        if not config.weights:
+            raise _no_weights(name, "config.motion.weights")
+        variables = load_weights(config.weights, name)
+    count = config.pairs_per_device or (1 if jax.default_backend() == "cpu" else 4)
+    if name.startswith("raft"):
+        return raft_motion(config, variables, count)
+    if name == "flownet2":
+        return flownet2_motion(variables, count, bgr=bgr)
+    flow = _flow_source(config, bgr=True)
+    return sdcnet_motion(variables, flow, count, sees_target=name == "sdcnet")
+
+
+def motion_digest(config: MotionConfig) -> str:
+    """Of the files that the options name: results made from others are not to be mixed with.
+
+    Weights count by their content, precomputed flow by its files' names, sizes and times.
+
+    Returns:
+      Hexadecimal digits; none where no file is read.
+    """
+    facts = []
+    if config.name in NETWORKS:
+        facts.append(config.weights and hashlib.sha256(_bytes(config.weights)).hexdigest())
+    if config.name in ("sdcnet", "sdcnet_prediction", "precomputed"):
+        path = config.flow_weights
+        facts.append(path and hashlib.sha256(_bytes(path)).hexdigest())
+    if config.name == "precomputed":
+        files = sorted(path for path in Path(config.folder).rglob("*") if path.is_file())
+        for path in files:
+            status = path.stat()
+            name = path.relative_to(config.folder)
+            facts.append(f"{name} {status.st_size} {status.st_mtime_ns}")
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest() if any(facts) else ""
+
+
+def _flow_source(config: MotionConfig, *, bgr: bool = False) -> Motion:
+    """The motion that another one reads, or falls back on: ``config.flow``."""
+    if config.flow in ("sdcnet", "sdcnet_prediction", "precomputed"):
+        raise UserError(
+            f"config.motion.flow={config.flow!r} needs flow itself: use another, such as dis."
+        )
+    if config.flow in NETWORKS and not config.flow_weights:
+        raise _no_weights(config.flow, "config.motion.flow_weights")
+    options = dataclasses.replace(config, name=config.flow, weights=config.flow_weights)
+    return build_motion(options, bgr=bgr)
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be opened ({error.strerror}); check the path.") from None
+
+
+def _no_weights(network: str, option: str) -> UserError:
+    return UserError(
+        f"{network} has no weights: give --{option}=FILE (a published .pth or what python -m "
+        "wrp_jax.weights.convert wrote), or choose another --config.motion.name such as dis."
+    )
