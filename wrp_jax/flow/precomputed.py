@@ -26,7 +26,7 @@ from wrp_jax.data.flow_files import SUFFIXES, read_flow
 from wrp_jax.data.source import VideoSource
 from wrp_jax.data.windows import window_frames
 from wrp_jax.models.motion.base import Clip, FramePlaces, Motion
-from wrp_jax.ops.warp import compose_flow
+from wrp_jax.ops.warp import compose_flow, warp
 from wrp_jax.types import UserError, Window
 
 _REMEMBERED = 8  # composed flows, so that the next step of a chain adds one leg alone
@@ -146,10 +146,11 @@ class _ClipFlows:
 
 @jax.jit
 def _compose(flow: Float[Array, "h w 2"], before: Float[Array, "h w 2"]) -> Float[Array, "h w 2"]:
-    """``compose_flow`` in which void stays void."""
-    total, _ = compose_flow(flow[None], before[None])
-    known = jnp.all(jnp.isfinite(flow), axis=-1, keepdims=True)
-    return jnp.where(known, total[0], jnp.nan)
+    """``compose_flow``, void where either leg is: NaN would also come out of a weight of zero."""
+    known, known_before = (jnp.isfinite(f).all(-1, keepdims=True) for f in (flow, before))
+    total, _ = compose_flow(flow[None], jnp.where(known_before, before, 0)[None])
+    share, _ = warp(known_before[None].astype(flow.dtype), flow[None])
+    return jnp.where(known & (share[0] > 0.999), total[0], jnp.nan)
 
 
 def _find(stem: Path) -> Path | None:
