@@ -1,4 +1,4 @@
-"""Flow from files: found by the frames' names, composed where a pair has none, dumped and reread."""
+"""Flow from files: found by names, composed where a pair has no file, dumped and read again."""
 
 from __future__ import annotations
 
