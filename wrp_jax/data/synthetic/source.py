@@ -47,6 +47,10 @@ class SyntheticSource:
         """Comes back with a lock of its own."""
         self.__dict__.update(state, _lock=threading.Lock())
 
+    def seed_of(self, sequence: str) -> int:
+        """The seed that a clip is rendered from. Raises ``KeyError`` for an unknown sequence."""
+        return self._seeds[sequence]
+
     def clip(self, sequence: str) -> SyntheticClip:
         """The whole clip, exact flows included. Raises ``KeyError`` for an unknown sequence."""
         seed = self._seeds[sequence]
