@@ -120,7 +120,7 @@ def wipe(rng: np.random.Generator, image: UInt8[np.ndarray, "h w 3"]) -> np.ndar
 def mirrored(pair: FlowPair, axis: int) -> FlowPair:
     """The pair seen in a mirror: left and right change places (axis 1), or up and down (0)."""
     pair = FlowPair(*(np.flip(field, axis) for field in pair))
-    sign = np.float32([-1, 1] if axis == 1 else [1, -1])
+    sign = np.array([-1, 1] if axis == 1 else [1, -1], np.float32)
     return pair._replace(flow=pair.flow * sign)
 
 
@@ -133,7 +133,7 @@ def rescaled(pair: FlowPair, size: tuple[int, int], *, sparse: bool) -> FlowPair
       sparse: move each known vector to the nearest new pixel, instead of interpolating.
     """
     h, w = pair.valid.shape
-    factor = np.float32([size[1] / w, size[0] / h])
+    factor = np.array([size[1] / w, size[0] / h], np.float32)
     first, second = (_resize(image, size) for image in pair[:2])
     if sparse:
         return FlowPair(first, second, *_scattered(pair.flow, pair.valid, size, factor))
@@ -174,7 +174,8 @@ def _rescaled(rng: np.random.Generator, pair: FlowPair, options: FlowAugmentatio
     factor = np.maximum(wanted, max(least))
     if (factor == 1).all():
         return pair
-    size = tuple(max(c, round(n * f)) for c, n, f in zip(options.crop, (h, w), factor, strict=True))
+    ch, cw = options.crop
+    size = max(ch, round(h * factor[0])), max(cw, round(w * factor[1]))
     return rescaled(pair, size, sparse=options.sparse)
 
 

@@ -95,7 +95,7 @@ class Mixture:
 
 def known(first: np.ndarray, second: np.ndarray, flow: np.ndarray) -> FlowPair:
     """A pair whose flow is NaN where it is not known."""
-    valid = np.isfinite(flow).all(axis=-1)
+    valid = np.asarray(np.isfinite(flow).all(axis=-1))
     return FlowPair(first, second, np.where(valid[..., None], flow, 0).astype(np.float32), valid)
 
 
