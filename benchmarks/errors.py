@@ -1,0 +1,100 @@
+"""Where labels are wrong: ``python -m benchmarks.errors --data=D --windows=FILE OUT...``.
+
+``OUT`` is an output of ``propagate.py`` on the same data and windows. For every method in it, by
+distance to the nearest class boundary of the truth: share of wrong pixels, share of all errors,
+and mIoU, over all distances in time together; void truth is not scored.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from wrp_jax.data.images import decode_label, read_bytes
+from wrp_jax.data.source import VideoSource, open_source
+from wrp_jax.data.windows import choose_windows, owners, window_frames
+from wrp_jax.data.writers import LabelWriter
+from wrp_jax.evaluation.boundary import EDGES, band_confusions
+from wrp_jax.evaluation.confusion import mean_iou
+from wrp_jax.evaluation.truth import GroundTruth
+from wrp_jax.types import UNLABELLED, Window
+
+
+def method_folders(out: Path) -> dict[str, Path]:
+    """Where the labels of each method stand, the main method last."""
+    main = json.loads((out / "metrics.json").read_text())["method"]
+    others = {path.name: path for path in sorted((out / "methods").glob("*"))}
+    return {**others, main: out}
+
+
+def scored_frames(source: VideoSource, windows: Sequence[Window]) -> Iterator[tuple[str, str]]:
+    """Frames with a true label whose label was written from the window they are scored in."""
+    truth, owner = GroundTruth(source), owners(windows, source)
+    for window in windows:
+        names = window_frames(window, source)
+        for name in truth.scored(window.sequence, window.key, names):
+            if owner[window.sequence, name] == window:
+                yield window.sequence, name
+
+
+def count(source: VideoSource, windows: Sequence[Window], folder: Path) -> np.ndarray:
+    """Confusion matrices per band, ``[bands, C, C + 1]``, summed over the scored frames."""
+    classes, truth = source.classes, GroundTruth(source)
+    writer = LabelWriter(folder, classes)
+    index_of = np.full(256, UNLABELLED)
+    index_of[list(classes.ids)] = range(classes.num_classes)
+    total = np.zeros((len(EDGES) + 1, classes.num_classes, classes.num_classes + 1), np.int64)
+    for sequence, name in scored_frames(source, windows):
+        path = writer.label_path(sequence, name)
+        said = index_of[decode_label(read_bytes(path), path)]
+        total += band_confusions(truth.label(sequence, name), said, classes.num_classes)
+    return total
+
+
+def shares(bands: np.ndarray, void: Sequence[bool]) -> np.ndarray:
+    """Share of the area, of wrong pixels, of all errors, and mIoU: ``[bands, 4]`` in %.
+
+    Args:
+      bands: of ``count``.
+      void: per class; true void is left out.
+    """
+    scored = bands[:, ~np.asarray(void)]
+    pixels = scored.sum((1, 2))
+    right = np.diagonal(bands, axis1=1, axis2=2)[:, ~np.asarray(void)].sum(1)
+    wrong = pixels - right
+    table = [
+        pixels / max(pixels.sum(), 1),
+        wrong / np.maximum(pixels, 1),
+        wrong / max(wrong.sum(), 1),
+        [mean_iou(band, void) for band in bands],
+    ]
+    return 100.0 * np.stack(table, axis=1)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints a table per output."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--windows", required=True)
+    parser.add_argument("outputs", nargs="+")
+    parsed = parser.parse_args(arguments)
+    source = open_source(parsed.data)
+    windows = choose_windows(
+        source, windows=parsed.windows, keyframes=None, key_every=0, horizon=10
+    )
+    ends = [f"up to {edge:g} px" for edge in EDGES] + ["beyond"]
+    print("in %: " + " | ".join(f"{end}: area, wrong, of all errors, mIoU" for end in ends))
+    for out in map(Path, parsed.outputs):
+        for method, folder in method_folders(out).items():
+            bands = shares(count(source, windows, folder), source.classes.void)
+            cells = (" ".join(f"{value:5.1f}" for value in band) for band in bands)
+            wrong = (bands[:, 0] * bands[:, 1]).sum() / 100.0
+            print(f"{out} {method}: {wrong:.2f} wrong | " + " | ".join(cells), flush=True)
+
+
+if __name__ == "__main__":
+    main()

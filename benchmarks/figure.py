@@ -1,0 +1,71 @@
+"""mIoU by distance as a figure: ``python -m benchmarks.figure FIGURE.svg NAME=OUT[:METHOD]...``.
+
+``OUT`` is an output of ``propagate.py``; its main method is drawn unless another is named.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+WIDTH, HEIGHT = 640, 360
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 190, 12, 34
+_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#555555", "#e69f00", "#56b4e9", "#8c564b")
+
+
+def draw(curves: Mapping[str, Mapping[str, float]]) -> str:
+    """A line per name, labelled at its end, as SVG.
+
+    Args:
+      curves: mIoU in % by distance in frames, by name.
+    """
+    lines = {n: sorted((int(k), v) for k, v in curve.items()) for n, curve in curves.items()}
+    values = [v for line in lines.values() for _, v in line]
+    low, high = 5 * int(min(values) // 5), 5 * int(-(-max(values) // 5))
+    last = max(k for line in lines.values() for k, _ in line)
+
+    def place(k: float, v: float) -> tuple[float, float]:
+        x = _LEFT + (WIDTH - _LEFT - _RIGHT) * (k - 1) / max(last - 1, 1)
+        return x, HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * (v - low) / max(high - low, 1)
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+        'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>'
+    ]
+    for v in range(low, high + 1, 5):
+        (x0, y), (x1, _) = place(1, v), place(last, v)
+        parts.append(f'<path d="M{x0:.0f} {y:.1f}H{x1:.0f}" stroke="#ddd"/>')
+        parts.append(f'<text x="{x0 - 8:.0f}" y="{y + 4:.1f}" text-anchor="end">{v}</text>')
+    for k in range(1, last + 1):
+        x, y = place(k, low)
+        parts.append(f'<text x="{x:.1f}" y="{y + 18:.1f}" text-anchor="middle">{k}</text>')
+    # Labels stand where their lines end, moved down as far as the one above asks for.
+    ends = sorted((place(*line[-1])[1], name) for name, line in lines.items())
+    heights: dict[str, float] = {}
+    for y, name in ends:
+        heights[name] = max([y, *(h + 15 for h in heights.values())])
+    for (name, line), color in zip(lines.items(), _COLORS * len(lines), strict=False):
+        path = " ".join("{:.1f},{:.1f}".format(*place(*point)) for point in line)
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"/>')
+        x, y = place(last, 0)[0] + 8, heights[name] + 4
+        parts.append(f'<text x="{x:.0f}" y="{y:.1f}" fill="{color}">{escape(name)}</text>')
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Reads the scores and writes the figure."""
+    figure, *items = arguments
+    curves = {}
+    for item in items:
+        name, _, out = item.partition("=")
+        out, _, method = out.partition(":")
+        metrics = json.loads((Path(out) / "metrics.json").read_text())
+        curves[name] = metrics["methods"][method or metrics["method"]]["miou"]
+    Path(figure).write_text(draw(curves))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

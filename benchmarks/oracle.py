@@ -1,0 +1,105 @@
+"""What a perfect chooser would reach: ``python -m benchmarks.oracle``.
+
+python -m benchmarks.oracle --data=D --windows=FILE --workdir=RUN
+
+Scores every hypothesis alone, and choosers that pick a right one wherever there is one, on the
+windows' own true labels. ``RUN`` is a workdir of ``train.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+
+from wrp_jax.config import Config
+from wrp_jax.data.known_labels import KnownLabels
+from wrp_jax.data.source import open_source
+from wrp_jax.data.windows import choose_windows, window_frames
+from wrp_jax.evaluation.evaluator import Evaluator
+from wrp_jax.evaluation.truth import GroundTruth
+from wrp_jax.models.motion import build_motion
+from wrp_jax.propagation.chains import long_flows
+from wrp_jax.propagation.cues import clip_cues, segment_clip
+from wrp_jax.propagation.hypotheses import HYPOTHESES
+from wrp_jax.propagation.rollout import window_orders
+from wrp_jax.training.crops import chain_guesses
+from wrp_jax.training.segmentation import load_segmentation
+
+_MOTION = tuple(name for name in HYPOTHESES if name not in ("segmentation", "static"))
+CHOOSERS = {
+    "chain, segmentation": ("chain", "segmentation"),
+    "all motion": _MOTION,
+    "composed, lookup, segmentation": ("composed", "lookup", "segmentation"),
+    "all": HYPOTHESES,
+}
+"""Hypotheses that each perfect chooser may pick from; where none is right it says the first."""
+
+
+def oracle(guesses: np.ndarray, truth: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Labels of a perfect chooser.
+
+    Args:
+      guesses: class indices ``[h, w, n]`` in the order of ``HYPOTHESES``.
+      truth: class indices ``[h, w]``.
+      names: hypotheses it may pick from.
+    """
+    offered = guesses[..., [HYPOTHESES.index(name) for name in names]]
+    right = (offered == truth[..., None]).any(-1)
+    return np.where(right, truth, offered[..., 0])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints mIoU by distance."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    for name in ("--data", "--windows", "--workdir"):
+        parser.add_argument(name, required=True)
+    parsed = parser.parse_args(arguments)
+    config, source = Config(), open_source(parsed.data)
+    windows = choose_windows(
+        source, windows=parsed.windows, keyframes=None, key_every=0, horizon=10
+    )
+    known, truth = KnownLabels(source, windows), GroundTruth(source)
+    motion = build_motion(config.motion)
+    segment = functools.partial(
+        segment_clip, *load_segmentation(parsed.workdir, config, source.classes)
+    )
+    evaluator = Evaluator(source.classes)
+    disputed, seen = 0, 0
+    for window in windows:
+        names = window_frames(window, source)
+        frames = np.stack([source.frame(window.sequence, name) for name in names])
+        key = names.index(window.key)
+        scored = truth.scored(window.sequence, window.key, names)
+        orders = window_orders(len(frames), key)
+        clip = clip_cues(frames, motion, segment)
+        guessed = chain_guesses(
+            clip,
+            long_flows(frames, clip, orders, motion),
+            orders,
+            known.label(window.sequence, window.key),
+            frozenset(range(1, orders.shape[1])),
+        )
+        for step, active, hypotheses, _ in guessed:
+            winners = active[np.asarray(hypotheses.votes).argmax(-1)]
+            for guesses, order in zip(winners, orders, strict=True):
+                frame = order[step]
+                if frame == order[step - 1] or names[frame] not in scored:
+                    continue
+                true = truth.label(window.sequence, names[frame])
+                for i, name in enumerate(HYPOTHESES):
+                    evaluator.add(name, step, true, guesses[..., i])
+                for name, offered in CHOOSERS.items():
+                    evaluator.add(f"perfect: {name}", step, true, oracle(guesses, true, offered))
+                disputed += int((guesses != guesses[..., :1]).any(-1).sum())
+                seen += true.size
+    print(f"hypotheses differ on {100 * disputed / seen:.1f} % of the pixels")
+    for name, scores in evaluator.metrics().items():
+        curve = " ".join(f"{v:5.1f}" for v in scores["miou"].values())
+        print(f"{name:42s} {curve}  mean {scores['mean']:5.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
