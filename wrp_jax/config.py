@@ -67,6 +67,8 @@ class RefinerConfig:
     name: str = "chooser"
     source: str = "simulated"
     recursive: bool = False  # refine inside the recursion (eq. 8), or the result of each step only
+    unrolled: bool = False  # pix2pix: train with Ω in every step, through the whole chain
+    learn_tau: bool = False  # pix2pix: τ of eq. 6 learns along
     clips: int = 24  # simulated clips, or cycles
     crops: int = 8  # per guessed frame
     width: int = 24  # chooser: channels per pixel

@@ -13,7 +13,8 @@ from wrp_jax.propagation.rollout import cycle_order
 from wrp_jax.propagation.step import MaskOptions
 from wrp_jax.training.crops import CANDIDATES, CROP, unpack
 from wrp_jax.training.cycle import cycle_crops, cycles
-from wrp_jax.training.omega import cycle_loss, label_crops
+from wrp_jax.training.omega import label_crops
+from wrp_jax.training.unrolled import chain_loss
 from wrp_jax.types import ClassMap, ClipCues, Window
 
 CLASSES = ClassMap((0, 1, 2), ("a", "b", "c"), np.zeros((3, 3), np.uint8), (False,) * 3)
@@ -112,9 +113,9 @@ def test_gradients_of_the_cycle_loss_match_finite_differences(rng, unrolled, rem
         def loss(params, tau):
             mask = MaskOptions(tau, softness=0.2)
             both = {**variables, "params": params}
-            return cycle_loss(
+            return chain_loss(
                 network, both, cues, label, mask, jnp.ones(3), unrolled=unrolled, remat=remat
-            )
+            )[0]
 
         return jax.value_and_grad(loss, argnums=(0, 1))(params, tau)
 

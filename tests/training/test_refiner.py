@@ -8,7 +8,9 @@ from test_cycle import Source, segment, toy
 from wrp_jax.config import Config
 from wrp_jax.models.motion import zero_motion
 from wrp_jax.training import refiner
+from wrp_jax.training.chooser import chooser_maker, mirror
 from wrp_jax.training.crops import NO_LABEL, unpack
+from wrp_jax.training.examples import Material, frequency_weights, make_examples
 from wrp_jax.training.state import create_train_state
 from wrp_jax.types import UserError
 
@@ -21,8 +23,8 @@ def material(rng):
         return probs, np.zeros((len(frames), 12, 13, 4), np.float32)
 
     known, _, windows = toy(source, "00")
-    weights = refiner.frequency_weights(known)
-    return refiner.Material(known, source, windows, zero_motion(), wide, weights)
+    weights = frequency_weights(known)
+    return Material(known, source, windows, zero_motion(), wide, weights)
 
 
 def config(**options):
@@ -34,14 +36,18 @@ def config(**options):
     return result
 
 
+def chooser_examples(stuff):
+    options = config().refiner
+    return make_examples(options, 0, stuff, chooser_maker(stuff, options.crops))
+
+
 @pytest.mark.parametrize(
     "name,source", [("chooser", "simulated"), ("chooser", "cycle"), ("pix2pix", "both")]
 )
 def test_a_training_step_lowers_the_loss_on_its_own_batch(rng, name, source):
     options = config(name=name, source=source)
     optimizer = refiner.make_optimizer(1e-2, 20)
-    build = refiner._omega_course if name == "pix2pix" else refiner._chooser_course
-    course = build(options, material(rng), optimizer)
+    course = refiner.make_course(options, material(rng), optimizer)
     batch = jax.tree.map(lambda *a: np.stack(a), *course.examples[:4])
     state = create_train_state(course.variables, optimizer, ema=True)
     step = jax.jit(course.train_step)
@@ -55,15 +61,15 @@ def test_a_training_step_lowers_the_loss_on_its_own_batch(rng, name, source):
 
 def test_same_seed_same_examples(rng):
     stuff = material(rng)
-    first, second = (refiner.make_examples(config(), stuff) for _ in range(2))
+    first, second = (chooser_examples(stuff) for _ in range(2))
     for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 def test_mirrored_crop_is_the_same_crop_seen_in_a_mirror(rng):
-    crop = refiner.make_examples(config(), material(rng))[0]
+    crop = chooser_examples(material(rng))[0]
     turned = next(
-        t for t in (refiner.mirror(crop, np.random.default_rng(i)) for i in range(20))
+        t for t in (mirror(crop, np.random.default_rng(i)) for i in range(20))
         if t is not crop
     )  # fmt: skip
     np.testing.assert_array_equal(turned.label[:, ::-1], crop.label)
@@ -84,4 +90,4 @@ def test_weights_are_higher_for_rare_classes_with_a_mean_of_one(rng):
 
 def test_unknown_source_is_a_users_mistake(rng):
     with pytest.raises(UserError, match="simulated, cycle or both"):
-        refiner.make_examples(config(source="magic"), material(rng))
+        refiner.make_course(config(source="magic"), material(rng), refiner.make_optimizer(1e-3, 2))

@@ -38,7 +38,8 @@ class Networks(NamedTuple):
         (labels, confidence)``; None where Ω is none, or not needed.
       digest: of the weights; empty without any.
       trained_on: ``"<sequence> <frame>"`` of the labelled frames they were trained on.
-      omega: Ω inside the recursion (eq. 8), where it is no chooser.
+      omega: Ω on the labels of Ψ^W (eq. 8), where it is no chooser.
+      tau: τ of eq. 6 that was learnt along with Ω, or None.
     """
 
     motion: Motion
@@ -47,6 +48,7 @@ class Networks(NamedTuple):
     digest: str
     trained_on: frozenset[str] = frozenset()
     omega: Refine | None = None
+    tau: float | None = None
 
 
 def needs_training(methods: Sequence[str]) -> bool:
@@ -78,37 +80,31 @@ def load_networks(
     network, variables = load_segmentation(workdir, config, classes)
     segment = functools.partial(segment_clip, network, variables)
     stages = ["segmentation"]
-    refine, omega = None, None
+    refine, omega, tau = None, None, None
     if any(METHODS[name].refines for name in methods):
-        refine, omega = _load_refiner(config, classes, workdir)
+        refine, omega, tau = _load_refiner(config, classes, workdir)
         stages.append("refiner")
     digest = hashlib.sha256()
     for stage in stages:
         digest.update(hashlib.sha256(result_path(workdir, stage).read_bytes()).digest())
-    return Networks(motion, segment, refine, digest.hexdigest(), _trained_on(workdir), omega)
+    return Networks(motion, segment, refine, digest.hexdigest(), _trained_on(workdir), omega, tau)
 
 
 def _load_refiner(
     config: Config, classes: ClassMap, workdir: Path
-) -> tuple[RefineWindow | None, Refine | None]:
+) -> tuple[RefineWindow | None, Refine | None, float | None]:
     """A chooser works on windows with hypotheses of its own; the paper's Ω inside the steps."""
     from wrp_jax.propagation.refined import refine_window
     from wrp_jax.training.refiner import load_refiner
 
-    recursive = config.refiner.recursive
-    if config.refiner.name == "pix2pix" and not recursive:
-        raise UserError(
-            "config.refiner.name=pix2pix works inside the recursion: give "
-            "--config.refiner.recursive=true to propagate.py."
-        )
-    network, variables = load_refiner(workdir, config, classes)
+    network, variables, tau = load_refiner(workdir, config, classes)
     if config.refiner.name == "pix2pix":
         apply = functools.partial(refine_labels, network)
-        return None, jax.tree_util.Partial(apply, variables)
+        return None, jax.tree_util.Partial(apply, variables), tau
     window = functools.partial(
-        refine_window, refiner=network, variables=variables, recursive=recursive
+        refine_window, refiner=network, variables=variables, recursive=config.refiner.recursive
     )
-    return window, None
+    return window, None, None
 
 
 def _trained_on(workdir: Path) -> frozenset[str]:

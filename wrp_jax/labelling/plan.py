@@ -77,6 +77,7 @@ class Plan:
             "windows": [dataclasses.astuple(window) for window in self.windows],
             "motion": options["motion"],
             "propagation": options["propagation"],
+            "recursive": options["refiner"]["recursive"],
             "networks": networks_digest,
         }
         return json.loads(json.dumps(settings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator
@@ -112,6 +113,8 @@ def _predictions(
             yield method, Propagated(*networks.refine(cues, key, label, classes, networks.motion))
             continue
         options = plan.config.propagation
+        if METHODS[method].refines and networks.tau is not None:
+            options = dataclasses.replace(options, tau=networks.tau)
         yield (
             method,
             propagate_window(
@@ -123,6 +126,7 @@ def _predictions(
                 classes,
                 networks.motion,
                 refine=networks.omega,
+                recursive=plan.config.refiner.recursive,
                 cues=cues,
             ),
         )

@@ -52,6 +52,7 @@ class Window:
       key_label: its class indices.
       classes: of the data set.
       refine: Ω, or None.
+      recursive: whether the next step starts from Ω's result (eq. 8).
       move_images: whether the image is to be moved along.
       given: cues of all frames, where they have been made already.
     """
@@ -62,6 +63,7 @@ class Window:
     key_label: Int[np.ndarray, "h w"]
     classes: ClassMap
     refine: Refine | None = None
+    recursive: bool = True
     move_images: bool = False
     given: ClipCues | None = None
 
@@ -146,7 +148,7 @@ def _semantic(config: PropagationConfig, window: Window, threshold: bool) -> Pro
 # --- methods along chains -----------------------------------------------------------------
 
 
-@functools.partial(jax.jit, static_argnames=("carrier", "mask", "move_images"))
+@functools.partial(jax.jit, static_argnames=("carrier", "mask", "recursive", "move_images"))
 def _run_chunk(
     state: Any,
     chain: Chain,
@@ -154,9 +156,10 @@ def _run_chunk(
     *,
     carrier: Carrier,
     mask: MaskOptions | None,
+    recursive: bool,
     move_images: bool,
 ) -> tuple[Any, Any]:
-    label_step = make_step(carrier, mask, refine)
+    label_step = make_step(carrier, mask, refine, recursive=recursive)
 
     def step(state: Any, cues: Any) -> tuple[Any, Any]:
         labels, reading = label_step(state[0], cues)
@@ -205,6 +208,7 @@ def _along_chains(
         _run_chunk,
         carrier=carrier,
         mask=mask_options(config) if inpaint else None,
+        recursive=window.recursive,
         move_images=window.move_images,
     )
     omega = window.refine if refine else None
@@ -268,6 +272,7 @@ def propagate_window(
     segment: Segment | None = None,
     refine: Refine | None = None,
     *,
+    recursive: bool = True,
     cues: ClipCues | None = None,
     move_images: bool = False,
 ) -> Propagated:
@@ -283,6 +288,8 @@ def propagate_window(
       motion: f_θ.
       segment: g_ψ, bound to its variables (``functools.partial(segment_clip, net, variables)``).
       refine: Ω; a ``jax.tree_util.Partial(apply, variables)`` compiles once for all variables.
+      recursive: whether the next step starts from Ω's result (eq. 8), or Ω only mends what each
+        step of Ψ^W shows.
       cues: ``clip_cues`` of the same frames, to share them between methods; without, cues are
         made piece by piece, and memory beyond the result does not grow with the window.
       move_images: also move the labelled frame's image along (joint propagation).
@@ -302,5 +309,7 @@ def propagate_window(
     section = functools.partial(
         clip_cues, motion=motion, segment=segment if chosen.segments else None
     )
-    window = Window(frames, section, key_index, key_label, classes, refine, move_images, given=cues)
+    window = Window(
+        frames, section, key_index, key_label, classes, refine, recursive, move_images, given=cues
+    )
     return chosen.run(config, window)

@@ -54,14 +54,19 @@ def trust(cues: Cues, options: MaskOptions) -> Float[Array, "b h w"]:
 
 
 def make_step(
-    carrier: Carrier, mask: MaskOptions | None, refine: Refine | None = None
+    carrier: Carrier,
+    mask: MaskOptions | None,
+    refine: Refine | None = None,
+    *,
+    recursive: bool = True,
 ) -> Callable[[Any, Cues], tuple[Any, Reading]]:
     """Builds one step of the recursion.
 
     Args:
       carrier: how labels are carried.
       mask: M of eq. 6; None moves labels only (motion-only).
-      refine: Ω of eq. 8, applied after eq. 5; its result is what the next step starts from.
+      refine: Ω of eq. 8, applied after eq. 5.
+      recursive: whether the next step starts from its result (eq. 8), or from that of eq. 5.
 
     Returns:
       Ψ^W (eq. 3-7), or with ``refine`` Ψ^R (eq. 8). Where ``cues.active`` is 0 the state stands
@@ -72,15 +77,17 @@ def make_step(
         new = carrier.warp(state, cues.flow)
         if mask is not None:
             new = carrier.blend(new, trust(cues, mask), cues.probs)
+        refined = new
         if refine is not None:
-            new = carrier.replace(new, refine(carrier.probs(new), cues.features, cues))
+            refined = carrier.replace(new, refine(carrier.probs(new), cues.features, cues))
 
         def hold(now: Array, before: Array) -> Array:
             active = cues.active.reshape(-1, *(1,) * (now.ndim - 1))
             return jnp.where(active > 0, now, before)
 
-        new = jax.tree.map(hold, new, state)
-        return new, carrier.read(new)
+        refined = jax.tree.map(hold, refined, state)
+        new = refined if recursive else jax.tree.map(hold, new, state)
+        return new, carrier.read(refined)
 
     return step
 

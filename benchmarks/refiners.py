@@ -1,0 +1,98 @@
+"""Trains refiners on one trained segmentation and scores each: ``python -m benchmarks.refiners``.
+
+python -m benchmarks.refiners --data=D --windows=FILE [--stills=ROOT:SPLITFILE] --trained=RUN
+    --output=OUT CELL...
+
+``RUN`` is a workdir of ``train.py`` with a finished segmentation stage. A ``CELL`` is a list
+``key=value,...`` of options of ``config.refiner`` and ``config.propagation`` and ``seed``, such as
+``name=pix2pix,source=cycle,recursive=true,seed=1``; all others keep their defaults, and ``-`` is
+the defaults alone. Each labels into ``OUT/CELL/out``, and is trained in ``OUT/CELL/run`` unless
+that has been done (``recursive`` plays no part in training and is left out of that name). One
+line of mIoU per cell, with the CPU seconds of this run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from wrp_jax.config import Config
+from wrp_jax.data.known_labels import KnownLabels, parse_stills
+from wrp_jax.data.source import open_source
+from wrp_jax.data.windows import choose_windows
+from wrp_jax.labelling.command import propagate
+from wrp_jax.labelling.plan import Request
+from wrp_jax.training.refiner import train_refiner
+
+METHOD = "warp-refine"
+
+
+def cell_config(cell: str) -> Config:
+    """The default options with those of a cell.
+
+    Raises:
+      ValueError: an option that there is not, or a value of another type.
+    """
+    config = Config()
+    for item in filter(None, cell.strip("-").split(",")):
+        key, _, value = item.partition("=")
+        groups = [g for g in (config.refiner, config.propagation) if hasattr(g, key)]
+        group = config if key == "seed" else groups[0] if groups else None
+        if group is None:
+            raise ValueError(f"{cell}: there is no option {key}")
+        kind = type(getattr(group, key))
+        if kind is bool and value not in ("true", "false"):
+            raise ValueError(f"{cell}: {key} is true or false")
+        setattr(group, key, value == "true" if kind is bool else kind(value))
+    return config
+
+
+def measure(cell: str, arguments: argparse.Namespace) -> dict[str, float]:
+    """Trains a cell and labels with it.
+
+    Returns:
+      mIoU by distance and ``mean``, as in ``metrics.json``; ``cpu`` in seconds.
+    """
+    config, folder = cell_config(cell), Path(arguments.output)
+    training = ",".join(item for item in cell.split(",") if not item.startswith("recursive"))
+    run, out = folder / (training or "-") / "run", folder / cell / "out"
+    source = open_source(arguments.data)
+    windows = choose_windows(
+        source, windows=arguments.windows, keyframes=None, key_every=0, horizon=10
+    )
+    known = KnownLabels(source, windows, [parse_stills(spec) for spec in arguments.stills])
+    start = time.process_time()
+    if not (run / "refiner.npz").exists():
+        run.mkdir(parents=True, exist_ok=True)
+        for name in ("segmentation.npz", "labels.json"):
+            shutil.copy(Path(arguments.trained) / name, run / name)
+        train_refiner(config, known, source, windows, run)
+    trained = time.process_time()
+    if not (out / "metrics.json").exists():
+        request = Request(arguments.data, out, arguments.method, windows=arguments.windows)
+        propagate(config, request, workdir=run)
+    scores = json.loads((out / "metrics.json").read_text())["methods"][METHOD]
+    spent = {"cpu training": trained - start, "cpu labelling": time.process_time() - trained}
+    return {**scores["miou"], "mean": scores["mean"], "+void": scores["mean_with_void"], **spent}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measures the cells one after the other."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    for name in ("--data", "--windows", "--trained", "--output"):
+        parser.add_argument(name, required=True)
+    parser.add_argument("--stills", action="append", default=[])
+    parser.add_argument("--method", default=METHOD, help=f"{METHOD} or all")
+    parser.add_argument("cells", nargs="+")
+    parsed = parser.parse_args(arguments)
+    for cell in parsed.cells:
+        scores = measure(cell, parsed)
+        print(cell, *(f"{k}: {v:.1f}" for k, v in scores.items()), sep="  ", flush=True)
+
+
+if __name__ == "__main__":
+    main()
