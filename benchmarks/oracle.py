@@ -20,7 +20,7 @@ from wrp_jax.data.source import open_source
 from wrp_jax.data.windows import choose_windows, window_frames
 from wrp_jax.evaluation.evaluator import Evaluator
 from wrp_jax.evaluation.truth import GroundTruth
-from wrp_jax.models.motion import build_motion
+from wrp_jax.flow import build_motion
 from wrp_jax.propagation.chains import long_flows
 from wrp_jax.propagation.cues import clip_cues, segment_clip
 from wrp_jax.propagation.hypotheses import HYPOTHESES
