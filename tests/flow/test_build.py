@@ -12,7 +12,7 @@ import pytest
 from wrp_jax.config import MotionConfig
 from wrp_jax.flow import build_motion, networks
 from wrp_jax.flow.sdcnet import sdcnet_motion
-from wrp_jax.models.motion.base import Clip, Motion
+from wrp_jax.models.motion.base import Motion, clip_of
 from wrp_jax.models.network import Network
 from wrp_jax.types import UserError
 from wrp_jax.weights import published
@@ -111,7 +111,7 @@ def test_sdcnet_finds_the_frame_before_and_gives_the_published_flow():
     }
     flow, asked = recorded_flow(flows)
     motion = sdcnet_motion(variables("sdcnet"), flow, 1)
-    bound = motion.within(Clip(frames))
+    bound = motion.within(clip_of(frames))
     got = bound.pairs(frames[1:], frames[:-1])
     # The first pair has no frame before it; the second finds its flow among those already made.
     assert asked == [[(marks[1], marks[0]), (marks[2], marks[1])]]
@@ -130,12 +130,12 @@ def test_prediction_does_not_look_at_the_target(rng):
         {path: 0.05 * rng.normal(size=leaf.shape) for path, leaf in shapes.items()}
     )
     still = Motion(lambda target, source, initial=None: np.ones((len(target), 30, 40, 2), "f4"))
-    motion = sdcnet_motion(weights, still, 1, sees_target=False).within(Clip(frames))
+    motion = sdcnet_motion(weights, still, 1, sees_target=False).within(clip_of(frames))
     flow = motion.pairs(frames[2:], frames[1:2])
     assert flow.shape == (1, 30, 40, 2) and np.isfinite(flow).all()
     other = frames.copy()
     other[2] = rng.integers(0, 256, (30, 40, 3))
-    again = sdcnet_motion(weights, still, 1, sees_target=False).within(Clip(other))
+    again = sdcnet_motion(weights, still, 1, sees_target=False).within(clip_of(other))
     np.testing.assert_array_equal(again.pairs(other[2:], other[1:2]), flow)
 
 
@@ -158,7 +158,7 @@ def test_flownet2_is_padded_and_sees_the_colours_in_order(rng, monkeypatch, bgr)
     [
         ({"name": "raft_small"}, "raft_small has no weights: give --config.motion.weights=FILE"),
         ({"name": "raft_small", "weights": "/none.pth"}, r"/none\.pth cannot be opened"),
-        ({"name": "farneback"}, "'farneback' is unknown: use one of dis, zero, raft_large"),
+        ({"name": "farneback"}, "'farneback' is unknown: use one of dis, zero, precomputed"),
     ],
 )
 def test_what_cannot_be_built_is_one_sentence(options, says):
@@ -174,7 +174,7 @@ def test_what_cannot_be_built_is_one_sentence(options, says):
         ({"iterations": 0}, "iterations=0 must be at least 1"),
         ({"name": "sdcnet", "flow": "flownet2"}, r"give --config\.motion\.flow_weights=FILE"),
         ({"name": "sdcnet", "flow": "raft_small"}, r"give --config\.motion\.flow_weights=FILE"),
-        ({"name": "sdcnet", "flow": "sdcnet"}, "reads flows itself"),
+        ({"name": "sdcnet", "flow": "sdcnet"}, "needs flow itself"),
         ({"name": "sdcnet", "flow": "x"}, "'x' is unknown"),
     ],
 )

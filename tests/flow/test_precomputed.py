@@ -15,7 +15,7 @@ from wrp_jax.flow import build_motion
 from wrp_jax.flow.build import motion_digest
 from wrp_jax.flow.dump import dump
 from wrp_jax.flow.precomputed import check_flows
-from wrp_jax.models.motion.base import Clip, Motion
+from wrp_jax.models.motion.base import Motion, clip_of
 from wrp_jax.types import UserError, Window
 
 NAMES = ("a", "b", "c", "d")
@@ -40,7 +40,7 @@ def folder(tmp_path):
 
 def bound(folder, frames, **options):
     motion = build_motion(MotionConfig(name="precomputed", folder=str(folder), **options))
-    return motion.within(Clip(frames, "street", NAMES))
+    return motion.within(clip_of(frames, "street", NAMES))
 
 
 def test_neighbours_come_from_their_direction(folder, frames):
@@ -79,7 +79,7 @@ def test_a_far_pairs_own_file_goes_before_composing(folder, frames):
 def test_frames_of_no_video_are_left_to_the_other_motion(folder, frames):
     motion = build_motion(MotionConfig(name="precomputed", folder=str(folder), flow="zero"))
     np.testing.assert_array_equal(motion.pairs(frames[1:], frames[:-1]), 0)
-    simulated = motion.within(Clip(frames))
+    simulated = motion.within(clip_of(frames))
     np.testing.assert_array_equal(simulated.pairs(frames[1:], frames[:-1]), 0)
     with pytest.raises(ValueError, match="not of the clip of street"):
         bound(folder, frames).pairs(255 - frames[1:], frames[:-1])

@@ -77,8 +77,21 @@ def test_unwritable_target_is_named(tmp_path, monkeypatch, capsys):
 
 def test_weights_of_other_shapes_are_refused(tmp_path):
     path = tmp_path / "w.safetensors"
-    write_safetensors(path, {"params.x": np.zeros(3, np.float32)}, {})
+    write_safetensors(path, {"params.x": np.zeros(3, np.float32)}, {"format": "wrp_jax"})
     with pytest.raises(UserError, match="another network"):
+        load_weights(path, "raft_small")
+
+
+def test_safetensors_with_published_names_are_read_and_nan_is_refused(tmp_path):
+    state = golden_files.state_dict("raft_small_torchvision")
+    path = tmp_path / "w.safetensors"
+    write_safetensors(path, state, {})
+    got = load_weights(path, "raft_small")
+    kernel = state["feature_encoder.conv.weight"].transpose(2, 3, 1, 0)
+    np.testing.assert_array_equal(got["params"]["fnet"]["conv2"]["kernel"], kernel)
+    state["feature_encoder.conv.bias"][3] = np.nan
+    write_safetensors(path, state, {})
+    with pytest.raises(UserError, match=r"NaN or infinity in params\.fnet\.conv2\.bias"):
         load_weights(path, "raft_small")
 
 

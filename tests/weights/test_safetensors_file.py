@@ -37,18 +37,6 @@ def test_round_trip(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]
 
 
-def test_the_library_reads_it_and_is_read(tmp_path):
-    library = pytest.importorskip("safetensors.numpy", reason="the format is ours to read")
-    plain = {name: array for name, array in ARRAYS.items() if name not in ("half", "strided")}
-    write_safetensors(tmp_path / "ours.safetensors", plain, {})
-    for name, array in library.load_file(tmp_path / "ours.safetensors").items():
-        _same(array, plain[name])
-    library.save_file(plain, tmp_path / "theirs.safetensors")
-    arrays, _ = read_safetensors(tmp_path / "theirs.safetensors")
-    for name, array in plain.items():
-        _same(arrays[name], array)
-
-
 def _file(path, header, body=b""):
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + body)

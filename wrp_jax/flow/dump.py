@@ -24,7 +24,7 @@ from wrp_jax.data.source import VideoSource, open_source
 from wrp_jax.data.writers import check_name, check_output, claim_output
 from wrp_jax.flow.build import build_motion, motion_digest
 from wrp_jax.flow.precomputed import flow_stem
-from wrp_jax.models.motion.base import Clip, Motion
+from wrp_jax.models.motion.base import Motion, clip_of
 from wrp_jax.types import UserError
 
 _AT_ONCE = 8  # pairs
@@ -81,7 +81,7 @@ def _dump_part(
     # A motion that looks beyond the pair finds a frame on either side.
     begin, end = max(first - distance, 0), min(last + distance, len(names))
     frames = np.stack([source.frame(sequence, name) for name in names[begin:end]])
-    bound = motion.within(Clip(frames, sequence, names[begin:end]))
+    bound = motion.within(clip_of(frames, sequence, names[begin:end]))
     targets, sources = (np.array([pair[k] - begin for pair, _ in missing]) for k in (0, 1))
     flows = bound.pairs(frames[targets], frames[sources])
     for (_, path), flow in zip(missing, flows, strict=True):

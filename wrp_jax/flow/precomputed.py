@@ -25,7 +25,7 @@ from jaxtyping import Array, Float
 from wrp_jax.data.flow_files import SUFFIXES, read_flow
 from wrp_jax.data.source import VideoSource
 from wrp_jax.data.windows import window_frames
-from wrp_jax.models.motion.base import Clip, FramePlaces, Motion
+from wrp_jax.models.motion.base import Clip, FramePlaces, Motion, clip_of
 from wrp_jax.ops.warp import compose_flow, warp
 from wrp_jax.types import UserError, Window
 
@@ -85,7 +85,7 @@ def check_flows(folder: Path, source: VideoSource, windows: Iterable[Window]) ->
         if len(names) < 2:
             continue
         frames = np.stack([source.frame(window.sequence, name) for name in names[:2]])
-        _ClipFlows(folder, Clip(frames, window.sequence, names[:2])).flow(1, 0)
+        _ClipFlows(folder, clip_of(frames, window.sequence, names[:2])).flow(1, 0)
         for i in range(1, len(names)):
             for target, into in ((i, i - 1), (i - 1, i)):
                 _present(flow_stem(folder, window.sequence, names, target, into))
@@ -96,7 +96,8 @@ class _ClipFlows:
 
     def __init__(self, folder: Path, clip: Clip):
         self._folder, self._clip = folder, clip
-        self._places = FramePlaces(clip.frames)
+        self._size = clip.frame(0).shape[:2]
+        self._places = FramePlaces(clip)
         self._composed: collections.OrderedDict[tuple[int, int], np.ndarray]
         self._composed = collections.OrderedDict()
 
@@ -126,7 +127,7 @@ class _ClipFlows:
 
     def _known(self, target: int, source: int) -> np.ndarray | None:
         """A flow that needs no composing, or None; UserError for neighbours without a file."""
-        height, width = self._clip.frames.shape[1:3]
+        height, width = self._size
         if target == source:
             return np.zeros((height, width, 2), np.float32)
         if (target, source) in self._composed:

@@ -9,7 +9,7 @@ import numpy as np
 
 from wrp_jax.flow.batches import over_devices
 from wrp_jax.models.motion import sdcnet
-from wrp_jax.models.motion.base import FramePlaces, Motion
+from wrp_jax.models.motion.base import Clip, FramePlaces, Motion
 from wrp_jax.models.motion.padding import padding_for
 
 
@@ -42,12 +42,14 @@ def sdcnet_motion(
 
     run = over_devices(program, variables, per_device=per_device)
 
-    def build(places: FramePlaces | None, flow: Motion) -> Motion:
+    def build(clip: Clip | None, flow: Motion) -> Motion:
+        places = None if clip is None else FramePlaces(clip)
+
         def pairs(
             target: np.ndarray, source: np.ndarray, initial: np.ndarray | None = None
         ) -> np.ndarray:
             asked = [places and places.pair(t, s) for t, s in zip(target, source, strict=True)]
-            further = [_beyond(pair, places) for pair in asked]
+            further = [_beyond(pair, clip.count if clip else 0) for pair in asked]
             before = source.copy()
             flow_before = np.zeros((*target.shape[:3], 2), np.float32)
             flow_here = flow.pairs(target, source, initial) if sees_target else None
@@ -55,9 +57,9 @@ def sdcnet_motion(
             known = {} if flow_here is None or initial is not None else dict(_by_place(asked))
             missing = []
             for i, pair in enumerate(further):
-                if places is None or pair is None:
+                if clip is None or pair is None:
                     continue
-                before[i] = places.frames[pair[1]]
+                before[i] = clip.frame(pair[1])
                 if flow_here is not None and pair in known:
                     flow_before[i] = flow_here[known[pair]]
                 else:
@@ -70,18 +72,18 @@ def sdcnet_motion(
                 frames.append(target)
             return run(np.nan_to_num(np.stack(flows, axis=1)), *frames)
 
-        return Motion(pairs, lambda clip: build(FramePlaces(clip.frames), flow.within(clip)))
+        return Motion(pairs, lambda clip: build(clip, flow.within(clip)))
 
     return build(None, flow)
 
 
-def _beyond(pair: tuple[int, int] | None, places: FramePlaces | None) -> tuple[int, int] | None:
-    """The pair that goes on from this one by the same distance, where the clip has it."""
-    if pair is None or places is None:
+def _beyond(pair: tuple[int, int] | None, count: int) -> tuple[int, int] | None:
+    """The pair that goes on from this one by the same distance, where ``count`` frames have it."""
+    if pair is None:
         return None
     target, source = pair
     before = 2 * source - target
-    return (source, before) if 0 <= before < len(places.frames) else None
+    return (source, before) if 0 <= before < count else None
 
 
 def _by_place(pairs):

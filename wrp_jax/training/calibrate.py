@@ -18,7 +18,7 @@ import numpy as np
 
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
-from wrp_jax.models.motion import Motion
+from wrp_jax.models.motion import Motion, clip_of
 from wrp_jax.ops.warp import compose_flow, warp_labels
 from wrp_jax.types import Window
 
@@ -90,8 +90,11 @@ def measured_agreement(
             source.frame(window.sequence, names[key + direction * i]) for i in range(reach + 1)
         ]
         flow = None
+        in_time = slice(key, key + reach + 1) if direction > 0 else slice(key - reach, key + 1)
+        seen = np.stack(frames[::direction])
+        bound = motion.within(clip_of(seen, window.sequence, tuple(names[in_time])))
         for before, now in itertools.pairwise(frames):
-            short = motion.pairs(now[None], before[None])
+            short = bound.pairs(now[None], before[None])
             flow = short if flow is None else np.asarray(_compose(short, flow)[0])
         label = known.label(window.sequence, window.key)
         moved, valid = _warp_labels(jnp.asarray(label)[None], jnp.asarray(flow))

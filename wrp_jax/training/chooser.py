@@ -12,6 +12,7 @@ import optax
 from jaxtyping import Array, Float
 
 from wrp_jax.config import Config
+from wrp_jax.models.motion import clip_of
 from wrp_jax.models.network import Network
 from wrp_jax.models.refine import build_refiner
 from wrp_jax.propagation.chains import long_flows
@@ -54,7 +55,8 @@ def chooser_maker(material: Material, crops: int) -> Maker:
     def simulated(rng: np.random.Generator, clip: SimulatedClip) -> Iterator[Crop]:
         orders = np.arange(len(clip.frames))[None]
         steps = frozenset(clip.steps)
-        long = long_flows(clip.frames, clip.cues, orders, motion, steps=steps)
+        bound = motion.within(clip_of(clip.frames))
+        long = long_flows(clip.frames, clip.cues, orders, bound, steps=steps)
         for step, active, hypotheses, _ in chain_guesses(
             clip.cues, long, orders, clip.labels[0], steps
         ):

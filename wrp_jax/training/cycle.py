@@ -14,7 +14,7 @@ import numpy as np
 
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
-from wrp_jax.models.motion import Motion
+from wrp_jax.models.motion import Motion, clip_of
 from wrp_jax.propagation.chains import long_flows
 from wrp_jax.training.crops import Crop, chain_guesses, cut_crops
 from wrp_jax.training.simulated import Segment
@@ -62,10 +62,11 @@ def cycles(
         frames = np.stack([source.frame(window.sequence, name) for name in there])
         out = np.arange(length + 1)[None] if direction > 0 else np.arange(length, -1, -1)[None]
         probs, features = segment(frames)
+        bound = motion.within(clip_of(frames, window.sequence, tuple(there)))
         clip = ClipCues(
             images=frames.astype(np.float32) / 255.0,
-            flow_backward=motion.pairs(frames[1:], frames[:-1]),
-            flow_forward=motion.pairs(frames[:-1], frames[1:]),
+            flow_backward=bound.pairs(frames[1:], frames[:-1]),
+            flow_forward=bound.pairs(frames[:-1], frames[1:]),
             probs=probs,
             features=features,
         )
@@ -96,6 +97,7 @@ def cycle_crops(
     frames = np.round(np.asarray(clip.images) * 255.0).astype(np.uint8)
     steps = frozenset({out.shape[1] - 1})
     # On the way out the chain alone is read, so the long flows need no estimate of their own.
+    motion = motion.within(clip_of(frames))
     long = long_flows(frames, clip, out, motion, steps=frozenset())
     _, _, _, turned = next(chain_guesses(clip, long, out, truth, steps))
     back = out[:, ::-1]

@@ -10,7 +10,7 @@ import numpy as np
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.simulate import Piece, Simulation, cut_pieces, simulate_clip, typical_speeds
 from wrp_jax.data.source import VideoSource
-from wrp_jax.models.motion import Motion
+from wrp_jax.models.motion import Motion, clip_of
 from wrp_jax.training.calibrate import mislead
 from wrp_jax.types import ClipCues, Window
 
@@ -63,7 +63,9 @@ def measure_speeds(
         for i in np.unique(np.linspace(first, last - 1, per_window + 2)[1:-1].astype(int)):
             a = source.frame(window.sequence, names[i + 1])
             b = source.frame(window.sequence, names[i])
-            flows.append(motion.pairs(a[None], b[None])[0])
+            pair = np.stack([b, a])
+            bound = motion.within(clip_of(pair, window.sequence, tuple(names[i : i + 2])))
+            flows.append(bound.pairs(pair[1:], pair[:1])[0])
     return typical_speeds(flows) if flows else np.array([2.0], np.float32)
 
 
@@ -144,10 +146,11 @@ def simulated_clips(
         probs = np.zeros((len(frames), *some_probs.shape[1:]), np.float32)
         features = np.zeros((len(frames), *some_features.shape[1:]), np.float32)
         probs[seen], features[seen] = some_probs, some_features
+        bound = motion.within(clip_of(frames))
         cues = ClipCues(
             images=frames.astype(np.float32) / 255.0,
-            flow_backward=motion.pairs(frames[1:], frames[:-1]),
-            flow_forward=motion.pairs(frames[:-1], frames[1:]),
+            flow_backward=bound.pairs(frames[1:], frames[:-1]),
+            flow_forward=bound.pairs(frames[:-1], frames[1:]),
             probs=probs,
             features=features,
         )

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from wrp_jax.types import UserError
 from wrp_jax.weights import published
+from wrp_jax.weights.load import FORMAT
 from wrp_jax.weights.pth_reader import read_pth
 from wrp_jax.weights.safetensors_file import write_safetensors
 
@@ -26,7 +27,7 @@ def convert(source: str, target: str, network: str) -> published.Report:
     if report.complete:
         arrays = {".".join(path): array for path, array in sorted(found.items())}
         try:
-            write_safetensors(target, arrays, {"network": network, "format": "wrp_jax"})
+            write_safetensors(target, arrays, {"network": network, "format": FORMAT})
         except OSError as error:
             raise UserError(
                 f"{target} cannot be written ({error.strerror}); choose another path."

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import collections
-import zlib
+import hashlib
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -25,14 +24,23 @@ class Clip(NamedTuple):
     """Consecutive frames, for a motion that must know more than the pair it is asked for.
 
     Attributes:
-      frames: RGB.
+      count: number of frames.
+      frame: reads one, RGB; they need not all be in memory.
       sequence: their sequence in the source of the video; empty for frames of no video.
       names: their names there, as many as frames; empty for frames of no video.
     """
 
-    frames: UInt8[np.ndarray, "n h w 3"]
+    count: int
+    frame: Callable[[int], UInt8[np.ndarray, "h w 3"]]
     sequence: str = ""
     names: tuple[str, ...] = ()
+
+
+def clip_of(
+    frames: UInt8[np.ndarray, "n h w 3"], sequence: str = "", names: tuple[str, ...] = ()
+) -> Clip:
+    """A clip whose frames are in memory."""
+    return Clip(len(frames), lambda place: frames[place], sequence, names)
 
 
 class Motion(NamedTuple):
@@ -58,27 +66,28 @@ class Motion(NamedTuple):
 class FramePlaces:
     """Where pictures stand in a clip, told by their content: callers need pass no indices on."""
 
-    def __init__(self, frames: UInt8[np.ndarray, "n h w 3"]):
-        self.frames = frames
-        self._places: dict[int, list[int]] = collections.defaultdict(list)
-        for place, frame in enumerate(frames):
-            self._places[_checksum(frame)].append(place)
+    def __init__(self, clip: Clip):
+        self._clip = clip
+        self._places: dict[bytes, list[int]] | None = None
 
-    def pair(self, target: np.ndarray, source: np.ndarray) -> tuple[int, int] | None:
+    def pair(
+        self, target: UInt8[np.ndarray, "h w 3"], source: UInt8[np.ndarray, "h w 3"]
+    ) -> tuple[int, int] | None:
         """Places of two frames, or None where either is not of the clip.
 
         Of frames that look the same, the two that are closest: the flow between them is the same.
         """
-        places = [(t, s) for t in self._of(target) for s in self._of(source)]
+        if self._places is None:
+            self._places = {}
+            for place in range(self._clip.count):
+                self._places.setdefault(_digest(self._clip.frame(place)), []).append(place)
+        targets, sources = (self._places.get(_digest(f), []) for f in (target, source))
+        places = [(t, s) for t in targets for s in sources]
         return min(places, key=lambda pair: abs(pair[0] - pair[1]), default=None)
 
-    def _of(self, frame: np.ndarray) -> list[int]:
-        alike = self._places.get(_checksum(frame), [])
-        return [place for place in alike if np.array_equal(self.frames[place], frame)]
 
-
-def _checksum(frame: np.ndarray) -> int:
-    return zlib.crc32(np.ascontiguousarray(frame).data)
+def _digest(frame: np.ndarray) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(frame).data, digest_size=16).digest()
 
 
 def zero_motion() -> Motion:
