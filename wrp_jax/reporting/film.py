@@ -33,6 +33,7 @@ class WindowPictures:
       confidence: of the main method, uint8 ``[n, h, w]``, or None.
       truth: class indices ``[n, h, w]``, read where ``has_truth``.
       has_truth: per frame.
+      flow: colours of the flow towards the labelled frame, RGB, or None.
     """
 
     sequence: str
@@ -44,6 +45,7 @@ class WindowPictures:
     confidence: UInt8[np.ndarray, "n h w"] | None
     truth: Integer[np.ndarray, "n h w"]
     has_truth: Bool[np.ndarray, "n"]
+    flow: UInt8[np.ndarray, "n h w 3"] | None = None
 
 
 def picture_size(height: int, width: int) -> tuple[int, int]:
@@ -122,6 +124,10 @@ def film(pictures: WindowPictures, classes: ClassMap, method: str) -> dict[str, 
     if pictures.confidence is not None:
         sure = [_uri(overlays.confidence_png(x), "png") for x in pictures.confidence]
         rows.append(row("confidence", "confidence", "", sure))
+    if pictures.flow is not None:
+        motion = [_uri(overlays.jpeg(x), "jpeg") for x in pictures.flow]
+        motion = [None if pictures.distances[i] == 0 else motion[i] for i in at]
+        rows.append(row("motion", "motion", "", motion))
 
     names = list(pictures.labels)
     choices = [*names, *(["truth"] if has_truth else [])]
