@@ -28,9 +28,19 @@ class MotionConfig:
 class SegmentationConfig:
     """g_ψ and its training from labelled frames alone."""
 
-    name: str = "light"
-    width: int = 24
-    max_pixels: int = 480 * 360  # larger frames are segmented at this size
+    name: str = "light"  # light, hrnet_ocr, hrnet_ocr_mscale
+    width: int = 0  # channels at the finest stride; 0: the network's own (light 24, HRNet 48)
+    max_pixels: int = 480 * 360  # light: larger frames are segmented at this size
+    scales: tuple[float, ...] = ()  # hrnet_ocr_mscale; (): 0.5 and 1.0
+    weights: str = ""  # HRNet: published or converted file, to use as it is or to train on from
+    drop_classifier: bool = False  # the file's classes are others: train new last layers
+    flip: bool = False  # inference: average with the mirrored image
+    average_scales: tuple[float, ...] = ()  # inference: average with these scales of the image
+    window: tuple[int, int] = (0, 0)  # inference: look through windows of this height and width
+    overlap: float = 0.25  # share of a window that its neighbour sees too
+    dtype: str = "float32"  # HRNet: of activations; or bfloat16
+    remat: bool = False  # HRNet: less memory in training, more time
+    accumulate: int = 1  # parts of a batch whose gradients are computed one after the other
     learn_void: bool = False  # predict void as a class; else void pixels are left out of the loss
     steps: int = 0  # 0: steps_per_frame for each labelled frame, within steps_range
     steps_per_frame: float = 2.0

@@ -121,11 +121,16 @@ class SegmentationOutput(NamedTuple):
       logits: at the network's output stride.
       features: OCR features, which the refiner reads.
       aux_logits: auxiliary head, or None.
+      attention: how far the smallest scale is trusted over the finer ones, 0 … 1, or None.
+      scale_logits: of the single scales, the smallest first, where a network sees several; for
+        the supervision of single scales in training.
     """
 
     logits: Float[Array, "b lh lw c"]
     features: Float[Array, "b fh fw f"]
     aux_logits: Float[Array, "b ah aw c"] | None = None
+    attention: Float[Array, "b lh lw 1"] | None = None
+    scale_logits: tuple[Float[Array, "b lh lw c"], ...] = ()
 
 
 class UserError(ValueError):

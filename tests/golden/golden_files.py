@@ -17,9 +17,13 @@ def state_dict(manifest: str, salt: str = "") -> dict[str, np.ndarray]:
     return {name.removeprefix("module."): array for name, array in state.items()}
 
 
-def arrays(name: str) -> dict[str, np.ndarray]:
-    """A fixture's arrays; channels are moved last in those of four axes that are no frames."""
-    with np.load(HERE / f"{name}.npz") as fixture:
+def arrays(name: str, elsewhere: pathlib.Path = HERE) -> dict[str, np.ndarray]:
+    """A fixture's arrays; channels are moved last in those of four axes that are no frames.
+
+    A fixture that is not in this folder is looked for in ``elsewhere``.
+    """
+    path = HERE / f"{name}.npz"
+    with np.load(path if path.exists() else elsewhere / path.name) as fixture:
         loaded = {key: fixture[key] for key in fixture.files}
     return {
         key: np.moveaxis(array, 1, -1) if array.ndim == 4 and "uint8" not in key else array

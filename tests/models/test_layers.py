@@ -31,14 +31,18 @@ def test_enlarge_repeats_and_mean_pool_undoes_it():
 
 @pytest.mark.parametrize("kernel", [1, 3])
 def test_conv_norm_normalises_the_batch_and_remembers(kernel):
-    layer = layers.ConvNorm(4, kernel=kernel, relu=False, momentum=0.0)
+    layer = layers.ConvNorm(4, kernel=kernel, relu=False)
     x = 3.0 + 2.0 * jax.random.normal(jax.random.key(0), (4, 8, 8, 3))
     variables = jax.jit(layer.init, static_argnames="train")(jax.random.key(1), x, train=False)
     y, updates = layer.apply(variables, x, train=True, mutable=["batch_stats"])
     np.testing.assert_allclose(y.mean((0, 1, 2)), 0.0, atol=1e-4)
     np.testing.assert_allclose(y.std((0, 1, 2)), 1.0, atol=1e-3)
-    again = layer.apply({**variables, **updates}, x, train=False)
-    np.testing.assert_allclose(again, y, atol=1e-3)
+    batch = {  # a tenth of each step's statistics is remembered
+        "mean": updates["batch_stats"]["norm"]["mean"] / 0.1,
+        "var": (updates["batch_stats"]["norm"]["var"] - 0.9) / 0.1,
+    }
+    again = layer.apply({**variables, "batch_stats": {"norm": batch}}, x, train=False)
+    np.testing.assert_allclose(again, y, atol=1e-2)
 
 
 def test_dense_is_the_1x1_convolution():
@@ -60,3 +64,18 @@ def test_basic_block_halves_the_sides(strides):
     y = block.apply(variables, x, train=False)
     assert y.shape == (1, 8 // strides, 12 // strides, 6)
     assert (y >= 0).all()
+
+
+def test_batch_norm_keeps_the_unbiased_variance():
+    x = jnp.asarray(np.random.default_rng(0).normal(2.0, 3.0, size=(2, 3, 4, 5)), jnp.float32)
+    module = layers.BatchNorm()
+    variables = module.init(jax.random.key(0), x, True)
+    np.testing.assert_array_equal(variables["batch_stats"]["var"], np.ones(5))
+    y, changed = module.apply(variables, x, True, mutable=["batch_stats"])
+    flat = np.asarray(x).reshape(-1, 5)
+    np.testing.assert_allclose(y.reshape(-1, 5).mean(axis=0), np.zeros(5), atol=1e-5)
+    stats = changed["batch_stats"]
+    np.testing.assert_allclose(stats["mean"], 0.1 * flat.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(stats["var"], 0.9 + 0.1 * flat.var(axis=0, ddof=1), rtol=1e-5)
+    frozen = module.apply(variables, x, False)
+    np.testing.assert_allclose(frozen, x / np.sqrt(1 + 1e-5), rtol=1e-6)

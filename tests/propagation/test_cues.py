@@ -5,7 +5,6 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from jax.test_util import check_grads
 from propagation.clips import compiled_cues, random_clip, shifting_clip
 
@@ -14,6 +13,7 @@ from wrp_jax.flow import build_motion
 from wrp_jax.models.motion import Motion
 from wrp_jax.models.network import Network
 from wrp_jax.propagation.cues import chain_cues, clip_cues, lay_out, segment_clip
+from wrp_jax.sharding import batch_sharding, make_mesh, replicate
 from wrp_jax.types import SegmentationOutput
 
 
@@ -101,11 +101,10 @@ def _apply(variables, images, train=False):
 NETWORK = Network(lambda key, images: {"scale": jnp.float32(3)}, _apply)
 
 
-@pytest.mark.parametrize("flip", [False, True])
-def test_segmentation_does_not_depend_on_the_batch_size(rng, flip):
+def test_segmentation_does_not_depend_on_the_batch_size(rng):
     frames = rng.integers(0, 255, (5, 17, 31, 3)).astype(np.uint8)
     variables = {"scale": np.float32(3)}
-    run = functools.partial(segment_clip, NETWORK, variables, frames, flip=flip)
+    run = functools.partial(segment_clip, NETWORK, variables, frames)
     probs, features = run(batch_size=5)
     assert probs.shape == (5, 17, 31, 6)
     assert features.shape == (5, 5, 8, 3)
@@ -115,11 +114,16 @@ def test_segmentation_does_not_depend_on_the_batch_size(rng, flip):
         np.testing.assert_allclose(other[1], features, atol=1e-6)
 
 
-def test_flip_averaging_treats_left_and_right_alike(rng):
-    frames = rng.integers(0, 255, (1, 8, 12, 3)).astype(np.uint8)
+def test_segmentation_on_eight_devices_is_that_on_one(rng):
+    frames = rng.integers(0, 255, (11, 17, 31, 3)).astype(np.uint8)
+    mesh = make_mesh()
+    assert mesh.size == 8
     variables = {"scale": np.float32(3)}
-    probs, _ = segment_clip(NETWORK, variables, frames, flip=True)
-    mirrored, _ = segment_clip(NETWORK, variables, frames[:, :, ::-1].copy(), flip=True)
-    np.testing.assert_allclose(mirrored[:, :, ::-1], probs, atol=1e-5)
-    plain, _ = segment_clip(NETWORK, variables, frames)
-    assert np.abs(plain - probs).max() > 0.01
+    alone = segment_clip(NETWORK, variables, frames)
+    run = functools.partial(segment_clip, NETWORK, replicate(variables, mesh), frames)
+    spread = run(sharding=batch_sharding(mesh))
+    for a, b in zip(spread, alone, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    probs, features = run(sharding=batch_sharding(mesh), keep_features=False)
+    np.testing.assert_array_equal(probs, spread[0])
+    assert features.shape == (11, 1, 1, 0)

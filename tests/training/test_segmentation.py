@@ -8,16 +8,14 @@ import pytest
 
 from wrp_jax.config import Config, SegmentationConfig
 from wrp_jax.data.known_labels import KnownLabels
-from wrp_jax.models.network import Network
 from wrp_jax.training.segmentation import (
     crop_size,
     frame_weights,
     load_segmentation,
     number_of_steps,
     train_segmentation,
-    without_classes,
 )
-from wrp_jax.types import ClassMap, SegmentationOutput, UserError, Window
+from wrp_jax.types import ClassMap, UserError, Window
 
 CLASSES = ClassMap(
     ids=(0, 1, 2),
@@ -99,14 +97,6 @@ def test_void_alone_teaches_nothing(tmp_path):
     source = Void()
     with pytest.raises(UserError, match="no class other than void"):
         train_segmentation(Config(), KnownLabels(source, [WINDOW]), source, [WINDOW], tmp_path)
-
-
-def test_masked_classes_have_no_chance():
-    output = SegmentationOutput(jnp.ones((1, 2, 2, 3)), jnp.zeros((1, 1, 1, 1)))
-    plain = Network(lambda key, x: {}, lambda v, x, train=False, rngs=None: output)
-    masked = without_classes(plain, np.array([False, True, False]))
-    probs = jax.nn.softmax(masked.apply({}, None).logits)
-    np.testing.assert_allclose(probs[0, 0, 0], [0.5, 0.0, 0.5], atol=1e-7)
 
 
 @pytest.mark.parametrize(("frames", "steps"), [(1, 100), (30, 180), (500, 900)])

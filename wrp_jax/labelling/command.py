@@ -35,7 +35,7 @@ def propagate(
     """
     plan = make_plan(config, request)
     check_free(plan)
-    trains = train and workdir is None and needs_training(plan.methods)
+    trains = train and workdir is None and needs_training(plan.methods, config.segmentation)
     networks: Networks | None = None
     if not trains:
         # Before the folder is made: weights may be missing.

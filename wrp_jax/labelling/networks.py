@@ -12,14 +12,16 @@ from typing import Any, NamedTuple
 import jax
 
 from wrp_jax.checkpoint import result_path
-from wrp_jax.config import Config
+from wrp_jax.config import Config, SegmentationConfig
 from wrp_jax.flow import build_motion
 from wrp_jax.models.motion import Motion
 from wrp_jax.models.motion.base import zero_motion
 from wrp_jax.models.refine.pix2pix import refine_labels
+from wrp_jax.models.segmentation import PUBLISHED
 from wrp_jax.propagation.cues import Segment, segment_clip
 from wrp_jax.propagation.methods import METHODS
 from wrp_jax.propagation.step import Refine
+from wrp_jax.sharding import batch_sharding, make_mesh, replicate
 from wrp_jax.types import ClassMap, UserError
 
 STANDS_STILL = frozenset({"static", "semantic-only", "semantic-argmax"})
@@ -51,9 +53,10 @@ class Networks(NamedTuple):
     tau: float | None = None
 
 
-def needs_training(methods: Sequence[str]) -> bool:
-    """Whether any of the methods reads a trained network."""
-    return any(METHODS[name].segments or METHODS[name].refines for name in methods)
+def needs_training(methods: Sequence[str], options: SegmentationConfig) -> bool:
+    """Whether any of the methods reads a network that ``train.py`` is to make first."""
+    segments = any(METHODS[name].segments for name in methods) and not options.weights
+    return segments or any(METHODS[name].refines for name in methods)
 
 
 def load_networks(
@@ -67,27 +70,38 @@ def load_networks(
     """
     still = set(methods) <= STANDS_STILL
     motion = zero_motion() if still else build_motion(config.motion)
-    if not needs_training(methods):
+    if not any(METHODS[name].segments or METHODS[name].refines for name in methods):
         return Networks(motion, None, None, "")
-    if workdir is None:
-        trained = [name for name in methods if needs_training([name])]
+    if workdir is None and needs_training(methods, config.segmentation):
+        trained = [name for name in methods if needs_training([name], config.segmentation)]
         raise UserError(
             f"--workdir is missing: {', '.join(trained)} need what train.py made there "
             "(--method=motion-only needs nothing)."
         )
-    from wrp_jax.training.segmentation import load_segmentation
+    from wrp_jax.training.segmentation import load_segmentation, segmentation_file
 
     network, variables = load_segmentation(workdir, config, classes)
-    segment = functools.partial(segment_clip, network, variables)
-    stages = ["segmentation"]
-    refine, omega, tau = None, None, None
-    if any(METHODS[name].refines for name in methods):
-        refine, omega, tau = _load_refiner(config, classes, workdir)
-        stages.append("refiner")
+    refines = any(METHODS[name].refines for name in methods)
+    mesh = make_mesh(jax.local_devices())
+    segment = functools.partial(
+        segment_clip,
+        network,
+        replicate(variables, mesh),
+        batch_size=mesh.size * (1 if config.segmentation.name in PUBLISHED else 4),
+        keep_features=refines,
+        sharding=batch_sharding(mesh),
+    )
+    files = [segmentation_file(workdir, config)]
+    refine, omega, tau, trained_on = None, None, None, frozenset()
+    if workdir is not None:
+        trained_on = _trained_on(workdir)
+        if refines:
+            refine, omega, tau = _load_refiner(config, classes, workdir)
+            files.append(result_path(workdir, "refiner"))
     digest = hashlib.sha256()
-    for stage in stages:
-        digest.update(hashlib.sha256(result_path(workdir, stage).read_bytes()).digest())
-    return Networks(motion, segment, refine, digest.hexdigest(), _trained_on(workdir), omega, tau)
+    for file in files:
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return Networks(motion, segment, refine, digest.hexdigest(), trained_on, omega, tau)
 
 
 def _load_refiner(

@@ -8,46 +8,102 @@ convolutions, and enlargement by repetition in front of a convolution that smoot
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from wrp_jax.ops.convolution import conv
+
+EPSILON = 1e-5
+"""Of all norms."""
+
+he_fan_out = nn.initializers.variance_scaling(2.0, "fan_out", "truncated_normal")
+torch_default = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+"""How PyTorch draws a convolution's kernel."""
+
+
+class Conv(nn.Module):
+    """`ops.convolution.conv` with its parameters, in the type of its input.
+
+    Attributes:
+      features: channels that come out.
+      size: side of the square kernel; 1 is a matrix product, with a matrix as its kernel.
+      strides: step of the kernel.
+      use_bias: whether a bias is added.
+      kernel_init: draws the kernel.
+    """
+
+    features: int
+    size: int = 3
+    strides: int = 1
+    use_bias: bool = True
+    kernel_init: Callable[..., Array] = he_fan_out
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b oh ow f"]:
+        """Applies the layer; the output has ``ceil(h / strides)`` rows."""
+        shape = (x.shape[-1], self.features)
+        if self.size > 1:
+            shape = (self.size, self.size, *shape)
+        kernel = self.param("kernel", self.kernel_init, shape)
+        bias = None
+        if self.use_bias:
+            bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        kernel = kernel.reshape(self.size, self.size, *shape[-2:])
+        return conv(x, kernel, bias, stride=self.strides)
+
+
+class BatchNorm(nn.Module):
+    """Batch norm whose running variance is the unbiased one, as PyTorch's (Flax: biased).
+
+    The statistics are float32 and those of the global batch; momentum is 0.9 per step.
+    """
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool) -> Array:
+        """Normalises by the batch where ``train``, else by the running statistics."""
+        c = x.shape[-1]
+        scale = self.param("scale", nn.initializers.ones, (c,))
+        bias = self.param("bias", nn.initializers.zeros, (c,))
+        mean = self.variable("batch_stats", "mean", jnp.zeros, (c,))
+        var = self.variable("batch_stats", "var", jnp.ones, (c,))
+        use_mean, use_var = mean.value, var.value
+        if train:
+            x32 = x.astype(jnp.float32)
+            use_mean, use_var = x32.mean(axis=(0, 1, 2)), x32.var(axis=(0, 1, 2))
+            if not self.is_initializing():
+                count = x.size // c
+                mean.value = 0.9 * mean.value + 0.1 * use_mean
+                var.value = 0.9 * var.value + 0.1 * use_var * count / max(count - 1, 1)
+        factor = scale * jax.lax.rsqrt(use_var + EPSILON)
+        return ((x - use_mean) * factor + bias).astype(x.dtype)
+
 
 class ConvNorm(nn.Module):
-    """Convolution without bias, batch normalisation and, if asked for, ReLU.
+    """Convolution, batch normalisation and, if asked for, ReLU.
 
     Attributes:
       features: channels that come out.
       kernel: side of the square kernel; 1 is a matrix product on the channel axis.
       strides: step of the kernel; with an odd kernel the output has ``ceil(h / strides)`` rows.
       relu: whether a ReLU ends the layer.
-      momentum: of the running statistics, per training step.
+      use_bias: of the convolution; the norm makes it superfluous, but published files have it.
     """
 
     features: int
     kernel: int = 3
     strides: int = 1
     relu: bool = True
-    momentum: float = 0.9
+    use_bias: bool = False
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"], *, train: bool) -> Float[Array, "b oh ow f"]:
         """Applies the layer; batch statistics are those of the whole (global) batch."""
-        init = nn.initializers.variance_scaling(2.0, "fan_out", "truncated_normal")
-        if self.kernel == 1 and self.strides == 1:
-            x = nn.Dense(self.features, use_bias=False, kernel_init=init, name="conv")(x)
-        else:
-            pad = self.kernel // 2
-            x = nn.Conv(
-                self.features,
-                (self.kernel, self.kernel),
-                (self.strides, self.strides),
-                padding=((pad, pad), (pad, pad)),
-                use_bias=False,
-                kernel_init=init,
-                name="conv",
-            )(x)
-        x = nn.BatchNorm(use_running_average=not train, momentum=self.momentum, name="norm")(x)
+        x = Conv(self.features, self.kernel, self.strides, self.use_bias, name="conv")(x)
+        x = BatchNorm(name="norm")(x, train)
         return nn.relu(x) if self.relu else x
 
 

@@ -26,17 +26,13 @@ Segment = Callable[[np.ndarray], tuple[Any, Any]]
 """``segment(frames uint8 [n, h, w, 3]) -> (probs [n, h, w, c], features [n, fh, fw, f])``."""
 
 
-@functools.partial(jax.jit, static_argnames=("network", "flip"))
-def _segment_batch(network: Network, variables: Any, frames: Array, flip: bool):
+@functools.partial(jax.jit, static_argnames=("network", "keep_features"))
+def _segment_batch(network: Network, variables: Any, frames: Array, keep_features: bool):
     images = frames.astype(jnp.float32) / 255.0
-    size = (images.shape[1], images.shape[2])
     output = network.apply(variables, images, train=False)
-    probs = jax.nn.softmax(resize(output.logits.astype(jnp.float32), size), axis=-1)
-    if flip:
-        mirrored = network.apply(variables, images[:, :, ::-1], train=False)
-        logits = resize(mirrored.logits.astype(jnp.float32), size)
-        probs = 0.5 * (probs + jax.nn.softmax(logits, axis=-1)[:, :, ::-1])
-    return probs, output.features
+    logits = resize(output.logits.astype(jnp.float32), (images.shape[1], images.shape[2]))
+    features = output.features if keep_features else jnp.zeros((len(images), 1, 1, 0))
+    return jax.nn.softmax(logits, axis=-1), features
 
 
 def segment_clip(
@@ -45,26 +41,32 @@ def segment_clip(
     frames: UInt8[np.ndarray, "n h w 3"],
     *,
     batch_size: int = 4,
-    flip: bool = False,
+    keep_features: bool = True,
+    sharding: jax.sharding.Sharding | None = None,
 ) -> tuple[Float[np.ndarray, "n h w c"], Float[np.ndarray, "n fh fw f"]]:
     """Runs g_ψ over a clip (eq. 4): softmax at full resolution, and OCR features.
 
     Args:
       network: segmentation network; ``apply`` returns a ``SegmentationOutput``.
-      variables: its parameters and statistics.
+      variables: its parameters and statistics, on the devices of ``sharding``.
       frames: RGB.
-      batch_size: frames per call; the last batch is filled up, so that one program serves all.
-      flip: average with the mirrored image (probabilities only).
+      batch_size: frames per call, over all devices; the last batch is filled up, so that one
+        program serves all.
+      keep_features: else they have no channels: the published networks have 512 per 16 pixels.
+      sharding: how the frames of a batch lie on the devices; None for one device.
     """
     n = len(frames)
-    batch_size = min(batch_size, n)
+    shards = 1 if sharding is None else sharding.num_devices
+    batch_size = -(-min(batch_size, n) // shards) * shards
     parts = []
     for start in range(0, n, batch_size):
         batch = frames[start : start + batch_size]
         short = batch_size - len(batch)
         if short:
             batch = np.concatenate([batch, np.repeat(batch[-1:], short, axis=0)])
-        probs, features = _segment_batch(network, variables, batch, flip)
+        if sharding is not None:
+            batch = jax.device_put(batch, sharding)
+        probs, features = _segment_batch(network, variables, batch, keep_features)
         keep = batch_size - short
         parts.append((np.asarray(probs)[:keep], np.asarray(features)[:keep]))
     return np.concatenate([p for p, _ in parts]), np.concatenate([f for _, f in parts])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -20,10 +21,13 @@ from wrp_jax.data.pipeline import make_batches
 from wrp_jax.data.source import VideoSource
 from wrp_jax.data.transforms import IGNORE, Augmentation, CropSampler
 from wrp_jax.models.network import Network
-from wrp_jax.models.segmentation import build_segmentation
+from wrp_jax.models.segmentation.for_classes import build_for_classes
+from wrp_jax.models.segmentation.inference import for_inference
 from wrp_jax.models.segmentation.light import working_scale
+from wrp_jax.training.accumulation import gradient_in_parts
 from wrp_jax.training.loop import fit
 from wrp_jax.training.losses import class_weights, segmentation_loss
+from wrp_jax.training.pretrained import initial_variables, published_segmentation
 from wrp_jax.training.stages import run_metadata
 from wrp_jax.training.state import (
     TrainState,
@@ -34,7 +38,6 @@ from wrp_jax.training.state import (
 from wrp_jax.types import ClassMap, UserError, Window
 
 STAGE = "segmentation"
-_IMPOSSIBLE = -30.0  # a logit whose softmax is nothing (1e-13), and that resizes without NaN
 
 
 class CropBatch(NamedTuple):
@@ -81,16 +84,18 @@ def train_segmentation(
         augmentation=Augmentation(scale=options.scale),
     )
     steps = number_of_steps(options, len(known.items))
-    network = build_segmentation(options, known.classes.num_classes)
+    network = build_for_classes(options, known.classes)
     optimizer = make_optimizer(options, steps)
     example = jnp.zeros((1, *sampler.crop, 3))
-    variables = jax.jit(network.init)(jax.random.key(config.seed), example)
+    variables = initial_variables(network, options, known.classes, example, config.seed)
     metadata = run_metadata(config, known)
     weights = class_weights(jnp.asarray(sampler.expected_counts, jnp.float32))
     state = fit(
         name=STAGE,
         state=create_train_state(variables, optimizer, ema=True),
-        train_step=make_train_step(network, optimizer, weights, options.ema_decay),
+        train_step=make_train_step(
+            network, optimizer, weights, options.ema_decay, options.accumulate
+        ),
         batches=make_batches(
             range(len(known.items)),
             batch_size=options.batch_size,
@@ -108,12 +113,12 @@ def train_segmentation(
 
 
 def load_segmentation(
-    workdir: str | os.PathLike, config: Config, classes: ClassMap
+    workdir: str | os.PathLike | None, config: Config, classes: ClassMap
 ) -> tuple[Network, Any]:
-    """Reads a trained g_ψ back.
+    """Reads a trained g_ψ back, or published weights where none was trained.
 
     Args:
-      workdir: of the run.
+      workdir: of the run; None where ``config.segmentation.weights`` is all there is.
       config: that of the run.
       classes: of the data at hand.
 
@@ -123,32 +128,22 @@ def load_segmentation(
     Raises:
       UserError: not trained yet, a damaged file, or trained on other classes.
     """
-    variables, metadata = load_result(workdir, STAGE)
-    check_metadata(result_path(workdir, STAGE), metadata, {"classes": classes_to_json(classes)})
-    network = build_segmentation(config.segmentation, classes.num_classes)
-    if not config.segmentation.learn_void and any(classes.void):
-        network = without_classes(network, np.asarray(classes.void))
-    return network, variables
+    path = segmentation_file(workdir, config)
+    if workdir is None or path != result_path(workdir, STAGE):
+        network, variables = published_segmentation(config.segmentation, classes)
+    else:
+        variables, metadata = load_result(workdir, STAGE)
+        check_metadata(path, metadata, {"classes": classes_to_json(classes)})
+        network = build_for_classes(config.segmentation, classes)
+    return for_inference(network, config.segmentation), variables
 
 
-def without_classes(network: Network, never: np.ndarray) -> Network:
-    """The same network with the scores of some classes so low that they are never chosen.
-
-    Args:
-      network: a segmentation network.
-      never: bool ``[num_classes]``.
-    """
-
-    def mask(logits: jax.Array | None) -> jax.Array | None:
-        return None if logits is None else jnp.where(never, _IMPOSSIBLE, logits)
-
-    def apply(variables: Any, images: Any, train: bool = False, rngs: Any = None) -> Any:
-        result = network.apply(variables, images, train=train, rngs=rngs)
-        output, rest = (result[0], result[1:]) if train else (result, ())
-        output = output._replace(logits=mask(output.logits), aux_logits=mask(output.aux_logits))
-        return (output, *rest) if train else output
-
-    return Network(network.init, apply)
+def segmentation_file(workdir: str | os.PathLike | None, config: Config) -> Path:
+    """What ``load_segmentation`` reads: the stage's result, else the config's weights."""
+    trained = None if workdir is None else result_path(workdir, STAGE)
+    if trained is None or (config.segmentation.weights and not trained.exists()):
+        return Path(config.segmentation.weights)
+    return trained
 
 
 def number_of_steps(options: SegmentationConfig, labelled_frames: int) -> int:
@@ -199,6 +194,7 @@ def make_train_step(
     optimizer: optax.GradientTransformation,
     weights: jax.Array,
     ema_decay: float,
+    accumulate: int = 1,
 ) -> Any:
     """Builds ``train_step(state, batch, key) -> (state, metrics)`` for ``loop.fit``.
 
@@ -207,20 +203,21 @@ def make_train_step(
       optimizer: the one the state was made with.
       weights: of the classes, ``[num_classes]``.
       ema_decay: of the moving average of the variables.
+      accumulate: parts of the batch whose gradients are computed one after the other.
     """
+
+    def loss(params: Any, batch_stats: Any, batch: CropBatch, key: Any) -> tuple[jax.Array, Any]:
+        variables = {"params": params, "batch_stats": batch_stats}
+        images = batch.image.astype(jnp.float32) / 255.0
+        output, batch_stats = network.apply(variables, images, train=True, rngs={"dropout": key})
+        return segmentation_loss(output, batch.label.astype(jnp.int32), weights), batch_stats
+
+    gradient = gradient_in_parts(loss, accumulate)
 
     def train_step(
         state: TrainState, batch: CropBatch, key: jax.Array
     ) -> tuple[TrainState, dict[str, Any]]:
-        del key  # all randomness is in the crops
-
-        def loss(params: Any) -> tuple[jax.Array, Any]:
-            variables = {"params": params, "batch_stats": state.batch_stats}
-            images = batch.image.astype(jnp.float32) / 255.0
-            output, batch_stats = network.apply(variables, images, train=True)
-            return segmentation_loss(output, batch.label.astype(jnp.int32), weights), batch_stats
-
-        (value, batch_stats), gradients = jax.value_and_grad(loss, has_aux=True)(state.params)
+        (value, batch_stats), gradients = gradient(state.params, state.batch_stats, batch, key)
         state = apply_gradients(
             state, gradients, optimizer, batch_stats=batch_stats, ema_decay=ema_decay
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,13 +18,32 @@ FORMAT = "wrp_jax"
 """What ``convert`` notes in the metadata of files with our names and axes."""
 
 
+class WeightFile(NamedTuple):
+    """A file of either kind.
+
+    Attributes:
+      path: of the file.
+      arrays: by name.
+      metadata: what the file says of itself.
+    """
+
+    path: str | os.PathLike[str]
+    arrays: dict[str, np.ndarray]
+    metadata: Mapping[str, str]
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether ``convert`` wrote it; else it has the published names."""
+        return self.metadata.get("format") == FORMAT
+
+
 def load_weights(path: str | os.PathLike[str], network: str) -> dict[str, Any]:
     """Reads the variables of a network.
 
     Args:
       path: what ``convert`` wrote (``.safetensors``), or a published checkpoint: PyTorch's, or
         safetensors with the published names.
-      network: a key of ``published.NETWORKS``.
+      network: a key of ``published.NETWORKS``; its sizes are the file's.
 
     Returns:
       Nested dictionary of float32 arrays: ``params`` and, where there are any, ``batch_stats``.
@@ -32,12 +51,25 @@ def load_weights(path: str | os.PathLike[str], network: str) -> dict[str, Any]:
     Raises:
       UserError: the file is damaged or holds another network's weights.
     """
-    if pathlib.Path(path).suffix == ".safetensors":
-        arrays, metadata = read_safetensors(path)
-        if metadata.get("format") == FORMAT:
-            return published.nest(_ours(path, arrays, metadata, network))
-    else:
-        arrays = read_pth(path)
+    return variables_of(read_weights(path), network)
+
+
+def read_weights(path: str | os.PathLike[str]) -> WeightFile:
+    """Reads a file without asking what network it is of.
+
+    Raises:
+      UserError: the file is damaged or of neither kind.
+    """
+    if pathlib.Path(path).suffix != ".safetensors":
+        return WeightFile(path, read_pth(path), {})
+    return WeightFile(path, *read_safetensors(path))
+
+
+def variables_of(file: WeightFile, network: str) -> dict[str, Any]:
+    """What ``load_weights`` returns, from a file that has been read."""
+    path, arrays, metadata = file
+    if file.is_ours:
+        return published.nest(_ours(path, arrays, metadata, network))
     flat, report = published.fit_state_dict(arrays, network)
     if not report.complete:
         names = (*report.missing, *report.misshaped, *report.unused)
@@ -57,8 +89,9 @@ def _ours(
     network: str,
 ) -> dict[tuple[str, ...], np.ndarray]:
     """Arrays of a converted file by path, if they are the network's."""
-    shapes = published.template(network)
     flat = {tuple(name.split(".")): array for name, array in arrays.items()}
+    by_name = published.by_published_name(flat, network)
+    shapes = published.template(network, **published.sizes_held(by_name, network))
     wrong = [p for p in shapes if p not in flat or flat[p].shape != shapes[p].shape]
     if wrong or len(flat) != len(shapes):
         held = metadata.get("network", "another network")

@@ -8,6 +8,7 @@ table of its network.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -20,6 +21,7 @@ from wrp_jax.models.motion.flownet2 import build_flownet2
 from wrp_jax.models.motion.raft import build_raft
 from wrp_jax.models.motion.sdcnet import FLOW_MEAN, FLOW_STD, build_sdcnet
 from wrp_jax.models.network import Network
+from wrp_jax.weights import hrnet
 
 LEAVES = {
     "kernel": ("weight", (2, 3, 1, 0)),
@@ -60,6 +62,9 @@ TORCHVISION_RAFT_SMALL: Renames = (
 )
 
 
+_COUNTS = r"\.num_batches_tracked$"
+
+
 @dataclasses.dataclass(frozen=True)
 class Published:
     """What is known of a network's published files.
@@ -72,17 +77,34 @@ class Published:
       duplicates: the same for names that a file holds twice; the copy must be equal.
       ignored: patterns of entries that belong to the file and not to us.
       constants: entries that are fixed in our network and must have these values.
+      names: patterns and replacements that bring our names to the original release's, where a
+        path is not its name.
+      sizes: what ``build`` can be told, each with the entry whose first axis has that size; a
+        file decides.
     """
 
-    build: Callable[[], Network]
+    build: Callable[..., Network]
     inputs: tuple[tuple[int, ...], ...]
     renames: Renames = ()
     duplicates: Renames = ()
-    ignored: tuple[str, ...] = (r"\.num_batches_tracked$",)
+    ignored: tuple[str, ...] = (_COUNTS,)
     constants: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
+    names: Renames = ()
+    sizes: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 _PAIR = ((1, 128, 128, 3), (1, 128, 128, 3))
+_IMAGE = ((1, 64, 64, 3),)
+
+
+def _hrnet_ocr(network: str) -> Published:
+    return Published(
+        functools.partial(hrnet.hrnet, network),
+        _IMAGE,
+        names=hrnet.NAMES,
+        sizes={"width": "backbone.transition1.0.1.bias", "num_classes": "ocr.cls_head.bias"},
+    )
+
 
 _SDCNET = Published(
     build_sdcnet,
@@ -108,6 +130,15 @@ NETWORKS: dict[str, Published] = {
         _SDCNET, inputs=((1, 2, 64, 64, 3), (1, 1, 64, 64, 2))
     ),
     "flownet2": Published(build_flownet2, ((1, 64, 64, 3), (1, 64, 64, 3))),
+    "hrnet_ocr_mscale": _hrnet_ocr("hrnet_ocr_mscale"),
+    "hrnet_ocr": _hrnet_ocr("hrnet_ocr"),
+    "hrnetv2_imagenet": Published(
+        functools.partial(hrnet.hrnet, "hrnetv2_imagenet"),
+        _IMAGE,
+        ignored=(_COUNTS, *hrnet.IMAGENET_HEAD),
+        names=hrnet.BACKBONE_NAMES,
+        sizes={"width": "transition1.0.1.bias"},
+    ),
 }
 
 
@@ -140,27 +171,68 @@ class Report:
         return "\n".join(lines)
 
 
-def _leaves(
+def leaves(
     tree: Mapping[str, Any], path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Paths and values of nested dictionaries; the opposite of ``nest``."""
     for name, value in tree.items():
         if isinstance(value, Mapping):
-            yield from _leaves(value, (*path, name))
+            yield from leaves(value, (*path, name))
         else:
             yield (*path, name), value
 
 
-def template(network: str) -> dict[tuple[str, ...], jax.ShapeDtypeStruct]:
-    """Shapes of all variables of a network by path (collection first), without computing any."""
+@functools.lru_cache(maxsize=4)
+def _template(network: str, sizes: tuple[tuple[str, int], ...]) -> dict[tuple[str, ...], Any]:
     entry = NETWORKS[network]
     inputs = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in entry.inputs]
-    variables = jax.eval_shape(entry.build().init, jax.random.key(0), *inputs)
-    return dict(_leaves(variables))
+    variables = jax.eval_shape(entry.build(**dict(sizes)).init, jax.random.key(0), *inputs)
+    return dict(leaves(variables))
 
 
-def published_name(path: tuple[str, ...]) -> str:
-    """The original release's name of the variable at ``path`` (collection first)."""
-    return ".".join((*path[1:-1], LEAVES[path[-1]][0]))
+def template(network: str, **sizes: int) -> dict[tuple[str, ...], jax.ShapeDtypeStruct]:
+    """Shapes of all variables of a network by path (collection first), without computing any.
+
+    Args:
+      network: a key of ``NETWORKS``.
+      **sizes: those of the network's ``Published.sizes`` that are not the usual ones.
+    """
+    return dict(_template(network, tuple(sorted(sizes.items()))))
+
+
+def published_name(path: tuple[str, ...], names: Renames = ()) -> str:
+    """The original release's name of the variable at ``path`` (collection first).
+
+    Args:
+      path: where the variable lies in our network.
+      names: the network's ``Published.names``.
+    """
+    return translate(".".join((*path[1:-1], LEAVES[path[-1]][0])), names)
+
+
+def by_published_name(flat: Mapping[tuple[str, ...], Any], network: str) -> dict[str, Any]:
+    """Values by the original release's names; paths that are no variable's are left out."""
+    names = NETWORKS[network].names
+    return {
+        published_name(path, names): value
+        for path, value in flat.items()
+        if len(path) > 1 and path[-1] in LEAVES
+    }
+
+
+def sizes_held(shapes: Mapping[str, Any], network: str) -> dict[str, int]:
+    """How large a network a file holds: what ``template`` is to be told.
+
+    Args:
+      shapes: arrays, or anything with a shape, by the original release's names.
+      network: a key of ``NETWORKS``.
+    """
+    entries = NETWORKS[network].sizes.items()
+    return {
+        size: shapes[name].shape[0]
+        for size, name in entries
+        if name in shapes and len(shapes[name].shape) == 1
+    }
 
 
 def translate(name: str, renames: Renames) -> str:
@@ -202,14 +274,14 @@ def fit_state_dict(
 
     Args:
       state: arrays by name, as ``read_pth`` returns them.
-      network: a key of ``NETWORKS``.
+      network: a key of ``NETWORKS``; its width and number of classes are the file's.
 
     Returns:
       float32 arrays by path for every name that matched, and the report.
     """
     entry = NETWORKS[network]
-    shapes = template(network)
-    paths = {published_name(path): path for path in shapes}
+    shapes = template(network, **sizes_held(state, network))
+    paths = {published_name(path, entry.names): path for path in shapes}
     found: dict[tuple[str, ...], np.ndarray] = {}
     matched, unused, misshaped, ignored = [], [], [], []
     copies = []

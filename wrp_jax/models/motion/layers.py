@@ -14,33 +14,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-EPSILON = 1e-5
-"""Of all norms here."""
+from wrp_jax.models.layers import EPSILON, torch_default
+from wrp_jax.ops.convolution import conv
 
-torch_default = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
-"""How PyTorch draws a convolution's kernel."""
 he_normal_fan_out = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
-
-
-def conv(
-    x: Float[Array, "b h w c"],
-    kernel: Float[Array, "kh kw c out"],
-    bias: Float[Array, "out"] | None = None,
-    *,
-    stride: int = 1,
-) -> Float[Array, "b _ _ out"]:
-    """Cross-correlation with zero padding ``(k - 1) / 2`` on every side."""
-    kh, kw = kernel.shape[:2]
-    kernel = kernel.astype(x.dtype)
-    if kh == kw == 1:
-        # A matrix product: on CPUs the gradient of a 1x1 convolution is ten times slower.
-        y = jnp.dot(x[:, ::stride, ::stride], kernel[0, 0])
-    else:
-        pad = ((kh // 2, kh // 2), (kw // 2, kw // 2))
-        y = jax.lax.conv_general_dilated(
-            x, kernel, (stride, stride), pad, dimension_numbers=("NHWC", "HWIO", "NHWC")
-        )
-    return y if bias is None else y + bias.astype(x.dtype)
 
 
 def conv_transpose(
@@ -125,29 +102,6 @@ class ConvLeaky(nn.Module):
         else:
             x = Conv(self.features, self.size, self.stride, name="0")(x)
         return nn.leaky_relu(x, 0.1)
-
-
-class BatchNorm(nn.Module):
-    """Batch norm whose running variance is the unbiased one, as PyTorch's (Flax: biased)."""
-
-    @nn.compact
-    def __call__(self, x: Array, train: bool) -> Array:
-        """Normalises by the batch where ``train``, else by the running statistics."""
-        c = x.shape[-1]
-        scale = self.param("scale", nn.initializers.ones, (c,))
-        bias = self.param("bias", nn.initializers.zeros, (c,))
-        mean = self.variable("batch_stats", "mean", jnp.zeros, (c,))
-        var = self.variable("batch_stats", "var", jnp.ones, (c,))
-        use_mean, use_var = mean.value, var.value
-        if train:
-            x32 = x.astype(jnp.float32)
-            use_mean, use_var = x32.mean(axis=(0, 1, 2)), x32.var(axis=(0, 1, 2))
-            if not self.is_initializing():
-                count = x.size // c
-                mean.value = 0.9 * mean.value + 0.1 * use_mean
-                var.value = 0.9 * var.value + 0.1 * use_var * count / (count - 1)
-        factor = scale * jax.lax.rsqrt(use_var + EPSILON)
-        return ((x - use_mean) * factor + bias).astype(x.dtype)
 
 
 def instance_norm(x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:

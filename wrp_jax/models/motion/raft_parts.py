@@ -14,14 +14,14 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from wrp_jax.models.layers import BatchNorm
 from wrp_jax.models.motion.layers import (
-    BatchNorm,
     Conv,
     WeightTree,
-    conv,
     he_normal_fan_out,
     instance_norm,
 )
+from wrp_jax.ops.convolution import conv
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,7 +27,7 @@ def object_regions(
       logits: coarse scores of the classes at the same pixels.
     """
     regions = jax.nn.softmax(logits, axis=1)
-    return jnp.einsum("bnc,bnf->bcf", regions, pixels)
+    return jnp.einsum("bnc,bnf->bcf", regions.astype(pixels.dtype), pixels)
 
 
 class ObjectContext(nn.Module):
@@ -36,10 +36,15 @@ class ObjectContext(nn.Module):
     Attributes:
       features: channels of the OCR features.
       key_features: channels in which pixels and regions are compared.
+      depth: layers that turn pixels into queries and regions into keys.
+      dropout: probability that a channel of the OCR features is dropped in training, where
+        ``apply`` is given an rng named ``dropout``.
     """
 
     features: int
     key_features: int
+    depth: int = 1
+    dropout: float = 0.0
 
     @nn.compact
     def __call__(
@@ -56,12 +61,20 @@ class ObjectContext(nn.Module):
         b, h, w, f = pixels.shape
         flat = pixels.reshape(b, h * w, f)
         regions = object_regions(flat, logits.reshape(b, h * w, -1))
+        self.sow("intermediates", "regions", regions)
         regions = regions[:, :, None, :]  # pixels' rank, so that the same layers apply
-        query = ConvNorm(self.key_features, kernel=1, name="query")(pixels, train=train)
-        key = ConvNorm(self.key_features, kernel=1, name="key")(regions, train=train)
+        query, key = pixels, regions
+        for k in range(self.depth):
+            suffix = str(k + 1) if k else ""
+            query = ConvNorm(self.key_features, kernel=1, name=f"query{suffix}")(query, train=train)
+            key = ConvNorm(self.key_features, kernel=1, name=f"key{suffix}")(key, train=train)
         value = ConvNorm(self.key_features, kernel=1, name="value")(regions, train=train)
         score = jnp.einsum("bhwk,bck->bhwc", query, key[:, :, 0]) * self.key_features**-0.5
-        context = jnp.einsum("bhwc,bck->bhwk", jax.nn.softmax(score), value[:, :, 0])
+        attention = jax.nn.softmax(score.astype(jnp.float32)).astype(value.dtype)
+        context = jnp.einsum("bhwc,bck->bhwk", attention, value[:, :, 0])
         context = ConvNorm(self.features, kernel=1, name="context")(context, train=train)
         both = jnp.concatenate([context, pixels], axis=-1)
-        return ConvNorm(self.features, kernel=1, name="fuse")(both, train=train)
+        both = ConvNorm(self.features, kernel=1, name="fuse")(both, train=train)
+        if not (train and self.dropout and self.has_rng("dropout")):
+            return both
+        return nn.Dropout(self.dropout, (1, 2), deterministic=False, name="dropout")(both)

@@ -1,0 +1,87 @@
+"""Weights from a file for a segmentation network, whole or as a start of its training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wrp_jax.config import SegmentationConfig
+from wrp_jax.types import UserError
+from wrp_jax.weights import hrnet
+from wrp_jax.weights.load import WeightFile, read_weights, variables_of
+
+_STARTS = {
+    "hrnet_ocr_mscale": ("hrnet_ocr_mscale", "hrnet_ocr", "hrnetv2_imagenet"),
+    "hrnet_ocr": ("hrnet_ocr", "hrnetv2_imagenet"),
+}
+"""Networks that have published weights, each with the files that it can start from."""
+
+
+def load_segmentation_weights(
+    options: SegmentationConfig, num_classes: int, *, whole: bool
+) -> dict[str, Any]:
+    """Reads ``options.weights``.
+
+    Args:
+      options: of the network; ``drop_classifier`` leaves out the layers whose shapes depend on
+        the number of classes.
+      num_classes: scores per pixel of the network.
+      whole: whether nothing may be missing; else the file may be a smaller network's, which the
+        network contains.
+
+    Returns:
+      Nested dictionary of float32 arrays, ``params`` and ``batch_stats``.
+
+    Raises:
+      UserError: no such network has weights in files, or the file is damaged, holds another
+        network, another width or number of classes, or too little.
+    """
+    if options.name not in _STARTS:
+        raise UserError(
+            f"config.segmentation.weights is given and config.segmentation.name is "
+            f"{options.name!r}: files hold weights of {', '.join(sorted(_STARTS))}."
+        )
+    path = options.weights
+    file = read_weights(path)
+    held = _network_held(file)
+    accepted = _STARTS[options.name][: 1 if whole else None]
+    if held is None or held not in accepted:
+        raise UserError(
+            f"{path} holds {held or 'no network of this kind'}, and config.segmentation.name="
+            f"{options.name} takes {' or '.join(accepted)}{' without training' * whole}."
+        )
+    variables = variables_of(file, held)
+    width = variables["params"]["backbone"]["transition1_0"]["norm"]["bias"].shape[0]
+    wanted = options.width or 48
+    if width != wanted:
+        raise UserError(
+            f"{path} holds a network of width {width}: give --config.segmentation.width={width}."
+        )
+    if held == "hrnetv2_imagenet":
+        return variables
+    classes = variables["params"]["ocr"]["cls_head"]["bias"].shape[0]
+    if options.drop_classifier and not whole:
+        for layer in hrnet.CLASSIFIER:
+            del variables["params"]["ocr"][layer]
+    elif classes != num_classes:
+        raise UserError(
+            f"{path} tells {classes} classes apart and classes.json has {num_classes} that are "
+            "not void, in whose order they would be taken: give data of the same classes, or "
+            "train new last layers with --config.segmentation.drop_classifier=true."
+        )
+    return variables
+
+
+def laid_over(variables: Mapping[str, Any], loaded: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables with those replaced that ``loaded`` has."""
+    result = dict(variables)
+    for name, value in loaded.items():
+        nested = isinstance(value, Mapping)
+        result[name] = laid_over(result[name], value) if nested else value
+    return result
+
+
+def _network_held(file: WeightFile) -> str | None:
+    if file.is_ours:
+        return file.metadata.get("network")
+    return hrnet.network_held(file.arrays)
