@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from wrp_jax.models.motion.flownet2_parts import FlowNetC, FlowNetFusion, FlowNetS, FlowNetSD
+from wrp_jax.models.motion import flownet2_parts as parts
 from wrp_jax.models.network import Network
 from wrp_jax.ops.warp import warp
 
@@ -53,18 +53,18 @@ class FlowNet2(nn.Module):
         first, second = images[:, 0], images[:, 1]
         pair = jnp.concatenate([first, second], axis=-1)
 
-        flow2 = FlowNetC(name="flownetc")(pair)
+        flow2 = parts.FlowNetC(name="flownetc")(pair)
         self.sow("intermediates", "flow2_c", flow2)
         for k in (1, 2):
             flow = _enlarge(FLOW_SCALE * flow2, "bilinear")
             warped, _ = warp(second, flow)
             error = _length(first - warped)
             x = jnp.concatenate([pair, warped, flow / FLOW_SCALE, error], axis=-1)
-            flow2 = FlowNetS(name=f"flownets_{k}")(x)
+            flow2 = parts.SubNetwork(parts.REFINING, name=f"flownets_{k}")(x)
             self.sow("intermediates", f"flow2_s{k}", flow2)
         large = _enlarge(FLOW_SCALE * flow2, "nearest")
 
-        flow2 = FlowNetSD(name="flownets_d")(pair)
+        flow2 = parts.SubNetwork(parts.SMALL_MOTION, name="flownets_d")(pair)
         self.sow("intermediates", "flow2_sd", flow2)
         # Divided, not multiplied: the network for small displacements has its own scale.
         small = _enlarge(flow2 / FLOW_SCALE, "nearest")
@@ -72,7 +72,7 @@ class FlowNet2(nn.Module):
         errors = [_length(first - warp(second, flow)[0]) for flow in (small, large)]
         x = jnp.concatenate([first, small, large, _length(small), _length(large), *errors], axis=-1)
         self.sow("intermediates", "fusion_input", x)
-        return FlowNetFusion(name="flownetfusion")(x)
+        return parts.SubNetwork(parts.FUSING, name="flownetfusion")(x)
 
 
 def build_flownet2(*, precision: str | None = "highest") -> Network:

@@ -1,11 +1,12 @@
-"""The sub-networks of FlowNet2; submodules carry the names of the published weights.
+"""The sub-networks of FlowNet2 as tables; submodules carry the names of the published weights.
 
 Reference: Ilg et al., "FlowNet 2.0", CVPR 2017; NVIDIA/flownet2-pytorch, ``networks/``.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -14,7 +15,37 @@ from jaxtyping import Array, Float
 from wrp_jax.models.motion.layers import Conv, ConvLeaky, ConvTranspose
 from wrp_jax.ops.correlation import local_correlation
 
-_DEEP = (
+Down = tuple[tuple[str, int, int, int], ...]
+"""Convolutions: name, features, kernel, stride."""
+
+
+class Up(NamedTuple):
+    """One level of the way up: transposed convolution, joined with an earlier output."""
+
+    level: int
+    features: int
+    skip: str
+
+
+class Shape(NamedTuple):
+    """What tells the sub-networks apart.
+
+    Attributes:
+      down: the way down.
+      up: the way up, coarse to fine; flow is predicted before it and on every level.
+      inter: whether a convolution without activation stands before each prediction on the way.
+      flow_bias: whether the upsampled flows have a bias.
+    """
+
+    down: Down
+    up: tuple[Up, ...]
+    inter: bool = False
+    flow_bias: bool = True
+
+
+_SHARED: Down = (("conv1", 64, 7, 2), ("conv2", 128, 5, 2), ("conv3", 256, 5, 2))
+_DEEP: Down = (
+    ("conv3_1", 256, 3, 1),
     ("conv4", 512, 3, 2),
     ("conv4_1", 512, 3, 1),
     ("conv5", 512, 3, 2),
@@ -22,14 +53,21 @@ _DEEP = (
     ("conv6", 1024, 3, 2),
     ("conv6_1", 1024, 3, 1),
 )
-_DECONV = {5: 512, 4: 256, 3: 128, 2: 64}
+_FINE: Down = (
+    ("conv0", 64, 3, 1),
+    ("conv1", 64, 3, 2),
+    ("conv1_1", 128, 3, 1),
+    ("conv2", 128, 3, 2),
+    ("conv2_1", 128, 3, 1),
+)
+_DEEP_UP = (Up(5, 512, "conv5_1"), Up(4, 256, "conv4_1"), Up(3, 128, "conv3_1"))
 
-
-def _ladder(x: Array, plan: tuple[tuple[str, int, int, int], ...], seen: dict[str, Array]) -> Array:
-    """Applies the convolutions of ``plan``, keeping every output by name."""
-    for name, features, size, stride in plan:
-        x = seen[name] = ConvLeaky(features, size, stride, name=name)(x)
-    return x
+CORRELATING = Shape(_DEEP, (*_DEEP_UP, Up(2, 64, "conv2")))
+REFINING = Shape((*_SHARED, *_DEEP), (*_DEEP_UP, Up(2, 64, "conv2")), flow_bias=False)
+SMALL_MOTION = Shape(
+    (*_FINE, ("conv3", 256, 3, 2), *_DEEP), (*_DEEP_UP, Up(2, 64, "conv2_1")), inter=True
+)
+FUSING = Shape(_FINE, (Up(1, 32, "conv1_1"), Up(0, 16, "conv0")), inter=True)
 
 
 class InterConv(nn.Module):
@@ -43,29 +81,37 @@ class InterConv(nn.Module):
         return Conv(self.features, name="0")(x)
 
 
-def _climb(
-    x: Array, skips: dict[int, Array], *, flow_bias: bool = True, inter: bool = False
-) -> Array:
-    """Predicts flow coarse to fine; called inside a compact method, whose names it fills.
+def _down(x: Array, plan: Down) -> dict[str, Array]:
+    """Outputs of all convolutions by name; called inside a compact method, as is ``_up``."""
+    seen = {}
+    for name, features, size, stride in plan:
+        x = seen[name] = ConvLeaky(features, size, stride, name=name)(x)
+    return seen
 
-    Args:
-      x: output of ``conv6_1``.
-      skips: encoder outputs by level, 5 … 2.
-      flow_bias: whether the upsampled flows have a bias.
-      inter: whether a further convolution stands before each prediction.
 
-    Returns:
-      flow2 ``[b, h/4, w/4, 2]``.
-    """
-    flow = Conv(2, name="predict_flow6")(x)
-    for level in (5, 4, 3, 2):
+def _up(x: Array, seen: Mapping[str, Array], shape: Shape) -> Array:
+    """Predicts flow coarse to fine, from the last output of the way down."""
+    flow = Conv(2, name=f"predict_flow{shape.up[0].level + 1}")(x)
+    for level, features, skip in shape.up:
         name = f"upsampled_flow{level + 1}_to_{level}"
-        up = ConvTranspose(2, use_bias=flow_bias, name=name)(flow)
-        x = ConvLeaky(_DECONV[level], transposed=True, name=f"deconv{level}")(x)
-        x = jnp.concatenate([skips[level], x, up], axis=-1)
-        read = InterConv(_DECONV[level], name=f"inter_conv{level}")(x) if inter else x
+        above = ConvTranspose(2, use_bias=shape.flow_bias, name=name)(flow)
+        x = ConvLeaky(features, transposed=True, name=f"deconv{level}")(x)
+        x = jnp.concatenate([seen[skip], x, above], axis=-1)
+        read = InterConv(features, name=f"inter_conv{level}")(x) if shape.inter else x
         flow = Conv(2, name=f"predict_flow{level}")(read)
     return flow
+
+
+class SubNetwork(nn.Module):
+    """FlowNetS (``REFINING``), FlowNetSD (``SMALL_MOTION``) or the fusion (``FUSING``)."""
+
+    shape: Shape
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b _ _ 2"]:
+        """Flow in the network's units at the size of the last level: a quarter, or full."""
+        seen = _down(x, self.shape.down)
+        return _up(seen[self.shape.down[-1][0]], seen, self.shape)
 
 
 class FlowNetC(nn.Module):
@@ -75,82 +121,12 @@ class FlowNetC(nn.Module):
     def __call__(self, x: Float[Array, "b h w 6"]) -> Float[Array, "b _ _ 2"]:
         """Flow at a quarter of the size, in the network's units."""
         b = x.shape[0]
-        seen: dict[str, Array] = {}
         # The first three layers see both images with the same weights.
-        both = jnp.concatenate([x[..., :3], x[..., 3:]])
-        plan = (("conv1", 64, 7, 2), ("conv2", 128, 5, 2), ("conv3", 256, 5, 2))
-        both = _ladder(both, plan, seen)
-        first, second = both[:b], both[b:]
+        shared = _down(jnp.concatenate([x[..., :3], x[..., 3:]]), _SHARED)
+        first, second = shared["conv3"][:b], shared["conv3"][b:]
         correlated = local_correlation(first, second)
         self.sow("intermediates", "correlation", correlated)
         redirected = ConvLeaky(32, 1, name="conv_redir")(first)
         x = jnp.concatenate([redirected, nn.leaky_relu(correlated, 0.1)], axis=-1)
-        x = _ladder(x, (("conv3_1", 256, 3, 1), *_DEEP), seen)
-        skips = {5: seen["conv5_1"], 4: seen["conv4_1"], 3: seen["conv3_1"], 2: seen["conv2"][:b]}
-        return _climb(x, skips)
-
-
-class FlowNetS(nn.Module):
-    """Refines a flow from both images, the warped one, the flow and the error; gives flow2."""
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "b h w 12"]) -> Float[Array, "b _ _ 2"]:
-        """Flow at a quarter of the size, in the network's units."""
-        seen: dict[str, Array] = {}
-        plan = (
-            ("conv1", 64, 7, 2),
-            ("conv2", 128, 5, 2),
-            ("conv3", 256, 5, 2),
-            ("conv3_1", 256, 3, 1),
-            *_DEEP,
-        )
-        x = _ladder(x, plan, seen)
-        skips = {5: seen["conv5_1"], 4: seen["conv4_1"], 3: seen["conv3_1"], 2: seen["conv2"]}
-        return _climb(x, skips, flow_bias=False)
-
-
-class FlowNetSD(nn.Module):
-    """For small displacements: 3x3 kernels and convolutions before the predictions; gives flow2."""
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "b h w 6"]) -> Float[Array, "b _ _ 2"]:
-        """Flow at a quarter of the size, in the network's units."""
-        seen: dict[str, Array] = {}
-        plan = (
-            ("conv0", 64, 3, 1),
-            ("conv1", 64, 3, 2),
-            ("conv1_1", 128, 3, 1),
-            ("conv2", 128, 3, 2),
-            ("conv2_1", 128, 3, 1),
-            ("conv3", 256, 3, 2),
-            ("conv3_1", 256, 3, 1),
-            *_DEEP,
-        )
-        x = _ladder(x, plan, seen)
-        skips = {5: seen["conv5_1"], 4: seen["conv4_1"], 3: seen["conv3_1"], 2: seen["conv2_1"]}
-        return _climb(x, skips, inter=True)
-
-
-class FlowNetFusion(nn.Module):
-    """Fuses two flows by their errors; gives flow in pixels at full size."""
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "b h w 11"]) -> Float[Array, "b h w 2"]:
-        """Flow at full size, in pixels."""
-        seen: dict[str, Any] = {}
-        plan = (
-            ("conv0", 64, 3, 1),
-            ("conv1", 64, 3, 2),
-            ("conv1_1", 128, 3, 1),
-            ("conv2", 128, 3, 2),
-            ("conv2_1", 128, 3, 1),
-        )
-        x = _ladder(x, plan, seen)
-        flow = Conv(2, name="predict_flow2")(x)
-        for level, features, skip in ((1, 32, "conv1_1"), (0, 16, "conv0")):
-            up = ConvTranspose(2, name=f"upsampled_flow{level + 1}_to_{level}")(flow)
-            x = ConvLeaky(features, transposed=True, name=f"deconv{level}")(x)
-            x = jnp.concatenate([seen[skip], x, up], axis=-1)
-            read = InterConv(features, name=f"inter_conv{level}")(x)
-            flow = Conv(2, name=f"predict_flow{level}")(read)
-        return flow
+        seen = _down(x, CORRELATING.down) | {"conv2": shared["conv2"][:b]}
+        return _up(seen["conv6_1"], seen, CORRELATING)

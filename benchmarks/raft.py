@@ -1,0 +1,175 @@
+"""RAFT large against PyTorch in one run; compile times, bfloat16, memory of both lookups.
+
+python -m benchmarks.raft [time] [compile] [bfloat16] [memory]
+
+Weights are the reproducible ones of tests/golden: the two networks are compared before they are
+timed. ``time`` needs PyTorch; the rest does not.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.timing import compare, report, threads
+from wrp_jax.models.motion.flownet2 import build_flownet2
+from wrp_jax.models.motion.raft import build_raft
+from wrp_jax.models.motion.sdcnet import build_sdcnet
+from wrp_jax.weights import published
+
+GOLDEN = pathlib.Path(__file__).parents[1] / "tests" / "golden"
+SIZES = ((440, 1024), (376, 1248))  # 436x1024 (Sintel) and 376x1248 (KITTI), padded
+ITERATIONS = 12
+ROUNDS = 3
+
+
+def state_dict(fixture: str) -> dict[str, np.ndarray]:
+    """The reproducible weights of a fixture, under its own names."""
+    sys.path.insert(0, str(GOLDEN))
+    import golden_files
+
+    return golden_files.state_dict(fixture)
+
+
+def variables(fixture: str):
+    network = fixture.removesuffix("_torchvision")
+    found, _ = published.fit_state_dict(state_dict(fixture), network)
+    return jax.tree.map(jnp.asarray, published.nest(found))
+
+
+def pair(height: int, width: int) -> list[np.ndarray]:
+    """Two frames of a textured picture that moves by a few pixels."""
+    rng = np.random.default_rng(0)
+    coarse = rng.uniform(0, 255, (height // 8 + 4, width // 8 + 4, 3)).astype(np.float32)
+    picture = np.asarray(jax.image.resize(coarse, (height + 32, width + 32, 3), "cubic"))
+    picture = picture.clip(0, 255)
+    return [picture[None, y : y + height, x : x + width] for y, x in ((8, 8), (5, 14))]
+
+
+def torch_network() -> tuple[str, Any, str]:
+    """What ours is timed against: its name, ``network(first, second)``, and its fixture."""
+    import torch
+
+    def tensors(fixture: str) -> dict[str, Any]:
+        return {name: torch.from_numpy(a) for name, a in state_dict(fixture).items()}
+
+    try:
+        from torchvision.models.optical_flow import raft_large
+    except ImportError:
+        from benchmarks.torch_raft import load_plain
+
+        return "torch, plain layers", load_plain(tensors("raft_large"), ITERATIONS), "raft_large"
+    network = raft_large().eval()
+    network.load_state_dict(tensors("raft_large_torchvision"))
+
+    def run(first, second):
+        first, second = (2 * (x / 255) - 1 for x in (first, second))
+        return network(first, second, num_flow_updates=ITERATIONS)[-1]
+
+    return "torchvision", run, "raft_large_torchvision"
+
+
+def run_time() -> None:
+    import torch
+
+    torch.set_num_threads(threads())
+    name, theirs, fixture = torch_network()
+    weights = variables(fixture)
+    ours = jax.jit(lambda w, a, b: build_raft("raft_large", iterations=ITERATIONS).apply(w, a, b))
+    for height, width in SIZES:
+        frames = pair(height, width)
+        first, second = (jnp.asarray(x) for x in frames)
+        last = [torch.from_numpy(x.transpose(0, 3, 1, 2).copy()) for x in frames]
+        with torch.inference_mode():
+            flow = theirs(*last).permute(0, 2, 3, 1).numpy()
+            error = np.abs(flow - np.asarray(ours(weights, first, second).flow)).max()
+            print(f"largest difference {error:.1e} px of flows up to {np.abs(flow).max():.0f} px")
+            times = compare(
+                {
+                    "wrp_jax": lambda a=first, b=second: ours(weights, a, b).flow,
+                    name: lambda x=last: theirs(*x),
+                },
+                rounds=ROUNDS,
+            )
+        report(f"RAFT large, {ITERATIONS} iterations, {height}x{width}", times, "wrp_jax", name, 1)
+
+
+def run_compile() -> None:
+    """Seconds from traced to ready, of every network, at 128x192."""
+    image = jax.ShapeDtypeStruct((1, 128, 192, 3), jnp.float32)
+    frames = jax.ShapeDtypeStruct((1, 3, 128, 192, 3), jnp.float32)
+    flows = jax.ShapeDtypeStruct((1, 2, 128, 192, 2), jnp.float32)
+    networks = {
+        **{
+            f"{name}, {n} iterations": (build_raft(name, iterations=n), (image, image))
+            for name in ("raft_large", "raft_small")
+            for n in (1, 12, 32)
+        },
+        "sdcnet": (build_sdcnet(), (frames, flows)),
+        "flownet2": (build_flownet2(), (image, image)),
+    }
+    for name, (network, inputs) in networks.items():
+        shapes = jax.eval_shape(network.init, jax.random.key(0), *inputs)
+        start = time.perf_counter()
+        lowered = jax.jit(network.apply).lower(shapes, *inputs)
+        traced = time.perf_counter()
+        lowered.compile()
+        seconds = time.perf_counter() - traced
+        print(f"  {name:26s} traced {traced - start:5.1f} s, compiled {seconds:5.1f} s")
+
+
+def run_bfloat16() -> None:
+    """Difference from float32 with reproducible weights, at 128x192."""
+    frames = [jnp.asarray(x) for x in pair(128, 192)]
+    for name in ("raft_large", "raft_small"):
+        weights = variables(name)
+        flows = [
+            np.asarray(
+                jax.jit(build_raft(name, iterations=ITERATIONS, dtype=dtype).apply)(
+                    weights, *frames
+                ).flow
+            )
+            for dtype in (jnp.float32, jnp.bfloat16)
+        ]
+        length = np.linalg.norm(flows[0], axis=-1)
+        error = np.linalg.norm(flows[1] - flows[0], axis=-1)
+        print(
+            f"  {name}: mean {error.mean():.3f} px, 99 % below {np.quantile(error, 0.99):.3f} px, "
+            f"largest {error.max():.3f} px; flows are {length.mean():.1f} px long"
+        )
+
+
+def run_memory() -> None:
+    """What XLA sets aside at 1024x2048, without running anything."""
+    image = jax.ShapeDtypeStruct((1, 1024, 2048, 3), jnp.float32)
+    for dtype in (jnp.float32, jnp.bfloat16):
+        for kind in ("all_pairs", "on_the_fly"):
+            network = build_raft("raft_large", correlation=kind, dtype=dtype)
+            shapes = jax.eval_shape(network.init, jax.random.key(0), image, image)
+            compiled = jax.jit(network.apply).lower(shapes, image, image).compile()
+            size = compiled.memory_analysis().temp_size_in_bytes / 2**30
+            print(f"  {kind:10s} {jnp.dtype(dtype).name:8s} {size:6.2f} GiB")
+
+
+PARTS = {
+    "time": run_time,
+    "compile": run_compile,
+    "bfloat16": run_bfloat16,
+    "memory": run_memory,
+}
+
+
+def main() -> None:
+    for name in sys.argv[1:] or PARTS:
+        print(name)
+        PARTS[name]()
+
+
+if __name__ == "__main__":
+    main()
