@@ -14,9 +14,9 @@ from wrp_jax import command_line
 from wrp_jax.data.known_labels import KnownLabels, parse_stills
 from wrp_jax.data.lock import sole_writer
 from wrp_jax.data.source import open_source, validate
-from wrp_jax.data.windows import choose_windows
-from wrp_jax.training.stages import check_stages, run_stages
-from wrp_jax.types import UserError
+from wrp_jax.data.windows import choose_windows, whole_sequences
+from wrp_jax.training.stages import check_stages, reads_labels, run_stages
+from wrp_jax.types import UserError, Window
 
 _CONFIG = command_line.define_config()
 _DATA = flags.DEFINE_string("data", None, "A folder, tfds:NAME/CONFIG:SPLIT[@dir], synthetic:….")
@@ -34,15 +34,20 @@ def main() -> None:
     if not data or not workdir:
         raise UserError("--data=FOLDER and --workdir=FOLDER must be given.")
     command_line.check_outside(workdir, data, "--workdir")
-    source = open_source(data)
-    windows = choose_windows(
-        source,
-        windows=_WINDOWS.value,
-        keyframes=_KEYFRAMES.value,
-        key_every=config.key_every,
-        horizon=config.propagation.horizon,
-    )
-    validate(source, windows)
+    labelled = reads_labels(config.stages)
+    source = open_source(data, labelled=labelled)
+    windows: tuple[Window, ...] = ()
+    if labelled:
+        windows = choose_windows(
+            source,
+            windows=_WINDOWS.value,
+            keyframes=_KEYFRAMES.value,
+            key_every=config.key_every,
+            horizon=config.propagation.horizon,
+        )
+        validate(source, windows)
+    else:
+        validate(source, whole_sequences(source), labels=())
     known = KnownLabels(source, windows, [parse_stills(spec) for spec in _STILLS.value])
     with sole_writer(Path(workdir), "--workdir"):
         run_stages(config, known, source, windows, workdir)

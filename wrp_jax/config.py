@@ -91,6 +91,38 @@ class RefinerConfig:
 
 
 @dataclasses.dataclass
+class MotionTrainingConfig:
+    """Stage "motion": f_θ from true flow, or from the frames of a video alone.
+
+    ``loss``: sequence (true flow, RAFT's), reconstruction (SDC-Net's), unsupervised (census).
+    """
+
+    loss: str = "unsupervised"
+    steps: int = 4000
+    batch_size: int = 4
+    crop: tuple[int, int] = (256, 320)  # height, width; no larger than the frames
+    learning_rate: float = 4e-4
+    schedule: str = "one_cycle"  # linear up and down; steps: a tenth after 1/2 and 9/10 (SDC-Net)
+    weight_decay: float = 1e-4
+    clip: float = 1.0  # largest norm of the gradient; 0: any
+    ema_decay: float = 0.0  # moving average of the weights; 0: none
+    iterations: int = 12  # raft
+    freeze_batch_norm: bool = True  # raft_large; published: in every stage but the first
+    gamma: float = 0.8  # weight of each estimate against the one after it
+    smoothness: float = 4.0  # unsupervised
+    smoothness_order: int = 1  # unsupervised: 1 constant, 2 linear flow
+    sparse: bool = False  # true flow at single pixels (KITTI)
+    scale: tuple[float, float] = (-0.2, 0.5)  # sequence: enlargement, powers of two
+    flips: tuple[float, float] = (0.5, 0.1)  # sequence: left-right, up-down
+    jitter: float = 0.4  # sequence: strength of changes of brightness, contrast, saturation
+    hue: float = 0.159  # sequence: largest change of hue, turns
+    erase: float = 0.5  # sequence: probability of wiping out parts of the second picture
+    flying: float = 0.0  # sequence: share of pairs made of pieces of the frames, flying
+    keep: int = 0  # sequence: draw so many examples once, then only mirror and crop; 0: always anew
+    mix: tuple[str, ...] = ()  # sequence: further sets, "COUNT SPEC" repeats one so many times
+
+
+@dataclasses.dataclass
 class Config:
     """Everything ``train.py`` and ``propagate.py`` read."""
 
@@ -102,3 +134,4 @@ class Config:
     segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
     propagation: PropagationConfig = field(default_factory=PropagationConfig)
     refiner: RefinerConfig = field(default_factory=RefinerConfig)
+    motion_training: MotionTrainingConfig = field(default_factory=MotionTrainingConfig)

@@ -17,8 +17,9 @@ import tensorflow_datasets as tfds
 from wrp_jax.data.folder import open_folder
 from wrp_jax.data.source import validate
 from wrp_jax.data.tfds_builders import Camvid, ClipBuilder, FolderVideo
+from wrp_jax.data.windows import whole_sequences
 from wrp_jax.data.writers import check_output
-from wrp_jax.types import UserError, Window
+from wrp_jax.types import UserError
 
 
 def build(data: Path, output: Path, name: str | None = None, dataset: str = "folder") -> str:
@@ -38,12 +39,8 @@ def build(data: Path, output: Path, name: str | None = None, dataset: str = "fol
     """
     source = open_folder(data)
     check_output(output, data)
-    whole = []
-    for sequence in source.sequences:
-        names = source.frame_names(sequence)
-        whole.append(Window(sequence, names[0], names[0], names[-1]))
     labels = [(s, name) for s in source.sequences for name in sorted(source.label_names(s))]
-    validate(source, whole, labels)
+    validate(source, whole_sequences(source), labels)
     builder: ClipBuilder
     if dataset == "camvid":
         builder = Camvid(data_dir=str(output))

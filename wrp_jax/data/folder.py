@@ -94,12 +94,16 @@ class FolderSource:
         return images.plain_bytes(images.read_bytes(path), path, self.max_pixels)
 
 
-def open_folder(root: Path, max_pixels: int = images.MAX_PIXELS) -> FolderSource:
+def open_folder(
+    root: Path, max_pixels: int = images.MAX_PIXELS, *, labelled: bool = True
+) -> FolderSource:
     """Lists a folder and checks its layout; no picture is opened yet.
 
     Args:
       root: the folder.
       max_pixels: pictures with more pixels are refused when they are read.
+      labelled: False where no label will be read: ``classes.json`` and labels are passed over,
+        and the frames of a sequence may also lie in its folder itself, or in the root.
 
     Raises:
       UserError: no such folder, no or broken ``classes.json``, no sequence, a sequence
@@ -107,6 +111,8 @@ def open_folder(root: Path, max_pixels: int = images.MAX_PIXELS) -> FolderSource
     """
     if not root.is_dir():
         raise UserError(f"{root} is not a folder: give one with <sequence>/frames/*.")
+    if not labelled:
+        return _open_frames(root, max_pixels)
     try:
         folders = _sequence_folders(root)
         classes = label_maps.read_classes(_classes_file(root))
@@ -127,6 +133,25 @@ def open_folder(root: Path, max_pixels: int = images.MAX_PIXELS) -> FolderSource
                     "remove the label."
                 )
     return FolderSource(root, classes, max_pixels, frames, labels)
+
+
+def _open_frames(root: Path, max_pixels: int) -> FolderSource:
+    """The frames alone: of ``<sequence>/frames``, of ``<sequence>``, or of the root."""
+    try:
+        inside = sorted(
+            (p for p in root.iterdir() if p.is_dir()), key=lambda p: natural_key(p.name)
+        )
+        folders = [p for p in (root, *inside) if p.name != "frames" and not p.name.startswith(".")]
+        found = {p: p / "frames" if (p / "frames").is_dir() else p for p in folders}
+        listed = {p.resolve().name: _list_pictures(f, quiet=True) for p, f in found.items()}
+    except OSError as error:
+        raise UserError(f"{error.filename or root} cannot be read: {error.strerror}.") from error
+    frames = {name: pictures for name, pictures in listed.items() if pictures}
+    if not frames:
+        raise UserError(f"{root} holds no pictures: give a folder of frames, or of such folders.")
+    return FolderSource(
+        root, label_maps.NO_CLASSES, max_pixels, frames, {name: {} for name in frames}
+    )
 
 
 def natural_key(name: str) -> tuple:
@@ -162,13 +187,14 @@ def _classes_file(root: Path) -> Path:
     return above if (root / "frames").is_dir() and not own.is_file() and above.is_file() else own
 
 
-def _list_pictures(folder: Path) -> dict[str, Path]:
+def _list_pictures(folder: Path, *, quiet: bool = False) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir(), key=lambda p: (natural_key(p.stem), p.name)):
         if path.name.startswith(".") or path.name.lower() in _SYSTEM_FILES or path.is_dir():
             continue
         if path.suffix.lower() not in images.SUFFIXES:
-            _log.warning("%s is passed over: not a picture by its name", path)
+            if not quiet:
+                _log.warning("%s is passed over: not a picture by its name", path)
             continue
         if path.stem in found:
             raise UserError(

@@ -20,6 +20,9 @@ from jaxtyping import Int32, UInt8
 from wrp_jax.types import UNLABELLED, ClassMap, UserError
 
 CLASSES_FILE = "classes.json"
+
+NO_CLASSES = ClassMap((), (), np.zeros((0, 3), np.uint8), ())
+"""Of a video without labels."""
 _EXAMPLE = (
     '{"classes": [{"id": 0, "name": "road", "color": [128, 64, 128]}, '
     '{"id": 255, "name": "void", "color": [0, 0, 0], "void": true}]}'

@@ -64,12 +64,13 @@ class StoredSource(Protocol):
         ...
 
 
-def open_source(spec: str) -> VideoSource:
+def open_source(spec: str, *, labelled: bool = True) -> VideoSource:
     """Opens a source.
 
     Args:
       spec: a folder; ``tfds:NAME/CONFIG:SPLIT`` or ``tfds:NAME/CONFIG:SPLIT@DATA_DIR``; or
         ``synthetic:KEY=VALUE,...``.
+      labelled: False where no label will be read: a folder then needs no ``classes.json``.
 
     Raises:
       UserError: there is no such source, or its layout is broken.
@@ -84,7 +85,7 @@ def open_source(spec: str) -> VideoSource:
         return open_synthetic(spec.partition(":")[2])
     from wrp_jax.data.folder import open_folder
 
-    return open_folder(Path(spec))
+    return open_folder(Path(spec), labelled=labelled)
 
 
 def validate(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import collections
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,8 @@ from jaxtyping import Int32, UInt8
 from tensorflow_datasets.core.constants import DATA_DIR
 
 from wrp_jax.data import images, label_maps
+from wrp_jax.data.flow_sets.builders import SET_FEATURES
+from wrp_jax.data.flow_sets.stored import FlowSetSource
 from wrp_jax.data.folder import natural_key
 from wrp_jax.types import ClassMap, UserError
 
@@ -149,8 +151,8 @@ class TfdsSource:
             return self._cache[position][1]
 
 
-def open_tfds(spec: str) -> TfdsSource:
-    """Opens a prepared data set.
+def open_tfds(spec: str) -> TfdsSource | FlowSetSource:
+    """Opens a prepared data set, of clips or of pairs with true flow.
 
     Args:
       spec: ``tfds:NAME/CONFIG:SPLIT``, optionally ``@DATA_DIR``. CONFIG may be missing, and a
@@ -168,9 +170,15 @@ def open_tfds(spec: str) -> TfdsSource:
         )
     split = found["split"]
     directory = _find(found["name"], Path(found["dir"] or DATA_DIR), spec)
+    keep: dict[str, Any]
     try:
         builder: Any = tfds.builder_from_directory(directory)
         features = builder.info.features or {}
+        if set(features) >= SET_FEATURES:
+            if split.partition("[")[0] not in builder.info.splits:
+                raise _no_split(spec, split, builder.info.splits)
+            keep = {name: _KeepBytes() for name in ("first", "second")}
+            return FlowSetSource(spec, builder.as_data_source(split=split, decoders=keep))
         if _FEATURES - set(features):
             raise UserError(
                 f"{spec}: {directory} holds no video clips of this project; convert your data to "
@@ -179,10 +187,8 @@ def open_tfds(spec: str) -> TfdsSource:
         metadata = builder.info.metadata or {}
         classes = label_maps.parse_classes(metadata.get("classes"), f"{directory}/metadata.json")
         if split.partition("[")[0] not in builder.info.splits:
-            raise UserError(
-                f"{spec}: there is no split {split}, only {', '.join(builder.info.splits)}."
-            )
-        keep: dict[str, Any] = {"frames": _KeepBytes(), "labels": {"label": _KeepBytes()}}
+            raise _no_split(spec, split, builder.info.splits)
+        keep = {"frames": _KeepBytes(), "labels": {"label": _KeepBytes()}}
         for name in set(features) - _FEATURES:  # flow, say: not to be unpacked for nothing
             if isinstance(features[name], tfds.features.Tensor):
                 keep[name] = _KeepBytes()
@@ -198,6 +204,10 @@ def open_tfds(spec: str) -> TfdsSource:
             f"{spec} cannot be opened in {directory} ({reason}): build it again."
         ) from error
     return TfdsSource(spec, classes, data, _clips(entries, spec))
+
+
+def _no_split(spec: str, split: str, splits: Iterable[str]) -> UserError:
+    return UserError(f"{spec}: there is no split {split}, only {', '.join(splits)}.")
 
 
 def _clips(entries: Sequence[Mapping[str, Any]], spec: str) -> dict[str, list[_Clip]]:

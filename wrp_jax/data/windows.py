@@ -127,6 +127,12 @@ def window_frames(window: Window, source: VideoSource) -> tuple[str, ...]:
     return names[names.index(window.first) : names.index(window.last) + 1]
 
 
+def whole_sequences(source: VideoSource) -> tuple[Window, ...]:
+    """One window over all frames of each sequence, for sources whose labels play no part."""
+    names = {sequence: source.frame_names(sequence) for sequence in source.sequences}
+    return tuple(Window(s, frames[0], frames[0], frames[-1]) for s, frames in names.items())
+
+
 def owners(windows: Sequence[Window], source: VideoSource) -> dict[tuple[str, str], Window]:
     """The window that each frame's label is written from, where windows overlap.
 

@@ -12,6 +12,7 @@ import jax
 from wrp_jax.config import MotionConfig
 from wrp_jax.flow.networks import flownet2_motion, raft_motion
 from wrp_jax.flow.precomputed import precomputed_motion
+from wrp_jax.flow.refined_dis import refined_dis_motion
 from wrp_jax.flow.sdcnet import sdcnet_motion
 from wrp_jax.models.motion.base import Motion, zero_motion
 from wrp_jax.models.motion.dis import dis_motion
@@ -19,8 +20,10 @@ from wrp_jax.types import UserError
 from wrp_jax.weights.load import load_weights
 
 ALGORITHMS = ("dis", "zero", "precomputed")
-NETWORKS = ("raft_large", "raft_small", "sdcnet", "sdcnet_prediction", "flownet2")
+NETWORKS = ("refined_dis", "raft_large", "raft_small", "sdcnet", "sdcnet_prediction", "flownet2")
 """Names that need weights; those of ``weights.published.NETWORKS``."""
+ASSETS = {"refined_dis": Path(__file__).parents[1] / "assets" / "refined_dis.safetensors"}
+"""Weights of ours that come with the package."""
 
 
 def build_motion(config: MotionConfig, variables: Any = None, *, bgr: bool = False) -> Motion:
@@ -48,14 +51,16 @@ def build_motion(config: MotionConfig, variables: Any = None, *, bgr: bool = Fal
             f"{', '.join((*ALGORITHMS, *NETWORKS))}."
         )
     if variables is None:
-        if not config.weights:
+        if not config.weights and name not in ASSETS:
             raise _no_weights(name, "config.motion.weights")
-        variables = load_weights(config.weights, name)
+        variables = load_weights(config.weights or ASSETS[name], name)
     count = config.pairs_per_device or (1 if jax.default_backend() == "cpu" else 4)
     if name.startswith("raft"):
         return raft_motion(config, variables, count)
     if name == "flownet2":
         return flownet2_motion(variables, count, bgr=bgr)
+    if name == "refined_dis":
+        return refined_dis_motion(variables, dis_motion(config), count)
     flow = _flow_source(config, bgr=True)
     return sdcnet_motion(variables, flow, count, sees_target=name == "sdcnet")
 
@@ -89,7 +94,7 @@ def _flow_source(config: MotionConfig, *, bgr: bool = False) -> Motion:
         raise UserError(
             f"config.motion.flow={config.flow!r} needs flow itself: use another, such as dis."
         )
-    if config.flow in NETWORKS and not config.flow_weights:
+    if config.flow in NETWORKS and not config.flow_weights and config.flow not in ASSETS:
         raise _no_weights(config.flow, "config.motion.flow_weights")
     options = dataclasses.replace(config, name=config.flow, weights=config.flow_weights)
     return build_motion(options, bgr=bgr)

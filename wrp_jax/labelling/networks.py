@@ -13,7 +13,6 @@ import jax
 
 from wrp_jax.checkpoint import result_path
 from wrp_jax.config import Config, SegmentationConfig
-from wrp_jax.flow import build_motion
 from wrp_jax.models.motion import Motion
 from wrp_jax.models.motion.base import zero_motion
 from wrp_jax.models.refine.pix2pix import refine_labels
@@ -68,10 +67,15 @@ def load_networks(
       UserError: no workdir where one is needed, a stage that is not trained, damaged weights,
         or weights of other classes.
     """
+    from wrp_jax.training.motion import motion_of
+
     still = set(methods) <= STANDS_STILL
-    motion = zero_motion() if still else build_motion(config.motion)
+    motion = zero_motion() if still else motion_of(config, workdir)
+    files: list[Path] = []
+    if workdir is not None and "motion" in config.stages and not still:
+        files.append(result_path(workdir, "motion"))
     if not any(METHODS[name].segments or METHODS[name].refines for name in methods):
-        return Networks(motion, None, None, "")
+        return Networks(motion, None, None, _digest(files))
     if workdir is None and needs_training(methods, config.segmentation):
         trained = [name for name in methods if needs_training([name], config.segmentation)]
         raise UserError(
@@ -91,17 +95,22 @@ def load_networks(
         keep_features=refines,
         sharding=batch_sharding(mesh),
     )
-    files = [segmentation_file(workdir, config)]
+    files.append(segmentation_file(workdir, config))
     refine, omega, tau, trained_on = None, None, None, frozenset()
     if workdir is not None:
         trained_on = _trained_on(workdir)
         if refines:
             refine, omega, tau = _load_refiner(config, classes, workdir)
             files.append(result_path(workdir, "refiner"))
+    return Networks(motion, segment, refine, _digest(files), trained_on, omega, tau)
+
+
+def _digest(files: Sequence[Path]) -> str:
+    """Of the contents of these files of weights; empty without any."""
     digest = hashlib.sha256()
     for file in files:
         digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return Networks(motion, segment, refine, digest.hexdigest(), trained_on, omega, tau)
+    return digest.hexdigest() if files else ""
 
 
 def _load_refiner(

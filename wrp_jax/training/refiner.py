@@ -17,13 +17,13 @@ from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.pipeline import make_batches
 from wrp_jax.data.source import VideoSource
-from wrp_jax.flow import build_motion
 from wrp_jax.models.network import Network
 from wrp_jax.models.refine import build_refiner
 from wrp_jax.propagation.cues import segment_clip
 from wrp_jax.training.chooser import chooser_course
 from wrp_jax.training.examples import Course, Material, frequency_weights
 from wrp_jax.training.loop import fit
+from wrp_jax.training.motion import motion_of
 from wrp_jax.training.omega import omega_course
 from wrp_jax.training.segmentation import load_segmentation
 from wrp_jax.training.stages import run_metadata
@@ -61,7 +61,7 @@ def train_refiner(
         known=known,
         source=source,
         windows=windows,
-        motion=build_motion(config.motion),
+        motion=motion_of(config, workdir),
         segment=functools.partial(segment_clip, segmenter, variables),
         class_weights=frequency_weights(known),
     )

@@ -29,6 +29,7 @@ from wrp_jax.types import UserError, Window
 Stage = Callable[[Config, KnownLabels, VideoSource, Sequence[Window], Path], None]
 
 STAGES: dict[str, str] = {
+    "motion": "wrp_jax.training.motion:train_motion",
     "segmentation": "wrp_jax.training.segmentation:train_segmentation",
     "refiner": "wrp_jax.training.refiner:train_refiner",
 }
@@ -36,6 +37,14 @@ STAGES: dict[str, str] = {
 
 ``function(config, known, source, windows, workdir)`` trains and ends with ``save_result``.
 """
+
+WITHOUT_LABELS = frozenset({"motion"})
+"""Stages that look at no label: ``known`` and ``windows`` may be empty."""
+
+
+def reads_labels(names: Sequence[str]) -> bool:
+    """Whether any of these stages looks at labels."""
+    return not WITHOUT_LABELS.issuperset(names)
 
 
 def run_metadata(config: Config, known: KnownLabels) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import numpy as np
 
 from wrp_jax.models.motion.flownet2 import build_flownet2
 from wrp_jax.models.motion.raft import build_raft
+from wrp_jax.models.motion.refined_dis import build_refined_dis
 from wrp_jax.models.motion.sdcnet import FLOW_MEAN, FLOW_STD, build_sdcnet
 from wrp_jax.models.network import Network
 from wrp_jax.weights import hrnet
@@ -138,6 +139,10 @@ NETWORKS: dict[str, Published] = {
         ignored=(_COUNTS, *hrnet.IMAGENET_HEAD),
         names=hrnet.BACKBONE_NAMES,
         sizes={"width": "transition1.0.1.bias"},
+    ),
+    # Ours: there is no other release of it.
+    "refined_dis": Published(
+        build_refined_dis, ((1, 64, 64, 3), (1, 64, 64, 3), (1, 64, 64, 2), (1, 64, 64, 2))
     ),
 }
 

@@ -1,0 +1,31 @@
+"""A small network that mends DIS flow, from synthetic pairs alone; a CPU is enough.
+
+python train.py --config=configs/refined_dis.py --workdir=RUN \\
+    --data=synthetic:clips=14,frames=4,height=240,width=320,speed=1.2,town=none
+
+700 pairs are made once, 7 of 10 of them pieces of the street's frames flying over other frames.
+"""
+
+from wrp_jax.config import Config, MotionConfig, MotionTrainingConfig
+
+
+def get_config() -> Config:
+    """What was found to train well in half an hour on a busy core."""
+    return Config(
+        stages=("motion",),
+        motion=MotionConfig(name="refined_dis"),
+        motion_training=MotionTrainingConfig(
+            loss="sequence",
+            steps=5000,
+            batch_size=4,
+            crop=(160, 224),
+            keep=700,
+            learning_rate=1e-3,
+            ema_decay=0.998,
+            gamma=0.6,
+            flying=0.7,
+            scale=(-0.2, 0.4),
+            jitter=0.2,
+            erase=0.1,
+        ),
+    )

@@ -1,0 +1,227 @@
+"""Examples for the motion networks: augmented pairs with true flow, or runs of video frames."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wrp_jax.config import Config, MotionTrainingConfig
+from wrp_jax.data.flow_sets.augment import FlowAugmentation, augment
+from wrp_jax.data.flow_sets.flying import FlyingPieces
+from wrp_jax.data.flow_sets.pairs import FlowPairs, Mixture, flow_pairs
+from wrp_jax.data.source import VideoSource, open_source
+from wrp_jax.models.motion.base import Motion
+from wrp_jax.types import UserError
+
+_BUILT = 1.3
+"""Flying pieces are made larger than the crop by this, so that there is something to crop."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PairExamples:
+    """Draws augmented pairs as entries of a batch, see ``motion_networks.Batch``.
+
+    Attributes:
+      pairs: with true flow.
+      augmentation: what is done to them.
+      guide: a motion whose flows the network reads, or None.
+    """
+
+    pairs: FlowPairs
+    augmentation: FlowAugmentation
+    guide: Motion | None
+
+    def __len__(self) -> int:
+        """Pairs of one pass."""
+        return len(self.pairs)
+
+    def draw(self, index: int, rng: np.random.Generator) -> dict[str, Any]:
+        """One example."""
+        pair = augment(rng, self.pairs.pair(int(index), rng), self.augmentation)
+        frames = np.stack([pair.second, pair.first])
+        example = {"frames": frames, "flow": pair.flow, "valid": pair.valid}
+        return with_guess(example, self.guide)
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoExamples:
+    """Draws runs of neighbouring frames, forwards or backwards, mirrored and cropped.
+
+    Attributes:
+      source: the video.
+      runs: ``(sequence, position of the first frame)``.
+      frames: length of a run.
+      crop: height and width.
+      guide: a motion whose flows the network reads, or None.
+    """
+
+    source: VideoSource
+    runs: Sequence[tuple[str, int]]
+    frames: int
+    crop: tuple[int, int]
+    guide: Motion | None
+
+    def __len__(self) -> int:
+        """Number of runs."""
+        return len(self.runs)
+
+    def draw(self, index: int, rng: np.random.Generator) -> dict[str, Any]:
+        """One example."""
+        sequence, start = self.runs[int(index)]
+        names = self.source.frame_names(sequence)[start : start + self.frames]
+        frames = np.stack([self.source.frame(sequence, name) for name in names])
+        height, width = self.crop
+        y, x = (
+            int(rng.integers(0, n - c + 1))
+            for n, c in zip(frames.shape[1:3], self.crop, strict=True)
+        )
+        frames = frames[:, y : y + height, x : x + width]
+        frames = frames[:: 1 if rng.random() < 0.5 else -1]
+        frames = frames[:, :, :: 1 if rng.random() < 0.5 else -1]
+        return with_guess({"frames": np.ascontiguousarray(frames)}, self.guide)
+
+
+class KeptExamples:
+    """Examples drawn once and then only mirrored and cropped: saves most of the host's work.
+
+    Which example an index stands for depends on the seed and the index alone.
+    """
+
+    def __init__(self, examples: PairExamples, count: int, crop: tuple[int, int], seed: int):
+        """Draws nothing yet.
+
+        Args:
+          examples: drawn from, at a size somewhat above ``crop``.
+          count: number of examples to keep.
+          crop: height and width.
+          seed: of the examples.
+        """
+        self._examples, self._count, self._crop, self._seed = examples, count, crop, seed
+        self._kept: dict[int, dict[str, Any]] = {}
+
+    def __len__(self) -> int:
+        """Number of examples."""
+        return self._count
+
+    def draw(self, index: int, rng: np.random.Generator) -> dict[str, Any]:
+        """One view of an example."""
+        if index not in self._kept:
+            own = np.random.default_rng([self._seed, int(index)])
+            self._kept[index] = self._examples.draw(int(own.integers(len(self._examples))), own)
+        example = self._kept[index]
+        if rng.random() < 0.5:
+            example = _mirrored(example)
+        h, w = example["valid"].shape
+        y, x = (int(rng.integers(0, n - c + 1)) for n, c in zip((h, w), self._crop, strict=True))
+        part = slice(y, y + self._crop[0]), slice(x, x + self._crop[1])
+        axis = {"frames": 1, "guess": 2, "flow": 0, "valid": 0}
+        return {
+            name: np.ascontiguousarray(a[(*(slice(None),) * axis[name], *part)])
+            for name, a in example.items()
+        }
+
+
+def _mirrored(example: dict[str, Any]) -> dict[str, Any]:
+    """Left and right change places."""
+    sign = np.array([-1, 1], np.float32)
+    out = {"valid": example["valid"][:, ::-1], "flow": example["flow"][:, ::-1] * sign}
+    out["frames"] = example["frames"][:, :, ::-1]
+    if "guess" in example:
+        out["guess"] = example["guess"][:, :, :, ::-1] * sign
+    return out
+
+
+def with_guess(example: dict[str, Any], guide: Motion | None) -> dict[str, Any]:
+    """Adds ``guess``: the guide's flows between neighbours, both ways."""
+    if guide is None:
+        return example
+    frames = example["frames"]
+    earlier, later = frames[:-1], frames[1:]
+    both = [guide.pairs(later, earlier), guide.pairs(earlier, later)]
+    return {**example, "guess": np.nan_to_num(np.stack(both, axis=1)).astype(np.float32)}
+
+
+def pair_examples(
+    config: Config, source: VideoSource, multiple: int, guide: Motion | None
+) -> PairExamples | KeptExamples:
+    """Pairs of ``source``, of flying pieces of its frames, and of ``mix``.
+
+    Raises:
+      UserError: no true flow, or an option that cannot be.
+    """
+    options = config.motion_training
+    crop = _fitting(options.crop, options.crop, multiple)
+    if not 0 <= options.flying <= 1:
+        raise UserError(f"config.motion_training.flying={options.flying} must be 0 to 1.")
+    parts: list[tuple[FlowPairs, int]] = []
+    if options.flying < 1:
+        parts.append((flow_pairs(source), 1))
+    parts += [_further_set(text) for text in options.mix]
+    if options.flying:
+        size = (round(_BUILT * crop[0]), round(_BUILT * crop[1]))
+        others = sum(len(pairs) * count for pairs, count in parts)
+        share = options.flying
+        count = max(1, round(others * share / (1 - share))) if share < 1 else 1000
+        parts.append((FlyingPieces(source, size, count), 1))
+    if not options.keep:
+        return PairExamples(Mixture(parts), augmentation(options, crop), guide)
+    larger = (crop[0] + multiple, crop[1] + multiple)
+    drawn = PairExamples(Mixture(parts), augmentation(options, larger), guide)
+    return KeptExamples(drawn, options.keep, crop, config.seed)
+
+
+def augmentation(options: MotionTrainingConfig, crop: tuple[int, int]) -> FlowAugmentation:
+    """The published augmentation, with the strengths of the options."""
+    return FlowAugmentation(
+        crop=crop,
+        scale=options.scale,
+        flips=options.flips,
+        jitter=(options.jitter, options.jitter, options.jitter, options.hue),
+        asymmetric=0.0 if options.sparse else 0.2,
+        erase=options.erase,
+        sparse=options.sparse,
+    )
+
+
+def video_examples(
+    config: Config, source: VideoSource, frames: int, multiple: int, guide: Motion | None
+) -> VideoExamples:
+    """All runs of ``frames`` neighbouring frames of a video.
+
+    Raises:
+      UserError: no sequence is that long, or the frames are too small.
+    """
+    runs, sizes = [], []
+    for sequence in source.sequences:
+        names = source.frame_names(sequence)
+        runs += [(sequence, start) for start in range(len(names) - frames + 1)]
+        if len(names) >= frames:
+            sizes.append(source.frame(sequence, names[0]).shape[:2])
+    if not runs:
+        raise UserError(f"{source.name} has no sequence of {frames} frames to learn motion from.")
+    smallest = tuple(int(n) for n in np.min(sizes, axis=0))
+    crop = _fitting(config.motion_training.crop, smallest, multiple)
+    return VideoExamples(source, runs, frames, crop, guide)
+
+
+def _fitting(wanted: tuple[int, int], size: tuple[int, ...], multiple: int) -> tuple[int, int]:
+    """A crop within the frames, rounded down to the network's multiple."""
+    height, width = (min(a, b) // multiple * multiple for a, b in zip(wanted, size, strict=True))
+    if min(height, width) < multiple:
+        raise UserError(
+            f"frames or crops of {size[0]}x{size[1]} are too small: this network takes multiples "
+            f"of {multiple} pixels; give larger frames or --config.motion_training.crop."
+        )
+    return height, width
+
+
+def _further_set(text: str) -> tuple[FlowPairs, int]:
+    count, _, spec = text.strip().partition(" ")
+    if not count.isdigit() or int(count) < 1 or not spec:
+        raise UserError(
+            f"config.motion_training.mix has {text!r}: write 'COUNT SPEC', a number and a set."
+        )
+    return flow_pairs(open_source(spec.strip())), int(count)
