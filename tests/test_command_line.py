@@ -1,4 +1,5 @@
 import os
+import pathlib
 import signal
 
 import pytest
@@ -39,6 +40,16 @@ def config(monkeypatch, tmp_path):
 
     yield call
     signal.signal(signal.SIGTERM, before)
+
+
+PUBLIC = sorted((pathlib.Path(__file__).parents[1] / "configs").glob("*.py"))
+
+
+@pytest.mark.parametrize("file", PUBLIC, ids=lambda path: path.stem)
+def test_the_public_configs_are_taken(config, file):
+    code, options = config(file=file)
+    assert code == 0
+    assert options.stages
 
 
 def test_options_are_set(config):

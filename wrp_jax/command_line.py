@@ -139,7 +139,8 @@ def _check_values(options: Any, where: str) -> None:
         elif not _is_a(value, hints[option.name]):
             hint = str(hints[option.name]).removeprefix("<class '").removesuffix("'>")
             raise UserError(f"{name} is {value!r}: it must be of type {hint}.")
-        elif option.name in _AT_LEAST_ONE and value < 1:
+        # A default of 0 has a meaning of its own (config.py says which).
+        elif option.name in _AT_LEAST_ONE and value < 1 and value != option.default:
             raise UserError(f"{name} is {value}: it must be at least 1.")
         elif isinstance(value, int) and value < 0:
             raise UserError(f"{name} is {value}: it must not be negative.")

@@ -34,7 +34,7 @@ class SegmentationConfig:
     scales: tuple[float, ...] = ()  # hrnet_ocr_mscale; (): 0.5 and 1.0
     weights: str = ""  # HRNet: published or converted file, to use as it is or to train on from
     drop_classifier: bool = False  # the file's classes are others: train new last layers
-    flip: bool = False  # inference: average with the mirrored image
+    flip: bool = True  # inference: average with the mirrored image
     average_scales: tuple[float, ...] = ()  # inference: average with these scales of the image
     window: tuple[int, int] = (0, 0)  # inference: look through windows of this height and width
     overlap: float = 0.25  # share of a window that its neighbour sees too

@@ -84,7 +84,7 @@ def test_windows_cover_the_side_with_the_overlap_asked_for(length, overlap):
 
 def test_options_are_composed_and_mistakes_named(image):
     plain = network(_looks_left)
-    assert inference.for_inference(plain, SegmentationConfig()) is plain
+    assert inference.for_inference(plain, SegmentationConfig(flip=False)) is plain
     options = SegmentationConfig(flip=True, average_scales=(0.5,), window=(32, 64), overlap=0.5)
     output = jax.jit(inference.for_inference(plain, options).apply)(2.0, image)
     assert output.logits.shape == (2, 75, 101, 6)
