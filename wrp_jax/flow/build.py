@@ -73,19 +73,19 @@ def motion_digest(config: MotionConfig) -> str:
     Returns:
       Hexadecimal digits; none where no file is read.
     """
-    facts = []
+    files, facts = [], []
     if config.name in NETWORKS:
-        facts.append(config.weights and hashlib.sha256(_bytes(config.weights)).hexdigest())
+        files.append(config.weights or ASSETS.get(config.name))
     if config.name in ("sdcnet", "sdcnet_prediction", "precomputed"):
-        path = config.flow_weights
-        facts.append(path and hashlib.sha256(_bytes(path)).hexdigest())
+        files.append(config.flow_weights or ASSETS.get(config.flow))
+    facts += [hashlib.sha256(_bytes(path)).hexdigest() for path in files if path]
     if config.name == "precomputed":
         files = sorted(path for path in Path(config.folder).rglob("*") if path.is_file())
         for path in files:
             status = path.stat()
             name = path.relative_to(config.folder)
             facts.append(f"{name} {status.st_size} {status.st_mtime_ns}")
-    return hashlib.sha256("\n".join(facts).encode()).hexdigest() if any(facts) else ""
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest() if facts else ""
 
 
 def _flow_source(config: MotionConfig, *, bgr: bool = False) -> Motion:
@@ -100,7 +100,7 @@ def _flow_source(config: MotionConfig, *, bgr: bool = False) -> Motion:
     return build_motion(options, bgr=bgr)
 
 
-def _bytes(path: str) -> bytes:
+def _bytes(path: str | Path) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:

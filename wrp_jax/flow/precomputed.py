@@ -60,11 +60,7 @@ def precomputed_motion(folder: Path, elsewhere: Motion) -> Motion:
     Raises:
       UserError: there is no such folder.
     """
-    if not folder.is_dir():
-        raise UserError(
-            f"config.motion.folder={str(folder)!r} is no folder: give the one that holds "
-            "<sequence>/backward/<frame>.flo and so on."
-        )
+    _check_folder(folder)
 
     def in_clip(clip: Clip) -> Motion:
         if not clip.names:
@@ -74,12 +70,21 @@ def precomputed_motion(folder: Path, elsewhere: Motion) -> Motion:
     return Motion(elsewhere.pairs, in_clip)
 
 
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir() or folder == Path():
+        raise UserError(
+            f"config.motion.folder={str(folder)!r} is no folder: give the one that holds "
+            "<sequence>/backward/<frame>.flo and so on."
+        )
+
+
 def check_flows(folder: Path, source: VideoSource, windows: Iterable[Window]) -> None:
     """Looks for the files of all neighbours in the windows, and into the first of each window.
 
     Raises:
-      UserError: one is missing, or of another size than the frames.
+      UserError: no such folder; a file is missing, or of another size than the frames.
     """
+    _check_folder(folder)
     for window in windows:
         names = window_frames(window, source)
         if len(names) < 2:

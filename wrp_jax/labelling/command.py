@@ -9,8 +9,9 @@ from typing import Any
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.lock import sole_writer
+from wrp_jax.flow.precomputed import check_flows
 from wrp_jax.labelling.finish import finish, scores_text
-from wrp_jax.labelling.networks import Networks, load_networks, needs_training
+from wrp_jax.labelling.networks import STANDS_STILL, Networks, load_networks, needs_training
 from wrp_jax.labelling.plan import Plan, Request, check_free, claim, make_plan
 from wrp_jax.labelling.run import label_windows
 
@@ -35,6 +36,8 @@ def propagate(
     """
     plan = make_plan(config, request)
     check_free(plan)
+    if config.motion.name == "precomputed" and not set(plan.methods) <= STANDS_STILL:
+        check_flows(Path(config.motion.folder), plan.source, plan.windows)
     trains = train and workdir is None and needs_training(plan.methods, config.segmentation)
     networks: Networks | None = None
     if not trains:

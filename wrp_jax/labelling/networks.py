@@ -13,6 +13,7 @@ import jax
 
 from wrp_jax.checkpoint import result_path
 from wrp_jax.config import Config, SegmentationConfig
+from wrp_jax.flow.build import motion_digest
 from wrp_jax.models.motion import Motion
 from wrp_jax.models.motion.base import zero_motion
 from wrp_jax.models.refine.pix2pix import refine_labels
@@ -37,7 +38,7 @@ class Networks(NamedTuple):
       segment: g_ψ, or None where no method reads it.
       refine: a chooser over a window: ``refine(cues, key_index, key_label, classes, motion) ->
         (labels, confidence)``; None where Ω is none, or not needed.
-      digest: of the weights; empty without any.
+      digest: of the weights and of precomputed flow; empty without any.
       trained_on: ``"<sequence> <frame>"`` of the labelled frames they were trained on.
       omega: Ω on the labels of Ψ^W (eq. 8), where it is no chooser.
       tau: τ of eq. 6 that was learnt along with Ω, or None.
@@ -72,10 +73,11 @@ def load_networks(
     still = set(methods) <= STANDS_STILL
     motion = zero_motion() if still else motion_of(config, workdir)
     files: list[Path] = []
+    read = "" if still else motion_digest(config.motion)
     if workdir is not None and "motion" in config.stages and not still:
         files.append(result_path(workdir, "motion"))
     if not any(METHODS[name].segments or METHODS[name].refines for name in methods):
-        return Networks(motion, None, None, _digest(files))
+        return Networks(motion, None, None, _digest(files) + read)
     if workdir is None and needs_training(methods, config.segmentation):
         trained = [name for name in methods if needs_training([name], config.segmentation)]
         raise UserError(
@@ -102,7 +104,7 @@ def load_networks(
         if refines:
             refine, omega, tau = _load_refiner(config, classes, workdir)
             files.append(result_path(workdir, "refiner"))
-    return Networks(motion, segment, refine, _digest(files), trained_on, omega, tau)
+    return Networks(motion, segment, refine, _digest(files) + read, trained_on, omega, tau)
 
 
 def _digest(files: Sequence[Path]) -> str:
