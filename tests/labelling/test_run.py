@@ -50,6 +50,23 @@ def calls_of(monkeypatch):
     return calls
 
 
+def test_a_learnt_tau_and_the_place_of_omega_reach_warp_refine_alone(
+    make_run, networks, monkeypatch
+):
+    seen, original = {}, run.propagate_window
+
+    def watched(method, options, *args, **keywords):
+        seen[method] = options.tau, keywords["recursive"]
+        return original("static", options, *args, **keywords)
+
+    monkeypatch.setattr(run, "propagate_window", watched)
+    plan = make_run()
+    plan.config.refiner.recursive = True
+    label_windows(plan, networks._replace(refine=None, omega=lambda *a: a[0], tau=0.25))
+    assert seen["warp-refine"] == (0.25, True)
+    assert seen["warp-inpaint"] == (plan.config.propagation.tau, True) != (0.25, True)
+
+
 def test_writes_every_frame_of_every_method(make_run, networks):
     plan = make_run()
     results = label_windows(plan, networks)

@@ -65,6 +65,17 @@ def test_refinement_goes_back_into_the_state(name, shifting):
 
 
 @pytest.mark.parametrize("name", ["hard", "soft", "composed"])
+def test_refinement_at_the_end_is_read_and_not_carried_on(name, shifting):
+    cues, truth = shifting
+    carrier = build_carrier(name, 3)
+    refine = lambda probs, features, cues: jnp.roll(probs, 1, axis=-1)  # noqa: E731
+    step = make_step(carrier, MaskOptions(0.05), refine, recursive=False)
+    state, reading = jax.jit(step)(carrier.init(jnp.asarray(truth[[0, 4]])), cues)
+    np.testing.assert_array_equal(reading.labels, (truth[[1, 3]] + 1) % 3)
+    np.testing.assert_array_equal(jnp.argmax(carrier.probs(state), axis=-1), truth[[1, 3]])
+
+
+@pytest.mark.parametrize("name", ["hard", "soft", "composed"])
 def test_padded_steps_leave_everything_as_it_is(name, rng):
     clip = random_clip(rng)
     cues = first(compiled_cues(clip, np.array([[0, 1], [2, 2]])))
