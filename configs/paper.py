@@ -3,8 +3,8 @@
 python train.py --config=configs/paper.py --data=D --workdir=RUN
 python propagate.py --config=configs/paper.py --data=D --workdir=RUN --output=OUT
 
-Motion and segmentation are the light ones of configs/folder.py. --config.refiner.unrolled=true trains
-Ω inside every step of the cycle, --config.refiner.learn_tau=true lets τ learn along.
+Motion and segmentation are the light ones of configs/folder.py. --config.refiner.unrolled=true
+trains Ω inside every step of the cycle, --config.refiner.learn_tau=true lets τ learn along.
 """
 
 from wrp_jax.config import Config, PropagationConfig, RefinerConfig

@@ -9,7 +9,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Integer, UInt8
+from jaxtyping import Bool, Float, Integer, UInt8
 
 from wrp_jax.reporting import overlays
 from wrp_jax.types import ClassMap
@@ -62,10 +62,20 @@ def shrink_image(image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 
 
 def shrink_labels(labels: Integer[np.ndarray, "h w"]) -> Integer[np.ndarray, "h2 w2"]:
     """Labels (or anything that must not be mixed) at the size of the report."""
-    height, width = picture_size(*labels.shape)
-    rows = (np.arange(height) + 0.5) * labels.shape[0] / height
-    columns = (np.arange(width) + 0.5) * labels.shape[1] / width
-    return labels[rows.astype(int)[:, None], columns.astype(int)]
+    return _nearest(labels)
+
+
+def shrink_flow(flow: Float[np.ndarray, "h w 2"]) -> Float[np.ndarray, "h2 w2 2"]:
+    """Some of a flow's vectors, as they are: in pixels of the full size."""
+    return _nearest(flow)
+
+
+def _nearest(array: np.ndarray) -> np.ndarray:
+    full_height, full_width = array.shape[:2]
+    height, width = picture_size(full_height, full_width)
+    rows = (np.arange(height) + 0.5) * full_height / height
+    columns = (np.arange(width) + 0.5) * full_width / width
+    return array[rows.astype(int)[:, None], columns.astype(int)]
 
 
 def frames_to_show(distances: tuple[int, ...]) -> list[int]:
