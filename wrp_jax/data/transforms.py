@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from wrp_jax.data.colour_jitter import colour_jitter
+
 IGNORE = 255
 """Label of a pixel that the loss leaves out."""
 
@@ -32,6 +34,7 @@ class Augmentation:
       gamma: exponent up to ``exp(±value)``.
       blur: probability of a Gaussian blur with a deviation up to 1.2 pixels.
       noise: largest standard deviation of added noise, values 0 … 1.
+      jitter: amount of `colour_jitter`; 0 for none.
     """
 
     scale: tuple[float, float] = (0.5, 2.0)
@@ -45,6 +48,14 @@ class Augmentation:
     gamma: float = 0.25
     blur: float = 0.15
     noise: float = 0.02
+    jitter: float = 0.0
+
+
+PUBLISHED = Augmentation(
+    stretch=0.0, rotation=0.0, brightness=0.0, contrast=0.0, saturation=0.0, channel=0.0,
+    gamma=0.0, blur=0.0, noise=0.0, jitter=0.25,
+)  # fmt: skip
+"""Scale, flip and colour jitter, as in Tao et al. 2020 (who draw the scale uniformly)."""
 
 
 def affine(
@@ -123,6 +134,8 @@ def recolour(
     saturation = float(factor(options.saturation)[0])
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     image = cv2.addWeighted(image, saturation, grey, 1.0 - saturation, 0.0)
+    if options.jitter:
+        image = colour_jitter(rng, image, options.jitter)
     if rng.random() < options.blur:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.2))
     sigma = rng.uniform(0, options.noise) * 255.0
@@ -137,8 +150,8 @@ def recolour(
 class CropSampler:
     """Draws augmented crops from labelled frames.
 
-    A share of the crops is centred near a pixel of a class drawn uniformly, so that rare
-    classes are seen as often as common ones; the rest is centred anywhere.
+    A share of the crops is centred near a pixel of a class drawn uniformly, or near one of its
+    centroids, so that rare classes are seen as often as common ones; the rest is centred anywhere.
 
     Attributes:
       crop: height and width of what is drawn.
@@ -154,6 +167,7 @@ class CropSampler:
         weights: np.ndarray | None = None,
         scales: np.ndarray | None = None,
         class_share: float = 0.5,
+        centroids: Sequence[np.ndarray] | None = None,
         augmentation: Augmentation | None = None,
     ):
         """Indexes the classes of the frames.
@@ -167,6 +181,8 @@ class CropSampler:
           scales: enlargement at which each frame will be segmented, ``[frames]``; multiplies
             that of the augmentation. None for ones.
           class_share: share of the crops that are centred on a class drawn uniformly.
+          centroids: of `centroid_table`: these crops are centred on one of the class's, each as
+            likely as its frame; None for any pixel of the class in a frame that shows it.
           augmentation: ranges; None for the defaults.
         """
         self.crop = crop
@@ -175,6 +191,7 @@ class CropSampler:
         self._weights = weights / weights.sum()
         self._scales = np.ones(len(counts)) if scales is None else scales
         self._class_share = class_share
+        self._centroids = centroids
         self._options = augmentation or Augmentation()
         self.expected_counts = self._weights @ counts
         # Frames of which a class covers a handful of stray pixels do not stand for it.
@@ -188,11 +205,8 @@ class CropSampler:
     ) -> tuple[UInt8[np.ndarray, "ch cw 3"], UInt8[np.ndarray, "ch cw"]]:
         """Draws one crop and its label (`IGNORE` where there is none)."""
         if rng.random() < self._class_share and self._classes.size:
-            wanted = rng.choice(self._classes)
-            index = int(rng.choice(len(self._weights), p=self._weights_of_class[:, wanted]))
+            index, y, x = self._place_of_class(rng, int(rng.choice(self._classes)))
             image, label = self._frames[index]
-            where = np.flatnonzero(label.ravel() == wanted)
-            y, x = divmod(int(rng.choice(where)), label.shape[1])
             # Not always dead centre: a class must not be told by its place in the crop.
             x += rng.uniform(-0.3, 0.3) * self.crop[1] / self._scales[index]
             y += rng.uniform(-0.3, 0.3) * self.crop[0] / self._scales[index]
@@ -207,6 +221,19 @@ class CropSampler:
         matrix[:, 2] += _inward(matrix, self.crop, (image.shape[0], image.shape[1]))
         image, label = cut(image, label, matrix, self.crop)
         return recolour(rng, image, self._options), label
+
+    def _place_of_class(self, rng: np.random.Generator, wanted: int) -> tuple[int, float, float]:
+        """Frame, row and column."""
+        if self._centroids is not None:
+            centres = self._centroids[wanted]
+            weights = self._weights[centres[:, 0].astype(int)]
+            index, y, x = centres[rng.choice(len(centres), p=weights / weights.sum())]
+            return int(index), float(y), float(x)
+        index = int(rng.choice(len(self._weights), p=self._weights_of_class[:, wanted]))
+        label = self._frames[index][1]
+        where = np.flatnonzero(label.ravel() == wanted)
+        y, x = divmod(int(rng.choice(where)), label.shape[1])
+        return index, float(y), float(x)
 
 
 def _inward(matrix: np.ndarray, crop: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
