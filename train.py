@@ -1,8 +1,9 @@
 """Trains the stages that a config lists, from labelled frames and the video around them.
 
 python train.py --config=configs/folder.py --data=D --workdir=RUN [--config.key=value]
+python train.py --config=configs/segment_folder.py --stills=D:LIST --workdir=RUN
 
-The same command goes on where it was stopped.
+The same command goes on where it was stopped. Without --data segmentation alone can be trained.
 """
 
 import sys
@@ -31,13 +32,21 @@ def main() -> None:
     config = command_line.read_config(_CONFIG)
     check_stages(config.stages)
     data, workdir = _DATA.value, _WORKDIR.value
-    if not data or not workdir:
-        raise UserError("--data=FOLDER and --workdir=FOLDER must be given.")
-    command_line.check_outside(workdir, data, "--workdir")
+    if not workdir or not (data or _STILLS.value):
+        raise UserError("--data=FOLDER (or --stills=ROOT:LIST) and --workdir=FOLDER must be given.")
+    if not data and tuple(config.stages) != ("segmentation",):
+        raise UserError(
+            f"--data is missing: the stages {', '.join(config.stages)} look at video; stills alone "
+            "train --config.stages=segmentation, as in configs/segment_folder.py."
+        )
+    for folder in (data, *(spec.rpartition(":")[0] for spec in _STILLS.value)):
+        if folder:
+            command_line.check_outside(workdir, folder, "--workdir")
+    stills = [parse_stills(spec) for spec in _STILLS.value]
     labelled = reads_labels(config.stages)
-    source = open_source(data, labelled=labelled)
+    source = open_source(data, labelled=labelled) if data else stills[0][0]
     windows: tuple[Window, ...] = ()
-    if labelled:
+    if data and labelled:
         windows = choose_windows(
             source,
             windows=_WINDOWS.value,
@@ -46,9 +55,9 @@ def main() -> None:
             horizon=config.propagation.horizon,
         )
         validate(source, windows)
-    else:
+    elif data:
         validate(source, whole_sequences(source), labels=())
-    known = KnownLabels(source, windows, [parse_stills(spec) for spec in _STILLS.value])
+    known = KnownLabels(source, windows, stills)
     with sole_writer(Path(workdir), "--workdir"):
         run_stages(config, known, source, windows, workdir)
 

@@ -26,11 +26,12 @@ class MotionConfig:
 
 @dataclasses.dataclass
 class SegmentationConfig:
-    """g_ψ and its training from labelled frames alone."""
+    """g_ψ and its training from labelled frames alone; precomputed is read from files."""
 
-    name: str = "light"  # light, hrnet_ocr, hrnet_ocr_mscale
+    name: str = "light"  # light, hrnet_ocr, hrnet_ocr_mscale, precomputed
+    folder: str = ""  # precomputed: <sequence>/probs/*.npz, or labels/*.png and confidence/*.png
     width: int = 0  # channels at the finest stride; 0: the network's own (light 24, HRNet 48)
-    max_pixels: int = 480 * 360  # light: larger frames are segmented at this size
+    max_pixels: int = 480 * 360  # larger frames are segmented (light) and trained on at this size
     scales: tuple[float, ...] = ()  # hrnet_ocr_mscale; (): 0.5 and 1.0
     weights: str = ""  # HRNet: published or converted file, to use as it is or to train on from
     drop_classifier: bool = False  # the file's classes are others: train new last layers
@@ -42,17 +43,48 @@ class SegmentationConfig:
     remat: bool = False  # HRNet: less memory in training, more time
     accumulate: int = 1  # parts of a batch whose gradients are computed one after the other
     learn_void: bool = False  # predict void as a class; else void pixels are left out of the loss
+    epochs: int = 0  # of as many crops as there are labelled frames; 0: steps
     steps: int = 0  # 0: steps_per_frame for each labelled frame, within steps_range
     steps_per_frame: float = 2.0
     steps_range: tuple[int, int] = (300, 2400)
     batch_size: int = 8
     crop: tuple[int, int] = (224, 288)  # height, width; no larger than the frames
     scale: tuple[float, float] = (0.5, 2.0)  # enlargement of the crops
+    augmentation: str = "strong"  # published: scale, flip, colour jitter, blur and nothing else
+    blur: float = 0.15  # probability
     key_share: float = 0.4  # of the crops from labelled frames of the video; the rest: stills
     class_share: float = 0.5  # of the crops centred on a class drawn uniformly
+    centroid_tile: int = 0  # pixels: on a centroid of the class in a tile; 0: on any of its pixels
+    loss: str = "weighted"  # cross entropy; rmi, image_weighted, relaxed (at label boundaries)
+    aux_weight: float = 0.4
+    single_scale_weight: float = 0.0  # networks of several scales; published: 0.05
+    optimizer: str = "muon"  # one cycle; sgd: momentum 0.9, the rate falls with each epoch
     learning_rate: float = 3e-3
+    poly_power: float = 2.0  # sgd
     weight_decay: float = 1e-2
-    ema_decay: float = 0.995
+    ema_decay: float = 0.995  # 0: no moving average
+    calibration_share: float = 0.0  # of 40 labelled frames or more: held out to fit a temperature
+
+
+def published_protocol() -> SegmentationConfig:
+    """MSA-HRNet-OCR as Tao et al. 2020 train it on Cityscapes, which the paper follows (4.2)."""
+    return SegmentationConfig(
+        name="hrnet_ocr_mscale",
+        max_pixels=2048 * 1024,
+        epochs=175,
+        batch_size=16,
+        crop=(1024, 2048),
+        augmentation="published",
+        blur=0.0,
+        key_share=0.0,
+        centroid_tile=1024,
+        loss="rmi",
+        single_scale_weight=0.05,
+        optimizer="sgd",
+        learning_rate=1e-2,
+        weight_decay=1e-4,
+        ema_decay=0.0,
+    )
 
 
 @dataclasses.dataclass

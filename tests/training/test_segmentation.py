@@ -1,20 +1,21 @@
 import dataclasses
 import json
+import typing
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from wrp_jax.checkpoint import load_result
 from wrp_jax.config import Config, SegmentationConfig
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.training.segmentation import (
-    crop_size,
-    frame_weights,
     load_segmentation,
-    number_of_steps,
     train_segmentation,
 )
+from wrp_jax.training.segmentation_crops import crop_size, frame_weights, key_frames
+from wrp_jax.training.temperature import hold_out
 from wrp_jax.types import ClassMap, UserError, Window
 
 CLASSES = ClassMap(
@@ -99,13 +100,6 @@ def test_void_alone_teaches_nothing(tmp_path):
         train_segmentation(Config(), KnownLabels(source, [WINDOW]), source, [WINDOW], tmp_path)
 
 
-@pytest.mark.parametrize(("frames", "steps"), [(1, 100), (30, 180), (500, 900)])
-def test_steps_follow_from_the_labelled_frames(frames, steps):
-    options = SegmentationConfig(steps=0, steps_per_frame=6.0, steps_range=(100, 900))
-    assert number_of_steps(options, frames) == steps
-    assert number_of_steps(dataclasses.replace(options, steps=7), frames) == 7
-
-
 def test_crops_fit_the_frames():
     assert crop_size((224, 288), [(360, 480)] * 3) == (224, 288)
     assert crop_size((224, 288), [(160, 240)] * 3) == (160, 240)
@@ -124,9 +118,54 @@ def test_the_videos_own_frames_get_their_share():
 
     source, stills = Halves(), Stills()
     known = KnownLabels(source, [WINDOW], [(stills, [("s", x) for x in "abc"])])
-    weights = frame_weights(known, source, [WINDOW], key_share=0.4)
+    is_key = key_frames(known, source, [WINDOW])
+    weights = frame_weights(is_key, key_share=0.4)
     np.testing.assert_allclose(weights / weights.sum(), [0.4, 0.2, 0.2, 0.2])
-    weights = frame_weights(known, source, [WINDOW], key_share=0.1)
+    weights = frame_weights(is_key, key_share=0.1)
     np.testing.assert_allclose(weights / weights.sum(), [0.25] * 4)
-    alone = KnownLabels(source, [WINDOW])
-    np.testing.assert_array_equal(frame_weights(alone, source, [WINDOW], 0.4), [1.0])
+    np.testing.assert_array_equal(frame_weights(is_key[:1], 0.4), [1.0])
+    # Without a video there are stills alone.
+    assert not key_frames(KnownLabels(stills, (), [(stills, [("s", "a")])]), stills, ()).any()
+
+
+def test_frames_held_out_are_not_learnt_from_and_fit_a_temperature(tmp_path):
+    class Many(Halves):
+        read: typing.ClassVar = []
+
+        def frame_names(self, sequence):
+            return tuple(f"{i:02d}" for i in range(40))
+
+        def label_names(self, sequence):
+            return frozenset(self.frame_names(sequence))
+
+        def frame(self, sequence, name):
+            self.read.append(name)
+            return super().frame(sequence, name)
+
+        def label(self, sequence, name):
+            return Halves.label(self, sequence, "b")
+
+    source = Many()
+    known = KnownLabels(source, (), [(source, [("s", n) for n in source.frame_names("s")])])
+    config = Config()
+    config.segmentation = SegmentationConfig(
+        width=4,
+        steps=2,
+        batch_size=8,
+        crop=(16, 16),
+        calibration_share=0.2,
+        max_pixels=16 * 24,
+        flip=False,
+    )
+    train_segmentation(config, known, source, (), tmp_path)
+    variables, _ = load_result(tmp_path, "segmentation")
+    assert 0.25 <= variables["temperature"] <= 4.01
+    assert hold_out(range(40), 0.2) == list(range(16, 24))
+    unseen = set(source.frame_names("s")[16:24])
+    first = len(source.read) - len(unseen)
+    assert not unseen & set(source.read[:first]) and unseen == set(source.read[first:])
+    network, variables = load_segmentation(tmp_path, config, CLASSES)
+    picture = jnp.zeros((1, 16, 24, 3))
+    plain = {k: v for k, v in variables.items() if k != "temperature"}
+    cool, warm = (network.apply(v, picture).logits[..., :2] for v in (plain, variables))
+    np.testing.assert_allclose(cool / variables["temperature"], warm, rtol=1e-5)

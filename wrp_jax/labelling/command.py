@@ -42,12 +42,12 @@ def propagate(
     networks: Networks | None = None
     if not trains:
         # Before the folder is made: weights may be missing.
-        networks = load_networks(config, plan.methods, plan.source.classes, workdir)
+        networks = _load(plan, workdir)
     with sole_writer(plan.output, "--output"):
         if networks is None:
             workdir = plan.output / "training"
             _train(plan, workdir)
-            networks = load_networks(config, plan.methods, plan.source.classes, workdir)
+            networks = _load(plan, workdir)
         claim(plan, networks.digest)
         metrics = finish(plan, label_windows(plan, networks), networks.trained_on)
     print(scores_text(metrics))
@@ -55,6 +55,10 @@ def propagate(
         print(note, file=sys.stderr)
     print(f"{plan.output / 'report.html'} shows the labels.", file=sys.stderr)
     return metrics
+
+
+def _load(plan: Plan, workdir: Path | None) -> Networks:
+    return load_networks(plan.config, plan.methods, plan.source, plan.windows, workdir)
 
 
 def _train(plan: Plan, workdir: Path) -> None:

@@ -13,16 +13,16 @@ import jax
 
 from wrp_jax.checkpoint import result_path
 from wrp_jax.config import Config, SegmentationConfig
+from wrp_jax.data.predictions import PRECOMPUTED
+from wrp_jax.data.source import VideoSource
 from wrp_jax.flow.build import motion_digest
 from wrp_jax.models.motion import Motion
 from wrp_jax.models.motion.base import zero_motion
 from wrp_jax.models.refine.pix2pix import refine_labels
-from wrp_jax.models.segmentation import PUBLISHED
-from wrp_jax.propagation.cues import Segment, segment_clip
+from wrp_jax.propagation.cues import Segment
 from wrp_jax.propagation.methods import METHODS
 from wrp_jax.propagation.step import Refine
-from wrp_jax.sharding import batch_sharding, make_mesh, replicate
-from wrp_jax.types import ClassMap, UserError
+from wrp_jax.types import ClassMap, UserError, Window
 
 STANDS_STILL = frozenset({"static", "semantic-only", "semantic-argmax"})
 """Methods that never look at motion."""
@@ -55,64 +55,68 @@ class Networks(NamedTuple):
 
 def needs_training(methods: Sequence[str], options: SegmentationConfig) -> bool:
     """Whether any of the methods reads a network that ``train.py`` is to make first."""
-    segments = any(METHODS[name].segments for name in methods) and not options.weights
+    there = options.weights or options.name == PRECOMPUTED
+    segments = any(METHODS[name].segments for name in methods) and not there
     return segments or any(METHODS[name].refines for name in methods)
 
 
 def load_networks(
-    config: Config, methods: Sequence[str], classes: ClassMap, workdir: Path | None
+    config: Config,
+    methods: Sequence[str],
+    source: VideoSource,
+    windows: Sequence[Window],
+    workdir: Path | None,
 ) -> Networks:
     """Builds the motion and loads the weights, as far as the methods need them.
 
+    Args:
+      config: all options.
+      methods: that will run.
+      source: the video.
+      windows: what will be labelled.
+      workdir: of ``train.py``, where one is needed.
+
     Raises:
       UserError: no workdir where one is needed, a stage that is not trained, damaged weights,
-        or weights of other classes.
+        or weights of other classes; predictions that are missing or broken.
     """
     from wrp_jax.training.motion import motion_of
 
     still = set(methods) <= STANDS_STILL
     motion = zero_motion() if still else motion_of(config, workdir)
-    files: list[Path] = []
     read = "" if still else motion_digest(config.motion)
+    parts = [read.encode()] if read else []
     if workdir is not None and "motion" in config.stages and not still:
-        files.append(result_path(workdir, "motion"))
+        parts.append(_content(result_path(workdir, "motion")))
     if not any(METHODS[name].segments or METHODS[name].refines for name in methods):
-        return Networks(motion, None, None, _digest(files) + read)
+        return Networks(motion, None, None, _digest(parts))
     if workdir is None and needs_training(methods, config.segmentation):
         trained = [name for name in methods if needs_training([name], config.segmentation)]
         raise UserError(
             f"--workdir is missing: {', '.join(trained)} need what train.py made there "
             "(--method=motion-only needs nothing)."
         )
-    from wrp_jax.training.segmentation import load_segmentation, segmentation_file
+    from wrp_jax.training.segmenter import load_segmenter, segmenter_digest
 
-    network, variables = load_segmentation(workdir, config, classes)
     refines = any(METHODS[name].refines for name in methods)
-    mesh = make_mesh(jax.local_devices())
-    segment = functools.partial(
-        segment_clip,
-        network,
-        replicate(variables, mesh),
-        batch_size=mesh.size * (1 if config.segmentation.name in PUBLISHED else 4),
-        keep_features=refines,
-        sharding=batch_sharding(mesh),
-    )
-    files.append(segmentation_file(workdir, config))
+    segment = load_segmenter(workdir, config, source, windows, keep_features=refines)
+    parts.append(segmenter_digest(workdir, config, source))
     refine, omega, tau, trained_on = None, None, None, frozenset()
     if workdir is not None:
         trained_on = _trained_on(workdir)
         if refines:
-            refine, omega, tau = _load_refiner(config, classes, workdir)
-            files.append(result_path(workdir, "refiner"))
-    return Networks(motion, segment, refine, _digest(files) + read, trained_on, omega, tau)
+            refine, omega, tau = _load_refiner(config, source.classes, workdir)
+            parts.append(_content(result_path(workdir, "refiner")))
+    return Networks(motion, segment, refine, _digest(parts), trained_on, omega, tau)
 
 
-def _digest(files: Sequence[Path]) -> str:
-    """Of the contents of these files of weights; empty without any."""
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest() if files else ""
+def _content(file: Path) -> bytes:
+    return hashlib.sha256(file.read_bytes()).digest()
+
+
+def _digest(parts: Sequence[bytes]) -> str:
+    """Of all that weights and predictions were read from; empty without any."""
+    return hashlib.sha256(b"".join(parts)).hexdigest() if parts else ""
 
 
 def _load_refiner(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -19,13 +18,12 @@ from wrp_jax.data.pipeline import make_batches
 from wrp_jax.data.source import VideoSource
 from wrp_jax.models.network import Network
 from wrp_jax.models.refine import build_refiner
-from wrp_jax.propagation.cues import segment_clip
 from wrp_jax.training.chooser import chooser_course
 from wrp_jax.training.examples import Course, Material, frequency_weights
 from wrp_jax.training.loop import fit
 from wrp_jax.training.motion import motion_of
 from wrp_jax.training.omega import omega_course
-from wrp_jax.training.segmentation import load_segmentation
+from wrp_jax.training.segmenter import load_segmenter
 from wrp_jax.training.stages import run_metadata
 from wrp_jax.training.state import create_train_state, inference_variables
 from wrp_jax.training.unrolled import take_tau, unrolled_course
@@ -56,13 +54,12 @@ def train_refiner(
       UserError: an unknown source of examples, or nothing to learn from.
     """
     options = config.refiner
-    segmenter, variables = load_segmentation(workdir, config, known.classes)
     material = Material(
         known=known,
         source=source,
         windows=windows,
         motion=motion_of(config, workdir),
-        segment=functools.partial(segment_clip, segmenter, variables),
+        segment=load_segmenter(workdir, config, source, windows, known),
         class_weights=frequency_weights(known),
     )
     optimizer = make_optimizer(options.learning_rate, options.steps)

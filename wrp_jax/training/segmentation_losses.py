@@ -36,7 +36,8 @@ def binary_cross_entropy(
 
 def _pool(x: Array) -> Array:
     """Means of 4x4 blocks; two rows and columns of zeros at each side count."""
-    window, pad = (1, _POOL, _POOL, 1), ((0, 0), (_POOL // 2,) * 2, (_POOL // 2,) * 2, (0, 0))
+    half = (_POOL // 2, _POOL // 2)
+    window, pad = (1, _POOL, _POOL, 1), ((0, 0), half, half, (0, 0))
     return jax.lax.reduce_window(x, 0.0, jax.lax.add, window, window, pad) / _POOL**2
 
 

@@ -1,0 +1,17 @@
+"""g_ψ alone, on anybody's labelled pictures: the light network, on a machine without a GPU.
+
+python train.py --config=configs/segment_folder.py --stills=D:LIST --workdir=RUN
+python -m wrp_jax.reporting.calibration --config=configs/segment_folder.py --data=D \\
+    --frames=OTHERS --workdir=RUN --output=OUT
+
+D holds <sequence>/frames/*, <sequence>/labels/* and classes.json; LIST and OTHERS name frames,
+"<sequence> <frame>" per line. The second command scores frames that training has not seen. The
+length of training follows from the number of frames; this is the stage of configs/folder.py.
+"""
+
+from wrp_jax.config import Config
+
+
+def get_config() -> Config:
+    """The defaults of ``wrp_jax/config.py``, segmentation alone."""
+    return Config(stages=("segmentation",))

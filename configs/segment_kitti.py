@@ -1,0 +1,26 @@
+"""g_ψ on KITTI (200 labelled frames, 19 classes, 1242x375): MSA-HRNet-OCR.
+
+python train.py --config=configs/segment_kitti.py --stills=D:LIST --workdir=RUN
+
+D: the data set in this project's folder layout (README) or as tfds:NAME/CONFIG:SPLIT; there is no
+reader of its own layout yet. LIST: "<sequence> <frame>" per line.
+
+Hardware: 8 GPUs of 16 GB or more. The paper starts from a network trained on Cityscapes; it chose
+options by cross-validation and does not print them: those here are ours. Its figure without
+propagated labels is not printed either (Table 4 gives the test split with them).
+
+Not run: needs data through a tfds builder, not yet; built, and its first step shape-checked on a
+small folder.
+"""
+
+from wrp_jax.config import Config, published_protocol
+
+
+def get_config() -> Config:
+    """The protocol of Cityscapes at the size of KITTI."""
+    segmentation = published_protocol()
+    segmentation.crop = (368, 1232)
+    segmentation.max_pixels = 1242 * 376
+    segmentation.centroid_tile = 376
+    segmentation.learning_rate = 5e-3
+    return Config(stages=("segmentation",), segmentation=segmentation)

@@ -1,0 +1,81 @@
+"""Every configs/segment_*.py: built, and its first step traced on a folder of tiny pictures."""
+
+import dataclasses
+import importlib.util
+import json
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from wrp_jax.data.folder import open_folder
+from wrp_jax.data.known_labels import KnownLabels
+from wrp_jax.models.segmentation import REGISTRY, build_segmentation
+from wrp_jax.training.segmentation import make_train_step
+from wrp_jax.training.segmentation_crops import CropBatch, choose_material
+from wrp_jax.training.segmentation_recipe import (
+    epoch_steps,
+    make_loss,
+    make_optimizer,
+    number_of_steps,
+)
+from wrp_jax.training.state import create_train_state
+
+CONFIGS = sorted((pathlib.Path(__file__).parents[1] / "configs").glob("segment_*.py"))
+
+
+@pytest.fixture(scope="module")
+def stills(tmp_path_factory):
+    """Three labelled pictures of 40x60."""
+    root = tmp_path_factory.mktemp("stills")
+    rng = np.random.default_rng(0)
+    for kind, shape in (("frames", (40, 60, 3)), ("labels", (40, 60))):
+        (root / "a" / kind).mkdir(parents=True)
+        for i in range(3):
+            pixels = rng.integers(0, 3, shape, np.uint8)
+            Image.fromarray(pixels).save(root / "a" / kind / f"{i}.png")
+    classes = [{"id": i, "name": f"class{i}"} for i in range(3)]
+    (root / "classes.json").write_text(json.dumps({"classes": classes}))
+    source = open_folder(root)
+    return source, KnownLabels(source, (), [(source, [("a", str(i)) for i in range(3)])])
+
+
+def test_there_is_one_for_each_data_set():
+    names = ["apolloscape", "camvid", "cityscapes", "folder", "kitti", "mapillary", "nyuv2"]
+    assert [path.stem.removeprefix("segment_") for path in CONFIGS] == names
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_first_step(path, stills):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config = module.get_config()
+    assert config.stages == ("segmentation",) and f"--config=configs/{path.name}" in module.__doc__
+    options = dataclasses.replace(config.segmentation, batch_size=2)
+    source, known = stills
+    material = choose_material(options, known, source, ())
+    crop = material.draw(0, np.random.default_rng(0))
+    assert crop.image.shape == (48, 64, 3) or crop.image.shape == (options.crop[0], 64, 3)
+    steps, epoch = number_of_steps(options, 3), epoch_steps(options, 3)
+    assert steps >= 300
+    if options.name not in REGISTRY:
+        pytest.skip(f"{options.name} is not there yet")
+    optimizer = make_optimizer(options, steps, epoch)
+    network = build_segmentation(options, 3)
+    loss = make_loss(options, jnp.ones(3))
+    step = make_train_step(network, optimizer, loss, ema_decay=options.ema_decay)
+
+    def first(key, batch):
+        variables = network.init(key, jnp.zeros((1, *crop.image.shape)))
+        state = create_train_state(variables, optimizer, ema=options.ema_decay > 0)
+        return state, *step(state, batch, key)
+
+    batch = CropBatch(*(np.stack([x, x]) for x in crop))
+    before, after, metrics = jax.eval_shape(first, jax.random.key(0), batch)
+    assert metrics["loss"].shape == () and (after.ema is None) == (options.ema_decay == 0)
+    shapes = [jax.tree.map(lambda x: (x.shape, x.dtype), s.params) for s in (before, after)]
+    assert shapes[0] == shapes[1]

@@ -1,0 +1,119 @@
+"""Writes what g_ψ says of every frame to files, in the form that ``precomputed`` reads.
+
+python -m wrp_jax.labelling.predict --config=C --data=D --workdir=RUN --output=DIR [--format=npz]
+
+``png``: the likeliest class as palette PNG and its confidence, 8 bits each; nothing is left out
+below a threshold, so that one set serves many: ``--config.propagation.semantic_confidence`` applies
+when it is read. ``npz``: probabilities and features, which read back exactly. Frames whose files
+are there are passed over: the same command goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import sys
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from wrp_jax import command_line
+from wrp_jax.checkpoint import result_path
+from wrp_jax.config import Config
+from wrp_jax.data.label_maps import classes_to_json
+from wrp_jax.data.predictions import Predictions, write_arrays
+from wrp_jax.data.source import VideoSource, open_source
+from wrp_jax.data.writers import LabelWriter, check_output, claim_output
+from wrp_jax.logging import Progress
+from wrp_jax.propagation.cues import Segment, segment_clip
+from wrp_jax.types import UserError
+
+FORMATS = ("png", "npz")
+_AT_ONCE = 8  # frames
+
+
+def write_predictions(segment: Segment, source: VideoSource, output: Path, kind: str) -> int:
+    """Writes the predictions of all frames of a source that are not there yet.
+
+    Args:
+      segment: g_ψ.
+      source: the video; frames of a sequence are of one size.
+      output: DIR.
+      kind: of `FORMATS`.
+
+    Returns:
+      How many frames were written.
+    """
+    writer = LabelWriter(output, source.classes)
+    frames = [(s, name) for s in source.sequences for name in source.frame_names(s)]
+    rest = [place for place in frames if not _is_done(writer, kind, *place)]
+    done = len(frames) - len(rest)
+    progress = Progress("predicting", len(frames), done)
+    for sequence in source.sequences:
+        names = [name for s, name in rest if s == sequence]
+        for start in range(0, len(names), _AT_ONCE):
+            part = names[start : start + _AT_ONCE]
+            probs, features = segment(np.stack([source.frame(sequence, n) for n in part]))
+            for i, name in enumerate(part):
+                if kind == "npz":
+                    write_arrays(output, sequence, name, probs[i], features[i])
+                else:
+                    sure = np.clip(probs[i].max(-1), 0.0, 1.0)
+                    writer.write(sequence, name, probs[i].argmax(-1), sure)
+            done += len(part)
+            progress.update(done)
+    progress.close()
+    return len(rest)
+
+
+def _is_done(writer: LabelWriter, kind: str, sequence: str, name: str) -> bool:
+    if kind == "png":
+        return writer.is_done(sequence, name)
+    return Predictions.array_path(writer.output, sequence, name).is_file()
+
+
+def predict(config: Config, data: str, workdir: Path, output: Path, kind: str) -> int:
+    """The command without its flags; see the module.
+
+    Raises:
+      UserError: a mistake in what was given; nothing has been written then.
+    """
+    # Flax comes with it, which reading files does not need.
+    from wrp_jax.training.segmentation import STAGE, load_segmentation
+
+    source = open_source(data)
+    check_output(output, data)
+    network, variables = load_segmentation(workdir, config, source.classes)
+    weights = hashlib.sha256(result_path(workdir, STAGE).read_bytes()).hexdigest()
+    claim_output(
+        output,
+        {"format": kind, "weights": weights, "classes": classes_to_json(source.classes)},
+    )
+    segment = functools.partial(segment_clip, network, variables)
+    return write_predictions(segment, source, output, kind)
+
+
+def main(config_flag: flags.FlagHolder) -> None:
+    """The command line."""
+    options = flags.FLAGS
+    config = command_line.read_config(config_flag)
+    for name in ("data", "workdir", "output"):
+        if not options[name].value:
+            raise UserError(f"--{name}=FOLDER is missing.")
+    output = Path(options.output)
+    count = predict(config, options.data, Path(options.workdir), output, options.format)
+    print(f"Predictions of {count} frames written to {output}.")
+
+
+def define_flags() -> flags.FlagHolder:
+    """Defines the flags; returns that of the config."""
+    flags.DEFINE_string("data", None, "A folder, tfds:NAME/CONFIG:SPLIT[@dir], synthetic:….")
+    flags.DEFINE_string("workdir", None, "What train.py made.")
+    flags.DEFINE_string("output", None, "Where the predictions go.")
+    flags.DEFINE_enum("format", "png", FORMATS, "png: labels and confidence; npz: all there is.")
+    return command_line.define_config()
+
+
+if __name__ == "__main__":
+    sys.exit(command_line.run(functools.partial(main, define_flags())))

@@ -1,0 +1,208 @@
+"""How good g_ψ is by itself, and how far its confidence can be believed, on labelled frames.
+
+python -m wrp_jax.reporting.calibration --config=C --data=D --frames=LIST --workdir=RUN --output=DIR
+
+LIST names frames that training has not seen, ``<sequence> <frame>`` per line. Writes
+``reliability.json`` and ``reliability.html``: scores per class, the reliability curve, the expected
+calibration error, and what a threshold keeps; with the fitted temperature and without any.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+from markupsafe import Markup
+
+from wrp_jax import command_line
+from wrp_jax.data.source import VideoSource, open_source
+from wrp_jax.data.windows import read_frames
+from wrp_jax.data.writers import check_output, write_atomically
+from wrp_jax.evaluation.confusion import confusion, iou, mean_iou
+from wrp_jax.evaluation.reliability import Reliability
+from wrp_jax.propagation.cues import Segment, segment_clip
+from wrp_jax.types import UserError
+
+THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95)
+
+_SIDE, _EDGE = 360, 48
+_PAGE = Markup(
+    "<!doctype html><meta charset=utf-8><title>Reliability</title>"
+    "<style>body{{font:15px/1.5 system-ui;margin:2em auto;max-width:52em;padding:0 1em}}"
+    "td,th{{padding:.1em .8em;text-align:right}}td:first-child{{text-align:left}}</style>"
+    "<h1>Reliability of the segmentation</h1>{}"
+)
+
+
+def score_segmentation(
+    segment: Segment,
+    source: VideoSource,
+    frames: Iterable[tuple[str, str]],
+    temperature: float = 1.0,
+) -> dict[str, Any]:
+    """Scores g_ψ on labelled frames.
+
+    Args:
+      segment: g_ψ, its temperature included.
+      source: of the frames.
+      frames: (sequence, frame), each with a label.
+      temperature: the T of ``segment``; what T = 1 would have given is scored as well.
+
+    Returns:
+      JSON values: ``miou`` in %, ``iou`` by class in %, ``temperature``, and under ``calibrated``
+      and ``uncalibrated`` what `Reliability.summary` gives and ``thresholds``: by threshold the
+      share of the scored pixels above and the accuracy there.
+    """
+    classes = source.classes
+    scored = ~np.asarray(classes.void)
+    matrix = np.zeros((classes.num_classes, classes.num_classes + 1), np.int64)
+    curves = {"calibrated": Reliability(), "uncalibrated": Reliability()}
+    for sequence, name in frames:
+        probs = np.asarray(segment(source.frame(sequence, name)[None])[0][0], np.float32)
+        truth, said = source.label(sequence, name), probs.argmax(-1)
+        matrix += confusion(truth, said, classes.num_classes)
+        # softmax(z) is softmax(z / T) to the power of T, made to sum to one.
+        plain = np.power(probs, np.float32(temperature))
+        for key, p in (("calibrated", probs), ("uncalibrated", plain)):
+            sure = np.minimum(p.max(-1) / np.maximum(p.sum(-1), 1e-12), 1.0)
+            curves[key].add(sure, said, truth, scored)
+    by_class = 100.0 * iou(matrix, classes.void)
+    return {
+        "miou": 100.0 * mean_iou(matrix, classes.void),
+        "iou": {
+            name: None if np.isnan(value) else float(value)
+            for name, value in zip(classes.names, by_class, strict=True)
+        },
+        "temperature": temperature,
+        **{key: {**c.summary(), "thresholds": _kept(c)} for key, c in curves.items()},
+    }
+
+
+def _kept(curve: Reliability) -> dict[str, dict[str, float]]:
+    bins = len(curve.count)
+    kept = {}
+    for threshold in THRESHOLDS:
+        above = slice(round(threshold * bins), None)
+        count = curve.count[above].sum()
+        kept[str(threshold)] = {
+            "share": float(count / max(curve.count.sum(), 1.0)),
+            "accuracy": float(curve.correct[above].sum() / max(count, 1.0)),
+        }
+    return kept
+
+
+def reliability_chart(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Markup:
+    """Accuracy against confidence as an ``<svg>``; an honest confidence lies on the diagonal.
+
+    Args:
+      curves: of `Reliability.curve`, by name; the first is drawn in full, others dashed.
+    """
+
+    def at(value: float, *, down: bool) -> float:
+        return _EDGE + (_SIDE - 2 * _EDGE) * ((1.0 - value) if down else value)
+
+    low, high = at(0.0, down=False), at(1.0, down=False)
+    parts = [
+        Markup(
+            '<svg viewBox="0 0 {0} {0}" width="{0}" role="img" aria-label="accuracy by confidence">'
+            '<rect x="{1}" y="{1}" width="{2}" height="{2}" fill="none" stroke="#999"/>'
+            '<line x1="{1}" y1="{3}" x2="{3}" y2="{1}" stroke="#bbb"/>'
+            '<text x="{4}" y="{5}" text-anchor="middle">confidence, 0 to 1</text>'
+            '<text transform="translate(20 {4}) rotate(-90)" text-anchor="middle">'
+            "share that is right</text>"
+        ).format(_SIDE, low, high - low, high, _SIDE / 2, _SIDE - 14)
+    ]
+    for number, (name, curve) in enumerate(curves.items()):
+        points = " ".join(
+            f"{at(b['confidence'], down=False):.1f},{at(b['accuracy'], down=True):.1f}"
+            for b in curve
+        )
+        parts.append(
+            Markup(
+                '<polyline points="{}" fill="none" stroke="{}" stroke-width="2" '
+                'stroke-dasharray="{}"><title>{}</title></polyline>'
+            ).format(points, "#c40" if number else "#06c", "6 4" if number else "", name)
+        )
+    return Markup("").join(parts) + Markup("</svg>")
+
+
+def reliability_page(scores: Mapping[str, Any]) -> str:
+    """The page about `score_segmentation`'s result."""
+    both = {key: scores[key] for key in ("calibrated", "uncalibrated")}
+    rows = [
+        Markup("<tr><td>{}</td><td>{:.4f}</td>{}</tr>").format(
+            key,
+            values["expected_error"],
+            Markup("").join(
+                Markup("<td>{:.1f} % of {:.1f} %</td>").format(
+                    100 * kept["accuracy"], 100 * kept["share"]
+                )
+                for kept in values["thresholds"].values()
+            ),
+        )
+        for key, values in both.items()
+    ]
+    heads = Markup("").join(Markup("<th>above {}</th>").format(t) for t in THRESHOLDS)
+    classes = Markup("").join(
+        Markup("<tr><td>{}</td><td>{}</td></tr>").format(
+            name, "none" if value is None else f"{value:.1f}"
+        )
+        for name, value in scores["iou"].items()
+    )
+    body = Markup(
+        "<p>mIoU {:.1f} %; temperature {:.3f} (solid: with it; dashed: without).</p>{}"
+        "<table><tr><th></th><th>expected error</th>{}</tr>{}</table>"
+        "<h2>IoU by class, %</h2><table>{}</table>"
+    ).format(
+        scores["miou"],
+        scores["temperature"],
+        reliability_chart({key: values["curve"] for key, values in both.items()}),
+        heads,
+        Markup("").join(rows),
+        classes,
+    )
+    return _PAGE.format(body)
+
+
+def main(config_flag: flags.FlagHolder) -> None:
+    """The command line."""
+    from wrp_jax.training.segmentation import load_segmentation
+    from wrp_jax.training.temperature import KEY
+
+    options = flags.FLAGS
+    config = command_line.read_config(config_flag)
+    for name in ("data", "frames", "workdir", "output"):
+        if not options[name].value:
+            raise UserError(f"--{name} is missing.")
+    source, output = open_source(options.data), Path(options.output)
+    check_output(output, options.data)
+    frames = read_frames(options.frames, source)
+    network, variables = load_segmentation(options.workdir, config, source.classes)
+    segment = functools.partial(segment_clip, network, variables)
+    scores = score_segmentation(segment, source, frames, float(variables.get(KEY, 1.0)))
+    write_atomically(output / "reliability.json", (json.dumps(scores, indent=1) + "\n").encode())
+    write_atomically(output / "reliability.html", reliability_page(scores).encode())
+    print(
+        f"mIoU {scores['miou']:.1f} %, expected calibration error "
+        f"{scores['calibrated']['expected_error']:.4f} at T = {scores['temperature']:.3f}, "
+        f"{scores['uncalibrated']['expected_error']:.4f} at T = 1; see {output}."
+    )
+
+
+def define_flags() -> flags.FlagHolder:
+    """Defines the flags; returns that of the config."""
+    flags.DEFINE_string("data", None, "A folder, tfds:NAME/CONFIG:SPLIT[@dir], synthetic:….")
+    flags.DEFINE_string("frames", None, "List of '<sequence> <frame>' with labels.")
+    flags.DEFINE_string("workdir", None, "What train.py made.")
+    flags.DEFINE_string("output", None, "Where the page goes.")
+    return command_line.define_config()
+
+
+if __name__ == "__main__":
+    sys.exit(command_line.run(functools.partial(main, define_flags())))
