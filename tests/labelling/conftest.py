@@ -7,6 +7,7 @@ from PIL import Image
 from wrp_jax.config import Config
 from wrp_jax.labelling.networks import Networks
 from wrp_jax.models.motion.base import zero_motion
+from wrp_jax.propagation.methods import FrameLabels
 
 COLORS = np.array([[40, 80, 120], [200, 60, 30], [0, 0, 0]], np.uint8)
 H, W = 24, 32
@@ -64,10 +65,11 @@ def segment(frames):
 
 def refine(cues, key_index, key_label, classes, motion):
     """Takes the labelled frame's label where segmentation is not sure."""
-    sure = cues.probs.max(-1)
-    labels = np.where(sure > 0.99, cues.probs.argmax(-1), key_label).astype(np.int32)
-    labels[key_index] = key_label
-    return labels, sure
+    for i in range(cues.count):
+        probs = cues.section(i, i + 1).probs[0]
+        sure = probs.max(-1)
+        labels = np.where(sure > 0.99, probs.argmax(-1), key_label).astype(np.int32)
+        yield FrameLabels(i, key_label if i == key_index else labels, sure)
 
 
 @pytest.fixture

@@ -40,26 +40,26 @@ def contents(folder):
 
 def calls_of(monkeypatch):
     """Records which (method, labelled frame) are computed."""
-    calls, original = [], run.propagate_window
+    calls, original = [], run.label_frames
 
     def counted(method, *args, **options):
         calls.append(method)
         return original(method, *args, **options)
 
-    monkeypatch.setattr(run, "propagate_window", counted)
+    monkeypatch.setattr(run, "label_frames", counted)
     return calls
 
 
 def test_a_learnt_tau_and_the_place_of_omega_reach_warp_refine_alone(
     make_run, networks, monkeypatch
 ):
-    seen, original = {}, run.propagate_window
+    seen, original = {}, run.label_frames
 
     def watched(method, options, *args, **keywords):
         seen[method] = options.tau, keywords["recursive"]
         return original("static", options, *args, **keywords)
 
-    monkeypatch.setattr(run, "propagate_window", watched)
+    monkeypatch.setattr(run, "label_frames", watched)
     plan = make_run()
     plan.config.refiner.recursive = True
     label_windows(plan, networks._replace(refine=None, omega=lambda *a: a[0], tau=0.25))
@@ -116,7 +116,7 @@ def test_rerun_after_an_interruption_ends_the_same(make_run, networks, monkeypat
     label_windows(whole, networks)
 
     plan = dataclasses.replace(make_run("cut"), **few)
-    original, seen = run.propagate_window, []
+    original, seen = run.label_frames, []
 
     def stopped(method, *args, **options):
         seen.append(method)
@@ -125,7 +125,7 @@ def test_rerun_after_an_interruption_ends_the_same(make_run, networks, monkeypat
         return original(method, *args, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "propagate_window", stopped)
+        patch.setattr(run, "label_frames", stopped)
         with pytest.raises(Interrupted):
             label_windows(plan, networks)
     calls = calls_of(monkeypatch)

@@ -10,7 +10,9 @@ import pytest
 from wrp_jax.models.motion import Motion
 from wrp_jax.models.refine.chooser import build_chooser
 from wrp_jax.propagation import chains, hypotheses, refined
+from wrp_jax.propagation.methods import collect
 from wrp_jax.propagation.rollout import window_orders
+from wrp_jax.propagation.window_cues import HeldCues
 from wrp_jax.types import ClassMap, ClipCues
 
 H, W = 20, 24
@@ -123,16 +125,21 @@ def variables_for(carry, steps):
     return CHOOSER.init(jax.random.key(0), found.votes, hypotheses.frame_features(found))
 
 
+def refine(cues, key, label, variables, **options):
+    frames = refined.refine_frames(
+        HeldCues(cues), key, label, CLASSES, shifting(0), CHOOSER, variables, **options
+    )
+    return collect(len(cues.images), frames)[:2]
+
+
 @pytest.mark.parametrize("recursive", [False, True])
-def test_scan_equals_the_loop_of_refine_window(recursive):
+def test_scan_equals_the_loop_of_refine_frames(recursive):
     carry, steps, _orders, labels, active = guesses(4, 1, 1)
     variables = variables_for(carry, steps)
     step = functools.partial(refined.choose_step, CHOOSER, variables, recursive=recursive)
     _, (chosen, sure) = jax.jit(lambda c, x: jax.lax.scan(step, c, x))(carry, steps)
     cues, _ = clip(4, 1)
-    got, confidence = refined.refine_window(
-        cues, 1, labels[1], CLASSES, shifting(0), CHOOSER, variables, recursive=recursive
-    )
+    got, confidence = refine(cues, 1, labels[1], variables, recursive=recursive)
     for b, t, frame in ((0, 0, 2), (0, 1, 3), (1, 0, 0)):
         np.testing.assert_array_equal(got[frame], active[np.asarray(chosen[t, b])])
         np.testing.assert_allclose(confidence[frame], sure[t, b], atol=1e-5)
@@ -146,7 +153,7 @@ def test_a_static_video_keeps_its_label():
     carry, steps, *_ = guesses(4, 0, 2)
     variables = jax.tree.map(jnp.zeros_like, variables_for(carry, steps))
     variables["params"]["plain"] = jnp.ones_like(variables["params"]["plain"])
-    got, _ = refined.refine_window(cues, 2, labels[2], CLASSES, shifting(0), CHOOSER, variables)
+    got, _ = refine(cues, 2, labels[2], variables)
     np.testing.assert_array_equal(got, labels)
 
 
@@ -155,6 +162,6 @@ def test_a_window_of_one_frame_is_its_label():
     one = jax.tree.map(lambda a: a[:1], cues)._replace(
         flow_backward=cues.flow_backward[:0], flow_forward=cues.flow_forward[:0]
     )
-    got, confidence = refined.refine_window(one, 0, labels[0], CLASSES, shifting(0), CHOOSER, None)
+    got, confidence = refine(one, 0, labels[0], None)
     np.testing.assert_array_equal(got, labels[:1])
     assert (confidence == 1).all()

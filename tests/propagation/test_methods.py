@@ -162,11 +162,10 @@ def test_semantic_labels_need_confidence(classes, nothing, scene):
 def test_the_image_goes_along(method, scene):
     result = propagate(method, scene, move_images=True)
     still = method == "static"
-    images = scene[0] / 255
+    images = scene[2].images
     expected = images[2, :, :10] if still else images[3, :, :10]
     assert result.images.shape == (7, 8, 12, 3)
-    # The film rounds to 8 bits.
-    np.testing.assert_allclose(result.images[3, :, :10], expected, atol=0.003)
+    np.testing.assert_allclose(result.images[3, :, :10], expected, atol=1e-5)
     np.testing.assert_allclose(result.images[2], images[2], atol=1e-6)
 
 

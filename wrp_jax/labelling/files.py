@@ -32,7 +32,11 @@ class OutputFiles:
 
     def window_path(self, number: int) -> Path:
         """What a finished window leaves behind, see ``window_result``."""
-        return self._plan.output / ".windows" / f"{number:06d}.npz"
+        return self.scratch() / f"{number:06d}.npz"
+
+    def scratch(self) -> Path:
+        """Where a window's cues are kept while it is labelled."""
+        return self._plan.output / ".windows"
 
     def owned_frames(self, number: int) -> list[str]:
         """Frames whose labels are written from a window."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 
@@ -20,14 +20,14 @@ from wrp_jax.models.motion import Motion
 from wrp_jax.models.motion.base import zero_motion
 from wrp_jax.models.refine.pix2pix import refine_labels
 from wrp_jax.propagation.cues import Segment
-from wrp_jax.propagation.methods import METHODS
+from wrp_jax.propagation.methods import METHODS, FrameLabels
 from wrp_jax.propagation.step import Refine
 from wrp_jax.types import ClassMap, UserError, Window
 
 STANDS_STILL = frozenset({"static", "semantic-only", "semantic-argmax"})
 """Methods that never look at motion."""
 
-RefineWindow = Callable[..., tuple[Any, Any]]
+RefineWindow = Callable[..., Iterator[FrameLabels]]
 
 
 class Networks(NamedTuple):
@@ -36,12 +36,13 @@ class Networks(NamedTuple):
     Attributes:
       motion: f_θ.
       segment: g_ψ, or None where no method reads it.
-      refine: a chooser over a window: ``refine(cues, key_index, key_label, classes, motion) ->
-        (labels, confidence)``; None where Ω is none, or not needed.
+      refine: a chooser over a window: ``refine(cues, key_index, key_label, classes, motion)``
+        yields every frame's labels; None where Ω is none, or not needed.
       digest: of the weights and of precomputed flow; empty without any.
       trained_on: ``"<sequence> <frame>"`` of the labelled frames they were trained on.
       omega: Ω on the labels of Ψ^W (eq. 8), where it is no chooser.
       tau: τ of eq. 6 that was learnt along with Ω, or None.
+      at_once: frames that are handed to ``segment`` together.
     """
 
     motion: Motion
@@ -51,6 +52,7 @@ class Networks(NamedTuple):
     trained_on: frozenset[str] = frozenset()
     omega: Refine | None = None
     tau: float | None = None
+    at_once: int = 4
 
 
 def needs_training(methods: Sequence[str], options: SegmentationConfig) -> bool:
@@ -107,7 +109,8 @@ def load_networks(
         if refines:
             refine, omega, tau = _load_refiner(config, source.classes, workdir)
             parts.append(_content(result_path(workdir, "refiner")))
-    return Networks(motion, segment, refine, _digest(parts), trained_on, omega, tau)
+    digest, at_once = _digest(parts), 4 * jax.local_device_count()
+    return Networks(motion, segment, refine, digest, trained_on, omega, tau, at_once)
 
 
 def _content(file: Path) -> bytes:
@@ -123,7 +126,7 @@ def _load_refiner(
     config: Config, classes: ClassMap, workdir: Path
 ) -> tuple[RefineWindow | None, Refine | None, float | None]:
     """A chooser works on windows with hypotheses of its own; the paper's Ω inside the steps."""
-    from wrp_jax.propagation.refined import refine_window
+    from wrp_jax.propagation.refined import refine_frames
     from wrp_jax.training.refiner import load_refiner
 
     network, variables, tau = load_refiner(workdir, config, classes)
@@ -131,7 +134,7 @@ def _load_refiner(
         apply = functools.partial(refine_labels, network)
         return None, jax.tree_util.Partial(apply, variables), tau
     window = functools.partial(
-        refine_window, refiner=network, variables=variables, recursive=config.refiner.recursive
+        refine_frames, refiner=network, variables=variables, recursive=config.refiner.recursive
     )
     return window, None, None
 

@@ -17,10 +17,10 @@ from wrp_jax.labelling.networks import Networks
 from wrp_jax.labelling.plan import Plan
 from wrp_jax.labelling.window_result import WindowResult, load_window_result
 from wrp_jax.logging import Progress
-from wrp_jax.propagation.cues import clip_cues
-from wrp_jax.propagation.methods import METHODS, Propagated, propagate_window
+from wrp_jax.propagation.methods import METHODS, FrameLabels, label_frames
+from wrp_jax.propagation.window_cues import StoredCues, WindowCues
 from wrp_jax.reporting.film import frames_to_show, shrink_labels
-from wrp_jax.types import ClipCues
+from wrp_jax.types import Window
 
 
 def label_windows(plan: Plan, networks: Networks) -> list[WindowResult]:
@@ -62,86 +62,75 @@ def _label_window(
     truth: GroundTruth,
     progress: Progress,
 ) -> WindowResult:
-    """Runs every method on one window and writes the frames that belong to it."""
-    window, names, files = (
-        plan.windows[number],
-        plan.frames(plan.windows[number]),
-        OutputFiles(plan),
-    )
-    frames = np.stack([plan.source.frame(window.sequence, name) for name in names])
-    key = names.index(window.key)
-    owned = set(files.owned_frames(number))
-    result = WindowResult(mark)
-    evaluator = Evaluator(plan.source.classes)
-    truths = {
-        name: truth.label(window.sequence, name)
-        for name in truth.scored(window.sequence, window.key, names)
-    }
-    for method, output in _predictions(plan, networks, frames, key, known, window):
-        # Sums of bilinear weights pass 1 by a rounding error.
-        output = output._replace(confidence=np.clip(output.confidence, 0.0, 1.0))
-        for i, name in enumerate(names):
-            if name in truths:
-                evaluator.add(method, abs(i - key), truths[name], output.labels[i])
-            if name not in owned:
-                continue
-            files.writers[method].write(
-                window.sequence, name, output.labels[i], output.confidence[i]
-            )
-            if method == plan.main:
-                files.write_overlay(
-                    window.sequence, name, frames[i], output.labels[i], is_key=i == key
-                )
-                result.confidence[name] = float(output.confidence[i].mean())
-        if number in plan.shown:
-            _keep_pictures(plan, method, output, _signed(len(names), key), result)
-        done = number * len(plan.methods) + plan.methods.index(method) + 1
-        progress.update(done)
-    result.matrices = evaluator.matrices
+    """Runs every method on one window and writes the frames that belong to it, one by one."""
+    window, files = plan.windows[number], OutputFiles(plan)
+    sequence, names = window.sequence, plan.frames(window)
+    key, owned = names.index(window.key), set(files.owned_frames(number))
+    scored = set(truth.scored(sequence, window.key, names))
+    shown = frames_to_show(_signed(len(names), key)) if number in plan.shown else ()
+    result, evaluator = WindowResult(mark), Evaluator(plan.source.classes)
+    confidence: dict[str, float] = {}
+
+    def read(i: int) -> np.ndarray:
+        return plan.source.frame(sequence, names[i])
+
+    with StoredCues(files.scratch(), len(names), read, networks.motion, networks.segment) as cues:
+        for done, method in enumerate(plan.methods, number * len(plan.methods) + 1):
+            pictures: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+            for output in _predictions(plan, networks, method, cues, key, known, window):
+                i, labels = output.frame, output.labels
+                # Sums of bilinear weights pass 1 by a rounding error.
+                sure = np.clip(output.confidence, 0.0, 1.0)
+                if names[i] in scored:
+                    distance = abs(i - key)
+                    evaluator.add(method, distance, truth.label(sequence, names[i]), labels)
+                if i in shown:
+                    pictures[i] = _small(labels, sure)
+                if names[i] not in owned:
+                    continue
+                files.writers[method].write(sequence, names[i], labels, sure)
+                if method == plan.main:
+                    files.write_overlay(sequence, names[i], read(i), labels, is_key=i == key)
+                    confidence[names[i]] = float(sure.mean())
+            if shown:
+                result.pictures[f"labels/{method}"] = np.stack([pictures[i][0] for i in shown])
+            if shown and method == plan.main:
+                result.pictures["confidence"] = np.stack([pictures[i][1] for i in shown])
+            progress.update(done)
+    # Labels travel outwards; files list frames in their order.
+    result.confidence = {name: confidence[name] for name in names if name in confidence}
+    result.matrices = dict(sorted(evaluator.matrices.items()))
     return result
 
 
 def _predictions(
-    plan: Plan, networks: Networks, frames: np.ndarray, key: int, known: KnownLabels, window
-) -> Iterator[tuple[str, Propagated]]:
-    """Every method's labels; the only label they are given is the labelled frame's own."""
+    plan: Plan,
+    networks: Networks,
+    method: str,
+    cues: WindowCues,
+    key: int,
+    known: KnownLabels,
+    window: Window,
+) -> Iterator[FrameLabels]:
+    """A method's labels; the only label it is given is the labelled frame's own."""
     classes = plan.source.classes
-    cues: ClipCues = clip_cues(frames, networks.motion, networks.segment)
     label = known.label(window.sequence, window.key)
-    for method in plan.methods:
-        if METHODS[method].refines and networks.refine is not None:
-            yield method, Propagated(*networks.refine(cues, key, label, classes, networks.motion))
-            continue
-        options = plan.config.propagation
-        if METHODS[method].refines and networks.tau is not None:
-            options = dataclasses.replace(options, tau=networks.tau)
-        yield (
-            method,
-            propagate_window(
-                method,
-                options,
-                frames,
-                key,
-                label,
-                classes,
-                networks.motion,
-                refine=networks.omega,
-                recursive=plan.config.refiner.recursive,
-                cues=cues,
-            ),
-        )
+    if METHODS[method].refines and networks.refine is not None:
+        return networks.refine(cues, key, label, classes, networks.motion)
+    options = plan.config.propagation
+    if METHODS[method].refines and networks.tau is not None:
+        options = dataclasses.replace(options, tau=networks.tau)
+    recursive = plan.config.refiner.recursive
+    return label_frames(
+        method, options, cues, key, label, classes, networks.omega, recursive=recursive
+    )
 
 
-def _keep_pictures(
-    plan: Plan, method: str, output: Propagated, distances: tuple[int, ...], result: WindowResult
-) -> None:
-    at = frames_to_show(distances)
+def _small(labels: np.ndarray, sure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and confidence at the size of the report."""
     # Class indices fit: 256 ids at most, and UNLABELLED is 255.
-    labels = np.stack([shrink_labels(output.labels[i]) for i in at]).astype(np.uint8)
-    result.pictures[f"labels/{method}"] = labels
-    if method == plan.main:
-        sure = np.rint(255.0 * output.confidence[at]).astype(np.uint8)
-        result.pictures["confidence"] = np.stack([shrink_labels(x) for x in sure])
+    grey = np.rint(255.0 * sure).astype(np.uint8)
+    return shrink_labels(labels).astype(np.uint8), shrink_labels(grey)
 
 
 def _signed(n: int, key: int) -> tuple[int, ...]:

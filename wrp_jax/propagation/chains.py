@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import jax
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Float, Int, UInt8
 
 from wrp_jax.models.motion import Motion
 from wrp_jax.ops.warp import compose_flow, consistency_error
 from wrp_jax.propagation.hypotheses import STRIDE, LongFlows, StepCues, compact
+from wrp_jax.propagation.window_cues import WindowCues
 from wrp_jax.types import ClipCues
 
 _compose = jax.jit(compose_flow)
@@ -32,6 +33,56 @@ def _short_flows(clip: ClipCues, source: np.ndarray, target: np.ndarray):
     return np.stack(flow), np.stack(reverse)
 
 
+class LongFlowWalk:
+    """Flows over more than one frame, step by step along chains; keeps a few frames only."""
+
+    def __init__(self, key: UInt8[np.ndarray, "b h w 3"], motion: Motion):
+        """Starts on the labelled frame of every chain.
+
+        Args:
+          key: RGB.
+          motion: f_θ, given the composed flow as its first guess where that helps.
+        """
+        self._key = self._anchor = key
+        self._motion, self._step = motion, 0
+        self._composed = self._leg = np.zeros((*key.shape[:3], 2), np.float32)
+
+    def advance(
+        self,
+        seen: UInt8[np.ndarray, "b h w 3"],
+        short: Float[np.ndarray, "b h w 2"],
+        wanted: bool = True,
+    ) -> LongFlows:
+        """Flows of the next step.
+
+        Args:
+          seen: the frames that it leads to, RGB.
+          short: flow of one step, on ``seen``.
+          wanted: whether guesses will be made here; if not, the flows that only they read are
+            left at the composed flow.
+
+        Returns:
+          ``LongFlows`` without the time axis.
+        """
+        self._step += 1
+        pairs, first = self._motion.pairs, self._step == 1
+        starts = self._step % STRIDE == 1
+        self._composed = short if first else np.asarray(_compose(short, self._composed)[0])
+        self._leg = short if starts else np.asarray(_compose(short, self._leg)[0])
+        if first:
+            # One frame away all of them are the short flow.
+            return LongFlows(short, short, short)
+        stride = self._leg
+        if not starts and (wanted or self._step % STRIDE == 0):
+            stride = pairs(seen, self._anchor, initial=self._leg)
+        if self._step % STRIDE == 0:
+            self._anchor = seen
+        if not wanted:
+            return LongFlows(stride, self._composed, self._composed)
+        direct = pairs(seen, self._key, initial=self._composed)
+        return LongFlows(stride, direct, pairs(seen, self._key))
+
+
 def long_flows(
     frames: UInt8[np.ndarray, "n h w 3"],
     clip: ClipCues,
@@ -45,40 +96,16 @@ def long_flows(
       frames: RGB.
       clip: cues of the frames.
       orders: per chain the frames visited, the key frame first.
-      motion: f_θ, given the composed flow as its first guess where that helps.
-      steps: steps (from 1) at which guesses will be made; the flows of all others, which only
-        the guesses read, are left at the composed flow. All steps by default.
+      motion: f_θ.
+      steps: steps (from 1) at which guesses will be made, see ``LongFlowWalk.advance``. All
+        steps by default.
     """
-    stride, direct, fresh = [], [], []
-    composed = leg = None
-    for step in range(1, orders.shape[1]):
-        source, target = orders[:, step - 1], orders[:, step]
-        anchor = orders[:, STRIDE * ((step - 1) // STRIDE)]
-        short, _ = _short_flows(clip, source, target)
-        if composed is None or leg is None:
-            composed = leg = short
-        else:
-            composed = np.asarray(_compose(short, composed)[0])
-            leg = short if step % STRIDE == 1 else np.asarray(_compose(short, leg)[0])
-        seen = frames[target]
-        if step == 1:
-            # One frame away all of them are the short flow.
-            stride.append(short), direct.append(short), fresh.append(short)
-            continue
-        wanted = steps is None or step in steps
-        if step % STRIDE == 1:
-            stride.append(short)
-        elif wanted or step % STRIDE == 0:
-            stride.append(motion.pairs(seen, frames[anchor], initial=leg))
-        else:
-            stride.append(leg)
-        if wanted:
-            direct.append(motion.pairs(seen, frames[orders[:, 0]], initial=composed))
-            fresh.append(motion.pairs(seen, frames[orders[:, 0]]))
-        else:
-            direct.append(composed)
-            fresh.append(composed)
-    return LongFlows(np.stack(stride), np.stack(direct), np.stack(fresh))
+    walk = LongFlowWalk(frames[orders[:, 0]], motion)
+    parts = [
+        walk.advance(frames[t], _short_flows(clip, s, t)[0], steps is None or step in steps)
+        for step, (s, t) in enumerate(zip(orders.T[:-1], orders.T[1:], strict=True), 1)
+    ]
+    return LongFlows(*(np.stack(flows) for flows in zip(*parts, strict=True)))
 
 
 def step_cues(
@@ -106,3 +133,54 @@ def step_cues(
         fresh=np.asarray(long.fresh),
         probs=compact(np.asarray(clip.probs), active)[target],
     )
+
+
+def walk_cues(
+    cues: WindowCues,
+    orders: Int[np.ndarray, "b steps"],
+    active: Int[np.ndarray, " c"],
+    motion: Motion,
+) -> Iterator[StepCues]:
+    """``step_cues`` with its ``long_flows``, one step at a time and from two frames per chain.
+
+    Args:
+      cues: of the window.
+      orders: per chain the frames visited, the key frame first.
+      active: class indices, see ``hypotheses.active_classes``.
+      motion: f_θ.
+
+    Yields:
+      Cues of a step, without the time axis.
+    """
+    walk = LongFlowWalk(_pictures(cues, orders[:, 0]), motion)
+    for sources, targets in zip(orders.T[:-1], orders.T[1:], strict=True):
+        flow, reverse, image, probs = [], [], [], []
+        for source, target in zip(sources.tolist(), targets.tolist(), strict=True):
+            first = min(source, target)
+            clip = cues.section(first, max(source, target) + 1)
+            here = np.array([source - first]), np.array([target - first])
+            both = _short_flows(clip, *here)
+            flow.append(both[0][0])
+            reverse.append(both[1][0])
+            image.append(clip.images[target - first])
+            probs.append(compact(np.asarray(clip.probs[target - first]), active))
+        short, images = np.stack(flow), np.stack(image)
+        long = walk.advance(_as_bytes(images), short)
+        yield StepCues(
+            image=images,
+            flow=short,
+            consistency=np.asarray(_consistency(short, np.stack(reverse))),
+            stride=np.asarray(long.stride),
+            direct=np.asarray(long.direct),
+            fresh=np.asarray(long.fresh),
+            probs=np.stack(probs),
+        )
+
+
+def _pictures(cues: WindowCues, frames: Int[np.ndarray, " b"]) -> UInt8[np.ndarray, "b h w 3"]:
+    images = [cues.section(f, f + 1, semantics=False).images[0] for f in frames.tolist()]
+    return _as_bytes(np.stack(images))
+
+
+def _as_bytes(images: np.ndarray) -> np.ndarray:
+    return np.round(images * 255.0).astype(np.uint8)

@@ -25,6 +25,14 @@ from wrp_jax.types import ClipCues, Cues
 Segment = Callable[[np.ndarray], tuple[Any, Any]]
 """``segment(frames uint8 [n, h, w, 3]) -> (probs [n, h, w, c], features [n, fh, fw, f])``."""
 
+_BATCH = 4
+_BATCH_PIXELS = 1 << 22  # larger frames go through g_ψ in smaller batches, one by one at 4K
+
+
+def frames_at_once(height: int, width: int) -> int:
+    """Frames per device that are in memory together while cues are made."""
+    return int(np.clip(_BATCH_PIXELS // (height * width), 1, _BATCH))
+
 
 @functools.partial(jax.jit, static_argnames=("network", "keep_features"))
 def _segment_batch(network: Network, variables: Any, frames: Array, keep_features: bool):
@@ -40,7 +48,7 @@ def segment_clip(
     variables: Any,
     frames: UInt8[np.ndarray, "n h w 3"],
     *,
-    batch_size: int = 4,
+    batch_size: int = _BATCH,
     keep_features: bool = True,
     sharding: jax.sharding.Sharding | None = None,
 ) -> tuple[Float[np.ndarray, "n h w c"], Float[np.ndarray, "n fh fw f"]]:
@@ -50,14 +58,14 @@ def segment_clip(
       network: segmentation network; ``apply`` returns a ``SegmentationOutput``.
       variables: its parameters and statistics, on the devices of ``sharding``.
       frames: RGB.
-      batch_size: frames per call, over all devices; the last batch is filled up, so that one
-        program serves all.
+      batch_size: frames per call, over all devices; fewer of large frames. The last batch is
+        filled up, so that one program serves clips of any length.
       keep_features: else they have no channels: the published networks have 512 per 16 pixels.
       sharding: how the frames of a batch lie on the devices; None for one device.
     """
     n = len(frames)
     shards = 1 if sharding is None else sharding.num_devices
-    batch_size = -(-min(batch_size, n) // shards) * shards
+    batch_size = shards * min(-(-batch_size // shards), frames_at_once(*frames.shape[1:3]))
     parts = []
     for start in range(0, n, batch_size):
         batch = frames[start : start + batch_size]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -15,9 +15,10 @@ from jaxtyping import Float, Int, UInt8
 from wrp_jax.config import PropagationConfig
 from wrp_jax.models.motion import Motion
 from wrp_jax.propagation.carriers import Carrier, build_carrier
-from wrp_jax.propagation.cues import Chain, Segment, clip_cues, derive, lay_out
+from wrp_jax.propagation.cues import Chain, Segment, derive, frames_at_once, lay_out
 from wrp_jax.propagation.rollout import rollout, rollout_chunked, window_orders
 from wrp_jax.propagation.step import MaskOptions, Refine, image_step, make_step
+from wrp_jax.propagation.window_cues import HeldCues, MadeCues, WindowCues
 from wrp_jax.types import UNLABELLED, ClassMap, ClipCues, UserError
 
 _CHUNK_BYTES = 1 << 29  # cues of one chunk on the device
@@ -41,108 +42,107 @@ class Propagated(NamedTuple):
     images: Float[np.ndarray, "n h w 3"] | None = None
 
 
+class FrameLabels(NamedTuple):
+    """Labels of one frame of a window; see ``Propagated``.
+
+    Attributes:
+      frame: which frame.
+      labels, confidence, source, image: of it.
+    """
+
+    frame: int
+    labels: Int[np.ndarray, "h w"]
+    confidence: Float[np.ndarray, "h w"]
+    source: Int[np.ndarray, "h w"] | None = None
+    image: Float[np.ndarray, "h w 3"] | None = None
+
+
 @dataclasses.dataclass(frozen=True)
 class Window:
     """What a method is given.
 
     Attributes:
-      frames: consecutive frames, RGB.
-      cues_of: makes the cues of some of them.
+      cues: of consecutive frames.
       key_index: which frame is labelled.
       key_label: its class indices.
       classes: of the data set.
       refine: Ω, or None.
       recursive: whether the next step starts from Ω's result (eq. 8).
       move_images: whether the image is to be moved along.
-      given: cues of all frames, where they have been made already.
     """
 
-    frames: UInt8[np.ndarray, "n h w 3"]
-    cues_of: Callable[[np.ndarray], ClipCues]
+    cues: WindowCues
     key_index: int
     key_label: Int[np.ndarray, "h w"]
     classes: ClassMap
     refine: Refine | None = None
     recursive: bool = True
     move_images: bool = False
-    given: ClipCues | None = None
-
-    @functools.cached_property
-    def clip(self) -> ClipCues:
-        """Cues of all frames; host arrays. Grows with the window."""
-        return self.cues_of(self.frames) if self.given is None else self.given
 
     def chain(self, orders: Int[np.ndarray, "b frames"], labels_only: bool = False) -> Chain:
         """``lay_out`` of the cues of the frames that ``orders`` visit, and of no others."""
-        visited = np.sum(np.ptp(orders, axis=1) + 1)
-        if self.given is not None or visited > len(self.frames):
-            return lay_out(_without_semantics(self.clip) if labels_only else self.clip, orders)
         parts = []
         for order in orders:
-            first, last = order.min(), order.max()
-            section = self.cues_of(self.frames[first : last + 1])
+            first, last = int(order.min()), int(order.max())
+            section = self.cues.section(first, last + 1, semantics=not labels_only)
             parts.append(lay_out(section, order[None] - first))
         # Time leads and chains follow, in every field.
         return jax.tree.map(lambda *x: np.concatenate(x, axis=1), *parts)
 
-    def probs(self, start: int, stop: int) -> Float[np.ndarray, "n h w c"]:
-        """What g_ψ says about some frames."""
-        if self.given is not None:
-            return np.asarray(self.given.probs[start:stop])
-        return np.asarray(self.cues_of(self.frames[start:stop]).probs)
+    def key_image(self) -> Float[np.ndarray, "h w 3"] | None:
+        """The labelled frame's image, where images are moved along."""
+        if not self.move_images:
+            return None
+        key = self.key_index
+        return np.asarray(self.cues.section(key, key + 1, semantics=False).images[0])
 
-
-def _without_semantics(clip: ClipCues) -> ClipCues:
-    return clip._replace(probs=clip.probs[..., :0], features=clip.features[..., :0])
+    def key_frame(self) -> FrameLabels:
+        """The labelled frame's own label."""
+        label = self.key_label.astype(np.int32)
+        sure, source = np.ones(label.shape, np.float32), np.zeros_like(label)
+        return FrameLabels(self.key_index, label, sure, source, self.key_image())
 
 
 class Method(NamedTuple):
     """A method.
 
     Attributes:
-      run: ``run(config, window) -> Propagated``.
+      run: ``run(config, window)`` labels every frame of the window once, in any order.
       segments: whether it reads g_ψ.
       refines: whether it needs Ω.
     """
 
-    run: Callable[[PropagationConfig, Window], Propagated]
+    run: Callable[[PropagationConfig, Window], Iterator[FrameLabels]]
     segments: bool = False
     refines: bool = False
-
-
-def _as_float(frames: np.ndarray) -> np.ndarray:
-    return frames.astype(np.float32) / 255.0
 
 
 # --- methods without motion ---------------------------------------------------------------
 
 
-def _static(config: PropagationConfig, window: Window) -> Propagated:
-    n = len(window.frames)
-    labels = np.repeat(window.key_label[None].astype(np.int32), n, axis=0)
-    images = None
-    if window.move_images:
-        images = np.repeat(_as_float(window.frames[window.key_index])[None], n, axis=0)
-    return Propagated(labels, np.ones(labels.shape, np.float32), np.zeros_like(labels), images)
+def _static(config: PropagationConfig, window: Window) -> Iterator[FrameLabels]:
+    label = window.key_frame()
+    for frame in range(window.cues.count):
+        yield label._replace(frame=frame)
 
 
-def _semantic(config: PropagationConfig, window: Window, threshold: bool) -> Propagated:
-    chunk = max(1, config.horizon)
-    decided = [
-        (np.argmax(probs, axis=-1).astype(np.int32), np.max(probs, axis=-1).astype(np.float32))
-        for probs in (
-            window.probs(start, start + chunk) for start in range(0, len(window.frames), chunk)
-        )
-    ]
-    labels, confidence = (np.concatenate(parts) for parts in zip(*decided, strict=True))
-    if threshold:
-        void = window.classes.void_index
-        labels[confidence <= config.semantic_confidence] = UNLABELLED if void is None else void
-    source = np.abs(np.arange(len(labels), dtype=np.int32) - window.key_index)
-    source = np.broadcast_to(source[:, None, None], labels.shape).copy()
-    labels[window.key_index] = window.key_label
-    confidence[window.key_index] = 1.0
-    return Propagated(labels, confidence, source)
+def _semantic(config: PropagationConfig, window: Window, threshold: bool) -> Iterator[FrameLabels]:
+    void = window.classes.void_index
+    count, at_once = window.cues.count, frames_at_once(*window.key_label.shape)
+    for start in range(0, count, at_once):
+        for frame, probs in enumerate(
+            window.cues.section(start, min(start + at_once, count)).probs, start
+        ):
+            if frame == window.key_index:
+                yield window.key_frame()._replace(image=None)
+                continue
+            labels = np.argmax(probs, axis=-1).astype(np.int32)
+            confidence = np.max(probs, axis=-1).astype(np.float32)
+            if threshold:
+                unsure = confidence <= config.semantic_confidence
+                labels[unsure] = UNLABELLED if void is None else void
+            source = np.full(labels.shape, abs(frame - window.key_index), np.int32)
+            yield FrameLabels(frame, labels, confidence, source)
 
 
 # --- methods along chains -----------------------------------------------------------------
@@ -188,9 +188,9 @@ def mask_options(config: PropagationConfig) -> MaskOptions:
 
 def _along_chains(
     config: PropagationConfig, window: Window, *, inpaint: bool, refine: bool
-) -> Propagated:
-    key = window.key_index
-    n, h, w, _ = window.frames.shape
+) -> Iterator[FrameLabels]:
+    key, n = window.key_index, window.cues.count
+    h, w = window.key_label.shape
     num_classes = window.classes.num_classes
     carrier = _carrier(config.carrier, num_classes, inpaint)
     # Padded to whole chunks of one length, so that one program serves windows of any length,
@@ -201,9 +201,10 @@ def _along_chains(
     orders = window_orders(n, key, -(-longest // chunk) * chunk)
 
     labels = jnp.asarray(np.stack([window.key_label] * 2), jnp.int32)
+    own = window.key_frame()
     image = None
-    if window.move_images:
-        image = _as_float(np.stack([window.frames[key]] * 2)), jnp.zeros((2, h, w, 2))
+    if own.image is not None:
+        image = np.stack([own.image] * 2), jnp.zeros((2, h, w, 2))
     run = functools.partial(
         _run_chunk,
         carrier=carrier,
@@ -222,23 +223,21 @@ def _along_chains(
         lambda state, chain: run(state, chain, omega), (carrier.init(labels), image), chunks
     )
 
-    result = _static(config, window)
-    sources, images = np.zeros_like(result.labels), result.images
-    step, remembered = 0, True
+    yield own
+    step = 0
     for reading, moved in outputs:
         for t in range(len(reading.labels)):
             step += 1
             for b, frame in enumerate((key + step, key - step)):
                 if not 0 <= frame < n:
                     continue
-                result.labels[frame] = reading.labels[t, b]
-                result.confidence[frame] = reading.confidence[t, b]
-                if reading.source is not None:
-                    sources[frame] = reading.source[t, b]
-                if images is not None:
-                    images[frame] = moved[t, b]
-        remembered = reading.source is not None
-    return result._replace(source=sources if remembered else None)
+                yield FrameLabels(
+                    frame,
+                    reading.labels[t, b],
+                    reading.confidence[t, b],
+                    None if reading.source is None else reading.source[t, b],
+                    None if moved is None else moved[t, b],
+                )
 
 
 _carrier = functools.lru_cache(maxsize=None)(
@@ -259,6 +258,47 @@ METHODS: dict[str, Method] = {
     ),
 }
 """Methods by the name ``--method`` takes."""
+
+
+def label_frames(
+    method: str,
+    config: PropagationConfig,
+    cues: WindowCues,
+    key_index: int,
+    key_label: Int[np.ndarray, "h w"],
+    classes: ClassMap,
+    refine: Refine | None = None,
+    *,
+    recursive: bool = True,
+    move_images: bool = False,
+) -> Iterator[FrameLabels]:
+    """Labels every frame of a window from its one labelled frame; memory does not grow with it.
+
+    Args:
+      method: a key of ``METHODS``.
+      config: the options of propagation.
+      cues: of the window.
+      key_index: which of its frames is labelled.
+      key_label: its class indices.
+      classes: of the data set.
+      refine: Ω; a ``jax.tree_util.Partial(apply, variables)`` compiles once for all variables.
+      recursive: whether the next step starts from Ω's result (eq. 8), or Ω only mends what each
+        step of Ψ^W shows.
+      move_images: also move the labelled frame's image along (joint propagation).
+
+    Returns:
+      Every frame once, the labelled one with its own label; nearer frames come first where
+      labels travel.
+
+    Raises:
+      UserError: the method is unknown, or lacks Ω.
+    """
+    if method not in METHODS:
+        raise UserError(f"--method={method} is unknown: use one of {', '.join(METHODS)}.")
+    if METHODS[method].refines and refine is None:
+        raise UserError(f"--method={method} needs a trained refiner: give --workdir.")
+    window = Window(cues, key_index, key_label, classes, refine, recursive, move_images)
+    return METHODS[method].run(config, window)
 
 
 def propagate_window(
@@ -297,19 +337,32 @@ def propagate_window(
     Raises:
       UserError: the method is unknown, or lacks its networks.
     """
-    if method not in METHODS:
-        raise UserError(f"--method={method} is unknown: use one of {', '.join(METHODS)}.")
-    chosen = METHODS[method]
-    if chosen.segments and segment is None and cues is None:
+    segments = method in METHODS and METHODS[method].segments
+    if segments and segment is None and cues is None:
         raise UserError(f"--method={method} needs a trained segmentation network: give --workdir.")
-    if chosen.refines and refine is None:
-        raise UserError(f"--method={method} needs a trained refiner: give --workdir.")
-    if chosen.segments and cues is not None and not cues.probs.shape[-1]:
+    if segments and cues is not None and not cues.probs.shape[-1]:
         raise ValueError(f"{method} needs cues made with a segmentation network")
-    section = functools.partial(
-        clip_cues, motion=motion, segment=segment if chosen.segments else None
+    made = MadeCues(frames, motion, segment if segments else None)
+    given = made if cues is None else HeldCues(cues)
+    arguments = (config, given, key_index, key_label, classes, refine)
+    frame_labels = label_frames(method, *arguments, recursive=recursive, move_images=move_images)
+    return collect(len(frames), frame_labels)
+
+
+def collect(count: int, frames: Iterable[FrameLabels]) -> Propagated:
+    """All frames of a window in one array; grows with it."""
+    ordered: list[FrameLabels | None] = [None] * count
+    for labels in frames:
+        ordered[labels.frame] = labels
+    complete = [labels for labels in ordered if labels is not None]
+
+    def stack(arrays: list[np.ndarray | None]) -> np.ndarray | None:
+        there = [array for array in arrays if array is not None]
+        return np.stack(there) if len(there) == count else None
+
+    return Propagated(
+        np.stack([frame.labels for frame in complete]),
+        np.stack([frame.confidence for frame in complete]),
+        stack([frame.source for frame in complete]),
+        stack([frame.image for frame in complete]),
     )
-    window = Window(
-        frames, section, key_index, key_label, classes, refine, recursive, move_images, given=cues
-    )
-    return chosen.run(config, window)

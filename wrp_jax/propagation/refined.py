@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from wrp_jax.models.motion import Motion
 from wrp_jax.models.network import Network
-from wrp_jax.propagation.chains import long_flows, step_cues
+from wrp_jax.propagation.chains import walk_cues
 from wrp_jax.propagation.hypotheses import (
     Carry,
     StepCues,
@@ -23,8 +24,10 @@ from wrp_jax.propagation.hypotheses import (
     init_carry,
     places_of,
 )
+from wrp_jax.propagation.methods import FrameLabels, Window
 from wrp_jax.propagation.rollout import window_orders
-from wrp_jax.types import ClassMap, ClipCues
+from wrp_jax.propagation.window_cues import WindowCues
+from wrp_jax.types import ClassMap
 
 Choice = tuple[Int[Array, "b h w"], Float[Array, "b h w"]]
 
@@ -58,8 +61,8 @@ def _jitted_step(network, variables, carry, cues, recursive):
     return choose_step(network, variables, carry, cues, recursive=recursive)
 
 
-def refine_window(
-    clip: ClipCues,
+def refine_frames(
+    cues: WindowCues,
     key_index: int,
     key_label: Int[np.ndarray, "h w"],
     classes: ClassMap,
@@ -68,14 +71,14 @@ def refine_window(
     variables: Any,
     *,
     recursive: bool = False,
-) -> tuple[Int[np.ndarray, "n h w"], Float[np.ndarray, "n h w"]]:
+) -> Iterator[FrameLabels]:
     """Labels every frame of a window from one labelled frame; both directions run as one batch.
 
-    The steps are dispatched one by one, since each one's cues are as large as its state: memory
-    on the device does not grow with the window. (``tests`` hold it equal to a scan.)
+    The steps are dispatched one by one, and each one's cues are made when it is its turn: memory
+    does not grow with the window. (``tests`` hold it equal to a scan.)
 
     Args:
-      clip: cues of the window's frames, host arrays.
+      cues: of the window.
       key_index: which frame is labelled.
       key_label: its class indices.
       classes: of the data set.
@@ -84,31 +87,28 @@ def refine_window(
       variables: its parameters.
       recursive: see ``choose_step``.
 
-    Returns:
-      Class indices and confidences in 0 … 1; the labelled frame keeps its label, with 1.
+    Yields:
+      Class indices and confidences in 0 … 1, nearer frames first; the labelled frame comes
+      first with its label, and 1.
     """
-    n = len(clip.images)
-    labels = np.repeat(np.asarray(key_label, np.int32)[None], n, axis=0)
-    confidence = np.ones(labels.shape, np.float32)
-    if n == 1:
-        return labels, confidence
-    orders = window_orders(n, key_index)
-    frames = np.round(np.asarray(clip.images) * 255.0).astype(np.uint8)
-    active = active_classes(key_label, np.asarray(clip.probs))
-    long = long_flows(frames, clip, orders, motion)
-    cues = step_cues(clip, long, orders, active)
+    yield Window(cues, key_index, key_label, classes).key_frame()._replace(source=None)
+    if cues.count == 1:
+        return
+    orders = window_orders(cues.count, key_index)
+    strongest = [cues.section(i, i + 1).probs.max(axis=(0, 1, 2)) for i in range(cues.count)]
+    active = active_classes(key_label, np.stack(strongest)[:, None, None])
     places = np.stack([places_of(key_label, active)] * 2)
-    image = np.stack([np.asarray(clip.images[key_index])] * 2)
+    key = cues.section(key_index, key_index + 1, semantics=False).images[0]
+    image = np.stack([np.asarray(key)] * 2)
     carry = init_carry(jnp.asarray(image), jnp.asarray(places), len(active))
-    for t in range(orders.shape[1] - 1):
-        now = jax.tree.map(lambda a, t=t: jnp.asarray(a[t]), cues)
+    for t, step in enumerate(walk_cues(cues, orders, active, motion), 1):
+        now = jax.tree.map(jnp.asarray, step)
         carry, (chosen, sure) = _jitted_step(refiner, variables, carry, now, recursive)
         for b in range(2):
-            frame = int(orders[b, t + 1])
-            if frame == orders[b, t]:
+            frame = int(orders[b, t])
+            if frame == orders[b, t - 1]:
                 continue  # the chain has reached its end
-            labels[frame] = active[np.asarray(chosen[b])]
-            confidence[frame] = np.asarray(sure[b])
-    if classes.void_index is not None:
-        labels[labels < 0] = classes.void_index
-    return labels, confidence
+            labels = active[np.asarray(chosen[b])]
+            if classes.void_index is not None:
+                labels[labels < 0] = classes.void_index
+            yield FrameLabels(frame, labels, np.asarray(sure[b]))

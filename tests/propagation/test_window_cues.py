@@ -1,0 +1,188 @@
+import functools
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wrp_jax.config import PropagationConfig
+from wrp_jax.models.motion import Motion
+from wrp_jax.models.network import Network
+from wrp_jax.models.refine.chooser import build_chooser
+from wrp_jax.propagation import hypotheses, refined
+from wrp_jax.propagation.cues import clip_cues, frames_at_once, segment_clip
+from wrp_jax.propagation.methods import METHODS, collect, label_frames
+from wrp_jax.propagation.rollout import window_orders
+from wrp_jax.propagation.window_cues import HeldCues, StoredCues
+from wrp_jax.types import ClassMap, SegmentationOutput, UserError
+
+H, W = 12, 20
+CLASSES = ClassMap((0, 1, 2), ("a", "b", "c"), np.zeros((3, 3), np.uint8), (False,) * 3)
+
+
+def _apply(variables, images, train=False):
+    left = jnp.pad(images, ((0, 0), (0, 0), (1, 0), (0, 0)))[:, :, :-1]
+    return SegmentationOutput(3.0 * (images + left)[:, ::2, ::2], images[:, ::4, ::4])
+
+
+SEGMENT = functools.partial(segment_clip, Network(lambda key, images: {}, _apply), {})
+
+
+def pairs(target, source, initial=None):
+    """Some flow of less than two pixels that depends on every argument."""
+    difference = (target.astype(np.float32) - source)[..., :2] / 128.0
+    return difference if initial is None else 0.5 * (difference + np.nan_to_num(initial))
+
+
+MOTION = Motion(pairs)
+
+
+def video(n):
+    rng = np.random.default_rng(n)
+    return rng.integers(0, 256, (n, H, W, 3), dtype=np.uint8), rng.integers(0, 3, (H, W))
+
+
+class Watched:
+    """Cues that note how many frames are asked for at once."""
+
+    def __init__(self, cues):
+        self._cues, self.count, self.longest = cues, cues.count, 0
+
+    def section(self, start, stop, **options):
+        self.longest = max(self.longest, stop - start)
+        return self._cues.section(start, stop, **options)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("cues")
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.data(), st.integers(1, 11), st.booleans())
+def test_sections_are_those_of_the_whole(folder, data, n, segments):
+    frames, _ = video(n)
+    segment = SEGMENT if segments else None
+    whole = clip_cues(frames, MOTION, segment)
+    start = data.draw(st.integers(0, n - 1))
+    stop = data.draw(st.integers(start + 1, n))
+    semantics = data.draw(st.booleans())
+    with StoredCues(folder, n, frames.__getitem__, MOTION, segment) as cues:
+        stored = cues.section(start, stop, semantics=semantics)
+    held = HeldCues(whole).section(start, stop, semantics=semantics)
+    for name in stored._fields:
+        a, b = getattr(stored, name), getattr(held, name)
+        if a.size or b.size:
+            assert a.dtype == b.dtype
+            np.testing.assert_array_equal(a, b, err_msg=name)  # to the last bit
+
+
+def test_networks_see_every_frame_once_and_few_together(folder):
+    n, asked, read, flows = 23, [], [], []
+    frames, _ = video(n)
+
+    def segment(part):
+        asked.append(len(part))
+        return SEGMENT(part)
+
+    def counted(target, source, initial=None):
+        flows.append(len(target))
+        return pairs(target, source)
+
+    def frame(i):
+        read.append(i)
+        return frames[i]
+
+    with StoredCues(folder, n, frame, Motion(counted), segment) as cues:
+        assert read == []
+        for _ in range(3):
+            cues.section(0, 2)
+            cues.section(9, 23)
+    assert read == list(range(n))
+    assert max(asked) == frames_at_once(H, W) and sum(asked) == n
+    assert max(flows) <= frames_at_once(H, W) and sum(flows) == 2 * (n - 1)
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if m != "warp-refine"])
+def test_methods_label_the_same_from_sections(folder, method):
+    n, key = 14, 5
+    frames, label = video(n)
+    config = PropagationConfig(horizon=3, tau=0.5, inpaint_confidence=0.4)
+    held = HeldCues(clip_cues(frames, MOTION, SEGMENT))
+    run = functools.partial(label_frames, method, config)
+    whole = collect(n, run(held, key, label, CLASSES))
+    with StoredCues(folder, n, frames.__getitem__, MOTION, SEGMENT) as cues:
+        watched = Watched(cues)
+        sections = collect(n, run(watched, key, label, CLASSES))
+    assert watched.longest <= 4
+    for a, b in zip(sections, whole, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_chooser_labels_the_same_from_sections(folder):
+    n, key = 8, 2
+    frames, label = video(n)
+    clip = clip_cues(frames, MOTION, SEGMENT)
+    chooser = build_chooser(width=4, class_width=4, class_convs=1)
+    variables = _variables(chooser, clip, key, label)
+    run = functools.partial(
+        refined.refine_frames, key_index=key, key_label=label, classes=CLASSES, motion=MOTION,
+        refiner=chooser, variables=variables,
+    )  # fmt: skip
+    whole = collect(n, run(HeldCues(clip)))
+    with StoredCues(folder, n, frames.__getitem__, MOTION, SEGMENT) as cues:
+        watched = Watched(cues)
+        sections = collect(n, run(watched))
+    assert watched.longest <= 2
+    np.testing.assert_array_equal(sections.labels, whole.labels)
+    np.testing.assert_array_equal(sections.confidence, whole.confidence)
+    np.testing.assert_array_equal(whole.labels[key], label)
+    assert len(np.unique(whole.labels[key + 1])) > 1
+
+
+def _variables(chooser, clip, key, label):
+    """Untrained weights; a chooser's parameters do not depend on the size of the picture."""
+    active = hypotheses.active_classes(label, clip.probs)
+    votes = jnp.zeros((1, 4, 4, len(hypotheses.HYPOTHESES), len(active)))
+    guesses = hypotheses.Hypotheses(
+        votes=votes,
+        error=jnp.zeros((1, 4, 4, votes.shape[-2])),
+        valid=jnp.zeros((1, 4, 4, votes.shape[-2])),
+        drift=jnp.zeros((1, 4, 4)),
+        age=jnp.zeros((1, 4, 4)),
+        spread=jnp.zeros((1, 4, 4, 3)),
+        speed=jnp.zeros((1, 4, 4)),
+        distance=jnp.zeros((), jnp.int32),
+        image=jnp.zeros((1, 4, 4, 3)),
+    )
+    assert window_orders(len(clip.images), key).shape[0] == 2
+    return chooser.init(jax.random.key(0), votes, hypotheses.frame_features(guesses))
+
+
+def test_the_files_have_no_names_and_go(tmp_path):
+    frames, _ = video(3)
+    with StoredCues(tmp_path / "new", 3, frames.__getitem__, MOTION, None) as cues:
+        cues.section(0, 3)
+        assert list((tmp_path / "new").iterdir()) == []
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written(tmp_path):
+    frames, _ = video(3)
+    place: Path = tmp_path / "file"
+    place.write_text("")
+    with (
+        StoredCues(place, 3, frames.__getitem__, MOTION, None) as cues,
+        pytest.raises(UserError, match="cannot hold"),
+    ):
+        cues.section(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("size", "frames"), [((17, 31), 4), ((480, 854), 4), ((1080, 1920), 2), ((2160, 3840), 1)]
+)
+def test_large_frames_are_taken_in_smaller_batches(size, frames):
+    assert frames_at_once(*size) == frames
