@@ -1,5 +1,10 @@
 import hashlib
 import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +16,8 @@ from wrp_jax.data.tfds_export import export_rows, export_tfds
 from wrp_jax.data.windows import windows_of_keyframes
 from wrp_jax.data.writers import LabelWriter
 from wrp_jax.types import UNLABELLED, UserError
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -66,10 +73,51 @@ def test_tfds_reads_it_without_our_code(written, tmp_path):
         assert bool(element["is_keyframe"]) == (row.frame == row.key)
 
 
-def test_equal_inputs_give_equal_bytes(written, tmp_path):
-    for name in ("one", "two"):
-        export_tfds(tmp_path / name, *written)
+EXPORT = """
+import signal, sys
+from pathlib import Path
+from wrp_jax.data import tfds_export
+from wrp_jax.data.folder import open_folder
+from wrp_jax.data.windows import windows_of_keyframes
+from wrp_jax.data.writers import LabelWriter
+
+folder, pictures, directory, shards = sys.argv[1:]
+tfds_export.SHARD_EXAMPLES = 4
+source = open_folder(Path(folder))
+rows = tfds_export.export_rows(windows_of_keyframes(source, None, 10), source)
+original, written = tfds_export._write_shard, []
+
+def write(path, *arguments):
+    if len(written) == int(shards):
+        Path(directory, f".{path.name}.tmp").write_bytes(b"half of a shard")
+        signal.raise_signal(signal.SIGKILL)
+    written.append(path)
+    return original(path, *arguments)
+
+tfds_export._write_shard = write
+writer = LabelWriter(Path(pictures), source.classes)
+tfds_export.export_tfds(Path(directory), source, rows, writer)
+"""
+
+
+def export_in_a_process(written, directory, shards=9, seed=0):
+    """Exports with another order of hashes; killed once so many shards are there."""
+    source, _, writer = written
+    return subprocess.run(
+        [sys.executable, "-c", EXPORT, source.root, writer.output, directory, str(shards)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": str(seed)}, check=False,
+    ).returncode  # fmt: skip
+
+
+def test_equal_inputs_give_equal_bytes_in_any_process(written, tmp_path):
+    export_tfds(tmp_path / "one", *written)
+    assert export_in_a_process(written, tmp_path / "two", seed=1) == 0
     assert _hashes(tmp_path / "one") == _hashes(tmp_path / "two")
+    # Killed after one shard and gone on by another process.
+    assert export_in_a_process(written, tmp_path / "cut", shards=1, seed=2) == -signal.SIGKILL
+    assert not (tmp_path / "cut" / "dataset_info.json").exists()
+    export_tfds(tmp_path / "cut", *written)
+    assert _hashes(tmp_path / "one") == _hashes(tmp_path / "cut")
 
 
 def test_shards_that_are_there_are_kept_and_others_written_again(written, tmp_path, monkeypatch):

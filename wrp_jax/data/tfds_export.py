@@ -152,11 +152,15 @@ def _write_shard(
     record = _valid_record(path, record_path, inputs)
     if record is not None:
         return record
+    specs: Any = features.get_serialized_info()  # TFDS's own hints do not fit each other
+    serializer = tfds.core.ExampleSerializer(specs)
     temporary = path.with_name(f".{path.name}.tmp")
     shard, payload = ArrayRecordWriter(str(temporary), "group_size:1"), 0
     try:
         for example in _examples(source, rows, writer):
-            serialized = features.serialize_example(features.encode_example(example))
+            message = serializer.get_tf_example(features.encode_example(example))
+            # Else the order of the fields, and with it the file, is another in every process.
+            serialized = message.SerializeToString(deterministic=True)
             shard.write(serialized)
             payload += len(serialized)
         shard.close()
