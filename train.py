@@ -14,8 +14,9 @@ from absl import flags
 from wrp_jax import command_line
 from wrp_jax.data.known_labels import KnownLabels, parse_stills
 from wrp_jax.data.lock import sole_writer
-from wrp_jax.data.source import open_source, validate
+from wrp_jax.data.source import input_folder, open_source, validate
 from wrp_jax.data.windows import choose_windows, whole_sequences
+from wrp_jax.data.writers import check_output
 from wrp_jax.training.stages import check_stages, reads_labels, run_stages
 from wrp_jax.types import UserError, Window
 
@@ -39,12 +40,11 @@ def main() -> None:
             f"--data is missing: the stages {', '.join(config.stages)} look at video; stills alone "
             "train --config.stages=segmentation, as in configs/segment_folder.py."
         )
-    for folder in (data, *(spec.rpartition(":")[0] for spec in _STILLS.value)):
-        if folder:
-            command_line.check_outside(workdir, folder, "--workdir")
     stills = [parse_stills(spec) for spec in _STILLS.value]
     labelled = reads_labels(config.stages)
     source = open_source(data, labelled=labelled) if data else stills[0][0]
+    inputs = (data, *(still.name for still, _ in stills))
+    check_output(Path(workdir), *(input_folder(spec) for spec in inputs if spec))
     windows: tuple[Window, ...] = ()
     if data and labelled:
         windows = choose_windows(

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from wrp_jax import checkpoint
 from wrp_jax.checkpoint import (
     Checkpoints,
     check_metadata,
@@ -220,6 +221,19 @@ def test_results_are_given_back(tmp_path):
     assert_same(variables, VARIABLES)
     assert metadata == METADATA
     assert [path.name for path in tmp_path.iterdir()] == ["segmentation.npz"]
+
+
+def test_the_version_is_noted_and_not_compared(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "__version__", "0.0.7")
+    save_result(tmp_path, "a", VARIABLES, METADATA)
+    steps = Checkpoints(tmp_path / "steps", METADATA)
+    steps.save(1, state(1), {})
+    steps.close()
+    monkeypatch.undo()
+    assert b'"version": "0.0.7"' in result_path(tmp_path, "a").read_bytes()
+    assert load_result(tmp_path, "a")[1] == METADATA
+    assert any(b"0.0.7" in p.read_bytes() for p in (tmp_path / "steps").rglob("*") if p.is_file())
+    assert restore(tmp_path / "steps").step == 1
 
 
 def test_no_result_is_one_sentence(tmp_path):

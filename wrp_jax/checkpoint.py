@@ -3,7 +3,7 @@
 Orbax makes a step all-or-nothing, but restores flipped bytes without a word and casts dtypes
 silently. So every step carries a manifest: shape, dtype and SHA-256 of every leaf, the
 position of the data iterator, and what the run was trained on. A step that fails the check is
-set aside and the one before it is taken.
+set aside and the one before it is taken. The program's version is noted and never compared.
 
 A workdir holds ``checkpoints/<stage>/<step>/`` (Orbax), ``<stage>.npz`` (finished weights).
 """
@@ -24,6 +24,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from wrp_jax import __version__
 from wrp_jax.data.writers import write_atomically
 from wrp_jax.types import UserError
 
@@ -83,6 +84,7 @@ class Checkpoints:
         leaves = _host_leaves(state)
         manifest = {
             "metadata": self._metadata,
+            "version": __version__,
             "host_state": host_state,
             "leaves": {name: _describe(leaf) for name, leaf in leaves.items()},
         }
@@ -201,6 +203,7 @@ def save_result(
         return
     header = {
         "metadata": _jsonable(metadata),
+        "version": __version__,
         "leaves": {name: _describe(leaf) for name, leaf in leaves.items()},
     }
     header["digest"] = _json_digest(header)

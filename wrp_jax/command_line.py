@@ -78,13 +78,6 @@ def read_config(holder: flags.FlagHolder) -> Config:
     return config
 
 
-def check_outside(output: str, data: str, flag: str) -> None:
-    """Raises ``UserError`` where an output folder is the data folder, or lies inside it."""
-    inside, folder = Path(output).resolve(), Path(data).resolve()
-    if folder.is_dir() and (inside == folder or folder in inside.parents):
-        raise UserError(f"{flag}={output} lies inside --data={data}: give a folder outside it.")
-
-
 def _interrupt(number: int, frame: Any) -> None:
     del frame
     raise Interrupted(f"stopped by {signal.Signals(number).name}")

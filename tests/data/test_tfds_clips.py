@@ -12,6 +12,7 @@ from PIL import Image
 from wrp_jax.data import clips, images, open_source, tfds_source
 from wrp_jax.data.build import main
 from wrp_jax.data.label_maps import same_classes
+from wrp_jax.data.lock import sole_writer
 from wrp_jax.data.source import StoredSource
 from wrp_jax.data.tfds_builders import ClipBuilder
 from wrp_jax.types import UserError
@@ -215,6 +216,20 @@ def test_build_says_what_is_wrong_and_writes_nothing(folder, tmp_path, capsys):
     assert main([f"--data={folder}", f"--output={output}"]) == 0
     assert main([f"--data={folder}", f"--output={output}"]) == 2
     assert "is there already" in capsys.readouterr().err
+
+
+def test_what_a_killed_build_left_is_removed(folder, tmp_path, capsys):
+    home = tmp_path / "tfds" / "folder_video" / "videos"
+    left, other = home / "incomplete.ABCDEF_1.0.0", home / "incomplete.ABCDEF_2.0.0"
+    for place in (left, other):
+        place.mkdir(parents=True)
+        (place / "half").write_bytes(b"half")
+    command = [f"--data={folder}", f"--output={tmp_path / 'tfds'}"]
+    with sole_writer(home, "--output"):
+        assert main(command) == 2
+        assert "by another run" in capsys.readouterr().err and left.exists()
+    assert main(command) == 0
+    assert sorted(p.name for p in home.iterdir()) == ["1.0.0", other.name]
 
 
 def test_camvid_has_video_and_stills(tmp_path, capsys):

@@ -6,6 +6,7 @@ from PIL import Image
 
 from wrp_jax.data import images, label_maps, writers
 from wrp_jax.data.folder import open_folder
+from wrp_jax.data.source import input_folder
 from wrp_jax.types import UNLABELLED, UserError
 
 CLASSES = label_maps.parse_classes(
@@ -99,9 +100,24 @@ def test_output_must_lie_outside_of_the_input(tmp_path, folder):
         with pytest.raises(UserError, match="lies inside the input"):
             writers.check_output(output, tmp_path / "none", folder)
         assert not (folder / "out").exists()
-    writers.check_output(tmp_path / "new/out", folder, "tfds:x:train")
+    writers.check_output(tmp_path / "new/out", folder, None)
     writers.check_output(tmp_path, folder)
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [
+        ("{}", "d"),
+        ("tfds:set/part:train[:9]@{}", "d"),
+        ("tfds:set/part:train", None),
+        ("synthetic:clips=1", None),
+        ("synthetic", None),
+    ],
+)
+def test_inputs_lie_where_their_names_tell(tmp_path, spec, name):
+    expected = None if name is None else tmp_path / name
+    assert input_folder(spec.format(tmp_path / "d")) == expected
 
 
 def test_output_must_be_a_directory_that_may_be_written(tmp_path, monkeypatch):

@@ -88,6 +88,14 @@ def open_source(spec: str, *, labelled: bool = True) -> VideoSource:
     return open_folder(Path(spec), labelled=labelled)
 
 
+def input_folder(spec: str) -> Path | None:
+    """The folder that a source is read from, as far as its name tells; None: from none."""
+    if spec.startswith("tfds:"):
+        folder = spec.partition("@")[2]
+        return Path(folder) if folder else None
+    return None if spec == "synthetic" or spec.startswith("synthetic:") else Path(spec)
+
+
 def validate(
     source: VideoSource,
     windows: Iterable[Window],

@@ -57,19 +57,20 @@ def sync_directory(path: Path) -> None:
         os.close(handle)
 
 
-def check_output(output: Path, *roots: Path | str) -> None:
+def check_output(output: Path, *roots: Path | None) -> None:
     """Refuses an output that is not to be written; writes nothing itself.
 
     Args:
       output: where results are to go; it need not exist.
-      *roots: where inputs lie; names of sources that are no directory are passed over.
+      *roots: where inputs lie, see ``source.input_folder``; None and what is no directory are
+        passed over.
 
     Raises:
       UserError: the output is a file, lies in an input, or nothing may be written there.
     """
     resolved = output.expanduser().resolve()
-    for root in roots:
-        inside = Path(root).resolve()
+    for root in filter(None, roots):
+        inside = root.expanduser().resolve()
         if inside.is_dir() and (resolved == inside or inside in resolved.parents):
             raise UserError(
                 f"{output} lies inside the input {root}: choose an output outside of it, so that "

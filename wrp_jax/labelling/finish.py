@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from wrp_jax import __version__
 from wrp_jax.data.tfds_export import export_rows, export_tfds
 from wrp_jax.data.writers import write_atomically
 from wrp_jax.evaluation.evaluator import Evaluator
@@ -66,6 +67,7 @@ def collect_metrics(plan: Plan, results: Sequence[WindowResult]) -> dict[str, An
         "method": plan.main,
         "windows": len(plan.windows),
         "frames": len(plan.owner),
+        "version": __version__,
         "classes": [
             {"id": i, "name": name, "void": void}
             for i, name, void in zip(classes.ids, classes.names, classes.void, strict=True)

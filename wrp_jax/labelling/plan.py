@@ -11,7 +11,7 @@ from typing import Any
 from wrp_jax.config import Config
 from wrp_jax.data import windows as window_lists
 from wrp_jax.data.label_maps import classes_to_json
-from wrp_jax.data.source import VideoSource, open_source, validate
+from wrp_jax.data.source import VideoSource, input_folder, open_source, validate
 from wrp_jax.data.writers import RUN_FILE, LabelWriter, check_output, claim_output
 from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.propagation.methods import METHODS
@@ -93,7 +93,7 @@ def make_plan(config: Config, request: Request) -> Plan:
     if request.horizon is not None and request.horizon < 1:
         raise UserError(f"--horizon={request.horizon} must be at least 1.")
     source = open_source(request.data)
-    check_output(request.output, request.data)
+    check_output(request.output, input_folder(request.data))
     windows = window_lists.choose_windows(
         source,
         windows=request.windows,
