@@ -11,6 +11,8 @@ from wrp_jax.labelling.files import OutputFiles
 from wrp_jax.labelling.finish import finish
 from wrp_jax.labelling.plan import Request, make_plan
 from wrp_jax.labelling.run import label_windows
+from wrp_jax.models.motion.base import Motion
+from wrp_jax.propagation.window_cues import HeldCues
 
 KEYS = "a 002\nb 001\n"
 
@@ -177,3 +179,47 @@ def test_overlapping_windows_write_the_nearest_and_score_all(
             frames[k] += matrix[0].sum() / (24 * 32)
     # From 1: 0 2 at 1, 3 at 2, 4 at 3; from 3: 2 4 at 1, 1 at 2, 0 at 3.
     assert frames == {1: 4, 2: 2, 3: 2, 4: 0}
+
+
+def test_networks_see_few_frames_at_once_and_none_twice(make_folder, tmp_path, config, networks):
+    """However long the window is: memory must not grow with it."""
+    config.propagation.horizon = 9
+    root = make_folder({"a": 19}, lambda sequence, t: t == 9)
+    plan = make_plan(config, Request(str(root), tmp_path / "out"))
+    seen, flows, asked = [], [], []
+
+    def segment(frames):
+        seen.append(len(frames))
+        return networks.segment(frames)
+
+    def pairs(target, source, initial=None):
+        flows.append(len(target))
+        return networks.motion.pairs(target, source)
+
+    def refine(cues, *arguments):
+        asked.append(cues)
+        yield from networks.refine(cues, *arguments)
+
+    few = networks._replace(motion=Motion(pairs), segment=segment, refine=refine)
+    label_windows(plan, few)
+    assert max(seen) <= 4 and sum(seen) == 19
+    assert max(flows) <= 4 and sum(flows) == 2 * 18
+    assert len(asked) == 1 and not isinstance(asked[0], HeldCues)
+    left = {p.name for p in (plan.output / ".windows").iterdir()}
+    assert left == {"000000.npz"}
+
+
+def test_a_motion_that_looks_around_gets_the_clip(make_run, networks):
+    plan = make_run(method="motion-only")
+    clips = []
+
+    def within(clip):
+        clips.append((clip.sequence, clip.names, clip.count))
+        assert clip.frame(1).shape == (24, 32, 3)
+        return networks.motion
+
+    label_windows(plan, networks._replace(motion=Motion(networks.motion.pairs, within)))
+    assert clips == [
+        ("a", ("000", "001", "002", "003", "004"), 5),
+        ("b", ("000", "001", "002"), 3),
+    ]
