@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
@@ -65,6 +67,19 @@ def test_no_tensorflow_torch_or_catch_all_module(path):
     if path.relative_to(PACKAGE).parts[0] in NO_JAX:
         top = {name.split(".")[0] for name in _imports(path, top_level_only=True)}
         assert not top & {"jax", "flax", "optax"}
+
+
+def test_data_and_its_types_leave_jax_out():
+    """Grain imports jax by itself, but starts no backend: ``pipeline`` alone needs Grain."""
+    modules = ["wrp_jax.types"] + [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in _modules()
+        if path.relative_to(PACKAGE).parts[0] == "data"
+        and path.stem not in ("__init__", "pipeline")
+    ]
+    code = f"import importlib, sys; [importlib.import_module(m) for m in {modules}]; "
+    code += "assert not {'jax', 'tensorflow', 'torch'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 def test_flax_is_used_by_models_and_training_alone():

@@ -12,7 +12,7 @@ import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 UNLABELLED = 255
 """Id written where a method says nothing and the class map has no void class."""
@@ -126,11 +126,11 @@ class SegmentationOutput(NamedTuple):
         the supervision of single scales in training.
     """
 
-    logits: Float[Array, "b lh lw c"]
-    features: Float[Array, "b fh fw f"]
-    aux_logits: Float[Array, "b ah aw c"] | None = None
-    attention: Float[Array, "b lh lw 1"] | None = None
-    scale_logits: tuple[Float[Array, "b lh lw c"], ...] = ()
+    logits: Float[Any, "b lh lw c"]
+    features: Float[Any, "b fh fw f"]
+    aux_logits: Float[Any, "b ah aw c"] | None = None
+    attention: Float[Any, "b lh lw 1"] | None = None
+    scale_logits: tuple[Float[Any, "b lh lw c"], ...] = ()
 
 
 class UserError(ValueError):

@@ -16,14 +16,16 @@ import numpy as np
 from jaxtyping import Int32, UInt8
 
 from wrp_jax.data import images, label_maps
+from wrp_jax.data.source import TableOfFrames
 from wrp_jax.types import ClassMap, UserError
 
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
+_VIDEO_FILES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"})
 _log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class FolderSource:
+class FolderSource(TableOfFrames):
     """A ``VideoSource`` over image files; ``open_folder`` makes one.
 
     Names that come from outside (lists of windows, say) are only ever looked up among the
@@ -45,19 +47,6 @@ class FolderSource:
     def name(self) -> str:
         """The folder, as it was given."""
         return str(self.root)
-
-    @property
-    def sequences(self) -> tuple[str, ...]:
-        """Names of the sequences, in natural order."""
-        return tuple(self._frames)
-
-    def frame_names(self, sequence: str) -> tuple[str, ...]:
-        """Names of the frames, in natural order."""
-        return tuple(self._frames[sequence])
-
-    def label_names(self, sequence: str) -> frozenset[str]:
-        """Names of the frames that have a label file."""
-        return frozenset(self._labels[sequence])
 
     def frame(self, sequence: str, name: str) -> UInt8[np.ndarray, "h w 3"]:
         """Decodes a frame, RGB 0 … 255; UserError if the file is broken."""
@@ -175,10 +164,21 @@ def _sequence_folders(root: Path) -> dict[str, Path]:
             )
     if not found:
         raise UserError(
-            f"{root} holds no video: put frames in {root}/<sequence>/frames/ and labels in "
-            f"{root}/<sequence>/labels/."
+            f"{root} holds no video{_what_there_is(root)}: put frames in {root}/<sequence>/frames/ "
+            f"and labels in {root}/<sequence>/labels/."
         )
     return found
+
+
+def _what_there_is(root: Path) -> str:
+    """A hint at what stands in the place of sequences."""
+    for path in sorted(root.iterdir()):
+        if path.suffix.lower() in _VIDEO_FILES:
+            return f", but {path} (save its frames as pictures)"
+        if path.suffix.lower() in images.SUFFIXES:
+            return f", but pictures like {path.name} in no sequence"
+    deep = next((path for path in sorted(root.glob("*/*/frames")) if path.is_dir()), None)
+    return f", but {deep} one level too deep (give {deep.parent.parent})" if deep else ""
 
 
 def _classes_file(root: Path) -> Path:

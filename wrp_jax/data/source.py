@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int32, UInt8
@@ -62,6 +62,30 @@ class StoredSource(Protocol):
     def frame_bytes(self, sequence: str, name: str) -> bytes:
         """A frame as PNG or JPEG that every decoder reads as the same RGB picture."""
         ...
+
+
+class TableOfFrames:
+    """The names of a source, from its tables of what is where.
+
+    Attributes:
+      _frames, _labels: per sequence and frame name where it lies; both in natural order.
+    """
+
+    _frames: Mapping[str, Mapping[str, Any]]
+    _labels: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def sequences(self) -> tuple[str, ...]:
+        """Names of the sequences, in natural order."""
+        return tuple(self._frames)
+
+    def frame_names(self, sequence: str) -> tuple[str, ...]:
+        """Names of the frames, in natural order."""
+        return tuple(self._frames[sequence])
+
+    def label_names(self, sequence: str) -> frozenset[str]:
+        """Names of the frames that have a label."""
+        return frozenset(self._labels[sequence])
 
 
 def open_source(spec: str, *, labelled: bool = True) -> VideoSource:

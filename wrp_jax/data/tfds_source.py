@@ -22,6 +22,7 @@ from wrp_jax.data import images, label_maps
 from wrp_jax.data.flow_sets.builders import SET_FEATURES
 from wrp_jax.data.flow_sets.stored import FlowSetSource
 from wrp_jax.data.folder import natural_key
+from wrp_jax.data.source import TableOfFrames
 from wrp_jax.types import ClassMap, UserError
 
 CACHE_BYTES = 64 * 2**20
@@ -47,7 +48,7 @@ class _KeepBytes(tfds.decode.SkipDecoding):
         return serialized_example
 
 
-class TfdsSource:
+class TfdsSource(TableOfFrames):
     """A ``VideoSource`` over the clips of one split; ``open_tfds`` makes one."""
 
     def __init__(
@@ -95,19 +96,6 @@ class TfdsSource:
     def classes(self) -> ClassMap:
         """From the data set's metadata."""
         return self._classes
-
-    @property
-    def sequences(self) -> tuple[str, ...]:
-        """Names of the sequences, in natural order."""
-        return tuple(self._frames)
-
-    def frame_names(self, sequence: str) -> tuple[str, ...]:
-        """Names of the frames, in the order of the clips."""
-        return tuple(self._frames[sequence])
-
-    def label_names(self, sequence: str) -> frozenset[str]:
-        """Names of the frames that have a label."""
-        return frozenset(self._labels[sequence])
 
     def frame(self, sequence: str, name: str) -> UInt8[np.ndarray, "h w 3"]:
         """Decodes a frame, RGB 0 … 255; UserError if the record is broken."""
