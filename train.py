@@ -12,11 +12,16 @@ from pathlib import Path
 from absl import flags
 
 from wrp_jax import command_line
+from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels, parse_stills
 from wrp_jax.data.lock import sole_writer
 from wrp_jax.data.source import input_folder, open_source, validate
 from wrp_jax.data.windows import choose_windows, whole_sequences
 from wrp_jax.data.writers import check_output
+from wrp_jax.flow import build_motion
+from wrp_jax.models.refine import build_refiner
+from wrp_jax.models.segmentation import build_segmentation
+from wrp_jax.propagation.methods import check_options
 from wrp_jax.training.stages import check_stages, reads_labels, run_stages
 from wrp_jax.types import UserError, Window
 
@@ -54,12 +59,24 @@ def main() -> None:
             key_every=config.key_every,
             horizon=config.propagation.horizon,
         )
+        _check_names(config, source.classes.num_classes)
         validate(source, windows)
     elif data:
         validate(source, whole_sequences(source), labels=())
     known = KnownLabels(source, windows, stills)
     with sole_writer(Path(workdir), "--workdir"):
         run_stages(config, known, source, windows, workdir)
+
+
+def _check_names(config: Config, num_classes: int) -> None:
+    """Refuses networks and options that do not exist, before anything is written."""
+    check_options(config.propagation)
+    if "segmentation" in config.stages:
+        build_segmentation(config.segmentation, num_classes)
+    if "refiner" in config.stages:
+        build_refiner(config.refiner)
+        if "motion" not in config.stages:  # else its weights are yet to come
+            build_motion(config.motion)
 
 
 if __name__ == "__main__":

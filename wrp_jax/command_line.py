@@ -96,6 +96,13 @@ def _parse(argv: list[str]) -> None:
         rest = flags.FLAGS(argv)
     except flags.Error as error:
         raise UserError(str(error).splitlines()[0]) from error
+    except UserError:
+        raise
+    except Exception as error:  # flags run the file of --config, which may raise anything
+        reason = (str(error) or repr(error)).splitlines()[0]
+        raise UserError(
+            f"--config cannot be loaded ({type(error).__name__}: {reason}): correct the file."
+        ) from error
     if len(rest) > 1:
         raise UserError(f"'{rest[1]}' is not a flag: every argument begins with '--'.")
 

@@ -14,7 +14,7 @@ from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.source import VideoSource, input_folder, open_source, validate
 from wrp_jax.data.writers import RUN_FILE, LabelWriter, check_output, claim_output
 from wrp_jax.evaluation.truth import GroundTruth
-from wrp_jax.propagation.methods import METHODS
+from wrp_jax.propagation.methods import METHODS, check_options
 from wrp_jax.types import UserError, Window
 
 ALL = "all"
@@ -90,6 +90,7 @@ def make_plan(config: Config, request: Request) -> Plan:
       UserError: the first thing found wrong.
     """
     methods = chosen_methods(request.method)
+    check_options(config.propagation)
     if request.horizon is not None and request.horizon < 1:
         raise UserError(f"--horizon={request.horizon} must be at least 1.")
     source = open_source(request.data)

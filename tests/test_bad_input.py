@@ -1,0 +1,324 @@
+"""Mistakes of a user, through the real commands: one sentence, exit code 2, nothing written."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wrp_jax.checkpoint import save_result
+
+ROOT = Path(__file__).parents[1]
+CONFIG = """
+from wrp_jax.config import Config, SegmentationConfig
+
+def get_config():
+    return Config(segmentation=SegmentationConfig(steps=1))
+"""
+CLASSES = [
+    {"id": 0, "name": "road", "color": [90, 9, 9]},
+    {"id": 7, "name": "car", "color": [9, 9, 90]},
+]
+BOTH = ("train.py", "propagate.py")
+
+
+@pytest.fixture(scope="module")
+def server():
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "tests" / "command_server.py")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
+    )  # fmt: skip
+    yield process
+    process.communicate()
+
+
+@pytest.fixture
+def home(tmp_path):
+    """``D`` with 5 frames of 17x31 in sequence ``a``, labels of 1 and 3; ``config.py``."""
+    rng = np.random.default_rng(0)
+    for t in range(5):
+        save(tmp_path / "D/a/frames" / f"{t}.png", rng.integers(0, 256, (17, 31, 3)))
+    for t in (1, 3):
+        save(tmp_path / "D/a/labels" / f"{t}.png", rng.choice([0, 7], (17, 31)))
+    write(tmp_path / "D/classes.json", json.dumps({"classes": CLASSES}))
+    write(tmp_path / "config.py", CONFIG)
+    write(tmp_path / "keys.txt", "a 1\n")
+    return tmp_path
+
+
+def save(path, pixels, dtype=np.uint8, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    Image.fromarray(np.asarray(pixels).astype(dtype)).save(path, **options)
+
+
+def write(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def command(server, home, program, *flags):
+    """``(exit code, stdout, stderr)``; the flags given take the place of the usual ones."""
+    usual = {"--config": "config.py", "--data": "D"}
+    usual |= {"--workdir": "RUN"} if program == "train.py" else {"--output": "OUT"}
+    if program == "propagate.py":
+        usual["--method"] = "motion-only"
+    given = {flag.partition("=")[0] for flag in flags}
+    words = [f"{name}={value}" for name, value in usual.items() if name not in given]
+    words += [flag for flag in flags if not flag.endswith("=NONE")]
+    server.stdin.write(json.dumps([str(home), [program, *words]]) + "\n")
+    server.stdin.flush()
+    return json.loads(server.stdout.readline())
+
+
+def tree(folder):
+    """What there is; folders without their times, which change while a lock is held."""
+    found = sorted(folder.rglob("*"))
+    return {p: p.is_dir() or (p.lstat().st_mtime_ns, p.lstat().st_size) for p in found}
+
+
+def refused(server, home, program, said, *flags):
+    before = tree(home)
+    code, _, error = command(server, home, program, *flags)
+    assert code == 2, error
+    assert error.startswith(f"{program}: ") and error.count("\n") == 1, error
+    assert said in error
+    assert tree(home) == before
+
+
+def cut(path):
+    write(path, path.read_bytes()[: path.stat().st_size // 2])
+
+
+def jpeg(home, change=None):
+    frame = home / "D/a/frames/2.png"
+    frame.with_suffix(".jpg").parent.mkdir(exist_ok=True)
+    Image.open(frame).save(frame.with_suffix(".jpg"))
+    frame.unlink()
+    if change:
+        change(frame.with_suffix(".jpg"))
+
+
+def classes(home, entries, **more):
+    write(home / "D/classes.json", json.dumps({"classes": entries, **more}))
+
+
+def nest(home):
+    shutil.move(home / "D/a", home / "D/city/a")
+
+
+LABEL, FRAME = "D/a/labels/1.png", "D/a/frames/2.png"
+FOLDERS = {
+    # What the specification lists.
+    "no such folder": (lambda h: shutil.rmtree(h / "D"), "D is not a folder"),
+    "empty folder": (lambda h: (shutil.rmtree(h / "D"), (h / "D").mkdir()), "D holds no video"),
+    "label without frame": (lambda h: (h / "D/a/frames/3.png").unlink(), "label without a frame"),
+    "label of another size": (lambda h: save(h / LABEL, np.zeros((5, 6))), "6x5 but its frame"),
+    "unknown ids": (lambda h: save(h / LABEL, np.full((17, 31), 3)), "527 pixels with ids outside"),
+    "colour label": (lambda h: save(h / LABEL, np.zeros((17, 31, 3))), "colour picture"),
+    "label with alpha": (lambda h: save(h / LABEL, np.zeros((17, 31, 4))), "colour picture"),
+    "16-bit label": (
+        lambda h: save(h / LABEL, np.full((17, 31), 700), np.uint16),
+        "with ids outside classes.json (700",
+    ),
+    "0/255 label": (
+        lambda h: save(h / LABEL, 255 * (np.arange(31) > 9) + np.zeros((17, 1))),
+        "0/255 mask",
+    ),
+    "cut PNG": (lambda h: cut(h / FRAME), "2.png is damaged or cut off"),
+    "cut JPEG": (lambda h: jpeg(h, cut), "D/a/frames/2.jpg"),
+    "cut label": (lambda h: cut(h / LABEL), "1.png is damaged or cut off"),
+    "empty frame": (lambda h: write(h / FRAME, b""), "0 bytes"),
+    "one frame": (
+        lambda h: [p.unlink() for p in (h / "D/a").glob("*/*.png") if p.stem != "1"],
+        "one frame only",
+    ),
+    "no labels": (lambda h: shutil.rmtree(h / "D/a/labels"), "no labelled frame"),
+    # What else happens.
+    "empty labels": (lambda h: [p.unlink() for p in (h / "D/a/labels").iterdir()], "no labelled"),
+    "no frames": (lambda h: shutil.rmtree(h / "D/a/frames"), "has labels but no frames"),
+    "empty frames": (
+        lambda h: [p.unlink() for p in (h / "D/a").glob("*/*.png")],
+        "holds no pictures",
+    ),
+    "frames of several sizes": (lambda h: save(h / FRAME, np.zeros((17, 33, 3))), "33x17 but"),
+    "16-bit frame": (
+        lambda h: save(h / FRAME, np.zeros((17, 31)), np.uint16),
+        "more than 8 bits per channel",
+    ),
+    "text as a frame": (lambda h: write(h / FRAME, "frame"), "not a picture"),
+    "two files for a frame": (
+        lambda h: Image.open(h / FRAME).save(h / "D/a/frames/2.jpg"),
+        "has both 2.jpg and 2.png",
+    ),
+    "dangling link": (
+        lambda h: ((h / FRAME).unlink(), (h / FRAME).symlink_to(h / "nowhere.png")),
+        "2.png cannot be read",
+    ),
+    "loop of links": (
+        lambda h: (shutil.rmtree(h / "D/a/frames"), (h / "D/a/frames").symlink_to("frames")),
+        "frames",
+    ),
+    "frames one level too deep": (nest, "D/city/a/frames"),
+    "frames without a folder": (
+        lambda h: (
+            [shutil.move(p, h / "D" / p.name) for p in (h / "D/a/frames").iterdir()]
+            and shutil.rmtree(h / "D/a")
+        ),
+        "D holds no video, but pictures like 0.png in no sequence",
+    ),
+    "a video file": (
+        lambda h: (shutil.rmtree(h / "D/a"), write(h / "D/street.mp4", b"mp4")),
+        "D/street.mp4",
+    ),
+    "no classes": (lambda h: (h / "D/classes.json").unlink(), "classes.json is missing"),
+    "classes that are no JSON": (
+        lambda h: write(h / "D/classes.json", "{'classes': []}"),
+        "cannot be read as JSON",
+    ),
+    "classes in UTF-16": (
+        lambda h: write(h / "D/classes.json", json.dumps({"classes": CLASSES}).encode("utf-16")),
+        "cannot be read as JSON",
+    ),
+    "classes as a list": (
+        lambda h: write(h / "D/classes.json", json.dumps(CLASSES)),
+        'has no list "classes"',
+    ),
+    "an id twice": (lambda h: classes(h, [*CLASSES, {"id": 7, "name": "x"}]), "the id 7 is used"),
+    "an id missing": (lambda h: classes(h, [{"name": "road"}]), "class number 0 needs an id"),
+    "a name missing": (lambda h: classes(h, [{"id": 0}]), "the class with id 0 needs a name"),
+    "an id too large": (lambda h: classes(h, [{"id": 300, "name": "x"}]), "from 0 to 255"),
+    "only void": (lambda h: classes(h, [{"id": 0, "name": "x", "void": True}]), "every class is"),
+}
+
+
+@pytest.mark.parametrize("mistake", FOLDERS)
+@pytest.mark.parametrize("program", BOTH)
+def test_mistakes_in_the_data(server, home, program, mistake):
+    change, said = FOLDERS[mistake]
+    change(home)
+    refused(server, home, program, said)
+
+
+FLAGS = {
+    "unknown option": (BOTH, ("--config.propagation.taul=1",), "did you mean"),
+    "option of another type": (BOTH, ("--config.seed=abc",), "seed"),
+    "number out of range": (BOTH, ("--config.propagation.horizon=0",), "must be at least 1"),
+    "no config": (BOTH, ("--config=NONE",), "--config is missing"),
+    "config that is not there": (BOTH, ("--config=conf.py",), "conf.py does not exist"),
+    "config that does not load": (BOTH, ("--config=broken.py",), "(broken.py, line 1)"),
+    "unknown flag": (BOTH, ("--mthod=static",), "Unknown command line flag 'mthod'"),
+    "no data": (BOTH, ("--data=NONE",), "--data"),
+    "data that is a file": (BOTH, ("--data=keys.txt",), "keys.txt is not a folder"),
+    "no data set": (BOTH, ("--data=tfds:x/y:train@D",), "no prepared data set"),
+    "no tfds name": (BOTH, ("--data=tfds:x",), "must be tfds:"),
+    "unknown synthetic option": (BOTH, ("--data=synthetic:clip=1",), "is no option"),
+    "no list": (BOTH, ("--keyframes=none.txt",), "none.txt cannot be read"),
+    "an empty list": (BOTH, ("--keyframes=empty.txt",), "empty.txt is empty"),
+    "unlabelled keyframe": (BOTH, ("--keyframes=unlabelled.txt",), "has no label file"),
+    "keyframe that is not there": (BOTH, ("--keyframes=nowhere.txt",), "has no frame '9'"),
+    "unknown sequence": (BOTH, ("--keyframes=other.txt",), "has no sequence 'b'"),
+    "window of unknown frames": (BOTH, ("--windows=windows.txt",), "has no frame '9'"),
+    "list of the other kind": (BOTH, ("--windows=keys.txt",), "does not have 4 fields"),
+    "two lists": (BOTH, ("--windows=keys.txt", "--keyframes=keys.txt"), "exclude each other"),
+    "workdir in the data": (("train.py",), ("--workdir=D/run",), "inside the input"),
+    "workdir in the stills": (
+        ("train.py",),
+        ("--data=synthetic:clips=1,frames=3,height=17,width=31", "--stills=D:keys.txt",
+         "--workdir=D/run"),
+        "inside the input",
+    ),
+    "workdir that is a file": (("train.py",), ("--workdir=keys.txt",), "is a file"),
+    "stills without a list": (("train.py",), ("--stills=D",), "must be ROOT:SPLITFILE"),
+    "stills that are not there": (("train.py",), ("--stills=D:none.txt",), "there is no list"),
+    "unknown stage": (("train.py",), ("--config.stages=segment",), "'segment'"),
+    "output in the data": (("propagate.py",), ("--output=D/out",), "inside the input"),
+    "output that is a file": (("propagate.py",), ("--output=keys.txt",), "is a file"),
+    "no output": (("propagate.py",), ("--output=NONE",), "--output is missing"),
+    "horizon 0": (("propagate.py",), ("--horizon=0",), "must be at least 1"),
+    "negative horizon": (("propagate.py",), ("--horizon=-3",), "must be at least 1"),
+    "horizon in words": (("propagate.py",), ("--horizon=ten",), "horizon"),
+    "unknown method": (("propagate.py",), ("--method=motion",), "--method=motion is unknown"),
+    "no workdir": (("propagate.py",), ("--method=all",), "--workdir is missing"),
+    "workdir not trained": (
+        ("propagate.py",),
+        ("--method=all", "--workdir=RUN"),
+        "segmentation.npz does not exist",
+    ),
+    "unknown carrier": (("propagate.py",), ("--config.propagation.carrier=x",), "carrier='x'"),
+    "unknown mask": (("propagate.py",), ("--config.propagation.mask=x",), "mask='x'"),
+    "unknown motion": (BOTH, ("--config.motion.name=x",), "motion.name='x'"),
+    "unknown preset": (BOTH, ("--config.motion.preset=x",), "preset='x'"),
+    "unknown segmenter": (("train.py",), ("--config.segmentation.name=x",), "name is 'x'"),
+    "unknown refiner": (("train.py",), ("--config.refiner.name=x",), "refiner.name='x'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("program", "mistake"), [(p, name) for name, (which, *_) in FLAGS.items() for p in which]
+)
+def test_mistakes_in_the_flags(server, home, program, mistake):
+    _, flags, said = FLAGS[mistake]
+    for name, content in {
+        "empty.txt": "# nothing\n",
+        "unlabelled.txt": "a 2\n",
+        "nowhere.txt": "a 9\n",
+        "other.txt": "b 1\n",
+        "windows.txt": "a 1 0 9\n",
+        "broken.py": "def get_config(:\n",
+    }.items():
+        write(home / name, content)
+    refused(server, home, program, said, *flags)
+
+
+def test_a_workdir_of_other_classes(server, home):
+    write(home / "RUN/classes.json", json.dumps({"classes": [{"id": 0, "name": "sky"}]}))
+    refused(server, home, "train.py", "RUN was trained on 1 classes (sky)")
+    metadata = {"classes": {"classes": [{"id": 0, "name": "sky"}]}}
+    save_result(home / "RUN", "segmentation", {"params": {"w": np.ones(2)}}, metadata)
+    flags = ("--method=semantic-only", "--workdir=RUN")
+    refused(server, home, "propagate.py", "was trained on 1 classes (sky)", *flags)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
+def test_permissions(server, home):
+    for path, program, said in (
+        ("D/a/frames/2.png", "propagate.py", "2.png cannot be read"),
+        ("D/a/labels", "train.py", "labels cannot be read"),
+        (".", "propagate.py", "no permission"),
+    ):
+        mode = (home / path).stat().st_mode
+        (home / path).chmod(0o500 if path == "." else 0)
+        try:
+            refused(server, home, program, said)
+        finally:
+            (home / path).chmod(mode)
+
+
+def test_what_is_unusual_but_right(server, home):
+    """Grey frames, capital endings, links, hidden and foreign files, a frame of 17x31."""
+    frames = home / "D/a/frames"
+    (frames / "0.png").rename(frames / "0.PNG")
+    Image.open(frames / "4.png").save(frames / "4.JPG", format="JPEG")
+    (frames / "4.png").unlink()
+    save(frames / "2.png", np.arange(31) + np.zeros((17, 1)))
+    shutil.move(frames, home / "elsewhere")
+    frames.symlink_to(home / "elsewhere")
+    write(home / "D/a/labels/.DS_Store", "x")
+    write(home / "D/a/labels/Thumbs.db", "x")
+    (home / "D/a/labels/1.png").rename(home / "D/a/labels/1.PNG")
+    code, _, error = command(server, home, "propagate.py", "--method=static")
+    assert code == 0, error
+    written = home / "OUT/a/labels"
+    assert sorted(p.name for p in written.iterdir()) == [f"{t}.png" for t in range(5)]
+    for t, key in enumerate((1, 1, 1, 3, 3)):
+        truth = home / f"D/a/labels/{key}.{'PNG' if key == 1 else 'png'}"
+        np.testing.assert_array_equal(
+            np.array(Image.open(written / f"{t}.png")), np.array(Image.open(truth))
+        )
