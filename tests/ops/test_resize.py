@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import cv2
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from wrp_jax.ops import resize as resize_module
 from wrp_jax.ops.resize import resize
 
 
@@ -35,3 +37,12 @@ def test_antialias_averages_and_plain_shrinking_does_not():
     np.testing.assert_allclose(resize(stripes, (1, 4))[0, 0, :, 0], 0.0, atol=1e-6)
     averaged = resize(stripes, (1, 4), antialias=True)[0, 0, :, 0]
     assert float(averaged.min()) > 0.1
+
+
+@pytest.mark.parametrize("size", [(34, 62), (9, 40), (17, 11)])
+def test_the_way_back_is_the_transpose(rng, size):
+    x = jnp.asarray(rng.normal(size=(2, 17, 31, 3)), jnp.float32)
+    y, pull = jax.vjp(lambda x: resize(x, size), x)
+    weights = jnp.asarray(rng.normal(size=y.shape), jnp.float32)
+    np.testing.assert_allclose(jnp.vdot(pull(weights)[0], x), jnp.vdot(weights, y), rtol=1e-4)
+    np.testing.assert_allclose(resize_module._by_products(x, size), y, atol=1e-5)

@@ -1,6 +1,7 @@
 """Published weights without training, at a width that is quick: the depth is the published one."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import weights as drawn
@@ -62,7 +63,7 @@ def test_segments_without_training_or_workdir(file, monkeypatch, rng):
     network = build_segmentation(config.segmentation, 2)
     with jax.disable_jit():
         probs, features = by_layer(built.segment)(frames)
-        images = frames[:1].astype(np.float32) / 255.0
+        images = jnp.asarray(frames[:1].astype(np.float32) / 255.0)
         output = by_layer(network.apply)(load_weights(file, "hrnet_ocr"), images)
     assert built.digest and not built.trained_on
     assert features.shape == (2, 1, 1, 0)
@@ -117,6 +118,18 @@ def test_the_imagenet_backbone_is_a_start(tmp_path, monkeypatch):
     np.testing.assert_array_equal(kernel[1, 2, 0], state["conv1.weight"][:, 0, 1, 2])
     with pytest.raises(UserError, match="holds hrnetv2_imagenet"):
         load_segmentation_weights(options, 19, whole=True)
+
+
+def test_the_file_decides_how_many_classes_there_are():
+    state = _published_file("hrnet_ocr", classes=65)
+    found, report = published.fit_state_dict(state, "hrnet_ocr")
+    assert report.complete, report
+    assert found["params", "ocr", "cls_head", "bias"].shape == (65,)
+    del state["ocr.ocr_distri_head.object_context_block.f_object.3.0.running_var"]
+    state["backbone.stage4.0.fuse_layers.0.1.1.bias"] = np.zeros(3, np.float32)
+    report = published.fit_state_dict(state, "hrnet_ocr")[1]
+    assert report.missing == ("ocr.ocr_distri_head.object_context_block.f_object.3.0.running_var",)
+    assert report.misshaped == ("backbone.stage4.0.fuse_layers.0.1.1.bias",)
 
 
 def test_loaded_variables_replace_those_of_their_name():

@@ -4,6 +4,8 @@ PyTorch with ``align_corners=False``.
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,13 +28,57 @@ def resize(
         return images
     if antialias:
         return jax.image.resize(images, (b, *size, c), method="bilinear")
-    # Two matrix products: their gradient is two more, where that of a gather is a slow scatter.
-    rows = _interpolation(height, size[0]).astype(images.dtype)
-    columns = _interpolation(width, size[1]).astype(images.dtype)
-    return jnp.einsum("oh,pw,bhwc->bopc", rows, columns, images, precision="highest")
+    return _bilinear(images, images.shape, tuple(size))
 
 
-def _interpolation(old: int, new: int) -> Float[Array, "{new} {old}"]:
-    """Weights of old pixels in new ones along one side, edges repeated."""
-    centres = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
-    return jnp.maximum(0, 1 - jnp.abs(centres.astype(np.float32)[:, None] - np.arange(old)))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def _bilinear(images: Array, shape: tuple[int, ...], size: tuple[int, int]) -> Array:
+    del shape  # for the way back, which needs nothing else of the images
+    if jax.default_backend() != "cpu":
+        return _by_products(images, size)
+    # On CPUs four times as fast as the products.
+    return _between_neighbours(_between_neighbours(images, 1, size[0]), 2, size[1])
+
+
+def _forward(
+    images: Array, shape: tuple[int, ...], size: tuple[int, int]
+) -> tuple[Array, tuple[()]]:
+    return _bilinear(images, shape, size), ()
+
+
+def _backward(
+    shape: tuple[int, ...], size: tuple[int, int], nothing: tuple[()], cotangent: Array
+) -> tuple[Array]:
+    del nothing
+    # The gradient of a gather is a scatter, slow everywhere; that of a product is a product.
+    images = jax.ShapeDtypeStruct(shape, cotangent.dtype)
+    transposed = jax.linear_transpose(lambda x: _by_products(x, size), images)
+    return tuple(transposed(cotangent))
+
+
+_bilinear.defvjp(_forward, _backward)
+
+
+def _centres(old: int, new: int) -> np.ndarray:
+    """Where new pixels lie among old ones along one side, edges repeated; float64."""
+    return np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
+
+
+def _between_neighbours(x: Array, axis: int, new: int) -> Array:
+    old = x.shape[axis]
+    centres = _centres(old, new)
+    below = np.floor(centres).astype(np.int32)
+    share = np.expand_dims(centres - below, tuple(i for i in range(x.ndim) if i != axis))
+    low, high = (
+        jnp.take(x, index, axis=axis, mode="clip") for index in (below, np.minimum(below + 1, old))
+    )
+    return low + jnp.asarray(share, x.dtype) * (high - low)
+
+
+def _by_products(x: Array, size: tuple[int, int]) -> Array:
+    rows, columns = (
+        jnp.maximum(0, 1 - jnp.abs(_centres(old, new).astype(np.float32)[:, None] - np.arange(old)))
+        for old, new in zip(x.shape[1:3], size, strict=True)
+    )
+    rows, columns = rows.astype(x.dtype), columns.astype(x.dtype)
+    return jnp.einsum("oh,pw,bhwc->bopc", rows, columns, x, precision="highest")

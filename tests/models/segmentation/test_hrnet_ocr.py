@@ -176,6 +176,20 @@ def test_a_single_scale_is_the_plain_network():
     np.testing.assert_array_equal(output.logits, expected)
 
 
+def test_bfloat16_stays_near():
+    image = image_of("hrnet_ocr_mscale_odd")
+    module = MODULE.clone(dtype=jnp.bfloat16)
+    rounded = by_layer(module.apply)(variables(), image, method="one_scale")
+    exact = look("hrnet_ocr_mscale_odd", 1.0)[0]
+    assert rounded.features.dtype == jnp.bfloat16 and rounded.logits.dtype == jnp.float32
+    error = np.abs(rounded.logits - exact.logits) / exact.logits.std()
+    same = np.mean(rounded.logits.argmax(-1) == exact.logits.argmax(-1))
+    print(
+        f"bfloat16: mean {error.mean():.4f}, largest {error.max():.4f} deviations; same {same:.4f}"
+    )
+    assert error.mean() < 0.03 and same > 0.97
+
+
 def test_options_without_a_meaning_are_named():
     for options, says in (
         ({"dtype": "float16"}, "bfloat16"),
