@@ -16,7 +16,9 @@ import optax
 from benchmarks.segmentation import CLASSES
 from wrp_jax.config import SegmentationConfig
 from wrp_jax.models.segmentation import build_segmentation
-from wrp_jax.training.segmentation import CropBatch, make_train_step
+from wrp_jax.training.segmentation import make_train_step
+from wrp_jax.training.segmentation_crops import CropBatch
+from wrp_jax.training.segmentation_recipe import make_loss
 from wrp_jax.training.state import create_train_state
 
 GIB = 2**30
@@ -36,7 +38,8 @@ def memory(size: tuple[int, int], batch: int, accumulate: int, remat: bool, dtyp
         jax.ShapeDtypeStruct((batch, *size, 3), jnp.uint8),
         jax.ShapeDtypeStruct((batch, *size), jnp.uint8),
     )
-    step = make_train_step(network, optimizer, jnp.ones(CLASSES), 0.0, accumulate)
+    loss = make_loss(options, jnp.ones(CLASSES))
+    step = make_train_step(network, optimizer, loss, ema_decay=0.0, accumulate=accumulate)
     key = jax.eval_shape(lambda: jax.random.key(0))
     program = jax.jit(step, donate_argnums=0).lower(state, images, key)
     # Machine code is not what is looked at: the least work on it.

@@ -64,7 +64,8 @@ def test_segments_without_training_or_workdir(file, monkeypatch, rng):
     with jax.disable_jit():
         probs, features = by_layer(built.segment)(frames)
         images = jnp.asarray(frames[:1].astype(np.float32) / 255.0)
-        output = by_layer(network.apply)(load_weights(file, "hrnet_ocr"), images)
+        variables = jax.tree.map(jnp.asarray, load_weights(file, "hrnet_ocr"))
+        output = by_layer(network.apply)(variables, images)
     assert built.digest and not built.trained_on
     assert features.shape == (2, 1, 1, 0)
     # The file's classes are those that are not void, in the order of the class map.
