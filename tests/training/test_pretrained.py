@@ -1,5 +1,7 @@
 """Published weights without training, at a width that is quick: the depth is the published one."""
 
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +13,7 @@ from wrp_jax.config import Config, SegmentationConfig
 from wrp_jax.labelling import networks
 from wrp_jax.models.segmentation import build_segmentation
 from wrp_jax.sharding import make_mesh
+from wrp_jax.training import segmenter
 from wrp_jax.types import ClassMap, UserError
 from wrp_jax.weights import published
 from wrp_jax.weights.load import FORMAT, load_weights
@@ -20,6 +23,7 @@ from wrp_jax.weights.segmentation import laid_over, load_segmentation_weights
 CLASSES = ClassMap(
     (3, 0, 7), ("road", "void", "car"), np.zeros((3, 3), np.uint8), (False, True, False)
 )
+SOURCE = types.SimpleNamespace(classes=CLASSES)
 WIDTH = 4
 
 
@@ -56,9 +60,9 @@ def _config(file, **options):
 
 
 def test_segments_without_training_or_workdir(file, monkeypatch, rng):
-    monkeypatch.setattr(networks, "make_mesh", lambda devices: make_mesh(devices[:1]))
+    monkeypatch.setattr(segmenter, "make_mesh", lambda devices: make_mesh(devices[:1]))
     config = _config(file)
-    built = networks.load_networks(config, ["semantic-only"], CLASSES, workdir=None)
+    built = networks.load_networks(config, ["semantic-only"], SOURCE, (), workdir=None)
     frames = rng.integers(0, 256, (2, 24, 36, 3)).astype(np.uint8)
     network = build_segmentation(config.segmentation, 2)
     with jax.disable_jit():
@@ -93,7 +97,7 @@ def test_what_does_not_fit_is_refused_in_one_sentence(file, options, classes, sa
 
 def test_another_methods_workdir_is_still_asked_for(file):
     with pytest.raises(UserError, match=r"warp-refine need what train\.py made"):
-        networks.load_networks(_config(file), ["semantic-only", "warp-refine"], CLASSES, None)
+        networks.load_networks(_config(file), ["semantic-only", "warp-refine"], SOURCE, (), None)
 
 
 def test_the_classifier_is_dropped_on_request_and_a_smaller_network_is_a_start(file):
