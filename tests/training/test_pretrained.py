@@ -23,7 +23,8 @@ from wrp_jax.weights.segmentation import laid_over, load_segmentation_weights
 CLASSES = ClassMap(
     (3, 0, 7), ("road", "void", "car"), np.zeros((3, 3), np.uint8), (False, True, False)
 )
-SOURCE = types.SimpleNamespace(classes=CLASSES)
+_UNASKED = dict.fromkeys(("frame_names", "frame", "label_names", "label"), tuple)
+SOURCE = types.SimpleNamespace(name="", classes=CLASSES, sequences=(), **_UNASKED)
 WIDTH = 4
 
 
