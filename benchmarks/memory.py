@@ -1,22 +1,36 @@
-"""Memory of propagation and of its gradient: ``python -m benchmarks.memory``.
+"""Memory of propagation and of its gradient: ``python -m benchmarks.memory [command]``.
 
 1. Peak resident memory of a process that labels one window of 20, 40 and 80 frames, cues made
    piece by piece, beside that of a process that stops before propagating.
 2. What XLA sets aside for the gradient of eq. 9-12 with a small Ω in every step, against the
    length l of the cycle, with and without remat.
+3. With ``command``, instead of these: peak resident memory of ``propagate.py`` with all methods,
+   networks trained for a few steps, against the length of its one window.
 """
 
 from __future__ import annotations
 
+import json
 import resource
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 FRAMES = (20, 40, 80)
 LENGTHS = (2, 4, 6, 8)
 HEIGHT, WIDTH, CLASSES = 360, 480, 12
+COMMAND_FRAMES = (21, 201)
+COMMAND_SIZE = (120, 160)
+SHORT_TRAINING = (
+    "--config.segmentation.steps=4",
+    "--config.segmentation.crop=(96,128)",
+    "--config.refiner.steps=4",
+    "--config.refiner.clips=1",
+)
 
 
 def propagate(n: int, run: bool) -> float:
@@ -98,7 +112,51 @@ def gradient_memory(length: int, remat: bool) -> tuple[float, float]:
     return analysis.temp_size_in_bytes / 2**20, analysis.argument_size_in_bytes / 2**20
 
 
+def write_video(folder: Path, n: int) -> None:
+    """A picture that moves by a pixel per frame, its middle frame labelled."""
+    rng = np.random.default_rng(0)
+    height, width = COMMAND_SIZE
+    small = rng.integers(0, CLASSES, (height // 12, (width + n) // 12 + 1), dtype=np.uint8)
+    wide = np.kron(small, np.ones((12, 12), np.uint8))
+    image = 20 * wide[..., None] + rng.integers(0, 30, (*wide.shape, 3), dtype=np.uint8)
+    for kind in ("frames", "labels"):
+        (folder / "a" / kind).mkdir(parents=True)
+    for t in range(n):
+        Image.fromarray(image[:, t : t + width]).save(folder / "a" / "frames" / f"{t:04d}.png")
+    key = n // 2
+    label = Image.fromarray(wide[:, key : key + width])
+    label.save(folder / "a" / "labels" / f"{key:04d}.png")
+    classes = [{"id": i, "name": str(i)} for i in range(CLASSES)]
+    (folder / "classes.json").write_text(json.dumps({"classes": classes}))
+
+
+def command_memory(root: Path, n: int) -> float:
+    """Peak resident memory of ``propagate.py`` in MB."""
+    data, run = root / str(n), root / "run"
+    write_video(data, n)
+    common = ["--config=configs/folder.py", f"--data={data}", f"--workdir={run}", *SHORT_TRAINING]
+    if not run.exists():
+        subprocess.run([sys.executable, "train.py", *common], check=True, capture_output=True)
+    words = ["propagate.py", *common, f"--horizon={n}", f"--output={root / 'out' / str(n)}"]
+    measure = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", measure, sys.executable, *words],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return int(done.stdout.split()[-1]) / 1024
+
+
 def main() -> None:
+    if sys.argv[1:] == ["command"]:
+        height, width = COMMAND_SIZE
+        print(f"Peak memory of propagate.py, all methods, at {height}x{width}, {CLASSES} classes")
+        with tempfile.TemporaryDirectory() as folder:
+            for n in COMMAND_FRAMES:
+                print(f"  {n:3d} frames {command_memory(Path(folder), n):9.0f} MB", flush=True)
+        return
     if len(sys.argv) == 3:
         print(propagate(int(sys.argv[1]), sys.argv[2] == "run"))
         return

@@ -322,3 +322,26 @@ def test_what_is_unusual_but_right(server, home):
         np.testing.assert_array_equal(
             np.array(Image.open(written / f"{t}.png")), np.array(Image.open(truth))
         )
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "key", "ids", "void"),
+    [
+        ((17, 31), 2, 1, (4, 255), 255),  # two frames, the last labelled; one class and void
+        ((1, 9), 3, 0, tuple(range(60)), None),  # sixty classes, most of them never seen
+    ],
+)
+def test_odd_videos_are_labelled(server, home, size, count, key, ids, void):
+    rng = np.random.default_rng(0)
+    shutil.rmtree(home / "D/a")
+    for t in range(count):
+        save(home / f"D/a/frames/{t}.png", rng.integers(0, 256, (*size, 3)))
+    label = rng.choice(ids[-2:], size)
+    save(home / f"D/a/labels/{key}.png", label)
+    classes(home, [{"id": i, "name": f"c{i}", "void": i == void} for i in ids])
+    code, _, error = command(server, home, "propagate.py")
+    assert code == 0, error
+    for t in range(count):
+        written = np.array(Image.open(home / f"OUT/a/labels/{t}.png"))
+        assert written.shape == size and set(np.unique(written)) <= set(ids[-2:])
+    np.testing.assert_array_equal(np.array(Image.open(home / f"OUT/a/labels/{key}.png")), label)
