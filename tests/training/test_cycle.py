@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wrp_jax.data.known_labels import KnownLabels
-from wrp_jax.models.motion import zero_motion
+from wrp_jax.models.motion.base import zero_motion
 from wrp_jax.models.refine.pix2pix import build_pix2pix
 from wrp_jax.propagation.cues import chain_cues
 from wrp_jax.propagation.rollout import cycle_order

@@ -6,7 +6,7 @@ import pytest
 from test_cycle import Source, segment, toy
 
 from wrp_jax.config import Config
-from wrp_jax.models.motion import zero_motion
+from wrp_jax.models.motion.base import zero_motion
 from wrp_jax.training import refiner
 from wrp_jax.training.chooser import chooser_maker, mirror
 from wrp_jax.training.crops import NO_LABEL, unpack
