@@ -59,8 +59,11 @@ def test_dumped_flow_carries_labels_as_the_motion_itself_does(video, tmp_path, c
     config.preset = "medium"
     source = open_source(str(video))
     dump(build_motion(config), source, tmp_path / "flow", suffix=".flo")
-    options = {"name": "precomputed", "folder": str(tmp_path / "flow")}
+    # Any frame that is not found among the files would stand still.
+    options = {"name": "precomputed", "folder": str(tmp_path / "flow"), "flow": "zero"}
     np.testing.assert_array_equal(labels(video, tmp_path / "again", **options), direct)
+    rows = (tmp_path / "again" / "report.html").read_text().count('data-row="motion"')
+    assert rows == 1
     # Anew with other files: the finished labels are of the old ones.
     (tmp_path / "flow" / "street" / "forward" / "0.flo").touch()
     with pytest.raises(UserError, match="another networks"):

@@ -127,6 +127,7 @@ def _pictures(plan: Plan, number: int, result: WindowResult) -> WindowPictures:
         labels=labels,
         confidence=result.pictures["confidence"],
         truth=true,
+        flow=result.pictures.get("flow"),
         has_truth=np.array([n in scored or (bool(scored) and n == window.key) for n in shown]),
     )
 

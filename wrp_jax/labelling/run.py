@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.evaluation.evaluator import Evaluator
 from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.labelling.files import OutputFiles
-from wrp_jax.labelling.networks import Networks
+from wrp_jax.labelling.flow_pictures import flow_pictures
+from wrp_jax.labelling.networks import STANDS_STILL, Networks
 from wrp_jax.labelling.plan import Plan
 from wrp_jax.labelling.window_result import WindowResult, load_window_result
 from wrp_jax.logging import Progress
@@ -101,6 +103,10 @@ def _label_window(
             if shown and method == plan.main:
                 result.pictures["confidence"] = np.stack([pictures[i][1] for i in shown])
             progress.update(done)
+        if shown and not set(plan.methods) <= STANDS_STILL:
+            moving = flow_pictures(functools.partial(cues.section, semantics=False), key, shown)
+            if moving is not None:
+                result.pictures["flow"] = moving
     # Labels travel outwards; files list frames in their order.
     result.confidence = {name: confidence[name] for name in names if name in confidence}
     result.matrices = dict(sorted(evaluator.matrices.items()))

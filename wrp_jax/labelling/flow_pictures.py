@@ -1,0 +1,36 @@
+"""The motion of a window as the report shows it: one colour picture per frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from wrp_jax.reporting.film import shrink_flow
+from wrp_jax.reporting.flow_colors import flow_strip
+from wrp_jax.types import ClipCues
+
+
+def flow_pictures(
+    section: Callable[[int, int], ClipCues], key: int, shown: Sequence[int]
+) -> UInt8[np.ndarray, "n h w 3"] | None:
+    """Colours of the flow on each frame into its neighbour on the labelled frame's side.
+
+    Args:
+      section: ``section(start, stop)`` gives the cues of these frames of the window.
+      key: place of the labelled frame, whose picture is white.
+      shown: places of the frames.
+
+    Returns:
+      RGB at the size of the report, on one scale; None where nothing moves.
+    """
+    flows: list[Float[np.ndarray, "h w 2"] | None] = []
+    for i in shown:
+        if i == key:
+            flows.append(None)
+        elif i > key:
+            flows.append(shrink_flow(np.asarray(section(i - 1, i + 1).flow_backward[0])))
+        else:
+            flows.append(shrink_flow(np.asarray(section(i, i + 2).flow_forward[0])))
+    return flow_strip(flows)
