@@ -99,7 +99,7 @@ def measure_temperature(
     rng = np.random.default_rng(seed)
 
     @jax.jit
-    def at(image: Array, places: Array) -> Array:
+    def at(variables: Any, image: Array, places: Array) -> Array:
         output = network.apply(variables, image[None].astype(jnp.float32) / 255.0, train=False)
         size = image.shape[0], image.shape[1]
         full = resize(output.logits.astype(jnp.float32), size)[0]
@@ -112,7 +112,7 @@ def measure_temperature(
         places = places[(flat[places] >= 0) & (flat[places] < num_classes)]
         if len(places):
             filled = np.resize(places, _PIXELS)  # one shape, one program
-            logits.append(np.asarray(at(image, filled))[: len(places)])
+            logits.append(np.asarray(at(variables, image, filled))[: len(places)])
             labels.append(flat[places])
     if not logits:
         return 1.0
