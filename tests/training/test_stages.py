@@ -208,3 +208,17 @@ def test_train_py(folder, tmp_path):
     assert result.returncode == 2
     assert "lies inside --data" in result.stderr and result.stderr.count("\n") == 1
     assert not (folder / "run").exists()
+
+
+def test_train_py_on_stills_without_video(folder, tmp_path):
+    for name, stages_ in (("stills", "('segmentation',)"), ("both", "('segmentation', 'refiner')")):
+        (tmp_path / f"{name}.py").write_text(
+            "from wrp_jax.config import Config\n"
+            f"def get_config():\n    return Config(stages={stages_})\n"
+        )
+    (tmp_path / "list.txt").write_text("a 001\na 003\n")
+    command = [f"--stills={folder}:{tmp_path / 'list.txt'}", f"--workdir={tmp_path / 'run'}"]
+    result = train_py(f"--config={tmp_path / 'stills.py'}", *command)
+    assert (result.returncode, result.stdout) == (0, "0 2 []\n"), result.stderr
+    result = train_py(f"--config={tmp_path / 'both.py'}", *command)
+    assert result.returncode == 2 and "--data is missing" in result.stderr
