@@ -169,7 +169,7 @@ def test_every_parameter_of_the_networks_gets_a_gradient(name, loss, size):
 
 
 def test_frames_come_in_the_order_of_time():
-    source = open_source(SYNTHETIC)
+    source = open_source("synthetic:clips=1,frames=2,height=64,width=80,speed=0.5")
     options = config(loss="sequence", crop=(64, 64), scale=(0.0, 0.0), flips=(0.0, 0.0),
                      jitter=0.0, hue=0.0, erase=0.0)  # fmt: skip
     guide = dis_motion(MotionConfig(preset="medium"))
@@ -179,13 +179,14 @@ def test_frames_come_in_the_order_of_time():
     # The guess of the target's flow is near the truth, and the other way is the reverse.
     there, back = example["guess"][0]
     error = np.linalg.norm(there - example["flow"], axis=-1)
-    assert np.median(error) < 1 < np.median(np.linalg.norm(back - example["flow"], axis=-1))
+    other = np.linalg.norm(back - example["flow"], axis=-1)
+    assert np.median(error) < 0.6 * np.median(other)
 
 
 def test_both_ways_exchanges_target_and_source(rng):
     batch = {
-        "frames": rng.integers(0, 255, (2, 2, 4, 4, 3), np.uint8),
-        "guess": rng.normal(size=(2, 1, 2, 4, 4, 2)).astype(np.float32),
+        "frames": jnp.asarray(rng.integers(0, 255, (2, 2, 4, 4, 3), np.uint8)),
+        "guess": jnp.asarray(rng.normal(size=(2, 1, 2, 4, 4, 2)), jnp.float32),
     }
     double = both_ways(batch)
     target, source = pair_of(batch)
