@@ -146,6 +146,46 @@ def test_scan_equals_the_loop_of_refine_frames(recursive):
     np.testing.assert_array_equal(got[1], labels[1])
 
 
+def test_bands_of_rows_give_what_the_frame_gives():
+    """Frames too large for their hypotheses to be in memory at once."""
+    rng = np.random.default_rng(3)
+    h, w, classes = 97, 12, 4
+
+    def random(*shape):
+        return jnp.asarray(rng.random((2, h, w, *shape)), jnp.float32)
+
+    def flow():
+        vectors = (random(2) - 0.5) * jnp.asarray([6.0, 90.0])
+        return vectors.at[:, 40:42, 3:5].set(jnp.nan)
+
+    label = jnp.asarray(rng.integers(0, 3, (2, h, w)), jnp.int32)
+    carry = hypotheses.init_carry(random(3), label, classes)
+    carry = carry._replace(composed=jnp.nan_to_num(flow()), anchor=jnp.nan_to_num(flow()))
+    cues = hypotheses.StepCues(
+        image=random(3), flow=flow(), consistency=random(), stride=flow(), direct=flow(),
+        fresh=flow(), probs=jax.nn.softmax(4 * random(classes)),
+    )  # fmt: skip
+    variables = variables_for(carry, jax.tree.map(lambda a: a[None], cues))
+
+    def run(rows):
+        step = functools.partial(refined.choose_step, recursive=True, rows=rows)
+        return jax.jit(step, static_argnums=0)(CHOOSER, variables, carry, cues)
+
+    whole, (place, sure) = run(h)
+    banded, (other, confidence) = run(60)
+    np.testing.assert_allclose(confidence, sure, atol=1e-5)
+    assert np.mean(np.asarray(other) != place) < 0.002  # ties may fall either way
+    np.testing.assert_allclose(banded.chain, whole.chain, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("size", "classes", "whole"),
+    [((17, 31), 60, True), ((360, 480), 12, True), ((480, 854), 4, True), ((2160, 3840), 4, False)],
+)
+def test_frames_of_usual_size_are_taken_whole(size, classes, whole):
+    assert (refined.rows_at_once(*size, classes) >= size[0]) == whole
+
+
 def test_a_static_video_keeps_its_label():
     cues, labels = clip(4, 0)
     # All guesses agree; an untrained chooser counts votes.

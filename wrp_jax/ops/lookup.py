@@ -33,8 +33,8 @@ class Lookup(NamedTuple):
 
 def lookup(
     query: Float[Array, "b h w f"],
-    memory: Float[Array, "b h w f"],
-    labels: Int[Array, "b h w"],
+    memory: Float[Array, "b mh mw f"],
+    labels: Int[Array, "b mh mw"],
     flow: Float[Array, "b h w 2"],
     *,
     num_classes: int,
@@ -52,7 +52,8 @@ def lookup(
     are rounded, so the derivative with respect to ``flow`` is zero.
 
     Args:
-      query: features of the target frame; RGB in 0 … 1 suits the default bandwidth.
+      query: features of the target frame, or of a part of it (see ``warp``); RGB in 0 … 1 suits
+        the default bandwidth.
       memory: features of the labelled frame.
       labels: class indices of the labelled frame; an index outside 0 … num_classes-1 votes for
         no class.
@@ -64,13 +65,14 @@ def lookup(
       bandwidth: in squared feature units.
       sigma: width of the preference for offsets near the centre, in pixels.
     """
-    b, h, w, f = query.shape
+    b, rows, columns, f = query.shape
+    h, w = labels.shape[1:3]
     finite = jnp.all(jnp.isfinite(flow), axis=-1, keepdims=True)
     flow = jax.lax.stop_gradient(jnp.round(jnp.where(finite, flow, 0.0)))
     # The centre stays inside, so that every pixel finds something; beyond the border that is
     # the nearest part of the frame, as ``warp`` has it.
-    x = jnp.clip(jnp.arange(w) + flow[..., 0], 0, w - 1).astype(jnp.int32)
-    y = jnp.clip(jnp.arange(h)[:, None] + flow[..., 1], 0, h - 1).astype(jnp.int32)
+    x = jnp.clip(jnp.arange(columns) + flow[..., 0], 0, w - 1).astype(jnp.int32)
+    y = jnp.clip(jnp.arange(rows)[:, None] + flow[..., 1], 0, h - 1).astype(jnp.int32)
     side = np.arange(-radius, radius + 1)
     offsets = np.stack(np.meshgrid(side, side, indexing="ij"), axis=-1).reshape(-1, 2)
     # The labels ride along in the gather: one index per offset and pixel instead of two.
@@ -85,8 +87,8 @@ def lookup(
         inside = (oy >= 0) & (oy < h) & (ox >= 0) & (ox < w)
         index = jnp.clip(oy, 0, h - 1) * w + jnp.clip(ox, 0, w - 1)
         found = jnp.take_along_axis(
-            packed, index.reshape(b, h * w, 1), axis=1, mode="promise_in_bounds"
-        ).reshape(b, h, w, f + 1)
+            packed, index.reshape(b, rows * columns, 1), axis=1, mode="promise_in_bounds"
+        ).reshape(b, rows, columns, f + 1)
         difference = query - found[..., :f]
         error = jnp.mean(difference * difference, axis=-1, keepdims=True)
         error = box_mean(error, patch)[..., 0]
@@ -102,10 +104,10 @@ def lookup(
         return (top, votes, total, distance), None
 
     start = (
-        jnp.full((b, h, w), -jnp.inf, query.dtype),
-        jnp.zeros((b, h, w, num_classes), query.dtype),
-        jnp.zeros((b, h, w), query.dtype),
-        jnp.full((b, h, w), jnp.inf, query.dtype),
+        jnp.full((b, rows, columns), -jnp.inf, query.dtype),
+        jnp.zeros((b, rows, columns, num_classes), query.dtype),
+        jnp.zeros((b, rows, columns), query.dtype),
+        jnp.full((b, rows, columns), jnp.inf, query.dtype),
     )
     (_, votes, total, distance), _ = jax.lax.scan(visit, start, jnp.asarray(offsets))
     return Lookup(votes / total[..., None], distance)

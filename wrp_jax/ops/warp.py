@@ -22,26 +22,28 @@ class _Corners(NamedTuple):
     valid: Array  # bool [b, h, w]
 
 
-def _position(flow: Array) -> tuple[Array, Array, Array]:
-    """Where each pixel samples, and whether it may."""
-    _, h, w, _ = flow.shape
+def _position(flow: Array, size: tuple[int, int]) -> tuple[Array, Array, Array]:
+    """Where each pixel samples in a frame of this size, and whether it may."""
+    _, rows, columns, _ = flow.shape
+    h, w = size
     finite = jnp.isfinite(flow[..., 0]) & jnp.isfinite(flow[..., 1])
-    x = jnp.arange(w, dtype=flow.dtype) + jnp.where(finite, flow[..., 0], 0)
-    y = jnp.arange(h, dtype=flow.dtype)[:, None] + jnp.where(finite, flow[..., 1], 0)
+    x = jnp.arange(columns, dtype=flow.dtype) + jnp.where(finite, flow[..., 0], 0)
+    y = jnp.arange(rows, dtype=flow.dtype)[:, None] + jnp.where(finite, flow[..., 1], 0)
     valid = finite & (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1)
     return x, y, valid
 
 
-def _corners(flow: Array) -> _Corners:
-    b, h, w, _ = flow.shape
-    x, y, valid = _position(flow)
+def _corners(flow: Array, size: tuple[int, int]) -> _Corners:
+    h, w = size
+    pixels = (flow.shape[0], flow.shape[1] * flow.shape[2])
+    x, y, valid = _position(flow, size)
     x, y = jnp.clip(x, 0, w - 1), jnp.clip(y, 0, h - 1)
     # The upper-left corner stays one short of the border, so that the lower-right one exists;
     # on the border itself its fraction is then exactly 1.
     x0 = jnp.clip(jnp.floor(x), 0, max(w - 2, 0))
     y0 = jnp.clip(jnp.floor(y), 0, max(h - 2, 0))
-    fx, fy = (x - x0).reshape(b, h * w), (y - y0).reshape(b, h * w)
-    base = (y0.astype(jnp.int32) * w + x0.astype(jnp.int32)).reshape(b, h * w)
+    fx, fy = (x - x0).reshape(pixels), (y - y0).reshape(pixels)
+    base = (y0.astype(jnp.int32) * w + x0.astype(jnp.int32)).reshape(pixels)
     right, down = (1 if w > 1 else 0), (w if h > 1 else 0)
     return _Corners(
         (base, base + right, base + down, base + right + down),
@@ -58,25 +60,28 @@ def _take(flat: Array, index: Array) -> Array:
 
 def inside(flow: Float[Array, "b h w 2"]) -> Bool[Array, "b h w"]:
     """Where a flow may be trusted at all: finite, and pointing inside the frame."""
-    return _position(flow)[2]
+    return _position(flow, (flow.shape[1], flow.shape[2]))[2]
 
 
 def warp(
-    source: Float[Array, "b h w c"], flow: Float[Array, "b h w 2"]
+    source: Float[Array, "b sh sw c"], flow: Float[Array, "b h w 2"]
 ) -> tuple[Float[Array, "b h w c"], Bool[Array, "b h w"]]:
     """Bilinear backward warping, differentiable in both arguments: φ(source) (eq. 3).
 
     Args:
       source: image or distribution on the source frame.
-      flow: on the target frame, ``(dx, dy)`` in pixels, pointing into the source frame.
+      flow: on the target frame, ``(dx, dy)`` in pixels, pointing into the source frame. It may
+        cover a part of the frame; vectors then count from where the part's pixel would be if it
+        began at the frame's first row and column.
 
     Returns:
       The source seen from the target frame, and a mask that is False where the sample lies
       outside the frame or the flow is not finite.
     """
-    b, h, w, c = source.shape
-    corners = _corners(flow)
-    flat = source.reshape(b, h * w, c)
+    b, source_height, source_width, c = source.shape
+    h, w = flow.shape[1:3]
+    corners = _corners(flow, (source_height, source_width))
+    flat = source.reshape(b, source_height * source_width, c)
     total = jnp.zeros((b, h * w, c), source.dtype)
     for index, weight in zip(corners.indices, corners.weights, strict=True):
         total = total + _take(flat, index) * weight[..., None].astype(source.dtype)
@@ -100,7 +105,7 @@ def vote_labels(
       the warped one-hot map), and the validity mask of ``warp``.
     """
     b, h, w = labels.shape
-    corners = _corners(flow)
+    corners = _corners(flow, (h, w))
     flat = labels.reshape(b, h * w)
     ids = [_take(flat, index) for index in corners.indices]
     best, best_vote = ids[0], None
@@ -136,7 +141,7 @@ def warp_one_hot(
     Equal to ``warp(one_hot(labels, num_classes), flow)`` bit for bit. Differentiable in the flow.
     """
     b, h, w = labels.shape
-    corners = _corners(flow)
+    corners = _corners(flow, (h, w))
     flat = labels.reshape(b, h * w)
     classes = jnp.arange(num_classes, dtype=labels.dtype)
     total = jnp.zeros((b, h * w, num_classes), flow.dtype)
@@ -151,7 +156,7 @@ def warp_nearest(
 ) -> Integer[Array, "b h w"]:
     """Warps by the nearest pixel: for numbers that cannot be mixed nor voted on."""
     b, h, w = values.shape
-    x, y, _ = _position(flow)
+    x, y, _ = _position(flow, (h, w))
     column = jnp.clip(jnp.round(x), 0, w - 1).astype(jnp.int32)
     row = jnp.clip(jnp.round(y), 0, h - 1).astype(jnp.int32)
     index = (row * w + column).reshape(b, h * w)

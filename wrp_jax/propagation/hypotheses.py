@@ -188,24 +188,34 @@ def advance(carry: Carry, cues: StepCues) -> Carry:
     return Carry(carry.key, moved[..., :-2], composed, anchor, stride, drift, age, step)
 
 
-def guess(carry: Carry, cues: StepCues) -> Hypotheses:
-    """All guesses at the frame that ``advance`` has just reached with these cues."""
+def guess(carry: Carry, cues: StepCues, top: Int[Array, ""] | int = 0) -> Hypotheses:
+    """All guesses at the frame that ``advance`` has just reached with these cues.
+
+    Args:
+      carry: of the frame, or of a band of its rows; the key frame is always whole.
+      cues: of the same rows.
+      top: number of the first of them.
+    """
     key, num_classes = carry.key, carry.chain.shape[-1]
+    rows = cues.image.shape[1]
+    own = Key(*(jax.lax.dynamic_slice_in_dim(a, top, rows, axis=1) for a in key))
+    shift = jnp.asarray([0, top], carry.composed.dtype)
     direct, fresh = jnp.nan_to_num(cues.direct), jnp.nan_to_num(cues.fresh)
     source = jnp.concatenate([key.image, key.onehot], axis=-1)
     votes, errors, valid = [carry.chain], [], [1.0 - carry.age]
     for flow in (carry.composed, carry.stride, cues.direct, cues.fresh):
-        seen, there = warp(source, flow)
+        finite = jnp.all(jnp.isfinite(flow), axis=-1, keepdims=True)
+        seen, there = warp(source, jnp.where(finite, flow, 0) + shift)
         votes.append(seen[..., 3:])
         errors.append(_match_error(cues.image, seen[..., :3]))
-        valid.append(there)
+        valid.append(there & finite[..., 0])
     found = [
-        lookup(cues.image, key.image, key.label, flow, num_classes=num_classes)
+        lookup(cues.image, key.image, key.label, flow + shift, num_classes=num_classes)
         for flow in (carry.composed, direct)
     ]
-    votes += [key.onehot, cues.probs, *(f.votes for f in found)]
+    votes += [own.onehot, cues.probs, *(f.votes for f in found)]
     errors += [
-        _match_error(cues.image, key.image),
+        _match_error(cues.image, own.image),
         1.0 - jnp.max(cues.probs, axis=-1),
         *(jnp.sqrt(f.distance + 1e-8) for f in found),
     ]

@@ -32,8 +32,31 @@ from wrp_jax.types import ClassMap
 Choice = tuple[Int[Array, "b h w"], Float[Array, "b h w"]]
 
 
+_BAND_BYTES = 1 << 31
+_HALO = 16  # rows that a pixel's probabilities depend on, above and below; some 10 are enough
+
+
+def rows_at_once(height: int, width: int, num_classes: int) -> int:
+    """Rows of both chains whose hypotheses fit into some 2 GB; all of them for usual frames.
+
+    Args:
+      height: of the frames.
+      width: of the frames.
+      num_classes: active ones.
+    """
+    # Votes and maps of every class, agreement of every two hypotheses, features.
+    floats = 66 * num_classes + 200
+    return int(np.clip(_BAND_BYTES // (2 * 4 * floats * width), 3 * _HALO, max(height, 3 * _HALO)))
+
+
 def choose_step(
-    network: Network, variables: Any, carry: Carry, cues: StepCues, *, recursive: bool
+    network: Network,
+    variables: Any,
+    carry: Carry,
+    cues: StepCues,
+    *,
+    recursive: bool,
+    rows: int | None = None,
 ) -> tuple[Carry, Choice]:
     """One step of Ψ^R with a chooser in the place of Ω (eq. 8).
 
@@ -43,17 +66,46 @@ def choose_step(
       carry: at the previous frame.
       cues: of the target frame.
       recursive: whether the next step starts from what was chosen here.
+      rows: that are worked on at once, ``rows_at_once`` unless told; results are the same.
 
     Returns:
       The new carry; the chosen place in the list of active classes, and its probability.
     """
     carry = advance(carry, cues)
-    hypotheses = guess(carry, cues)
-    logits = network.apply(variables, hypotheses.votes, frame_features(hypotheses))
-    probs = jax.nn.softmax(logits, axis=-1)
+    _, height, width, classes = carry.chain.shape
+    rows = rows_at_once(height, width, classes) if rows is None else rows
+
+    def choose(carry: Carry, cues: StepCues, top: Array | int) -> Array:
+        hypotheses = guess(carry, cues, top)
+        logits = network.apply(variables, hypotheses.votes, frame_features(hypotheses))
+        return jax.nn.softmax(logits, axis=-1)
+
+    if rows >= height:
+        probs = choose(carry, cues, 0)
+    else:
+        kept = rows - 2 * _HALO
+
+        def band(number: Array, probs: Array) -> Array:
+            first = jnp.minimum(number * kept, height - kept)
+            top = jnp.clip(first - _HALO, 0, height - rows)
+            part = choose(_band_of(carry, top, rows), _rows(cues, top, rows), top)
+            part = jax.lax.dynamic_slice_in_dim(part, first - top, kept, axis=1)
+            return jax.lax.dynamic_update_slice_in_dim(probs, part, first, axis=1)
+
+        probs = jax.lax.fori_loop(0, -(-height // kept), band, jnp.zeros_like(carry.chain))
     if recursive:
         carry = carry._replace(chain=probs)
     return carry, (jnp.argmax(probs, axis=-1), jnp.max(probs, axis=-1))
+
+
+def _rows(tree: Any, top: Array, rows: int) -> Any:
+    return jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, top, rows, axis=1), tree)
+
+
+def _band_of(carry: Carry, top: Array, rows: int) -> Carry:
+    """What lives on the target frame; the key frame stays whole."""
+    moving = (carry.chain, carry.composed, carry.anchor, carry.stride, carry.drift, carry.age)
+    return Carry(carry.key, *_rows(moving, top, rows), step=carry.step)
 
 
 @functools.partial(jax.jit, static_argnames=("network", "recursive"))
