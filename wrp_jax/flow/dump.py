@@ -20,7 +20,7 @@ from absl import flags
 from wrp_jax import command_line
 from wrp_jax.config import MotionConfig
 from wrp_jax.data.flow_files import SUFFIXES, write_flow
-from wrp_jax.data.source import VideoSource, open_source
+from wrp_jax.data.source import VideoSource, input_folder, open_source
 from wrp_jax.data.writers import check_name, check_output, claim_output
 from wrp_jax.flow.build import build_motion, motion_digest
 from wrp_jax.flow.precomputed import flow_stem
@@ -113,7 +113,7 @@ def main(config_flag: flags.FlagHolder) -> None:
         raise UserError(f"--apart={','.join(options.apart)}: give distances in frames, as in 1,3.")
     output = Path(options.output)
     source = open_source(options.data)
-    check_output(output, options.data)
+    check_output(output, input_folder(options.data))
     motion = build_motion(config)
     claim_output(output, settings(config, options.format))
     count = dump(motion, source, output, suffix=f".{options.format}", apart=apart)

@@ -23,7 +23,7 @@ from wrp_jax.checkpoint import result_path
 from wrp_jax.config import Config
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.predictions import Predictions, write_arrays
-from wrp_jax.data.source import VideoSource, open_source
+from wrp_jax.data.source import VideoSource, input_folder, open_source
 from wrp_jax.data.writers import LabelWriter, check_output, claim_output
 from wrp_jax.logging import Progress
 from wrp_jax.propagation.cues import Segment, segment_clip
@@ -83,7 +83,7 @@ def predict(config: Config, data: str, workdir: Path, output: Path, kind: str) -
     from wrp_jax.training.segmentation import STAGE, load_segmentation
 
     source = open_source(data)
-    check_output(output, data)
+    check_output(output, input_folder(data))
     network, variables = load_segmentation(workdir, config, source.classes)
     weights = hashlib.sha256(result_path(workdir, STAGE).read_bytes()).hexdigest()
     claim_output(

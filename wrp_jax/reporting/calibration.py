@@ -21,7 +21,7 @@ from absl import flags
 from markupsafe import Markup
 
 from wrp_jax import command_line
-from wrp_jax.data.source import VideoSource, open_source
+from wrp_jax.data.source import VideoSource, input_folder, open_source
 from wrp_jax.data.windows import read_frames
 from wrp_jax.data.writers import check_output, write_atomically
 from wrp_jax.evaluation.confusion import confusion, iou, mean_iou
@@ -181,7 +181,7 @@ def main(config_flag: flags.FlagHolder) -> None:
         if not options[name].value:
             raise UserError(f"--{name} is missing.")
     source, output = open_source(options.data), Path(options.output)
-    check_output(output, options.data)
+    check_output(output, input_folder(options.data))
     frames = read_frames(options.frames, source)
     network, variables = load_segmentation(options.workdir, config, source.classes)
     segment = functools.partial(segment_clip, network, variables)
