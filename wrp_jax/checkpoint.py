@@ -16,7 +16,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -287,6 +287,31 @@ def check_metadata(where: Any, trained: Mapping[str, Any], now: Mapping[str, Any
                 f"{where} was trained with another config ({'; '.join(changed[:4])}): give the "
                 f"same --config, or another --workdir."
             )
+
+
+def check_network(
+    where: Any, trained: Mapping[str, Any], group: str, options: Any, names: Sequence[str]
+) -> None:
+    """Refuses a config whose network is not the trained one.
+
+    Args:
+      where: the file, for the message.
+      trained: its metadata.
+      group: of the config, e.g. ``segmentation``.
+      options: that group now.
+      names: the options that decide which parameters there are.
+
+    Raises:
+      UserError: with what differs.
+    """
+    then = trained.get("config", {}).get(group, {})
+    now = {name: _jsonable(getattr(options, name)) for name in names}
+    changed = _changed({name: then[name] for name in names if name in then}, now, group)
+    if changed:
+        raise UserError(
+            f"{where} holds another network ({'; '.join(changed)}): give the --config and options "
+            "that train.py was given."
+        )
 
 
 def _names(tree: Any) -> list[str]:

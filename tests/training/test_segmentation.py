@@ -92,6 +92,13 @@ def test_other_classes_are_refused(run):
         load_segmentation(workdir, config, other)
 
 
+def test_another_network_is_refused(run):
+    config, workdir = run
+    wider = dataclasses.replace(config.segmentation, width=config.segmentation.width + 8)
+    with pytest.raises(UserError, match=r"another network \(segmentation.width was"):
+        load_segmentation(workdir, dataclasses.replace(config, segmentation=wider), CLASSES)
+
+
 def test_void_alone_teaches_nothing(tmp_path):
     class Void(Halves):
         def label(self, sequence, name):

@@ -206,7 +206,7 @@ def test_train_py(folder, tmp_path):
 
     result = train_py(*command[:2], f"--workdir={folder / 'run'}")
     assert result.returncode == 2
-    assert "lies inside --data" in result.stderr and result.stderr.count("\n") == 1
+    assert "lies inside the input" in result.stderr and result.stderr.count("\n") == 1
     assert not (folder / "run").exists()
 
 

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import optax
 
-from wrp_jax.checkpoint import check_metadata, load_result, result_path, save_result
+from wrp_jax.checkpoint import check_metadata, check_network, load_result, result_path, save_result
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.label_maps import classes_to_json
@@ -124,10 +124,14 @@ def load_refiner(workdir: str | os.PathLike, config: Config, classes: ClassMap) 
     """Reads a trained Ω back.
 
     Raises:
-      UserError: not trained yet, a damaged file, or trained on other classes.
+      UserError: not trained yet, a damaged file, or trained on other classes or as another
+        network.
     """
     variables, metadata = load_result(workdir, STAGE)
-    check_metadata(result_path(workdir, STAGE), metadata, {"classes": classes_to_json(classes)})
+    path = result_path(workdir, STAGE)
+    check_metadata(path, metadata, {"classes": classes_to_json(classes)})
+    sizes = ("name", "width", "class_width", "class_convs")
+    check_network(path, metadata, STAGE, config.refiner, sizes)
     params, log_tau = take_tau(variables["params"])
     tau = None if log_tau is None else float(np.exp(log_tau))
     return TrainedRefiner(build_refiner(config.refiner), {**variables, "params": params}, tau)

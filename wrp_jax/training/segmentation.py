@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from wrp_jax.checkpoint import check_metadata, load_result, result_path, save_result
+from wrp_jax.checkpoint import check_metadata, check_network, load_result, result_path, save_result
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.label_maps import classes_to_json
@@ -127,7 +127,8 @@ def load_segmentation(
       The network, which gives void no chance unless void was learnt, and its variables.
 
     Raises:
-      UserError: not trained yet, a damaged file, or trained on other classes.
+      UserError: not trained yet, a damaged file, or trained on other classes or as another
+        network.
     """
     path = segmentation_file(workdir, config)
     if workdir is None or path != result_path(workdir, STAGE):
@@ -135,6 +136,7 @@ def load_segmentation(
     else:
         variables, metadata = load_result(workdir, STAGE)
         check_metadata(path, metadata, {"classes": classes_to_json(classes)})
+        check_network(path, metadata, STAGE, config.segmentation, ("name", "width", "learn_void"))
         network = build_for_classes(config.segmentation, classes)
     return for_inference(tempered(network), config.segmentation), variables
 
