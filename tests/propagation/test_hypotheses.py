@@ -146,6 +146,23 @@ def test_scan_equals_the_loop_of_refine_frames(recursive):
     np.testing.assert_array_equal(got[1], labels[1])
 
 
+@pytest.mark.parametrize(("width", "share"), [(480, 1.0), (360, 0.5), (240, 0.0)])
+def test_a_disputed_pixel_hears_its_neighbours_in_large_pictures_alone(width, share):
+    probs = np.zeros((1, 5, width, 3), np.float32)
+    probs[..., 0] = 1.0
+    probs[0, 2, 2] = (0.2, 0.5, 0.3)
+    votes = np.zeros((1, 5, width, 2, 3), np.float32)
+    votes[..., 0] = 1.0
+    np.testing.assert_array_equal(refined.settle(jnp.asarray(votes), jnp.asarray(probs)), probs)
+    votes[0, 2, 2] = [(1, 0, 0), (0, 1, 0)]
+    settled = np.array(refined.settle(jnp.asarray(votes), jnp.asarray(probs)))
+    alone, all_nine = np.array([0.2, 0.5, 0.3]), np.array([8.2, 0.5, 0.3]) / 9
+    heard = ((1 - share) * alone + share * all_nine) * (1, 1, not share)  # nobody votes for 2
+    np.testing.assert_allclose(settled[0, 2, 2], heard / heard.sum(), atol=1e-6)
+    settled[0, 2, 2] = probs[0, 2, 2]
+    np.testing.assert_array_equal(settled, probs)
+
+
 def test_bands_of_rows_give_what_the_frame_gives():
     """Frames too large for their hypotheses to be in memory at once."""
     rng = np.random.default_rng(3)

@@ -13,12 +13,14 @@ from jaxtyping import Array, Float, Int
 
 from wrp_jax.models.motion import Motion
 from wrp_jax.models.network import Network
+from wrp_jax.ops.filters import box_mean
 from wrp_jax.propagation.chains import walk_cues
 from wrp_jax.propagation.hypotheses import (
     Carry,
     StepCues,
     active_classes,
     advance,
+    candidates,
     frame_features,
     guess,
     init_carry,
@@ -47,6 +49,30 @@ def rows_at_once(height: int, width: int, num_classes: int) -> int:
     # Votes and maps of every class, agreement of every two hypotheses, features.
     floats = 66 * num_classes + 200
     return int(np.clip(_BAND_BYTES // (2 * 4 * floats * width), 3 * _HALO, max(height, 3 * _HALO)))
+
+
+def settle(
+    votes: Float[Array, "b h w n c"], probs: Float[Array, "b h w c"]
+) -> Float[Array, "b h w c"]:
+    """Lets a disputed pixel hear its eight neighbours; where all guesses agree nothing changes.
+
+    Three pixels are little in a large picture and a whole pole in a small one: the neighbours
+    count in full from 480 pixels of width on, and not at all up to 240. Measured (one trained
+    chooser each): the full vote gains 0.5 mIoU at 854 pixels and 0.1 at 480, nothing at 240
+    (1.5 are lost on thin things there), and loses 1.0 at 192. What nobody votes for stays out.
+
+    Args:
+      votes: of the hypotheses.
+      probs: of the chooser.
+    """
+    share = min(max((probs.shape[2] - 240) / 240, 0.0), 1.0)
+    if not share:
+        return probs
+    winner = jnp.argmax(votes, axis=-1)
+    disputed = jnp.any(winner != winner[..., :1], axis=-1, keepdims=True)
+    heard = ((1.0 - share) * probs + share * box_mean(probs, 1)) * candidates(votes)
+    heard = heard / jnp.maximum(jnp.sum(heard, axis=-1, keepdims=True), 1e-6)
+    return jnp.where(disputed, heard, probs)
 
 
 def choose_step(
@@ -78,7 +104,7 @@ def choose_step(
     def choose(carry: Carry, cues: StepCues, top: Array | int) -> Array:
         hypotheses = guess(carry, cues, top)
         logits = network.apply(variables, hypotheses.votes, frame_features(hypotheses))
-        return jax.nn.softmax(logits, axis=-1)
+        return settle(hypotheses.votes, jax.nn.softmax(logits, axis=-1))
 
     if rows >= height:
         probs = choose(carry, cues, 0)
