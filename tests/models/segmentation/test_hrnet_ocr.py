@@ -6,6 +6,7 @@ Tolerances are those of the fixtures' README; measured differences are a tenth a
 from __future__ import annotations
 
 import functools
+import os
 import pathlib
 
 import golden_files
@@ -61,7 +62,9 @@ def variables():
 
 @functools.cache
 def fixture(name):
-    """Of tests/golden, or for the larger ones of shared/golden."""
+    """Of tests/golden; the larger ones of shared/golden (minutes) where they are asked for."""
+    if not (golden_files.HERE / f"{name}.npz").exists() and "LARGE_FIXTURES" not in os.environ:
+        pytest.skip(f"{name}.npz of shared/golden is compared where LARGE_FIXTURES=1 is set")
     if not (golden_files.HERE / f"{name}.npz").exists() and not (SHARED / f"{name}.npz").exists():
         pytest.skip(f"no {name}.npz in shared/golden beside the repository")
     return golden_files.arrays(name, SHARED)
