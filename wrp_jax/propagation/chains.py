@@ -25,11 +25,14 @@ def _short_flows(clip: ClipCues, source: np.ndarray, target: np.ndarray):
     flow, reverse = [], []
     for s, t in zip(source, target, strict=True):
         if s == t:
-            flow.append(still), reverse.append(still)
+            flow.append(still)
+            reverse.append(still)
         elif t > s:
-            flow.append(backward[s]), reverse.append(forward[s])
+            flow.append(backward[s])
+            reverse.append(forward[s])
         else:
-            flow.append(forward[t]), reverse.append(backward[t])
+            flow.append(forward[t])
+            reverse.append(backward[t])
     return np.stack(flow), np.stack(reverse)
 
 
