@@ -25,8 +25,8 @@ from wrp_jax.propagation.chains import long_flows
 from wrp_jax.propagation.cues import clip_cues, segment_clip
 from wrp_jax.propagation.hypotheses import HYPOTHESES
 from wrp_jax.propagation.rollout import window_orders
-from wrp_jax.training.crops import chain_guesses
-from wrp_jax.training.segmentation import load_segmentation
+from wrp_jax.training.refiner.crops import chain_guesses
+from wrp_jax.training.segmentation.stage import load_segmentation
 
 _MOTION = tuple(name for name in HYPOTHESES if name not in ("segmentation", "static"))
 CHOOSERS = {

@@ -26,7 +26,7 @@ from wrp_jax.data.source import open_source
 from wrp_jax.data.windows import choose_windows
 from wrp_jax.labelling.command import propagate
 from wrp_jax.labelling.plan import Request
-from wrp_jax.training.refiner import train_refiner
+from wrp_jax.training.refiner.stage import train_refiner
 
 METHOD = "warp-refine"
 

@@ -16,9 +16,9 @@ import optax
 from benchmarks.segmentation import CLASSES
 from wrp_jax.config import SegmentationConfig
 from wrp_jax.models.segmentation import build_segmentation
-from wrp_jax.training.segmentation import make_train_step
-from wrp_jax.training.segmentation_crops import CropBatch
-from wrp_jax.training.segmentation_recipe import make_loss
+from wrp_jax.training.segmentation.crops import CropBatch
+from wrp_jax.training.segmentation.recipe import make_loss
+from wrp_jax.training.segmentation.stage import make_train_step
 from wrp_jax.training.state import create_train_state
 
 GIB = 2**30

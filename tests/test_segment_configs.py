@@ -14,14 +14,14 @@ from PIL import Image
 from wrp_jax.data.folder import open_folder
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.models.segmentation import build_segmentation
-from wrp_jax.training.segmentation import make_train_step
-from wrp_jax.training.segmentation_crops import CropBatch, choose_material
-from wrp_jax.training.segmentation_recipe import (
+from wrp_jax.training.segmentation.crops import CropBatch, choose_material
+from wrp_jax.training.segmentation.recipe import (
     epoch_steps,
     make_loss,
     make_optimizer,
     number_of_steps,
 )
+from wrp_jax.training.segmentation.stage import make_train_step
 from wrp_jax.training.state import create_train_state
 
 CONFIGS = sorted((pathlib.Path(__file__).parents[1] / "configs").glob("segment_*.py"))

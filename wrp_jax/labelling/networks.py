@@ -82,7 +82,7 @@ def load_networks(
       UserError: no workdir where one is needed, a stage that is not trained, damaged weights,
         or weights of other classes; predictions that are missing or broken.
     """
-    from wrp_jax.training.motion import motion_of
+    from wrp_jax.training.motion.stage import motion_of
 
     still = set(methods) <= STANDS_STILL
     motion = zero_motion() if still else motion_of(config, workdir)
@@ -98,7 +98,7 @@ def load_networks(
             f"--workdir is missing: {', '.join(trained)} need what train.py made there "
             "(--method=motion-only needs nothing)."
         )
-    from wrp_jax.training.segmenter import load_segmenter, segmenter_digest
+    from wrp_jax.training.segmentation.segmenter import load_segmenter, segmenter_digest
 
     refines = any(METHODS[name].refines for name in methods)
     segment = load_segmenter(workdir, config, source, windows, keep_features=refines)
@@ -127,7 +127,7 @@ def _load_refiner(
 ) -> tuple[RefineWindow | None, Refine | None, float | None]:
     """A chooser works on windows with hypotheses of its own; the paper's Ω inside the steps."""
     from wrp_jax.propagation.refined import refine_frames
-    from wrp_jax.training.refiner import load_refiner
+    from wrp_jax.training.refiner.stage import load_refiner
 
     network, variables, tau = load_refiner(workdir, config, classes)
     if config.refiner.name == "pix2pix":

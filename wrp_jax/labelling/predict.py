@@ -80,7 +80,7 @@ def predict(config: Config, data: str, workdir: Path, output: Path, kind: str) -
       UserError: a mistake in what was given; nothing has been written then.
     """
     # Flax comes with it, which reading files does not need.
-    from wrp_jax.training.segmentation import STAGE, load_segmentation
+    from wrp_jax.training.segmentation.stage import STAGE, load_segmentation
 
     source = open_source(data)
     check_output(output, input_folder(data))

@@ -172,8 +172,8 @@ def reliability_page(scores: Mapping[str, Any]) -> str:
 
 def main(config_flag: flags.FlagHolder) -> None:
     """The command line."""
-    from wrp_jax.training.segmentation import load_segmentation
-    from wrp_jax.training.temperature import KEY
+    from wrp_jax.training.segmentation.stage import load_segmentation
+    from wrp_jax.training.segmentation.temperature import KEY
 
     options = flags.FLAGS
     config = command_line.read_config(config_flag)

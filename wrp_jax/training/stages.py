@@ -29,9 +29,9 @@ from wrp_jax.types import UserError, Window
 Stage = Callable[[Config, KnownLabels, VideoSource, Sequence[Window], Path], None]
 
 STAGES: dict[str, str] = {
-    "motion": "wrp_jax.training.motion:train_motion",
-    "segmentation": "wrp_jax.training.segmentation:train_segmentation",
-    "refiner": "wrp_jax.training.refiner:train_refiner",
+    "motion": "wrp_jax.training.motion.stage:train_motion",
+    "segmentation": "wrp_jax.training.segmentation.stage:train_segmentation",
+    "refiner": "wrp_jax.training.refiner.stage:train_refiner",
 }
 """Stage → ``module:function``, imported when it runs.
 

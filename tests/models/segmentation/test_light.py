@@ -7,7 +7,7 @@ import pytest
 from wrp_jax.config import SegmentationConfig
 from wrp_jax.models.network import Network
 from wrp_jax.models.segmentation import build_segmentation
-from wrp_jax.training.losses import segmentation_loss
+from wrp_jax.training.segmentation.losses import segmentation_loss
 from wrp_jax.types import UserError
 
 LABELS = np.zeros((1, 32, 32), np.int32)

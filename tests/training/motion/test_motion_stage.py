@@ -1,0 +1,263 @@
+"""Stage "motion": what it learns, how it goes on, on how many devices, and what it refuses."""
+
+import json
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from wrp_jax.checkpoint import load_result
+from wrp_jax.config import Config, MotionConfig, MotionTrainingConfig
+from wrp_jax.data.known_labels import KnownLabels
+from wrp_jax.data.source import open_source
+from wrp_jax.models.motion.dis import dis_motion
+from wrp_jax.sharding import make_mesh
+from wrp_jax.training.motion import stage as m
+from wrp_jax.training.motion.examples import KeptExamples, PairExamples, pair_examples
+from wrp_jax.training.motion.networks import Estimator, both_ways, build_estimator, pair_of
+from wrp_jax.training.stages import reads_labels, run_stages
+from wrp_jax.types import UserError
+from wrp_jax.weights.load import load_weights
+
+SYNTHETIC = "synthetic:clips=1,frames=3,height=64,width=80,speed=2"
+
+
+def config(name="refined_dis", **options):
+    options = {"steps": 6, "batch_size": 8, "crop": (32, 32), "learning_rate": 1e-2, **options}
+    return Config(
+        stages=("motion",),
+        motion=MotionConfig(name=name, preset="ultrafast"),
+        motion_training=MotionTrainingConfig(**options),
+    )
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    """A network of one convolution in the place of the real ones."""
+
+    class Net(nn.Module):
+        @nn.compact
+        def __call__(self, first, second):
+            x = jnp.concatenate([first, second], axis=-1) / 255
+            return nn.Conv(2, (5, 5))(x)
+
+    net = Net()
+    estimator = Estimator(
+        lambda key, batch: net.init(key, *pair_of(batch)),
+        lambda variables, batch, train: ([net.apply(variables, *pair_of(batch))], {}),
+        frames=2,
+        guided=False,
+        multiple=8,
+    )
+    monkeypatch.setattr(m, "build_estimator", lambda config: estimator)
+    return estimator
+
+
+def train(workdir, options, data=SYNTHETIC):
+    source = open_source(data, labelled=False)
+    run_stages(options, KnownLabels(source, ()), source, (), workdir)
+    return load_result(workdir, "motion")[0]
+
+
+def lines(workdir):
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+def leaves(tree):
+    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
+
+
+def test_one_cycle_is_pytorchs():
+    # OneCycleLR(4e-4, total_steps=1100, pct_start=0.05, anneal_strategy="linear"): up from 1/25
+    # until step 0.05 * 1100 - 1 = 54, then down to 1/25e4 at step 1099.
+    schedule = m.one_cycle(4e-4, 1000)
+    np.testing.assert_allclose(schedule(0), 4e-4 / 25, rtol=1e-5)
+    np.testing.assert_allclose(schedule(27), (4e-4 / 25 + 4e-4) / 2, rtol=1e-5)
+    np.testing.assert_allclose(schedule(54), 4e-4, rtol=1e-5)
+    np.testing.assert_allclose(
+        schedule(999), 4e-4 + (4e-4 / 25e4 - 4e-4) * (999 - 54) / (1099 - 54), rtol=1e-4
+    )
+
+
+def test_the_optimisers_first_steps():
+    params = {"w": jnp.array([3.0, 4.0])}
+    options = MotionTrainingConfig(
+        schedule="steps", steps=10, learning_rate=0.1, weight_decay=0.0, clip=1.0
+    )
+    optimizer = m.make_optimizer(options)
+    state, sizes = optimizer.init(params), []
+    for _ in range(10):
+        updates, state = optimizer.update({"w": jnp.array([30.0, 40.0])}, state, params)
+        sizes.append(float(-updates["w"][0]))
+    # Adam's steps on a constant gradient have the size of the rate: a tenth after 5, again after 9.
+    np.testing.assert_allclose(sizes, [0.1] * 5 + [0.01] * 4 + [0.001], rtol=1e-3)
+
+
+@pytest.mark.parametrize("loss", ["sequence", "unsupervised"])
+def test_stopped_and_started_again_is_the_same(toy, tmp_path, monkeypatch, loss):
+    options = config("raft_small", loss=loss)
+    whole = train(tmp_path / "whole", options)
+    fit = m.fit
+
+    def part(**arguments):
+        fit(**{**arguments, "steps": 4, "checkpoint_every": 2})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(m, "fit", part)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "parts", options)
+    monkeypatch.setattr(m, "fit", fit)
+    parts = train(tmp_path / "parts", options)
+    np.testing.assert_array_equal(leaves(whole), leaves(parts))
+    assert [line["step"] for line in lines(tmp_path / "whole")][-1] == 6
+
+
+@pytest.mark.parametrize("loss", ["sequence", "unsupervised", "reconstruction"])
+def test_one_device_is_eight(toy, tmp_path, monkeypatch, loss):
+    fit, results = m.fit, []
+    for count in (1, 8):
+        mesh = make_mesh(jax.devices()[:count])
+        monkeypatch.setattr(m, "fit", lambda mesh=mesh, **k: fit(**k, mesh=mesh))
+        results.append(
+            leaves(train(tmp_path / str(count), config("raft_small", loss=loss, steps=3)))
+        )
+    np.testing.assert_allclose(*results, rtol=2e-4, atol=2e-5)
+
+
+def test_training_mends_dis_flow(tmp_path):
+    options = config(
+        loss="sequence", steps=40, batch_size=2, crop=(32, 64), keep=2, scale=(0.0, 0.0),
+        jitter=0.0, hue=0.0, erase=0.0, learning_rate=3e-3, flying=1.0,
+    )  # fmt: skip
+    train(tmp_path, options)
+    errors = [line["epe"] for line in lines(tmp_path)]
+    assert len(errors) == 2 and errors[1] < 0.8 * errors[0]
+    motion = m.motion_of(options, tmp_path)
+    frames = np.stack([open_source(SYNTHETIC).frame("clip_000", n) for n in ("000000", "000001")])
+    flow = motion.pairs(frames[:1], frames[1:])
+    assert flow.shape == (1, 64, 80, 2) and np.isfinite(flow).all()
+    # The same weights by their file.
+    again = load_weights(tmp_path / "motion.safetensors", "refined_dis")
+    np.testing.assert_array_equal(leaves(again), leaves(load_result(tmp_path, "motion")[0]))
+
+
+@pytest.mark.parametrize(
+    ("name", "loss", "size"),
+    [("raft_small", "unsupervised", 64), ("sdcnet", "reconstruction", 64)],
+)
+def test_every_parameter_of_the_networks_gets_a_gradient(name, loss, size):
+    options = config(name, loss=loss, iterations=1, crop=(size, size))
+    source = open_source(SYNTHETIC)
+    estimator = build_estimator(options)
+    examples = m._examples(options, source, estimator)
+    example = examples.draw(0, np.random.default_rng(0))
+    assert example["frames"].shape == (estimator.frames, size, size, 3)
+    variables = m.initial_variables(options, estimator, example)
+    measure = m.loss_function(estimator, options.motion_training)
+    batch = jax.tree.map(lambda a: jnp.asarray(a)[None], example)
+    stats = variables.get("batch_stats", {})
+    gradients = jax.jit(jax.grad(lambda p: measure({"params": p, "batch_stats": stats}, batch)[0]))(
+        variables["params"]
+    )
+    norms = [float(jnp.abs(g).max()) for g in jax.tree.leaves(gradients)]
+    assert np.isfinite(norms).all()
+    # Biases in front of an instance norm have none by construction.
+    assert np.mean([n > 0 for n in norms]) > 0.6
+
+
+def test_frames_come_in_the_order_of_time():
+    source = open_source("synthetic:clips=1,frames=2,height=64,width=80,speed=0.5")
+    options = config(loss="sequence", crop=(64, 64), scale=(0.0, 0.0), flips=(0.0, 0.0),
+                     jitter=0.0, hue=0.0, erase=0.0)  # fmt: skip
+    guide = dis_motion(MotionConfig(preset="medium"))
+    examples = pair_examples(options, source, 32, guide)
+    example = examples.draw(0, np.random.default_rng(0))
+    assert example["guess"].shape == (1, 2, 64, 64, 2)
+    # The guess of the target's flow is near the truth, and the other way is the reverse.
+    there, back = example["guess"][0]
+    error = np.linalg.norm(there - example["flow"], axis=-1)
+    other = np.linalg.norm(back - example["flow"], axis=-1)
+    assert np.median(error) < 0.6 * np.median(other)
+
+
+def test_both_ways_exchanges_target_and_source(rng):
+    batch = {
+        "frames": jnp.asarray(rng.integers(0, 255, (2, 2, 4, 4, 3), np.uint8)),
+        "guess": jnp.asarray(rng.normal(size=(2, 1, 2, 4, 4, 2)), jnp.float32),
+    }
+    double = both_ways(batch)
+    target, source = pair_of(batch)
+    np.testing.assert_array_equal(pair_of(double)[0], jnp.concatenate([target, source]))
+    np.testing.assert_array_equal(double["guess"][2:, 0, 0], batch["guess"][:, 0, 1])
+    again = both_ways({k: v[2:] for k, v in double.items()})
+    np.testing.assert_array_equal(again["guess"][2:], batch["guess"])
+
+
+def test_kept_examples_are_drawn_once_and_stay_true():
+    options = config(loss="sequence", crop=(32, 32), keep=3, flying=0.0, scale=(0.0, 0.0))
+    examples = pair_examples(options, open_source(SYNTHETIC), 32, None)
+    assert isinstance(examples, KeptExamples) and len(examples) == 3
+    calls, draw = [], PairExamples.draw
+    kept = KeptExamples(examples._examples, 3, (32, 32), 0)
+
+    def counted(self, index, rng):
+        calls.append(index)
+        return draw(self, index, rng)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PairExamples, "draw", counted)
+        views = [kept.draw(i, np.random.default_rng(s)) for s in range(4) for i in range(3)]
+    assert len(calls) == 3
+    assert {v["frames"].shape for v in views} == {(2, 32, 32, 3)}
+    # Mirrored views have mirrored flow: the two signs of dx occur at equal places.
+    plain, other = (kept.draw(0, np.random.default_rng(s)) for s in (0, 0))
+    np.testing.assert_array_equal(plain["flow"], other["flow"])
+
+
+@pytest.fixture
+def frames(tmp_path):
+    """A folder of pictures, nothing else."""
+    folder = tmp_path / "camera"
+    folder.mkdir()
+    clip = open_source("synthetic:clips=1,frames=4,height=48,width=56").clip("clip_000")
+    for i, frame in enumerate(clip.frames):
+        Image.fromarray(frame).save(folder / f"{i:03d}.png")
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+def test_a_folder_of_frames_without_labels_is_enough(toy, frames, tmp_path):
+    options = config("raft_small", loss="unsupervised", steps=2)
+    assert not reads_labels(options.stages) and reads_labels(("motion", "segmentation"))
+    train(tmp_path / "run", options, str(frames))
+    assert json.loads((tmp_path / "run" / "labels.json").read_text())["frames"] == []
+    assert lines(tmp_path / "run")[-1]["loss"] > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "data", "message"),
+    [
+        (config("dis"), SYNTHETIC, "'dis' cannot be trained: use one of refined_dis"),
+        (config(loss="best"), SYNTHETIC, "'best' is unknown: use one of sequence"),
+        (config("sdcnet", loss="sequence"), SYNTHETIC, "looks at 3 frames"),
+        (config(schedule="cosine"), SYNTHETIC, "'cosine' is unknown"),
+        (config(loss="sequence", flying=1.5), SYNTHETIC, "must be 0 to 1"),
+        (config(loss="sequence", mix=("chairs",)), SYNTHETIC, "write 'COUNT SPEC'"),
+        (config(loss="sequence", crop=(16, 64)), SYNTHETIC, "too small"),
+        (config(loss="unsupervised"), "synthetic:clips=1,frames=1", "no sequence of 2 frames"),
+    ],
+)
+def test_mistakes_are_told_in_one_sentence(tmp_path, options, data, message):
+    with pytest.raises(UserError, match=message) as error:
+        train(tmp_path / "run", options, data)
+    assert "\n" not in str(error.value)
+
+
+def test_a_run_that_trains_motion_needs_its_workdir(tmp_path):
+    with pytest.raises(UserError, match="--workdir is missing"):
+        m.motion_of(config(), None)
+    with pytest.raises(UserError, match="train the stage 'motion' first"):
+        m.motion_of(config(), tmp_path)

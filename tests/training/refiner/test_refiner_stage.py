@@ -1,0 +1,93 @@
+"""A tiny training of each refiner from each source, and what the crops hold."""
+
+import jax
+import numpy as np
+import pytest
+from test_cycle import Source, segment, toy
+
+from wrp_jax.config import Config
+from wrp_jax.models.motion.base import zero_motion
+from wrp_jax.training.refiner import stage as refiner
+from wrp_jax.training.refiner.chooser import chooser_maker, mirror
+from wrp_jax.training.refiner.crops import NO_LABEL, unpack
+from wrp_jax.training.refiner.examples import Material, frequency_weights, make_examples
+from wrp_jax.training.state import create_train_state
+from wrp_jax.types import UserError
+
+
+def material(rng):
+    source = Source(rng, (96, 104))
+
+    def wide(frames):
+        probs, _ = segment(frames)
+        return probs, np.zeros((len(frames), 12, 13, 4), np.float32)
+
+    known, _, windows = toy(source, "00")
+    weights = frequency_weights(known)
+    return Material(known, source, windows, zero_motion(), wide, weights)
+
+
+def config(**options):
+    result = Config()
+    for name, value in dict(
+        clips=1, crops=1, width=4, class_width=4, class_convs=1, **options
+    ).items():
+        setattr(result.refiner, name, value)
+    return result
+
+
+def chooser_examples(stuff):
+    options = config().refiner
+    return make_examples(options, 0, stuff, chooser_maker(stuff, options.crops))
+
+
+@pytest.mark.parametrize(
+    "name,source", [("chooser", "simulated"), ("chooser", "cycle"), ("pix2pix", "both")]
+)
+def test_a_training_step_lowers_the_loss_on_its_own_batch(rng, name, source):
+    options = config(name=name, source=source)
+    optimizer = refiner.make_optimizer(1e-2, 20)
+    course = refiner.make_course(options, material(rng), optimizer)
+    batch = jax.tree.map(lambda *a: np.stack(a), *course.examples[:4])
+    state = create_train_state(course.variables, optimizer, ema=True)
+    step = jax.jit(course.train_step)
+    losses = []
+    for _ in range(8):
+        state, metrics = step(state, batch, jax.random.key(0))
+        state = state.replace(step=state.step + 1)
+        losses.append(float(metrics["loss"]))
+    assert np.isfinite(losses).all() and losses[-1] < losses[0], losses
+
+
+def test_same_seed_same_examples(rng):
+    stuff = material(rng)
+    first, second = (chooser_examples(stuff) for _ in range(2))
+    for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_mirrored_crop_is_the_same_crop_seen_in_a_mirror(rng):
+    crop = chooser_examples(material(rng))[0]
+    turned = next(
+        t for t in (mirror(crop, np.random.default_rng(i)) for i in range(20))
+        if t is not crop
+    )  # fmt: skip
+    np.testing.assert_array_equal(turned.label[:, ::-1], crop.label)
+    np.testing.assert_array_equal(turned.hypotheses.votes[:, ::-1], crop.hypotheses.votes)
+    np.testing.assert_array_equal(turned.hypotheses.drift[:, ::-1], crop.hypotheses.drift)
+    assert (crop.label != NO_LABEL).any()
+    assert float(unpack(crop.hypotheses).votes.max()) <= 1.0
+
+
+def test_weights_are_higher_for_rare_classes_with_a_mean_of_one(rng):
+    stuff = material(rng)
+    truth = stuff.source.truth
+    share = np.bincount(truth.ravel(), minlength=3) / truth.size
+    weights = stuff.class_weights
+    np.testing.assert_allclose((weights * share).sum(), 1.0, rtol=1e-5)
+    assert (weights[0] > weights[1]) == (share[0] < share[1])
+
+
+def test_unknown_source_is_a_users_mistake(rng):
+    with pytest.raises(UserError, match="simulated, cycle or both"):
+        refiner.make_course(config(source="magic"), material(rng), refiner.make_optimizer(1e-3, 2))

@@ -1,0 +1,145 @@
+"""Published weights without training, at a width that is quick: the depth is the published one."""
+
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import weights as drawn
+from compiled_layers import by_layer
+
+from wrp_jax.config import Config, SegmentationConfig
+from wrp_jax.labelling import networks
+from wrp_jax.models.segmentation import build_segmentation
+from wrp_jax.propagation import cues
+from wrp_jax.sharding import make_mesh
+from wrp_jax.training.segmentation import segmenter
+from wrp_jax.types import ClassMap, UserError
+from wrp_jax.weights import published
+from wrp_jax.weights.load import FORMAT, load_weights
+from wrp_jax.weights.safetensors_file import write_safetensors
+from wrp_jax.weights.segmentation import laid_over, load_segmentation_weights
+
+CLASSES = ClassMap(
+    (3, 0, 7), ("road", "void", "car"), np.zeros((3, 3), np.uint8), (False, True, False)
+)
+_UNASKED = dict.fromkeys(("frame_names", "frame", "label_names", "label"), tuple)
+SOURCE = types.SimpleNamespace(name="", classes=CLASSES, sequences=(), **_UNASKED)
+WIDTH = 4
+
+
+def _published_file(network, classes=2):
+    """Reproducible weights under the published names."""
+    state = {}
+    sizes = {"width": WIDTH} | ({"num_classes": classes} if classes else {})
+    names = published.NETWORKS[network].names
+    for path, value in published.template(network, **sizes).items():
+        shape = value.shape
+        if len(shape) > 1:
+            shape = (*(1,) * (4 - len(shape)), *shape)
+            shape = (shape[3], shape[2], *shape[:2])
+        name = published.published_name(path, names)
+        state[name] = drawn.make_tensor(name, {"shape": shape}, [["bn2|bn3|norm", 0.3]])
+    return state
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    """What ``convert`` would write of it."""
+    found, report = published.fit_state_dict(_published_file("hrnet_ocr"), "hrnet_ocr")
+    assert report.complete, report
+    path = tmp_path_factory.mktemp("weights") / "ours.safetensors"
+    write_safetensors(
+        path, {".".join(p): x for p, x in found.items()}, {"network": "hrnet_ocr", "format": FORMAT}
+    )
+    return path
+
+
+def _config(file, **options):
+    defaults = {"name": "hrnet_ocr", "width": WIDTH, "weights": str(file)}
+    return Config(segmentation=SegmentationConfig(**{**defaults, **options}))
+
+
+def test_segments_without_training_or_workdir(file, monkeypatch, rng):
+    monkeypatch.setattr(segmenter, "make_mesh", lambda devices: make_mesh(devices[:1]))
+    config = _config(file)
+    built = networks.load_networks(config, ["semantic-only"], SOURCE, (), workdir=None)
+    frames = rng.integers(0, 256, (2, 24, 36, 3)).astype(np.uint8)
+    network = build_segmentation(config.segmentation, 2)
+    monkeypatch.setattr(cues, "_segment_batch", cues._segment_batch.__wrapped__)  # by layer
+    probs, features = by_layer(built.segment)(frames)
+    images = jnp.asarray(frames[:1].astype(np.float32) / 255.0)
+    variables = jax.tree.map(jnp.asarray, load_weights(file, "hrnet_ocr"))
+    output = by_layer(network.apply)(variables, images)
+    assert built.digest and not built.trained_on
+    assert features.shape == (2, 1, 1, 0)
+    # The file's classes are those that are not void, in the order of the class map.
+    expected = jax.nn.softmax(output.logits)[0]
+    np.testing.assert_allclose(probs[0][..., [0, 2]], expected, atol=1e-5)
+    assert probs[..., 1].max() < 1e-10
+    assert expected.std() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("options", "classes", "says"),
+    [
+        ({}, 3, "tells 2 classes apart and classes.json has 3"),
+        ({"width": 48}, 2, "width 4: give --config.segmentation.width=4"),
+        ({"name": "hrnet_ocr_mscale"}, 2, "holds hrnet_ocr, and .* takes hrnet_ocr_mscale without"),
+        ({"name": "light"}, 2, "files hold weights of hrnet_ocr, hrnet_ocr_mscale"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_sentence(file, options, classes, says):
+    options = _config(file, **options).segmentation
+    with pytest.raises(UserError, match=says) as error:
+        load_segmentation_weights(options, classes, whole=True)
+    assert "\n" not in str(error.value)
+
+
+def test_another_methods_workdir_is_still_asked_for(file):
+    with pytest.raises(UserError, match=r"warp-refine need what train\.py made"):
+        networks.load_networks(_config(file), ["semantic-only", "warp-refine"], SOURCE, (), None)
+
+
+def test_the_classifier_is_dropped_on_request_and_a_smaller_network_is_a_start(file):
+    options = _config(file, name="hrnet_ocr_mscale", drop_classifier=True).segmentation
+    loaded = load_segmentation_weights(options, 19, whole=False)
+    assert "cls_head" not in loaded["params"]["ocr"]
+    assert "aux_head_2" not in loaded["params"]["ocr"]
+    assert "aux_head_0" in loaded["params"]["ocr"]
+    with pytest.raises(UserError, match="drop_classifier=true"):
+        options.drop_classifier = False
+        load_segmentation_weights(options, 19, whole=False)
+
+
+def test_the_imagenet_backbone_is_a_start(tmp_path, monkeypatch):
+    state = _published_file("hrnetv2_imagenet", classes=0)
+    state["classifier.weight"] = np.zeros((3, 4), np.float32)
+    state["bn1.num_batches_tracked"] = np.zeros((), np.int64)
+    monkeypatch.setattr("wrp_jax.weights.load.read_pth", lambda path: state)
+    options = _config("imagenet.pth").segmentation
+    loaded = load_segmentation_weights(options, 19, whole=False)
+    assert set(loaded["params"]) == {"backbone"}
+    kernel = loaded["params"]["backbone"]["conv1"]["conv"]["kernel"]
+    np.testing.assert_array_equal(kernel[1, 2, 0], state["conv1.weight"][:, 0, 1, 2])
+    with pytest.raises(UserError, match="holds hrnetv2_imagenet"):
+        load_segmentation_weights(options, 19, whole=True)
+
+
+def test_the_file_decides_how_many_classes_there_are():
+    state = _published_file("hrnet_ocr", classes=65)
+    found, report = published.fit_state_dict(state, "hrnet_ocr")
+    assert report.complete, report
+    assert found["params", "ocr", "cls_head", "bias"].shape == (65,)
+    del state["ocr.ocr_distri_head.object_context_block.f_object.3.0.running_var"]
+    state["backbone.stage4.0.fuse_layers.0.1.1.bias"] = np.zeros(3, np.float32)
+    report = published.fit_state_dict(state, "hrnet_ocr")[1]
+    assert report.missing == ("ocr.ocr_distri_head.object_context_block.f_object.3.0.running_var",)
+    assert report.misshaped == ("backbone.stage4.0.fuse_layers.0.1.1.bias",)
+
+
+def test_loaded_variables_replace_those_of_their_name():
+    old = {"a": {"b": 1, "c": 2}, "d": 3}
+    assert laid_over(old, {"a": {"c": 5}}) == {"a": {"b": 1, "c": 5}, "d": 3}
+    assert old["a"]["c"] == 2

@@ -1,0 +1,180 @@
+import dataclasses
+import json
+import typing
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from wrp_jax.checkpoint import load_result
+from wrp_jax.config import Config, SegmentationConfig
+from wrp_jax.data.known_labels import KnownLabels
+from wrp_jax.ops.resize import resize
+from wrp_jax.training.segmentation.crops import crop_size, frame_weights, key_frames
+from wrp_jax.training.segmentation.stage import (
+    load_segmentation,
+    train_segmentation,
+)
+from wrp_jax.training.segmentation.temperature import hold_out
+from wrp_jax.types import ClassMap, UserError, Window
+
+CLASSES = ClassMap(
+    ids=(0, 1, 2),
+    names=("left", "right", "void"),
+    colors=np.zeros((3, 3), np.uint8),
+    void=(False, False, True),
+)
+
+
+class Halves:
+    """A red left and a green right half, and a void strip; only frame b is labelled."""
+
+    name = "halves"
+    classes = CLASSES
+    sequences = ("s",)
+
+    def frame_names(self, sequence):
+        return ("a", "b", "c")
+
+    def label_names(self, sequence):
+        return frozenset("b")
+
+    def frame(self, sequence, name):
+        picture = np.zeros((32, 48, 3), np.uint8)
+        picture[:, :24, 0], picture[:, 24:, 1] = 200, 200
+        return picture
+
+    def label(self, sequence, name):
+        assert name == "b", "the label of a frame that is not known was read"
+        label = np.zeros((32, 48), np.int32)
+        label[:, 24:], label[28:] = 1, 2
+        return label
+
+
+WINDOW = Window("s", "b", "a", "c")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    config = Config()
+    config.segmentation = SegmentationConfig(
+        width=8, steps=150, batch_size=4, crop=(32, 32), learning_rate=3e-2, ema_decay=0.5
+    )
+    workdir = tmp_path_factory.mktemp("run")
+    source = Halves()
+    known = KnownLabels(source, [WINDOW])
+    train_segmentation(config, known, source, [WINDOW], workdir)
+    return config, workdir
+
+
+def test_trains_and_is_read_back(run):
+    config, workdir = run
+    network, variables = load_segmentation(workdir, config, CLASSES)
+    image = jnp.asarray(Halves().frame("s", "a")[None], jnp.float32) / 255.0
+    logits = resize(jax.jit(network.apply)(variables, image).logits, (32, 48))
+    probs = jax.nn.softmax(logits)[0]
+    truth = Halves().label("s", "b")[:28]
+    assert (probs[:28].argmax(-1) == truth).mean() > 0.9
+    assert probs[..., 2].max() < 1e-10  # void was not learnt and is never said
+
+
+def test_loss_is_logged_and_falls(run):
+    lines = [json.loads(x) for x in (run[1] / "metrics.jsonl").read_text().splitlines()]
+    losses = [line["loss"] for line in lines if "loss" in line]
+    assert losses[-1] < losses[0]
+
+
+def test_other_classes_are_refused(run):
+    config, workdir = run
+    other = dataclasses.replace(CLASSES, names=("left", "top", "void"))
+    with pytest.raises(UserError, match="classes"):
+        load_segmentation(workdir, config, other)
+
+
+def test_another_network_is_refused(run):
+    config, workdir = run
+    wider = dataclasses.replace(config.segmentation, width=config.segmentation.width + 8)
+    with pytest.raises(UserError, match=r"another network \(segmentation.width was"):
+        load_segmentation(workdir, dataclasses.replace(config, segmentation=wider), CLASSES)
+
+
+def test_void_alone_teaches_nothing(tmp_path):
+    class Void(Halves):
+        def label(self, sequence, name):
+            return np.full((32, 48), 2, np.int32)
+
+    source = Void()
+    with pytest.raises(UserError, match="no class other than void"):
+        train_segmentation(Config(), KnownLabels(source, [WINDOW]), source, [WINDOW], tmp_path)
+
+
+def test_crops_fit_the_frames():
+    assert crop_size((224, 288), [(360, 480)] * 3) == (224, 288)
+    assert crop_size((224, 288), [(160, 240)] * 3) == (160, 240)
+    assert crop_size((224, 288), [(17, 31)]) == (32, 32)
+
+
+def test_the_videos_own_frames_get_their_share():
+    class Stills(Halves):
+        name = "stills"
+
+        def label_names(self, sequence):
+            return frozenset("abc")
+
+        def label(self, sequence, name):
+            return np.zeros((32, 48), np.int32)
+
+    source, stills = Halves(), Stills()
+    known = KnownLabels(source, [WINDOW], [(stills, [("s", x) for x in "abc"])])
+    is_key = key_frames(known, source, [WINDOW])
+    weights = frame_weights(is_key, key_share=0.4)
+    np.testing.assert_allclose(weights / weights.sum(), [0.4, 0.2, 0.2, 0.2])
+    weights = frame_weights(is_key, key_share=0.1)
+    np.testing.assert_allclose(weights / weights.sum(), [0.25] * 4)
+    np.testing.assert_array_equal(frame_weights(is_key[:1], 0.4), [1.0])
+    # Without a video there are stills alone.
+    assert not key_frames(KnownLabels(stills, (), [(stills, [("s", "a")])]), stills, ()).any()
+
+
+def test_frames_held_out_are_not_learnt_from_and_fit_a_temperature(tmp_path):
+    class Many(Halves):
+        read: typing.ClassVar = []
+
+        def frame_names(self, sequence):
+            return tuple(f"{i:02d}" for i in range(40))
+
+        def label_names(self, sequence):
+            return frozenset(self.frame_names(sequence))
+
+        def frame(self, sequence, name):
+            self.read.append(name)
+            return super().frame(sequence, name)
+
+        def label(self, sequence, name):
+            return Halves.label(self, sequence, "b")
+
+    source = Many()
+    known = KnownLabels(source, (), [(source, [("s", n) for n in source.frame_names("s")])])
+    config = Config()
+    config.segmentation = SegmentationConfig(
+        width=4,
+        steps=2,
+        batch_size=8,
+        crop=(16, 16),
+        calibration_share=0.2,
+        max_pixels=16 * 24,
+        flip=False,
+    )
+    train_segmentation(config, known, source, (), tmp_path)
+    variables, _ = load_result(tmp_path, "segmentation")
+    assert 0.25 <= variables["temperature"] <= 4.01
+    assert hold_out(range(40), 0.2) == list(range(16, 24))
+    unseen = set(source.frame_names("s")[16:24])
+    first = len(source.read) - len(unseen)
+    assert not unseen & set(source.read[:first]) and unseen == set(source.read[first:])
+    network, variables = load_segmentation(tmp_path, config, CLASSES)
+    picture = jnp.zeros((1, 16, 24, 3))
+    plain = {k: v for k, v in variables.items() if k != "temperature"}
+    cool, warm = (jax.jit(network.apply)(v, picture).logits[..., :2] for v in (plain, variables))
+    np.testing.assert_allclose(cool / variables["temperature"], warm, rtol=1e-5)

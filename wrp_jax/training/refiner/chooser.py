@@ -1,0 +1,120 @@
+"""Examples, loss and step for the chooser (``models/refine/chooser.py``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+
+from wrp_jax.config import Config
+from wrp_jax.models.motion import clip_of
+from wrp_jax.models.network import Network
+from wrp_jax.models.refine import build_refiner
+from wrp_jax.propagation.chains import long_flows
+from wrp_jax.propagation.hypotheses import candidates, frame_features
+from wrp_jax.training.refiner.crops import Crop, chain_guesses, cut_crops, unpack
+from wrp_jax.training.refiner.cycle import cycle_crops
+from wrp_jax.training.refiner.examples import Course, Maker, Material, make_examples
+from wrp_jax.training.refiner.simulated import SimulatedClip
+from wrp_jax.training.state import TrainState, apply_gradients
+from wrp_jax.types import ClipCues, UserError
+
+_AGREED = 0.1  # loss weight of pixels on which all hypotheses agree
+
+
+def chooser_course(
+    config: Config, material: Material, optimizer: optax.GradientTransformation
+) -> Course:
+    """What the chooser is trained with.
+
+    Raises:
+      UserError: an option that it does not have, or no example came out.
+    """
+    if config.refiner.unrolled:
+        raise UserError(
+            "config.refiner.unrolled=true is for the paper's refiner: give "
+            "--config.refiner.name=pix2pix too."
+        )
+    network = build_refiner(config.refiner)
+    maker = chooser_maker(material, config.refiner.crops)
+    examples = make_examples(config.refiner, config.seed, material, maker)
+    first = unpack(jax.tree.map(lambda a: a[None], examples[0]).hypotheses)
+    variables = network.init(jax.random.key(config.seed), first.votes, frame_features(first))
+    return Course(variables, examples, make_train_step(network, optimizer), mirror)
+
+
+def chooser_maker(material: Material, crops: int) -> Maker:
+    """Crops of hypotheses; ``crops`` of them per guessed frame, four times as many per cycle."""
+    motion, weights = material.motion, material.class_weights
+
+    def simulated(rng: np.random.Generator, clip: SimulatedClip) -> Iterator[Crop]:
+        orders = np.arange(len(clip.frames))[None]
+        steps = frozenset(clip.steps)
+        bound = motion.within(clip_of(clip.frames))
+        long = long_flows(clip.frames, clip.cues, orders, bound, steps=steps)
+        for step, active, hypotheses, _ in chain_guesses(
+            clip.cues, long, orders, clip.labels[0], steps
+        ):
+            truth = clip.labels[step][None]
+            yield from cut_crops(rng, hypotheses, truth, active, weights, count=crops)
+
+    def cycle(
+        rng: np.random.Generator, clip: ClipCues, out: np.ndarray, truth: np.ndarray
+    ) -> Iterator[Crop]:
+        return cycle_crops(rng, clip, out, truth, motion, weights, crops=4 * crops)
+
+    return Maker(simulated, cycle)
+
+
+def chooser_loss(network: Network, variables: Any, batch: Crop) -> Float[Array, ""]:
+    """Cross entropy over a crop's candidates, weighted by class, mostly where guesses differ.
+
+    Pixels whose truth no hypothesis votes for teach nothing and are left out.
+    """
+    hypotheses = unpack(batch.hypotheses)
+    votes = hypotheses.votes
+    logits, _ = network.apply(variables, votes, frame_features(hypotheses), train=True)
+    truth = jnp.maximum(batch.label.astype(jnp.int32), 0)[..., None]
+    reachable = jnp.take_along_axis(candidates(votes), truth, axis=-1)[..., 0]
+    weight = jnp.take_along_axis(batch.weight[:, None, None, :], truth, axis=-1)[..., 0]
+    winner = jnp.argmax(votes, axis=-1)
+    disputed = jnp.any(winner != winner[..., :1], axis=-1)
+    weight = weight * jnp.where(disputed, 1.0, _AGREED) * reachable * (batch.label >= 0)
+    loss = optax.softmax_cross_entropy_with_integer_labels(logits, truth[..., 0])
+    return jnp.sum(loss * weight) / jnp.maximum(jnp.sum(weight), 1.0)
+
+
+def make_train_step(network: Network, optimizer: optax.GradientTransformation) -> Any:
+    """Builds ``train_step(state, batch, key) -> (state, metrics)`` for ``loop.fit``."""
+
+    def train_step(state: TrainState, batch: Crop, key: Array) -> tuple[TrainState, dict]:
+        del key  # all randomness is in the crops
+
+        def loss(params: Any) -> Array:
+            return chooser_loss(network, {"params": params}, batch)
+
+        value, gradients = jax.value_and_grad(loss)(state.params)
+        state = apply_gradients(state, gradients, optimizer, ema_decay=0.98)
+        return state, {"loss": value}
+
+    return train_step
+
+
+def mirror(crop: Crop, rng: np.random.Generator) -> Crop:
+    """Flips a crop left to right half of the time; no feature has a direction."""
+    if rng.uniform() < 0.5:
+        return crop
+    h = crop.hypotheses
+    flipped = {
+        name: np.ascontiguousarray(getattr(h, name)[:, ::-1])
+        for name in h._fields
+        if name != "distance"
+    }
+    return crop._replace(
+        hypotheses=h._replace(**flipped), label=np.ascontiguousarray(crop.label[:, ::-1])
+    )

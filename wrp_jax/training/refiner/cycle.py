@@ -1,0 +1,106 @@
+"""Examples from cycles in time (paper, 3.4): labels go out l steps and come back, and should
+be what they were.
+
+For a chooser the way back is a chain of its own, whose key frame is the turning frame with the
+labels that arrived there: a hypothesis that saw the start frame itself would give the answer
+away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from wrp_jax.data.known_labels import KnownLabels
+from wrp_jax.data.source import VideoSource
+from wrp_jax.models.motion import Motion, clip_of
+from wrp_jax.propagation.chains import long_flows
+from wrp_jax.training.refiner.crops import Crop, chain_guesses, cut_crops
+from wrp_jax.training.refiner.simulated import Segment
+from wrp_jax.types import ClipCues, Window
+
+
+def cycles(
+    rng: np.random.Generator,
+    known: KnownLabels,
+    source: VideoSource,
+    windows: Sequence[Window],
+    motion: Motion,
+    segment: Segment,
+    *,
+    count: int,
+    max_length: int = 6,
+) -> Iterator[tuple[ClipCues, np.ndarray, np.ndarray]]:
+    """Draws cycles ``t … t ± l … t`` with l from ``1 … max_length``.
+
+    Args:
+      rng: source of every random choice.
+      known: holds the labels of the windows' labelled frames.
+      source: the video.
+      windows: each is a labelled frame and frames around it; one without another frame gives
+        no cycle.
+      motion: f_θ.
+      segment: g_ψ on uint8 frames.
+      count: number of draws.
+      max_length: largest l.
+
+    Yields:
+      Cues of l + 1 frames, the way out as ``[1, l + 1]`` places in them, and L_t.
+    """
+    for _ in range(count):
+        window = windows[int(rng.integers(len(windows)))]
+        names = source.frame_names(window.sequence)
+        key, first, last = (names.index(n) for n in (window.key, window.first, window.last))
+        room = [d for d in (1, -1) if first <= key + d <= last]
+        if not room:
+            continue
+        direction = int(rng.choice(room))
+        reach = (last - key) if direction > 0 else (key - first)
+        length = int(rng.integers(1, min(max_length, reach) + 1))
+        there = names[key : key + length + 1] if direction > 0 else names[key - length : key + 1]
+        frames = np.stack([source.frame(window.sequence, name) for name in there])
+        out = np.arange(length + 1)[None] if direction > 0 else np.arange(length, -1, -1)[None]
+        probs, features = segment(frames)
+        bound = motion.within(clip_of(frames, window.sequence, tuple(there)))
+        clip = ClipCues(
+            images=frames.astype(np.float32) / 255.0,
+            flow_backward=bound.pairs(frames[1:], frames[:-1]),
+            flow_forward=bound.pairs(frames[:-1], frames[1:]),
+            probs=probs,
+            features=features,
+        )
+        yield clip, out, known.label(window.sequence, window.key)
+
+
+def cycle_crops(
+    rng: np.random.Generator,
+    clip: ClipCues,
+    out: np.ndarray,
+    truth: np.ndarray,
+    motion: Motion,
+    class_weights: np.ndarray,
+    *,
+    crops: int,
+) -> Iterator[Crop]:
+    """Crops for a chooser at the end of one cycle; the arguments are what ``cycles`` yields.
+
+    Args:
+      rng: source of the crops' positions.
+      clip: cues of the frames.
+      out: places of the frames on the way out.
+      truth: class indices of the first of these.
+      motion: f_θ.
+      class_weights: loss weight per class index.
+      crops: how many.
+    """
+    frames = np.round(np.asarray(clip.images) * 255.0).astype(np.uint8)
+    steps = frozenset({out.shape[1] - 1})
+    # On the way out the chain alone is read, so the long flows need no estimate of their own.
+    motion = motion.within(clip_of(frames))
+    long = long_flows(frames, clip, out, motion, steps=frozenset())
+    _, _, _, turned = next(chain_guesses(clip, long, out, truth, steps))
+    back = out[:, ::-1]
+    long = long_flows(frames, clip, back, motion, steps=steps)
+    for _, active, hypotheses, _ in chain_guesses(clip, long, back, turned[0], steps):
+        yield from cut_crops(rng, hypotheses, truth[None], active, class_weights, count=crops)

@@ -1,0 +1,150 @@
+"""What refiners are trained on: clips simulated from labelled frames, and cycles in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from wrp_jax.config import RefinerConfig
+from wrp_jax.data.known_labels import KnownLabels
+from wrp_jax.data.source import VideoSource
+from wrp_jax.logging import Progress
+from wrp_jax.models.motion import Motion
+from wrp_jax.training.refiner.calibrate import measured_agreement
+from wrp_jax.training.refiner.cycle import cycles
+from wrp_jax.training.refiner.simulated import (
+    Segment,
+    SimulatedClip,
+    collect_pieces,
+    measure_speeds,
+    simulated_clips,
+)
+from wrp_jax.types import ClipCues, UserError, Window
+
+SOURCES = ("simulated", "cycle", "both")
+
+
+class Material(NamedTuple):
+    """What examples are made of.
+
+    Attributes:
+      known: the labelled frames.
+      source: the video.
+      windows: what will be propagated.
+      motion: f_θ.
+      segment: g_ψ on uint8 frames.
+      class_weights: loss weight per class index.
+    """
+
+    known: KnownLabels
+    source: VideoSource
+    windows: Sequence[Window]
+    motion: Motion
+    segment: Segment
+    class_weights: np.ndarray
+
+
+class Maker(NamedTuple):
+    """How one refiner's examples are made.
+
+    Attributes:
+      simulated: ``simulated(rng, clip)``: examples of one simulated clip.
+      cycle: ``cycle(rng, cues, out, truth)``: examples of one cycle, see ``cycle.cycles``.
+      every_frame: whether g_ψ must have seen every frame of a simulated clip.
+    """
+
+    simulated: Callable[[np.random.Generator, SimulatedClip], Iterable[Any]]
+    cycle: Callable[[np.random.Generator, ClipCues, np.ndarray, np.ndarray], Iterable[Any]]
+    every_frame: bool = False
+
+
+class Course(NamedTuple):
+    """What a refiner is trained with.
+
+    Attributes:
+      variables: before the first step: ``params`` and perhaps ``batch_stats``.
+      examples: random access.
+      train_step: for ``loop.fit``.
+      transform: of an example, or None.
+    """
+
+    variables: Any
+    examples: Sequence[Any]
+    train_step: Any
+    transform: Any = None
+
+
+def frequency_weights(known: KnownLabels, power: float = 0.5) -> Float[np.ndarray, " c"]:
+    """``frequency ** -power`` per class with a mean of one over labelled pixels.
+
+    A class that covers less than a thousandth counts as if it covered that much.
+    """
+    counts = np.zeros(known.classes.num_classes)
+    for item in known.items:
+        label = item.label()
+        counts += np.bincount(label[label >= 0].ravel(), minlength=len(counts))[: len(counts)]
+    share = counts / max(counts.sum(), 1.0)
+    weights = np.where(counts > 0, np.maximum(share, 1e-3) ** -power, 1.0)
+    return (weights / max(float((weights * share).sum()), 1e-6)).astype(np.float32)
+
+
+def make_examples(options: RefinerConfig, seed: int, material: Material, maker: Maker) -> list[Any]:
+    """All examples of a run, from ``options.source``; the seed alone decides which.
+
+    Raises:
+      UserError: an unknown source, or no example came out.
+    """
+    if options.source not in SOURCES:
+        raise UserError(
+            f"config.refiner.source={options.source!r} is unknown: use simulated, cycle or both."
+        )
+    rng = np.random.default_rng(seed)
+    examples: list[Any] = []
+    if options.source != "cycle":
+        for clip in _simulated(rng, material, options.clips, every_frame=maker.every_frame):
+            examples += maker.simulated(rng, clip)
+    if options.source != "simulated":
+        for clip, out, truth in cycles(
+            rng,
+            material.known,
+            material.source,
+            material.windows,
+            material.motion,
+            material.segment,
+            count=options.clips,
+            max_length=options.max_cycle_length,
+        ):
+            examples += maker.cycle(rng, clip, out, truth)
+    if not examples:
+        raise UserError(
+            "There is nothing to train the refiner on: give windows of more than one frame."
+        )
+    return examples
+
+
+def _simulated(
+    rng: np.random.Generator, material: Material, clips: int, *, every_frame: bool
+) -> Iterator[SimulatedClip]:
+    known, motion = material.known, material.motion
+    progress = Progress("simulating clips", clips, 0)
+    simulated = simulated_clips(
+        rng,
+        known,
+        collect_pieces(known, rng),
+        measure_speeds(material.source, material.windows, motion),
+        motion,
+        material.segment,
+        count=clips,
+        keys=[i for i, item in enumerate(known.items) if item.source is material.source],
+        every_frame=every_frame,
+        goals=measured_agreement(
+            known, material.source, material.windows, motion, material.segment
+        ),
+    )
+    for number, clip in enumerate(simulated):
+        yield clip
+        progress.update(number + 1)
+    progress.close()

@@ -1,0 +1,159 @@
+"""Training examples from simulated clips: real flow and real g_ψ run on them, exact labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from wrp_jax.data.known_labels import KnownLabels
+from wrp_jax.data.simulate import Piece, Simulation, cut_pieces, simulate_clip, typical_speeds
+from wrp_jax.data.source import VideoSource
+from wrp_jax.models.motion import Motion, clip_of
+from wrp_jax.training.refiner.calibrate import mislead
+from wrp_jax.types import ClipCues, Window
+
+Segment = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+# Steps at which guesses are made in each clip: one out of each range.
+_RANGES = ((1, 2), (3, 5), (6, 8), (9, 10))
+
+
+_FASTEST = 0.04  # of the width, per frame
+_SLOWEST = 0.004  # a still picture teaches nothing
+
+
+class SimulatedClip(NamedTuple):
+    """A clip made from a labelled frame.
+
+    Attributes:
+      frames: uint8 ``[n, h, w, 3]``.
+      labels: int32 ``[n, h, w]``, class indices, -1 outside the classes.
+      steps: steps at which examples are to be taken.
+      cues: ``probs`` and ``features`` are zero at frames that g_ψ was not run on.
+    """
+
+    frames: np.ndarray
+    labels: np.ndarray
+    steps: tuple[int, ...]
+    cues: ClipCues
+
+
+def measure_speeds(
+    source: VideoSource, windows: Sequence[Window], motion: Motion, pairs: int = 24
+) -> np.ndarray:
+    """Typical motion in the user's own windows, pixels per frame; no label is looked at.
+
+    Args:
+      source: the video.
+      windows: what will be propagated.
+      motion: f_θ.
+      pairs: at most so many pairs of frames, spread evenly over the windows.
+    """
+    flows = []
+    per_window = max(1, pairs // max(1, len(windows)))
+    chosen = np.unique(np.linspace(0, len(windows) - 1, min(pairs, len(windows))).astype(int))
+    for index in chosen:
+        window = windows[index]
+        names = source.frame_names(window.sequence)
+        first, last = names.index(window.first), names.index(window.last)
+        if last == first:
+            continue
+        for i in np.unique(np.linspace(first, last - 1, per_window + 2)[1:-1].astype(int)):
+            a = source.frame(window.sequence, names[i + 1])
+            b = source.frame(window.sequence, names[i])
+            pair = np.stack([b, a])
+            bound = motion.within(clip_of(pair, window.sequence, tuple(names[i : i + 2])))
+            flows.append(bound.pairs(pair[1:], pair[:1])[0])
+    return typical_speeds(flows) if flows else np.array([2.0], np.float32)
+
+
+def collect_pieces(known: KnownLabels, rng: np.random.Generator, frames: int = 40) -> list[Piece]:
+    """Cut-outs of at most so many labelled frames."""
+    order = rng.permutation(len(known.items))[:frames]
+    pieces = []
+    for index in order:
+        item = known.items[int(index)]
+        label = item.label()
+        pieces += [p for p in cut_pieces(item.frame(), label) if p.label >= 0]
+    return pieces
+
+
+def simulated_clips(
+    rng: np.random.Generator,
+    known: KnownLabels,
+    pieces: Sequence[Piece],
+    speeds: np.ndarray,
+    motion: Motion,
+    segment: Segment,
+    *,
+    count: int,
+    keys: Sequence[int],
+    key_share: float = 0.5,
+    simulation: Simulation | None = None,
+    every_frame: bool = False,
+    goals: Sequence[float] = (),
+) -> Iterator[SimulatedClip]:
+    """Makes clips one at a time.
+
+    Args:
+      rng: source of every random choice.
+      known: labelled frames.
+      pieces: cut-outs to paste.
+      speeds: to draw from, pixels per frame; spread by a factor of 0.7 to 2.
+      motion: f_θ.
+      segment: g_ψ on uint8 frames.
+      count: number of clips.
+      keys: places in ``known.items`` of the video's own labelled frames.
+      key_share: share of the clips made from those; the rest is made from all.
+      simulation: strengths.
+      goals: agreements that g_ψ reaches on real frames, see ``calibrate.py``; each clip is
+        brought down to one of them. None at all leaves g_ψ as it is.
+      every_frame: run g_ψ on all frames rather than on the first and the guessed ones.
+    """
+    simulation = Simulation() if simulation is None else simulation
+    for _ in range(count):
+        own = bool(keys) and rng.uniform() < key_share
+        index = int(rng.choice(keys)) if own else int(rng.integers(len(known.items)))
+        item = known.items[index]
+        speed = float(rng.choice(speeds) * np.exp(rng.uniform(np.log(0.7), np.log(2.0))))
+        # Where flow breaks down its length says nothing.
+        width = item.label().shape[1]
+        speed = float(np.clip(speed, _SLOWEST * width, _FASTEST * width))
+        # What comes into view looks like the rest of the same video, not like another one.
+        alike = [i for i in known.items if i.source is item.source and i.sequence == item.sequence]
+        other = alike[int(rng.integers(len(alike)))]
+        frames, labels = simulate_clip(
+            rng,
+            item.frame(),
+            item.label(),
+            speed=speed,
+            pieces=pieces,
+            beyond=(other.frame(), other.label()),
+            config=simulation,
+        )
+        steps = tuple(
+            int(rng.integers(low, high + 1)) for low, high in _RANGES if high <= simulation.steps
+        )
+        seen = list(range(len(frames))) if every_frame else [0, *steps]
+        imitate = getattr(segment, "imitate", None)  # files hold no prediction of new frames
+        look = segment(frames[seen]) if imitate is None else imitate(rng, labels[seen])
+        some_probs, some_features = look
+        some_probs = np.array(some_probs)
+        if goals:
+            goal = float(goals[int(rng.integers(len(goals)))])
+            for i, t in enumerate(seen):
+                some_probs[i] = mislead(rng, some_probs[i], labels[t], known.classes.void, goal)
+        probs = np.zeros((len(frames), *some_probs.shape[1:]), np.float32)
+        features = np.zeros((len(frames), *some_features.shape[1:]), np.float32)
+        probs[seen], features[seen] = some_probs, some_features
+        bound = motion.within(clip_of(frames))
+        cues = ClipCues(
+            images=frames.astype(np.float32) / 255.0,
+            flow_backward=bound.pairs(frames[1:], frames[:-1]),
+            flow_forward=bound.pairs(frames[:-1], frames[1:]),
+            probs=probs,
+            features=features,
+        )
+        yield SimulatedClip(frames, labels, steps, cues)

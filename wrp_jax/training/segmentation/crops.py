@@ -1,0 +1,194 @@
+"""What g_ψ is trained on: which labelled frames, and how crops are drawn from them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wrp_jax.config import SegmentationConfig
+from wrp_jax.data.centroids import centroid_table
+from wrp_jax.data.known_labels import KnownLabels, LabelledFrame
+from wrp_jax.data.source import VideoSource
+from wrp_jax.data.transforms import IGNORE, PUBLISHED, Augmentation, CropSampler
+from wrp_jax.models.segmentation.light import working_scale
+from wrp_jax.training.segmentation.temperature import hold_out
+from wrp_jax.types import ClassMap, UserError, Window
+
+
+class CropBatch(NamedTuple):
+    """One batch of augmented crops.
+
+    Attributes:
+      image: uint8 ``[b, h, w, 3]``.
+      label: uint8 ``[b, h, w]``, class indices, `IGNORE` where the loss is silent.
+    """
+
+    image: Any
+    label: Any
+
+
+class Material(NamedTuple):
+    """What one training is made of.
+
+    Attributes:
+      learnt: the labelled frames to learn from.
+      held: those kept out, to fit a temperature on; may be none.
+      sampler: draws crops of ``learnt``.
+    """
+
+    learnt: tuple[LabelledFrame, ...]
+    held: tuple[LabelledFrame, ...]
+    sampler: CropSampler
+
+    def draw(self, index: int, rng: np.random.Generator) -> CropBatch:
+        """One crop, whatever the index: the sampler weighs frames and classes itself."""
+        del index
+        return CropBatch(*self.sampler(rng))
+
+
+def choose_material(
+    options: SegmentationConfig,
+    known: KnownLabels,
+    source: VideoSource,
+    windows: Sequence[Window],
+) -> Material:
+    """Reads all labels once and settles from which frames and how crops are drawn.
+
+    Args:
+      options: of the segmentation.
+      known: the labelled frames.
+      source: the video; its labelled frames are drawn more often than stills, since it is its
+        frames that g_ψ will have to label.
+      windows: say which frames of ``source`` are labelled frames rather than stills.
+
+    Raises:
+      UserError: there is nothing to learn from.
+    """
+    is_key = key_frames(known, source, windows)
+    # The video's own labelled frames teach most: they are held out where there is nothing else.
+    candidates = np.flatnonzero(~is_key if not is_key.all() else is_key)
+    held = hold_out(candidates.tolist(), options.calibration_share)
+    kept = np.setdiff1d(np.arange(len(known.items)), held)
+    learnt = tuple(known.items[i] for i in kept)
+    frames = Frames(learnt, known.classes, options.learn_void)
+    sampler = CropSampler(
+        frames,
+        counts=frames.counts,
+        crop=crop_size(options.crop, frames.sizes),
+        weights=frame_weights(is_key[kept], options.key_share),
+        scales=np.array([working_scale(size, options.max_pixels) for size in frames.sizes]),
+        class_share=options.class_share,
+        centroids=frames.centroids(options.centroid_tile) if options.centroid_tile else None,
+        augmentation=augmentation(options),
+    )
+    return Material(learnt, tuple(known.items[i] for i in held), sampler)
+
+
+def augmentation(options: SegmentationConfig) -> Augmentation:
+    """What ``options.augmentation`` names, with the options' own scale and blur.
+
+    Raises:
+      UserError: there is no augmentation of that name.
+    """
+    named = {"strong": Augmentation(), "published": PUBLISHED}
+    if options.augmentation not in named:
+        raise UserError(
+            f"config.segmentation.augmentation={options.augmentation!r} is unknown: use strong or "
+            "published."
+        )
+    return dataclasses.replace(named[options.augmentation], scale=options.scale, blur=options.blur)
+
+
+def crop_size(wanted: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Crops no larger than the frames typically are, in multiples of 16.
+
+    Args:
+      wanted: height and width.
+      sizes: height and width of each frame.
+    """
+    typical = np.median(sizes, axis=0)
+    height, width = (
+        int(max(16, -(-min(side, limit) // 16) * 16))
+        for side, limit in zip(wanted, typical, strict=True)
+    )
+    return height, width
+
+
+def key_frames(known: KnownLabels, source: VideoSource, windows: Sequence[Window]) -> np.ndarray:
+    """Which of ``known.items`` are labelled frames of the windows, not stills; bool."""
+    keys = {(w.sequence, w.key) for w in windows}
+    return np.array(
+        [item.source is source and (item.sequence, item.name) in keys for item in known.items]
+    )
+
+
+def frame_weights(is_key: np.ndarray, key_share: float) -> np.ndarray:
+    """Relative frequency of each labelled frame.
+
+    The labelled frames of the video together get ``key_share``, or what is their part by
+    number if that is more.
+
+    Args:
+      is_key: of `key_frames`.
+      key_share: 0 … 1.
+    """
+    part = is_key.mean()
+    if part in (0.0, 1.0):
+        return np.ones(len(is_key))
+    share = max(key_share, part)
+    return np.where(is_key, share / part, (1.0 - share) / (1.0 - part))
+
+
+class Frames(Sequence[tuple[np.ndarray, np.ndarray]]):
+    """Labelled frames as uint8 pairs; decoded once while memory lasts, else at each use."""
+
+    def __init__(
+        self,
+        items: Sequence[LabelledFrame],
+        classes: ClassMap,
+        learn_void: bool,
+        memory: int = 3 * 2**30,
+    ):
+        self._items = items
+        ids = np.full(256, IGNORE, np.uint8)
+        for index, void in enumerate(classes.void):
+            ids[index] = IGNORE if void and not learn_void else index
+        self._ids = ids
+        self._cache: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._memory = memory
+        counts: list[np.ndarray] = []
+        sizes: list[tuple[int, int]] = []
+        for index in range(len(items)):
+            _, label = self[index]
+            counts.append(np.bincount(label.ravel(), minlength=256)[: classes.num_classes])
+            sizes.append(label.shape)
+        self.counts, self.sizes = np.array(counts), sizes
+        if not self.counts.sum():
+            raise UserError(
+                f"The {len(items)} labelled frames show no class other than void: label more, or "
+                f"give --config.segmentation.learn_void=True."
+            )
+
+    def centroids(self, tile: int) -> list[np.ndarray]:
+        """`centroid_table` of all frames."""
+        labels = (self[index][1] for index in range(len(self)))
+        return centroid_table(labels, self.counts.shape[1], tile)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:  # pyright: ignore
+        if index in self._cache:
+            return self._cache[index]
+        item = self._items[index]
+        label = item.label()
+        label = self._ids[np.where((label < 0) | (label > 255), IGNORE, label)]
+        pair = item.frame(), label
+        size = pair[0].nbytes + pair[1].nbytes
+        if size <= self._memory:
+            self._memory -= size
+            self._cache[index] = pair
+        return pair

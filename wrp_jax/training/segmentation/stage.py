@@ -1,0 +1,189 @@
+"""Stage "segmentation": trains g_ψ from scratch on the labelled frames alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from wrp_jax.checkpoint import check_metadata, check_network, load_result, result_path, save_result
+from wrp_jax.config import Config
+from wrp_jax.data.known_labels import KnownLabels
+from wrp_jax.data.label_maps import classes_to_json
+from wrp_jax.data.pipeline import make_batches
+from wrp_jax.data.predictions import PRECOMPUTED, open_predictions
+from wrp_jax.data.source import VideoSource
+from wrp_jax.models.network import Network
+from wrp_jax.models.segmentation.for_classes import build_for_classes
+from wrp_jax.models.segmentation.inference import for_inference
+from wrp_jax.training.accumulation import gradient_in_parts
+from wrp_jax.training.loop import fit
+from wrp_jax.training.segmentation.crops import CropBatch, Frames, choose_material
+from wrp_jax.training.segmentation.losses import class_weights
+from wrp_jax.training.segmentation.pretrained import initial_variables, published_segmentation
+from wrp_jax.training.segmentation.recipe import (
+    Loss,
+    epoch_steps,
+    make_loss,
+    make_optimizer,
+    number_of_steps,
+)
+from wrp_jax.training.segmentation.temperature import KEY as TEMPERATURE
+from wrp_jax.training.segmentation.temperature import measure_temperature, tempered
+from wrp_jax.training.stages import run_metadata
+from wrp_jax.training.state import (
+    TrainState,
+    apply_gradients,
+    create_train_state,
+    inference_variables,
+)
+from wrp_jax.types import ClassMap, Window
+
+STAGE = "segmentation"
+
+
+def train_segmentation(
+    config: Config,
+    known: KnownLabels,
+    source: VideoSource,
+    windows: Sequence[Window],
+    workdir: str | os.PathLike,
+) -> None:
+    """Trains g_ψ and writes ``workdir/segmentation.npz``; goes on where it was stopped.
+
+    Of predictions that lie in files nothing is trained; they are checked.
+
+    Args:
+      config: ``config.segmentation`` and ``config.seed`` are read.
+      known: the labelled frames; no other label is looked at.
+      source: the video; its labelled frames are drawn more often than stills, since it is its
+        frames that g_ψ will have to label.
+      windows: say which frames of ``source`` are labelled frames rather than stills.
+      workdir: of the run.
+
+    Raises:
+      UserError: there is nothing to learn from.
+    """
+    options = config.segmentation
+    if options.name == PRECOMPUTED:
+        open_predictions(options.folder, source, windows)  # or the next stage would find out
+        return
+    material = choose_material(options, known, source, windows)
+    learnt = len(material.learnt)
+    steps = number_of_steps(options, learnt)
+    network = build_for_classes(options, known.classes)
+    optimizer = make_optimizer(options, steps, epoch_steps(options, learnt))
+    example = jnp.zeros((1, *material.sampler.crop, 3))
+    variables = initial_variables(network, options, known.classes, example, config.seed)
+    metadata = run_metadata(config, known)
+    weights = class_weights(jnp.asarray(material.sampler.expected_counts, jnp.float32))
+    loss = make_loss(options, weights)
+    state = fit(
+        name=STAGE,
+        state=create_train_state(variables, optimizer, ema=options.ema_decay > 0),
+        train_step=make_train_step(
+            network, optimizer, loss, ema_decay=options.ema_decay, accumulate=options.accumulate
+        ),
+        batches=make_batches(
+            range(learnt),
+            batch_size=options.batch_size,
+            seed=config.seed,
+            transform=material.draw,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        ),
+        steps=steps,
+        workdir=workdir,
+        seed=config.seed,
+        metadata=metadata,
+    )
+    variables = jax.device_get(inference_variables(state))
+    if material.held:
+        unseen = Frames(material.held, known.classes, options.learn_void)
+        asked = for_inference(network, options)
+        variables[TEMPERATURE] = np.float32(
+            measure_temperature(asked, variables, unseen, known.classes.num_classes, config.seed)
+        )
+    save_result(workdir, STAGE, variables, metadata)
+
+
+def load_segmentation(
+    workdir: str | os.PathLike | None, config: Config, classes: ClassMap
+) -> tuple[Network, Any]:
+    """Reads a trained g_ψ back, or published weights where none was trained.
+
+    Args:
+      workdir: of the run; None where ``config.segmentation.weights`` is all there is.
+      config: that of the run.
+      classes: of the data at hand.
+
+    Returns:
+      The network, which gives void no chance unless void was learnt, and its variables.
+
+    Raises:
+      UserError: not trained yet, a damaged file, or trained on other classes or as another
+        network.
+    """
+    path = segmentation_file(workdir, config)
+    if workdir is None or path != result_path(workdir, STAGE):
+        network, variables = published_segmentation(config.segmentation, classes)
+    else:
+        variables, metadata = load_result(workdir, STAGE)
+        check_metadata(path, metadata, {"classes": classes_to_json(classes)})
+        check_network(path, metadata, STAGE, config.segmentation, ("name", "width", "learn_void"))
+        network = build_for_classes(config.segmentation, classes)
+    return for_inference(tempered(network), config.segmentation), variables
+
+
+def segmentation_file(workdir: str | os.PathLike | None, config: Config) -> Path:
+    """What ``load_segmentation`` reads: the stage's result, else the config's weights."""
+    trained = None if workdir is None else result_path(workdir, STAGE)
+    if trained is None or (config.segmentation.weights and not trained.exists()):
+        return Path(config.segmentation.weights)
+    return trained
+
+
+def make_train_step(
+    network: Network,
+    optimizer: optax.GradientTransformation,
+    loss: Loss,
+    *,
+    ema_decay: float,
+    accumulate: int = 1,
+) -> Any:
+    """Builds ``train_step(state, batch, key) -> (state, metrics)`` for ``loop.fit``.
+
+    Args:
+      network: segmentation network.
+      optimizer: the one the state was made with.
+      loss: of `make_loss`.
+      ema_decay: of the moving average of the variables.
+      accumulate: parts of the batch whose gradients are computed one after the other.
+    """
+
+    def objective(
+        params: Any, batch_stats: Any, batch: CropBatch, key: Any
+    ) -> tuple[jax.Array, Any]:
+        variables = {"params": params, "batch_stats": batch_stats}
+        images = batch.image.astype(jnp.float32) / 255.0
+        output, batch_stats = network.apply(variables, images, train=True, rngs={"dropout": key})
+        return loss(output, batch.label.astype(jnp.int32)), batch_stats
+
+    gradient = gradient_in_parts(objective, accumulate)
+
+    def train_step(
+        state: TrainState, batch: CropBatch, key: jax.Array
+    ) -> tuple[TrainState, dict[str, Any]]:
+        (value, batch_stats), gradients = gradient(state.params, state.batch_stats, batch, key)
+        state = apply_gradients(
+            state, gradients, optimizer, batch_stats=batch_stats, ema_decay=ema_decay
+        )
+        return state, {"loss": value}
+
+    return train_step
