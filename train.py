@@ -18,10 +18,8 @@ from wrp_jax.data.lock import sole_writer
 from wrp_jax.data.source import input_folder, open_source, validate
 from wrp_jax.data.windows import choose_windows, whole_sequences
 from wrp_jax.data.writers import check_output
-from wrp_jax.flow import build_motion
-from wrp_jax.models.refine import build_refiner
-from wrp_jax.models.segmentation import build_segmentation
-from wrp_jax.propagation.methods import check_options
+from wrp_jax.flow.build import reads_flow_files
+from wrp_jax.flow.precomputed import check_flows
 from wrp_jax.training.stages import check_stages, reads_labels, run_stages
 from wrp_jax.types import UserError, Window
 
@@ -36,7 +34,7 @@ _STILLS = flags.DEFINE_multi_string("stills", [], "ROOT:SPLITFILE, labelled fram
 def main() -> None:
     """Reads the flags and runs the stages."""
     config = command_line.read_config(_CONFIG)
-    check_stages(config.stages)
+    check_stages(config)
     data, workdir = _DATA.value, _WORKDIR.value
     if not workdir or not (data or _STILLS.value):
         raise UserError("--data=FOLDER (or --stills=ROOT:LIST) and --workdir=FOLDER must be given.")
@@ -45,8 +43,9 @@ def main() -> None:
             f"--data is missing: the stages {', '.join(config.stages)} look at video; stills alone "
             "train --config.stages=segmentation, as in configs/segment_folder.py."
         )
-    stills = [parse_stills(spec) for spec in _STILLS.value]
     labelled = reads_labels(config.stages)
+    _check_flags(config, labelled=labelled)
+    stills = [parse_stills(spec) for spec in _STILLS.value]
     source = open_source(data, labelled=labelled) if data else stills[0][0]
     inputs = (data, *(still.name for still, _ in stills))
     check_output(Path(workdir), *(input_folder(spec) for spec in inputs if spec))
@@ -59,24 +58,28 @@ def main() -> None:
             key_every=config.key_every,
             horizon=config.propagation.horizon,
         )
-        _check_names(config, source.classes.num_classes)
         validate(source, windows)
     elif data:
         validate(source, whole_sequences(source), labels=())
+    if reads_flow_files(config.motion) and data:
+        check_flows(Path(config.motion.folder), source, windows or whole_sequences(source))
     known = KnownLabels(source, windows, stills)
     with sole_writer(Path(workdir), "--workdir"):
         run_stages(config, known, source, windows, workdir)
 
 
-def _check_names(config: Config, num_classes: int) -> None:
-    """Refuses networks and options that do not exist, before anything is written."""
-    check_options(config.propagation)
-    if "segmentation" in config.stages:
-        build_segmentation(config.segmentation, num_classes)
-    if "refiner" in config.stages:
-        build_refiner(config.refiner)
-        if "motion" not in config.stages:  # else its weights are yet to come
-            build_motion(config.motion)
+def _check_flags(config: Config, *, labelled: bool) -> None:
+    """Refuses flags that would have no effect."""
+    lists = {"--windows": _WINDOWS.value, "--keyframes": _KEYFRAMES.value}
+    given = [name for name, value in lists.items() if value]
+    if given and not _DATA.value:
+        raise UserError(f"{given[0]} names frames of --data, which is not given: leave it out.")
+    given += ["--stills"] if _STILLS.value else []
+    if given and not labelled:
+        raise UserError(
+            f"{given[0]} has no effect: no label is read by the stages {', '.join(config.stages)} "
+            "(config.stages); leave it out."
+        )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import warnings
 from pathlib import Path
 
 import wrp_jax.labelling.command
-import wrp_jax.training.segmentation.stage  # noqa: F401
+import wrp_jax.training.refiner.stage  # noqa: F401
 
 ROOT = Path(__file__).parents[1]
 

@@ -20,6 +20,22 @@ from wrp_jax.config import Config, SegmentationConfig
 def get_config():
     return Config(segmentation=SegmentationConfig(steps=1))
 """
+MOTION = """
+from wrp_jax.config import Config, MotionConfig
+
+def get_config():
+    return Config(stages=("motion",), motion=MotionConfig(name="refined_dis"))
+"""
+DEMO = """
+from wrp_jax.config import Config, MotionConfig
+
+def get_config():
+    return Config(
+        data="synthetic:clips=1,frames=3,height=16,width=24",
+        key_every=3,
+        motion=MotionConfig(name="raft_small"),
+    )
+"""
 CLASSES = [
     {"id": 0, "name": "road", "color": [90, 9, 9]},
     {"id": 7, "name": "car", "color": [9, 9, 90]},
@@ -257,6 +273,64 @@ FLAGS = {
     "unknown preset": (BOTH, ("--config.motion.preset=x",), "preset='x'"),
     "unknown segmenter": (("train.py",), ("--config.segmentation.name=x",), "name is 'x'"),
     "unknown refiner": (("train.py",), ("--config.refiner.name=x",), "refiner.name='x'"),
+    "unknown source": (("train.py",), ("--config.refiner.source=x",), "refiner.source='x'"),
+    "paper's option": (("train.py",), ("--config.refiner.learn_tau=true",), "refiner.learn_tau"),
+    "unknown optimizer": (("train.py",), ("--config.segmentation.optimizer=x",), "optimizer='x'"),
+    "unknown augmentation": (
+        ("train.py",), ("--config.segmentation.augmentation=x",), "augmentation='x'",
+    ),
+    "unknown segmentation loss": (
+        ("train.py",), ("--config.segmentation.loss=x",), "segmentation.loss='x'",
+    ),
+    "unknown motion loss": (
+        ("train.py",), ("--config=motion.py", "--config.motion_training.loss=x"),
+        "training.loss='x'",
+    ),
+    "unknown schedule": (
+        ("train.py",), ("--config=motion.py", "--config.motion_training.schedule=x"),
+        "schedule='x'",
+    ),
+    "unknown preset in training": (
+        ("train.py",), ("--config=motion.py", "--config.motion.preset=x"), "preset='x'",
+    ),
+    "unknown flow for SDC-Net": (
+        ("train.py",), ("--config=motion.py", "--config.motion.name=sdcnet",
+        "--config.motion_training.loss=reconstruction", "--config.motion.flow=x"),
+        "motion.flow='x' is unknown",
+    ),
+    "motion to train on that is not there": (
+        ("train.py",), ("--config=motion.py", "--config.motion.weights=none.pth"), "none.pth",
+    ),
+    "a mixture without numbers": (
+        ("train.py",), ("--config=motion.py", "--config.motion_training.mix=('chairs',)"),
+        "write 'COUNT SPEC'",
+    ),
+    "motion that cannot be trained": (
+        ("train.py",), ("--config=motion.py", "--config.motion.name=dis"), "cannot be trained",
+    ),
+    "network without weights": (BOTH, ("--config.motion.name=raft_small",), "motion_video.py"),
+    "demo of a network without weights": (
+        ("propagate.py",),
+        ("--config=demo.py", "--data=NONE", "--output=OUT", "--method=all"), "motion_video.py",
+    ),
+    "windows without labels": (
+        ("train.py",), ("--config=motion.py", "--windows=windows.txt"), "--windows has no effect",
+    ),
+    "keyframes without labels": (
+        ("train.py",), ("--config=motion.py", "--keyframes=keys.txt"), "--keyframes has no effect",
+    ),
+    "stills without labels": (
+        ("train.py",), ("--config=motion.py", "--stills=D:keys.txt"), "--stills has no effect",
+    ),
+    "windows without video": (
+        ("train.py",),
+        ("--config.stages=segmentation", "--data=NONE", "--stills=D:keys.txt",
+         "--windows=keys.txt"),
+        "--windows names frames of --data",
+    ),
+    "flow that is not there": (
+        BOTH, ("--config.motion.name=precomputed", "--config.motion.folder=D"), "1.flo is missing",
+    ),
 }  # fmt: skip
 
 
@@ -272,6 +346,8 @@ def test_mistakes_in_the_flags(server, home, program, mistake):
         "other.txt": "b 1\n",
         "windows.txt": "a 1 0 9\n",
         "broken.py": "def get_config(:\n",
+        "motion.py": MOTION,
+        "demo.py": DEMO,
     }.items():
         write(home / name, content)
     refused(server, home, program, said, *flags)

@@ -19,8 +19,9 @@ class MotionConfig:
     correlation: str = "auto"  # raft: all_pairs, on_the_fly (the same, less memory), auto by size
     dtype: str = "float32"  # raft: or bfloat16
     pairs_per_device: int = 0  # networks: at a time; 0: one on a CPU, four elsewhere
-    flow: str = "dis"  # sdcnet: whose flows it reads (published: flownet2); precomputed: of clips
-    flow_weights: str = ""  # that were simulated and have no files. The weights of that motion
+    flow: str = "dis"  # sdcnet: whose flows it reads (published: flownet2; or precomputed);
+    # precomputed: whose flows serve simulated clips, which have no files
+    flow_weights: str = ""  # the weights of that motion
     folder: str = ""  # precomputed: see wrp_jax/flow/precomputed.py
 
 

@@ -135,6 +135,38 @@ def test_a_workdir_of_another_run_is_refused(folder, tmp_path, calls, change, op
     assert calls == ["first"]
 
 
+def another_frame(folder):
+    Image.fromarray(np.zeros((8, 9, 3), np.uint8)).save(folder / "a" / "frames" / "004.png")
+
+
+def frame_gone(folder):
+    (folder / "a" / "frames" / "004.png").unlink()
+
+
+@pytest.mark.parametrize("change", [another_frame, frame_gone])
+def test_without_labels_a_run_on_other_frames_is_refused(folder, tmp_path, calls, change):
+    def go():
+        source = open_folder(folder, labelled=False)
+        config = Config(stages=("first",))
+        stages.run_stages(config, KnownLabels(source, ()), source, (), tmp_path / "run")
+
+    go()
+    go()  # the same frames are no mistake
+    change(folder)
+    with pytest.raises(UserError, match=r"run was trained on other frames: give the same --data"):
+        go()
+    assert calls == ["first"]
+
+
+def test_options_of_every_stage_are_looked_at_before_the_first_is_trained(folder, tmp_path):
+    config = Config()
+    config.refiner.source = "cycles"
+    source, windows, known = opened(folder)
+    with pytest.raises(UserError, match=r"refiner\.source='cycles' is unknown"):
+        stages.run_stages(config, known, source, windows, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_result_from_elsewhere_is_refused(folder, tmp_path, calls):
     run(folder, tmp_path / "run", names=("first",))
     variables, metadata = load_result(tmp_path / "run", "first")

@@ -24,6 +24,9 @@ from wrp_jax.types import ClassMap, UserError, Window
 Stills = tuple[VideoSource, Sequence[tuple[str, str]]]
 """A source, and ``(sequence, frame)`` of the labelled frames to take from it."""
 
+_LOOKED_AT = 16
+"""Frames whose pixels tell one video from another; to read all of a large set takes minutes."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -72,6 +75,7 @@ class KnownLabels:
           UserError: stills with another class map, or that have no label.
         """
         self.classes: ClassMap = source.classes
+        self._source = source
         keys = dict.fromkeys((w.sequence, w.key) for w in windows)
         items = {(source.name, *key): LabelledFrame(source, *key) for key in keys}
         around = {(w.sequence, name) for w in windows for name in window_frames(w, source)}
@@ -107,11 +111,14 @@ class KnownLabels:
     def fingerprint(self) -> str:
         """A hash of the classes and of every known label: names, sizes and pixels.
 
-        A checkpoint keeps it: training resumed on other labels would be another training.
-        Where the data lie plays no part. Reads every label once.
+        Where no label is known, of the frames: all names, and the pixels of a few. A checkpoint
+        keeps it: training resumed on other labels or frames would be another training. Where the
+        data lie plays no part. Reads every label once.
         """
         classes = json.dumps(label_maps.classes_to_json(self.classes), sort_keys=True)
         digest = hashlib.sha256(classes.encode())
+        if not self.items:
+            digest.update(_frames_digest(self._source))
         for item in self.items:
             label = item.label()
             digest.update(json.dumps([item.sequence, item.name, *label.shape]).encode())
@@ -139,6 +146,17 @@ def parse_stills(spec: str) -> Stills:
     if not path.is_file():
         raise UserError(f"--stills={spec}: there is no list {inside}, nor {split}.")
     return source, read_frames(path, source)
+
+
+def _frames_digest(source: VideoSource) -> bytes:
+    names = {sequence: source.frame_names(sequence) for sequence in source.sequences}
+    digest = hashlib.sha256(json.dumps(list(names.items())).encode())
+    frames = [(sequence, name) for sequence, own in names.items() for name in own]
+    for place in np.unique(np.linspace(0, len(frames) - 1, _LOOKED_AT).astype(int)):
+        frame = source.frame(*frames[place])
+        digest.update(json.dumps(frame.shape).encode())
+        digest.update(np.ascontiguousarray(frame).data)
+    return digest.digest()
 
 
 def _same_place(a: VideoSource, b: VideoSource) -> bool:

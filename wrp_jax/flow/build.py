@@ -22,6 +22,8 @@ from wrp_jax.weights.load import load_weights
 ALGORITHMS = ("dis", "zero", "precomputed")
 NETWORKS = ("refined_dis", "raft_large", "raft_small", "sdcnet", "sdcnet_prediction", "flownet2")
 """Names that need weights; those of ``weights.published.NETWORKS``."""
+SDCNETS = ("sdcnet", "sdcnet_prediction")
+"""Networks that read the flows of ``config.motion.flow``."""
 ASSETS = {"refined_dis": Path(__file__).parents[1] / "assets" / "refined_dis.safetensors"}
 """Weights of ours that come with the package."""
 
@@ -44,12 +46,9 @@ def build_motion(config: MotionConfig, variables: Any = None, *, bgr: bool = Fal
     if name == "dis":
         return dis_motion(config)
     if name == "precomputed":
-        return precomputed_motion(Path(config.folder), _flow_source(config))
+        return precomputed_motion(Path(config.folder), _other(config))
     if name not in NETWORKS:
-        raise UserError(
-            f"config.motion.name={name!r} is unknown: use one of "
-            f"{', '.join((*ALGORITHMS, *NETWORKS))}."
-        )
+        raise _unknown("name", name)
     if variables is None:
         if not config.weights and name not in ASSETS:
             raise _no_weights(name, "config.motion.weights")
@@ -59,10 +58,31 @@ def build_motion(config: MotionConfig, variables: Any = None, *, bgr: bool = Fal
         return raft_motion(config, variables, count)
     if name == "flownet2":
         return flownet2_motion(variables, count, bgr=bgr)
+    guide = guide_of(config)
+    assert guide is not None  # the networks that are left read flows
     if name == "refined_dis":
-        return refined_dis_motion(variables, dis_motion(config), count)
-    flow = _flow_source(config, bgr=True)
-    return sdcnet_motion(variables, flow, count, sees_target=name == "sdcnet")
+        return refined_dis_motion(variables, guide, count)
+    return sdcnet_motion(variables, guide, count, sees_target=name == "sdcnet")
+
+
+def guide_of(config: MotionConfig) -> Motion | None:
+    """The motion whose flows the network of ``config.name`` reads; None where it reads none.
+
+    Raises:
+      UserError: as ``build_motion``, of ``config.flow``.
+    """
+    if config.name == "refined_dis":
+        return dis_motion(config)
+    if config.name not in SDCNETS:
+        return None
+    if config.flow == "precomputed":
+        return precomputed_motion(Path(config.folder), dis_motion(config))
+    return _other(config, bgr=True)
+
+
+def reads_flow_files(config: MotionConfig) -> bool:
+    """Whether flow is read from ``config.folder``, by the motion itself or on its behalf."""
+    return "precomputed" in (config.name, config.flow if config.name in SDCNETS else "")
 
 
 def motion_digest(config: MotionConfig) -> str:
@@ -76,10 +96,10 @@ def motion_digest(config: MotionConfig) -> str:
     files, facts = [], []
     if config.name in NETWORKS:
         files.append(config.weights or ASSETS.get(config.name))
-    if config.name in ("sdcnet", "sdcnet_prediction", "precomputed"):
+    if config.name in (*SDCNETS, "precomputed"):
         files.append(config.flow_weights or ASSETS.get(config.flow))
     facts += [hashlib.sha256(_bytes(path)).hexdigest() for path in files if path]
-    if config.name == "precomputed":
+    if reads_flow_files(config):
         files = sorted(path for path in Path(config.folder).rglob("*") if path.is_file())
         for path in files:
             status = path.stat()
@@ -88,12 +108,14 @@ def motion_digest(config: MotionConfig) -> str:
     return hashlib.sha256("\n".join(facts).encode()).hexdigest() if facts else ""
 
 
-def _flow_source(config: MotionConfig, *, bgr: bool = False) -> Motion:
-    """The motion that another one reads, or falls back on: ``config.flow``."""
-    if config.flow in ("sdcnet", "sdcnet_prediction", "precomputed"):
+def _other(config: MotionConfig, *, bgr: bool = False) -> Motion:
+    """The motion of ``config.flow``, which another one reads or falls back on."""
+    if config.flow in (*SDCNETS, "precomputed"):
         raise UserError(
             f"config.motion.flow={config.flow!r} needs flow itself: use another, such as dis."
         )
+    if config.flow not in (*ALGORITHMS, *NETWORKS):
+        raise _unknown("flow", config.flow)
     if config.flow in NETWORKS and not config.flow_weights and config.flow not in ASSETS:
         raise _no_weights(config.flow, "config.motion.flow_weights")
     options = dataclasses.replace(config, name=config.flow, weights=config.flow_weights)
@@ -107,8 +129,14 @@ def _bytes(path: str | Path) -> bytes:
         raise UserError(f"{path} cannot be opened ({error.strerror}); check the path.") from None
 
 
+def _unknown(option: str, name: str) -> UserError:
+    names = ", ".join((*ALGORITHMS, *NETWORKS))
+    return UserError(f"config.motion.{option}={name!r} is unknown: use one of {names}.")
+
+
 def _no_weights(network: str, option: str) -> UserError:
     return UserError(
-        f"{network} has no weights: give --{option}=FILE (a published .pth or what python -m "
-        "wrp_jax.weights.convert wrote), or choose another --config.motion.name such as dis."
+        f"{network} has no weights: give --{option}=FILE (a published .pth, what python -m "
+        "wrp_jax.weights.convert wrote, or the motion.safetensors of a run that trained it, see "
+        "configs/motion_video.py), or choose another motion such as dis."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.lock import sole_writer
+from wrp_jax.flow.build import reads_flow_files
 from wrp_jax.flow.precomputed import check_flows
 from wrp_jax.labelling.finish import finish, scores_text
-from wrp_jax.labelling.networks import STANDS_STILL, Networks, load_networks, needs_training
+from wrp_jax.labelling.networks import STANDS_STILL, Networks, load_networks, stages_to_train
 from wrp_jax.labelling.plan import Plan, Request, check_free, claim, make_plan
 from wrp_jax.labelling.run import label_windows
 
@@ -36,17 +38,22 @@ def propagate(
     """
     plan = make_plan(config, request)
     check_free(plan)
-    if config.motion.name == "precomputed" and not set(plan.methods) <= STANDS_STILL:
+    if reads_flow_files(config.motion) and not set(plan.methods) <= STANDS_STILL:
         check_flows(Path(config.motion.folder), plan.source, plan.windows)
-    trains = train and workdir is None and needs_training(plan.methods, config.segmentation)
+    stages = stages_to_train(plan.methods, config) if train and workdir is None else ()
+    training = dataclasses.replace(config, stages=stages)
     networks: Networks | None = None
-    if not trains:
+    if stages:
+        from wrp_jax.training.stages import check_stages
+
+        check_stages(training)
+    else:
         # Before the folder is made: weights may be missing.
         networks = _load(plan, workdir)
     with sole_writer(plan.output, "--output"):
         if networks is None:
             workdir = plan.output / "training"
-            _train(plan, workdir)
+            _train(training, plan, workdir)
             networks = _load(plan, workdir)
         claim(plan, networks.digest)
         metrics = finish(plan, label_windows(plan, networks), networks.trained_on)
@@ -61,9 +68,9 @@ def _load(plan: Plan, workdir: Path | None) -> Networks:
     return load_networks(plan.config, plan.methods, plan.source, plan.windows, workdir)
 
 
-def _train(plan: Plan, workdir: Path) -> None:
+def _train(config: Config, plan: Plan, workdir: Path) -> None:
     from wrp_jax.training.stages import run_stages
 
     known = KnownLabels(plan.source, plan.windows)
     with sole_writer(workdir, "--workdir"):
-        run_stages(plan.config, known, plan.source, plan.windows, workdir)
+        run_stages(config, known, plan.source, plan.windows, workdir)

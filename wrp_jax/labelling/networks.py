@@ -62,6 +62,16 @@ def needs_training(methods: Sequence[str], options: SegmentationConfig) -> bool:
     return segments or any(METHODS[name].refines for name in methods)
 
 
+def stages_to_train(methods: Sequence[str], config: Config) -> tuple[str, ...]:
+    """Stages of the config whose results the methods read."""
+    if any(METHODS[name].refines for name in methods):
+        return tuple(config.stages)
+    wanted = {"segmentation"} if needs_training(methods, config.segmentation) else set()
+    if not set(methods) <= STANDS_STILL:
+        wanted.add("motion")
+    return tuple(stage for stage in config.stages if stage in wanted)
+
+
 def load_networks(
     config: Config,
     methods: Sequence[str],

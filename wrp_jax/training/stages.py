@@ -38,6 +38,13 @@ STAGES: dict[str, str] = {
 ``function(config, known, source, windows, workdir)`` trains and ends with ``save_result``.
 """
 
+CHECKS: dict[str, str] = {
+    "motion": "wrp_jax.training.motion.stage:check_options",
+    "segmentation": "wrp_jax.training.segmentation.stage:check_options",
+    "refiner": "wrp_jax.training.refiner.stage:check_options",
+}
+"""Stage → ``module:function``; ``function(config)`` refuses what the stage does not know."""
+
 WITHOUT_LABELS = frozenset({"motion"})
 """Stages that look at no label: ``known`` and ``windows`` may be empty."""
 
@@ -62,11 +69,18 @@ def run_metadata(config: Config, known: KnownLabels) -> dict[str, Any]:
     }
 
 
-def check_stages(names: Sequence[str]) -> None:
-    """Raises ``UserError`` for a stage that does not exist."""
-    for name in names:
+def check_stages(config: Config) -> None:
+    """Looks through the options of all stages: none is to be trained before another one fails.
+
+    Raises:
+      UserError: a stage that does not exist, or an option that one of them does not know.
+    """
+    for name in config.stages:
         if name not in STAGES:
             raise UserError(f"--config.stages has '{name}': there are {', '.join(STAGES)}.")
+    for name in config.stages:
+        if name in CHECKS:
+            _imported(CHECKS[name])(config)
 
 
 def prepare_workdir(workdir: str | os.PathLike, config: Config, known: KnownLabels) -> None:
@@ -106,7 +120,7 @@ def run_stages(
     workdir: str | os.PathLike,
 ) -> None:
     """Trains the stages of ``config.stages`` that are not finished, in their order."""
-    check_stages(config.stages)
+    check_stages(config)
     prepare_workdir(workdir, config, known)
     for name in config.stages:
         if result_path(workdir, name).exists():
@@ -114,9 +128,13 @@ def run_stages(
             check_metadata(result_path(workdir, name), metadata, run_metadata(config, known))
             print(f"{name}: finished before, skipped", file=sys.stderr)
             continue
-        module, function = STAGES[name].split(":")
-        stage: Stage = getattr(importlib.import_module(module), function)
+        stage: Stage = _imported(STAGES[name])
         stage(config, known, source, windows, Path(workdir))
+
+
+def _imported(target: str) -> Any:
+    module, function = target.split(":")
+    return getattr(importlib.import_module(module), function)
 
 
 def _read_json(path: Path) -> Any:
@@ -139,4 +157,8 @@ def _check_labels(workdir: Path, old: dict[str, Any], new: dict[str, Any]) -> No
             raise UserError(
                 f"{workdir} was trained on other labelled frames: {frames} {what}; {advice}"
             )
+    if not old["frames"]:
+        raise UserError(
+            f"{workdir} was trained on other frames: give the same --data, or another --workdir."
+        )
     raise UserError(f"{workdir} was trained on the same frames with other labels; {advice}")

@@ -1,5 +1,6 @@
 """Stage "motion": what it learns, how it goes on, on how many devices, and what it refuses."""
 
+import dataclasses
 import json
 
 import flax.linen as nn
@@ -7,12 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import traverse_util
 from PIL import Image
 
 from wrp_jax.checkpoint import load_result
 from wrp_jax.config import Config, MotionConfig, MotionTrainingConfig
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import open_source
+from wrp_jax.flow import build_motion
+from wrp_jax.flow.dump import dump
 from wrp_jax.models.motion.dis import dis_motion
 from wrp_jax.sharding import make_mesh
 from wrp_jax.training.motion import stage as m
@@ -21,6 +25,7 @@ from wrp_jax.training.motion.networks import Estimator, both_ways, build_estimat
 from wrp_jax.training.stages import reads_labels, run_stages
 from wrp_jax.types import UserError
 from wrp_jax.weights.load import load_weights
+from wrp_jax.weights.safetensors_file import write_safetensors
 
 SYNTHETIC = "synthetic:clips=1,frames=3,height=64,width=80,speed=2"
 
@@ -49,7 +54,6 @@ def toy(monkeypatch):
         lambda key, batch: net.init(key, *pair_of(batch)),
         lambda variables, batch, train: ([net.apply(variables, *pair_of(batch))], {}),
         frames=2,
-        guided=False,
         multiple=8,
     )
     monkeypatch.setattr(m, "build_estimator", lambda config: estimator)
@@ -181,6 +185,63 @@ def test_frames_come_in_the_order_of_time():
     error = np.linalg.norm(there - example["flow"], axis=-1)
     other = np.linalg.norm(back - example["flow"], axis=-1)
     assert np.median(error) < 0.6 * np.median(other)
+
+
+def test_sdcnet_learns_from_flow_in_files(tmp_path):
+    source = open_source("synthetic:clips=1,frames=3,height=64,width=72,speed=2")
+    (sequence,) = source.sequences
+    dis = dis_motion(MotionConfig(preset="ultrafast"))
+    dump(dis, source, tmp_path, suffix=".npz")
+    options = config("sdcnet", loss="reconstruction", crop=(64, 64))
+    options.motion.flow, options.motion.folder = "precomputed", str(tmp_path)
+    m.check_options(options)
+    examples = m._examples(options, source, build_estimator(options))
+    frames = np.stack([source.frame(sequence, name) for name in source.frame_names(sequence)])
+    seen = set()
+    for seed in range(12):
+        example = examples.draw(0, np.random.default_rng(seed))
+        # Undone by hand: the part of the frames, their order, and which side is left.
+        for order in (1, -1):
+            for side in (1, -1):
+                for x in range(9):
+                    whole = frames[::order, :, x : x + 64]
+                    if np.array_equal(whole[:, :, ::side], example["frames"]):
+                        seen.add((order, side))
+                        pairs = [
+                            dis.pairs(whole_[1:], whole_[:-1])
+                            for whole_ in (frames[::order], frames[::order][::-1])
+                        ]
+                        there = pairs[0][:, :, x : x + 64][:, :, ::side] * (side, 1)
+                        back = pairs[1][::-1][:, :, x : x + 64][:, :, ::side] * (side, 1)
+                        np.testing.assert_allclose(example["guess"][:, 0], there, atol=1e-5)
+                        np.testing.assert_allclose(example["guess"][:, 1], back, atol=1e-5)
+    assert len(seen) == 4
+
+
+def test_sdcnet_learns_from_the_flow_of_a_network(tmp_path):
+    options = config("raft_small", iterations=1)
+    source = open_source(SYNTHETIC)
+    estimator = build_estimator(options)
+    batch = {"frames": jnp.zeros((1, 2, 128, 128, 3), jnp.uint8)}
+    variables = jax.jit(estimator.init)(jax.random.key(0), batch)
+    arrays = traverse_util.flatten_dict(jax.device_get(variables), sep=".")
+    write_safetensors(tmp_path / "raft.safetensors", arrays, {"network": "raft_small"})
+    options = config("sdcnet", loss="reconstruction", crop=(64, 64))
+    options.motion.flow, options.motion.flow_weights = (
+        "raft_small",
+        str(tmp_path / "raft.safetensors"),
+    )
+    options.motion.iterations = 1
+    example = m._examples(options, source, build_estimator(options)).draw(
+        0, np.random.default_rng(0)
+    )
+    raft = build_motion(
+        dataclasses.replace(options.motion, name="raft_small", weights=options.motion.flow_weights)
+    )
+    target, middle = example["frames"][2:], example["frames"][1:2]
+    np.testing.assert_allclose(example["guess"][1, 0], raft.pairs(target, middle)[0], atol=1e-3)
+    np.testing.assert_allclose(example["guess"][1, 1], raft.pairs(middle, target)[0], atol=1e-3)
+    assert np.abs(example["guess"]).max() > 0
 
 
 def test_both_ways_exchanges_target_and_source(rng):

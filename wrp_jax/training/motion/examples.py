@@ -13,7 +13,7 @@ from wrp_jax.data.flow_sets.augment import FlowAugmentation, augment
 from wrp_jax.data.flow_sets.flying import FlyingPieces
 from wrp_jax.data.flow_sets.pairs import FlowPairs, Mixture, flow_pairs
 from wrp_jax.data.source import VideoSource, open_source
-from wrp_jax.models.motion.base import Motion
+from wrp_jax.models.motion.base import Motion, clip_of
 from wrp_jax.types import UserError
 
 _BUILT = 1.3
@@ -73,15 +73,17 @@ class VideoExamples:
         sequence, start = self.runs[int(index)]
         names = self.source.frame_names(sequence)[start : start + self.frames]
         frames = np.stack([self.source.frame(sequence, name) for name in names])
-        height, width = self.crop
-        y, x = (
-            int(rng.integers(0, n - c + 1))
-            for n, c in zip(frames.shape[1:3], self.crop, strict=True)
-        )
-        frames = frames[:, y : y + height, x : x + width]
-        frames = frames[:: 1 if rng.random() < 0.5 else -1]
-        frames = frames[:, :, :: 1 if rng.random() < 0.5 else -1]
-        return with_guess({"frames": np.ascontiguousarray(frames)}, self.guide)
+        example = {"frames": frames}
+        if self.guide is not None and self.guide.in_clip is not None:
+            # It knows these frames as they are, not parts of them.
+            example = with_guess(example, self.guide.within(clip_of(frames, sequence, names)))
+        example = _cropped(example, rng, self.crop)
+        if rng.random() < 0.5:
+            example = _backwards(example)
+        if rng.random() < 0.5:
+            example = _mirrored(example)
+        example = {name: np.ascontiguousarray(a) for name, a in example.items()}
+        return example if "guess" in example else with_guess(example, self.guide)
 
 
 class KeptExamples:
@@ -114,23 +116,36 @@ class KeptExamples:
         example = self._kept[index]
         if rng.random() < 0.5:
             example = _mirrored(example)
-        h, w = example["valid"].shape
-        y, x = (int(rng.integers(0, n - c + 1)) for n, c in zip((h, w), self._crop, strict=True))
-        part = slice(y, y + self._crop[0]), slice(x, x + self._crop[1])
-        axis = {"frames": 1, "guess": 2, "flow": 0, "valid": 0}
-        return {
-            name: np.ascontiguousarray(a[(*(slice(None),) * axis[name], *part)])
-            for name, a in example.items()
-        }
+        example = _cropped(example, rng, self._crop)
+        return {name: np.ascontiguousarray(a) for name, a in example.items()}
+
+
+_ROWS = {"frames": 1, "guess": 2, "flow": 0, "valid": 0}
+"""Which axis of each entry counts the rows; the next one counts the columns."""
+
+
+def _cropped(
+    example: dict[str, Any], rng: np.random.Generator, size: tuple[int, int]
+) -> dict[str, Any]:
+    """The same part of all entries, height and width ``size``."""
+    height, width = example["frames"].shape[1:3]
+    y, x = (int(rng.integers(0, n - c + 1)) for n, c in zip((height, width), size, strict=True))
+    part = slice(y, y + size[0]), slice(x, x + size[1])
+    return {name: a[(*(slice(None),) * _ROWS[name], *part)] for name, a in example.items()}
 
 
 def _mirrored(example: dict[str, Any]) -> dict[str, Any]:
     """Left and right change places."""
     sign = np.array([-1, 1], np.float32)
-    out = {"valid": example["valid"][:, ::-1], "flow": example["flow"][:, ::-1] * sign}
-    out["frames"] = example["frames"][:, :, ::-1]
+    out = {name: np.flip(a, _ROWS[name] + 1) for name, a in example.items()}
+    return out | {name: out[name] * sign for name in ("flow", "guess") if name in out}
+
+
+def _backwards(example: dict[str, Any]) -> dict[str, Any]:
+    """The frames in the other order of time: the two directions of the guess change places."""
+    out = {"frames": example["frames"][::-1]}
     if "guess" in example:
-        out["guess"] = example["guess"][:, :, :, ::-1] * sign
+        out["guess"] = example["guess"][::-1, ::-1]
     return out
 
 
@@ -144,18 +159,24 @@ def with_guess(example: dict[str, Any], guide: Motion | None) -> dict[str, Any]:
     return {**example, "guess": np.nan_to_num(np.stack(both, axis=1)).astype(np.float32)}
 
 
+def check_pair_options(options: MotionTrainingConfig) -> None:
+    """Raises ``UserError`` for a ``flying`` or a ``mix`` that cannot be."""
+    if not 0 <= options.flying <= 1:
+        raise UserError(f"config.motion_training.flying={options.flying} must be 0 to 1.")
+    for text in options.mix:
+        _count_and_set(text)
+
+
 def pair_examples(
     config: Config, source: VideoSource, multiple: int, guide: Motion | None
 ) -> PairExamples | KeptExamples:
     """Pairs of ``source``, of flying pieces of its frames, and of ``mix``.
 
     Raises:
-      UserError: no true flow, or an option that cannot be.
+      UserError: no true flow, or crops that are too small.
     """
     options = config.motion_training
     crop = _fitting(options.crop, options.crop, multiple)
-    if not 0 <= options.flying <= 1:
-        raise UserError(f"config.motion_training.flying={options.flying} must be 0 to 1.")
     parts: list[tuple[FlowPairs, int]] = []
     if options.flying < 1:
         parts.append((flow_pairs(source), 1))
@@ -219,9 +240,14 @@ def _fitting(wanted: tuple[int, int], size: tuple[int, ...], multiple: int) -> t
 
 
 def _further_set(text: str) -> tuple[FlowPairs, int]:
+    count, spec = _count_and_set(text)
+    return flow_pairs(open_source(spec)), count
+
+
+def _count_and_set(text: str) -> tuple[int, str]:
     count, _, spec = text.strip().partition(" ")
     if not count.isdigit() or int(count) < 1 or not spec:
         raise UserError(
             f"config.motion_training.mix has {text!r}: write 'COUNT SPEC', a number and a set."
         )
-    return flow_pairs(open_source(spec.strip())), int(count)
+    return int(count), spec.strip()

@@ -30,14 +30,12 @@ class Estimator(NamedTuple):
       flows: ``flows(variables, batch, train) -> (estimates, batch_stats)``: flows
         ``[b, h, w, 2]`` on the target, into the source, the last one best.
       frames: how many it looks at.
-      guided: whether it reads ``guess``.
       multiple: that height and width must be a multiple of.
     """
 
     init: Callable[[Any, Batch], Any]
     flows: Callable[[Any, Batch, bool], tuple[Sequence[Any], Any]]
     frames: int
-    guided: bool
     multiple: int
 
 
@@ -47,12 +45,16 @@ def build_estimator(config: Config) -> Estimator:
     Raises:
       UserError: it is no network that can be trained here.
     """
-    name = config.motion.name
+    check_trainable(config.motion.name)
+    return _BUILDERS[config.motion.name](config)
+
+
+def check_trainable(name: str) -> None:
+    """Raises ``UserError`` for a ``config.motion.name`` that is no network to be trained here."""
     if name not in _BUILDERS:
         raise UserError(
             f"config.motion.name={name!r} cannot be trained: use one of {', '.join(_BUILDERS)}."
         )
-    return _BUILDERS[name](config)
 
 
 def pair_of(batch: Batch) -> tuple[jax.Array, jax.Array]:
@@ -86,7 +88,7 @@ def _raft(config: Config) -> Estimator:
         return output.flows, batch_stats
 
     init = lambda key, batch: network.init(key, *pair_of(batch))  # noqa: E731
-    return Estimator(init, flows, 2, False, raft.MULTIPLE)
+    return Estimator(init, flows, 2, raft.MULTIPLE)
 
 
 def _sdcnet(config: Config) -> Estimator:
@@ -102,7 +104,7 @@ def _sdcnet(config: Config) -> Estimator:
         del train
         return [network.apply(variables, *inputs(batch))], {}
 
-    return Estimator(lambda key, batch: network.init(key, *inputs(batch)), flows, 3, True, 64)
+    return Estimator(lambda key, batch: network.init(key, *inputs(batch)), flows, 3, 64)
 
 
 def _refined_dis(config: Config) -> Estimator:
@@ -117,7 +119,7 @@ def _refined_dis(config: Config) -> Estimator:
         return network.apply(variables, *inputs(batch)), {}
 
     init = lambda key, batch: network.init(key, *inputs(batch))  # noqa: E731
-    return Estimator(init, flows, 2, True, refined_dis.MULTIPLE)
+    return Estimator(init, flows, 2, refined_dis.MULTIPLE)
 
 
 _BUILDERS: dict[str, Callable[[Config], Estimator]] = {

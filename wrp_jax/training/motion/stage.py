@@ -19,16 +19,17 @@ from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.pipeline import make_batches
 from wrp_jax.data.source import VideoSource
 from wrp_jax.flow import build_motion
+from wrp_jax.flow.build import SDCNETS, guide_of
 from wrp_jax.models.motion import Motion
-from wrp_jax.models.motion.dis import dis_motion
 from wrp_jax.training.loop import fit
 from wrp_jax.training.motion import losses as flow_losses
-from wrp_jax.training.motion.examples import pair_examples, video_examples
+from wrp_jax.training.motion.examples import check_pair_options, pair_examples, video_examples
 from wrp_jax.training.motion.networks import (
     Batch,
     Estimator,
     both_ways,
     build_estimator,
+    check_trainable,
     pair_of,
 )
 from wrp_jax.training.stages import run_metadata
@@ -44,6 +45,32 @@ from wrp_jax.weights.safetensors_file import write_safetensors
 
 STAGE = "motion"
 LOSSES = ("sequence", "reconstruction", "unsupervised")
+
+
+def check_options(config: Config) -> None:
+    """Refuses what the stage does not know.
+
+    Raises:
+      UserError: the network, loss or schedule does not exist, or they do not fit; weights that
+        cannot be read; what is to give the flows that the network reads has none.
+    """
+    options = config.motion_training
+    check_trainable(config.motion.name)
+    if options.loss not in LOSSES:
+        raise UserError(
+            f"config.motion_training.loss={options.loss!r} is unknown: use one of "
+            f"{', '.join(LOSSES)}."
+        )
+    if config.motion.name in SDCNETS and options.loss != "reconstruction":
+        raise UserError(
+            f"{config.motion.name} looks at 3 frames: train it with "
+            "--config.motion_training.loss=reconstruction."
+        )
+    check_pair_options(options)
+    make_optimizer(options)
+    if config.motion.weights:
+        load_weights(config.motion.weights, config.motion.name)
+    guide_of(config.motion)
 
 
 def train_motion(
@@ -256,18 +283,7 @@ def motion_of(config: Config, workdir: str | os.PathLike | None) -> Motion:
 
 
 def _examples(config: Config, source: VideoSource, estimator: Estimator) -> Any:
-    options = config.motion_training
-    if options.loss not in LOSSES:
-        raise UserError(
-            f"config.motion_training.loss={options.loss!r} is unknown: use one of "
-            f"{', '.join(LOSSES)}."
-        )
-    if estimator.frames != 2 and options.loss != "reconstruction":
-        raise UserError(
-            f"{config.motion.name} looks at {estimator.frames} frames: train it with "
-            "--config.motion_training.loss=reconstruction."
-        )
-    guide: Motion | None = dis_motion(config.motion) if estimator.guided else None
-    if options.loss == "sequence":
+    guide = guide_of(config.motion)
+    if config.motion_training.loss == "sequence":
         return pair_examples(config, source, estimator.multiple, guide)
     return video_examples(config, source, estimator.frames, estimator.multiple, guide)

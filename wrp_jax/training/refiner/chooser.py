@@ -22,7 +22,7 @@ from wrp_jax.training.refiner.cycle import cycle_crops
 from wrp_jax.training.refiner.examples import Course, Maker, Material, make_examples
 from wrp_jax.training.refiner.simulated import SimulatedClip
 from wrp_jax.training.state import TrainState, apply_gradients
-from wrp_jax.types import ClipCues, UserError
+from wrp_jax.types import ClipCues
 
 _AGREED = 0.1  # loss weight of pixels on which all hypotheses agree
 
@@ -35,11 +35,6 @@ def chooser_course(
     Raises:
       UserError: an option that it does not have, or no example came out.
     """
-    if config.refiner.unrolled:
-        raise UserError(
-            "config.refiner.unrolled=true is for the paper's refiner: give "
-            "--config.refiner.name=pix2pix too."
-        )
     network = build_refiner(config.refiner)
     maker = chooser_maker(material, config.refiner.crops)
     examples = make_examples(config.refiner, config.seed, material, maker)

@@ -91,16 +91,27 @@ def frequency_weights(known: KnownLabels, power: float = 0.5) -> Float[np.ndarra
     return (weights / max(float((weights * share).sum()), 1e-6)).astype(np.float32)
 
 
-def make_examples(options: RefinerConfig, seed: int, material: Material, maker: Maker) -> list[Any]:
-    """All examples of a run, from ``options.source``; the seed alone decides which.
-
-    Raises:
-      UserError: an unknown source, or no example came out.
-    """
+def check_refiner(options: RefinerConfig) -> None:
+    """Raises ``UserError`` for an unknown source, or an option that the network does not have."""
     if options.source not in SOURCES:
         raise UserError(
             f"config.refiner.source={options.source!r} is unknown: use simulated, cycle or both."
         )
+    for option in ("unrolled", "learn_tau"):
+        if getattr(options, option) and options.name != "pix2pix":
+            raise UserError(
+                f"config.refiner.{option}=true is for the paper's refiner: give "
+                "--config.refiner.name=pix2pix too."
+            )
+
+
+def make_examples(options: RefinerConfig, seed: int, material: Material, maker: Maker) -> list[Any]:
+    """All examples of a run, from ``options.source``; the seed alone decides which.
+
+    Raises:
+      UserError: see ``check_refiner``; or no example came out.
+    """
+    check_refiner(options)
     rng = np.random.default_rng(seed)
     examples: list[Any] = []
     if options.source != "cycle":

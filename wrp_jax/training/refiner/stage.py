@@ -16,12 +16,20 @@ from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.pipeline import make_batches
 from wrp_jax.data.source import VideoSource
+from wrp_jax.flow import build_motion
 from wrp_jax.models.network import Network
 from wrp_jax.models.refine import build_refiner
+from wrp_jax.propagation.methods import check_options as check_propagation
 from wrp_jax.training.loop import fit
+from wrp_jax.training.motion.stage import STAGE as MOTION
 from wrp_jax.training.motion.stage import motion_of
 from wrp_jax.training.refiner.chooser import chooser_course
-from wrp_jax.training.refiner.examples import Course, Material, frequency_weights
+from wrp_jax.training.refiner.examples import (
+    Course,
+    Material,
+    check_refiner,
+    frequency_weights,
+)
 from wrp_jax.training.refiner.pix2pix import pix2pix_course
 from wrp_jax.training.refiner.unrolled import take_tau, unrolled_course
 from wrp_jax.training.segmentation.segmenter import load_segmenter
@@ -30,6 +38,20 @@ from wrp_jax.training.state import create_train_state, inference_variables
 from wrp_jax.types import ClassMap, Window
 
 STAGE = "refiner"
+
+
+def check_options(config: Config) -> None:
+    """Refuses what the stage does not know.
+
+    Raises:
+      UserError: there is no network, source of examples, carrier, mask or motion of that name, or
+        options that exclude each other; a motion network without weights.
+    """
+    check_propagation(config.propagation)
+    build_refiner(config.refiner)
+    check_refiner(config.refiner)
+    if MOTION not in config.stages:  # else its weights are yet to come
+        build_motion(config.motion)
 
 
 def train_refiner(

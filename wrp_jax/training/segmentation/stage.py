@@ -20,11 +20,12 @@ from wrp_jax.data.pipeline import make_batches
 from wrp_jax.data.predictions import PRECOMPUTED, open_predictions
 from wrp_jax.data.source import VideoSource
 from wrp_jax.models.network import Network
+from wrp_jax.models.segmentation import build_segmentation
 from wrp_jax.models.segmentation.for_classes import build_for_classes
 from wrp_jax.models.segmentation.inference import for_inference
 from wrp_jax.training.accumulation import gradient_in_parts
 from wrp_jax.training.loop import fit
-from wrp_jax.training.segmentation.crops import CropBatch, Frames, choose_material
+from wrp_jax.training.segmentation.crops import CropBatch, Frames, augmentation, choose_material
 from wrp_jax.training.segmentation.losses import class_weights
 from wrp_jax.training.segmentation.pretrained import initial_variables, published_segmentation
 from wrp_jax.training.segmentation.recipe import (
@@ -46,6 +47,21 @@ from wrp_jax.training.state import (
 from wrp_jax.types import ClassMap, Window
 
 STAGE = "segmentation"
+
+
+def check_options(config: Config) -> None:
+    """Refuses what the stage does not know.
+
+    Raises:
+      UserError: there is no network, loss, optimiser or augmentation of that name.
+    """
+    options = config.segmentation
+    if options.name == PRECOMPUTED:
+        return
+    build_segmentation(options, 2)
+    make_loss(options, jnp.ones(2))
+    make_optimizer(options, steps=10, steps_per_epoch=1)
+    augmentation(options)
 
 
 def train_segmentation(
