@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from wrp_jax.models import layers
+from wrp_jax.ops.convolution import conv
 
 
 def test_space_to_depth_and_back():
@@ -79,3 +80,25 @@ def test_batch_norm_keeps_the_unbiased_variance():
     np.testing.assert_allclose(stats["var"], 0.9 + 0.1 * flat.var(axis=0, ddof=1), rtol=1e-5)
     frozen = module.apply(variables, x, False)
     np.testing.assert_allclose(frozen, x / np.sqrt(1 + 1e-5), rtol=1e-6)
+
+
+def test_relu_is_jaxs_relu_with_its_gradient():
+    x = jnp.array([-2.0, -0.0, 0.0, 1e-30, 3.0, jnp.nan, jnp.inf, -jnp.inf])
+    np.testing.assert_array_equal(layers.relu(x), jax.nn.relu(x))
+    gradients = [jax.vmap(jax.grad(f))(x[:5]) for f in (layers.relu, jax.nn.relu)]
+    np.testing.assert_array_equal(*gradients)
+    assert layers.relu(x.astype(jnp.bfloat16)).dtype == jnp.bfloat16
+
+
+def test_blocks_do_not_compute_the_shortcuts_of_earlier_blocks_again():
+    def chain(kernels, x):
+        for kernel in kernels:
+            x = layers.relu(x + conv(layers.relu(x), kernel))
+        return x
+
+    kernels = jnp.ones((8, 3, 3, 4, 4)) / 100
+    compiled = jax.jit(chain).lower(kernels, jnp.ones((1, 16, 16, 4))).compile().as_text()
+    entry = compiled[compiled.index("ENTRY") :].splitlines()
+    loops = [line.split(" fusion(")[1] for line in entry if "kind=kLoop" in line]
+    inputs = [line.split("), kind")[0].count("%") for line in loops]
+    assert max(inputs) <= 4, inputs  # not one more for every block before

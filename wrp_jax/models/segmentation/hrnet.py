@@ -15,7 +15,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from wrp_jax.models.layers import BasicBlock, ConvNorm
+from wrp_jax.models.layers import BasicBlock, ConvNorm, relu
 from wrp_jax.ops.resize import resize
 
 STRIDE = 4
@@ -46,7 +46,7 @@ class Bottleneck(nn.Module):
         y = ConvNorm(wide, kernel=1, relu=False, name="conv3")(y, train=train)
         if x.shape[-1] != wide:
             x = ConvNorm(wide, kernel=1, relu=False, name="downsample")(x, train=train)
-        return nn.relu(x + y)
+        return relu(x + y)
 
 
 class Exchange(nn.Module):
@@ -84,7 +84,7 @@ class Exchange(nn.Module):
                 features = self.widths[i if last else j]
                 x = ConvNorm(features, strides=2, relu=not last, name=f"{name}_{k}")(x, train=train)
             heard.append(x)
-        return nn.relu(functools.reduce(jnp.add, heard))
+        return relu(functools.reduce(jnp.add, heard))
 
 
 class HighResolutionNet(nn.Module):
