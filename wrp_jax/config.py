@@ -6,6 +6,7 @@ Without ``from __future__ import annotations``: ml_collections reads the types o
 
 import dataclasses
 from dataclasses import field
+from typing import Any
 
 
 @dataclasses.dataclass
@@ -168,3 +169,24 @@ class Config:
     propagation: PropagationConfig = field(default_factory=PropagationConfig)
     refiner: RefinerConfig = field(default_factory=RefinerConfig)
     motion_training: MotionTrainingConfig = field(default_factory=MotionTrainingConfig)
+
+
+def published_raft(**stage: Any) -> Config:
+    """RAFT's training as published; ``stage`` says what one stage has of its own.
+
+    The small network with ``--config.motion.name=raft_small``.
+
+    Args:
+      stage: options of ``MotionTrainingConfig``.
+
+    Reference: princeton-vl/RAFT, ``train_standard.sh``, ``core/datasets.py``.
+    """
+    common: dict[str, Any] = dict(
+        loss="sequence", steps=100_000, batch_size=6, learning_rate=1.25e-4, weight_decay=1e-5,
+        gamma=0.85, freeze_batch_norm=True, flips=(0.5, 0.1), jitter=0.4, hue=0.159,
+    )  # fmt: skip
+    return Config(
+        stages=("motion",),
+        motion=MotionConfig(name="raft_large"),
+        motion_training=MotionTrainingConfig(**common | stage),
+    )

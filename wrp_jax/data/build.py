@@ -8,20 +8,16 @@ The result is read with ``--data=tfds:folder_video/NAME:train@DIR``.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import tensorflow_datasets as tfds
-
 from wrp_jax.data.folder import open_folder
-from wrp_jax.data.lock import sole_writer
+from wrp_jax.data.prepare import exit_code, prepare
 from wrp_jax.data.source import validate
 from wrp_jax.data.tfds_builders import Camvid, ClipBuilder, FolderVideo
 from wrp_jax.data.windows import whole_sequences
 from wrp_jax.data.writers import check_output
-from wrp_jax.types import UserError
 
 
 def build(data: Path, output: Path, name: str | None = None, dataset: str = "folder") -> str:
@@ -49,25 +45,7 @@ def build(data: Path, output: Path, name: str | None = None, dataset: str = "fol
         builder.open_manual(data)
     else:
         builder = FolderVideo(folder=data, name=name, data_dir=str(output))
-    target = Path(builder.data_dir)
-    _check_free(target)
-    with sole_writer(target.parent, "--output"):
-        _check_free(target)
-        try:
-            for left in target.parent.glob(f"incomplete.*_{target.name}"):
-                shutil.rmtree(left)  # by a build that was killed: nobody else builds here now
-            builder.download_and_prepare(
-                download_config=tfds.download.DownloadConfig(manual_dir=str(data))
-            )
-        except OSError as error:
-            raise UserError(f"{output} cannot be written: {error.strerror or error}.") from error
-    full_name = Path(builder.data_dir).parent.relative_to(Path(builder.data_dir_root))
-    return " ".join(f"tfds:{full_name}:{split}@{output}" for split in builder.info.splits)
-
-
-def _check_free(target: Path) -> None:
-    if target.exists():
-        raise UserError(f"{target} is there already: remove it or choose another name.")
+    return prepare(builder, data, output)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -78,12 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--name", help="name of the data set, the folder's by default")
     parser.add_argument("--dataset", choices=("folder", "camvid"), default="folder")
     flags = parser.parse_args(argv)
-    try:
-        print(build(flags.data, flags.output, flags.name, flags.dataset))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return exit_code(lambda: build(flags.data, flags.output, flags.name, flags.dataset))
 
 
 if __name__ == "__main__":

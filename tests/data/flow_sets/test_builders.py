@@ -67,15 +67,26 @@ def kitti(root):
     for i in (0, 1):
         for k in (10, 11):
             picture(root / f"training/image_2/{i:06d}_{k}.png", 100 * i + k)
-        flow = np.round(flow_of(i) * 64) / 64
-        flow[::2] = np.nan
-        path = root / f"training/flow_occ/{i:06d}_10.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Written here rather than by our own writer: B = valid, G = v, R = u.
-        coded = np.nan_to_num(flow) * 64 + 32768
-        valid = np.isfinite(flow[..., :1])
-        cv2.imwrite(str(path), np.where(valid, np.concatenate(
-            [valid, coded[..., 1:], coded[..., :1]], -1), 0).astype(np.uint16))  # fmt: skip
+        write_kitti(root / f"training/flow_occ/{i:06d}_10.png", i)
+
+
+def hd1k(root):
+    for sequence, count in ((0, 3), (2, 2)):
+        for i in range(count):
+            name = f"{sequence:06d}_{i:04d}.png"
+            picture(root / "hd1k_input/image_2" / name, 10 * sequence + i)
+            write_kitti(root / "hd1k_flow_gt/flow_occ" / name, 10 * sequence + i)
+
+
+def write_kitti(path, seed):
+    """By hand rather than by our own writer: B = valid, G = v, R = u; every second row."""
+    flow = np.round(flow_of(seed) * 64) / 64
+    flow[::2] = np.nan
+    path.parent.mkdir(parents=True, exist_ok=True)
+    coded = np.nan_to_num(flow) * 64 + 32768
+    valid = np.isfinite(flow[..., :1])
+    cv2.imwrite(str(path), np.where(valid, np.concatenate(
+        [valid, coded[..., 1:], coded[..., :1]], -1), 0).astype(np.uint16))  # fmt: skip
 
 
 def opened(name, make, tmp_path, config=None):
@@ -120,6 +131,24 @@ def test_kitti_is_sparse(tmp_path):
     assert pair.valid[1::2].all() and not pair.valid[::2].any()
     np.testing.assert_array_equal(pair.flow[1::2], (np.round(flow_of(1) * 64) / 64)[1::2])
     assert (pair.flow[::2] == 0).all()
+
+
+def test_hd1k_pairs_stay_within_a_sequence(tmp_path):
+    hd1k(tmp_path / "data")
+    grey = np.full(SIZE, 77, np.uint8)
+    Image.fromarray(grey).save(tmp_path / "data/hd1k_input/image_2/000002_0001.png")
+    (source,) = opened("hd1k_flow", lambda root: None, tmp_path)
+    assert len(source) == 3
+    for index, seed in enumerate((0, 1, 20)):
+        pair = source.pair(index, RNG)
+        expected = np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), np.uint8)
+        np.testing.assert_array_equal(pair.first, expected)
+        np.testing.assert_array_equal(pair.flow[1::2], (np.round(flow_of(seed) * 64) / 64)[1::2])
+        assert pair.valid[1::2].all() and not pair.valid[::2].any()
+    assert (source.pair(2, RNG).second == 77).all()
+    (tmp_path / "data/hd1k_flow_gt/flow_occ/000002_0000.png").unlink()
+    with pytest.raises(UserError, match=r"flow_occ/000002_0000\.png is missing"):
+        build("hd1k_flow", tmp_path / "data", tmp_path / "other")
 
 
 def test_pfm_in_both_byte_orders(tmp_path):

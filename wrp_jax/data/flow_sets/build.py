@@ -13,9 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import tensorflow_datasets as tfds
-
 from wrp_jax.data.flow_sets.builders import BUILDERS
+from wrp_jax.data.prepare import exit_code, prepare
 from wrp_jax.data.writers import check_output
 from wrp_jax.types import UserError
 
@@ -45,15 +44,7 @@ def build(dataset: str, data: Path, output: Path, config: str | None = None) -> 
     chosen = config or (names[0] if names else None)
     builder = kind(config=chosen, data_dir=str(output))
     builder.files(data)
-    if Path(builder.data_dir).exists():
-        raise UserError(f"{builder.data_dir} is there already: remove it to build it again.")
-    options = tfds.download.DownloadConfig(manual_dir=str(data))
-    try:
-        builder.download_and_prepare(download_config=options)
-    except OSError as error:
-        raise UserError(f"{output} cannot be written: {error.strerror or error}.") from error
-    full_name = Path(builder.data_dir).parent.relative_to(Path(builder.data_dir_root))
-    return " ".join(f"tfds:{full_name}:{split}@{output}" for split in builder.info.splits)
+    return prepare(builder, data, output)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,12 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True, help="TFDS data directory")
     parser.add_argument("--config", help="clean or final, cleanpass or finalpass")
     flags = parser.parse_args(argv)
-    try:
-        print(build(flags.dataset, flags.data, flags.output, flags.config))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return exit_code(lambda: build(flags.dataset, flags.data, flags.output, flags.config))
 
 
 if __name__ == "__main__":

@@ -212,11 +212,36 @@ class KittiFlow(FlowSetBuilder):
         return {"train": pairs}
 
 
+class Hd1kFlow(FlowSetBuilder):
+    """HD1K as ``hd1k_flow``: its training part as ``train``; sparse flow.
+
+    Reference: Kondermann et al., CVPR workshops 2016; layout of ``hd1k_full_package.zip``; choice
+    of pairs as princeton-vl/RAFT, ``core/datasets.py``.
+    """
+
+    DESCRIPTION = "HD1K, 2560x1080; for research."
+    MANUAL_DOWNLOAD_INSTRUCTIONS = """\
+    manual_dir has hd1k_input/image_2/000000_0000.png, 000000_0001.png and so on (sequence and
+    frame) and hd1k_flow_gt/flow_occ/000000_0000.png."""
+
+    def files(self, folder: Path) -> dict[str, list[Files]]:
+        """Neighbouring frames of each sequence."""
+        root, flows = folder / "hd1k_input" / "image_2", folder / "hd1k_flow_gt" / "flow_occ"
+        pairs = [
+            Files(first.stem, first, second, flows / first.name)
+            for first, second in itertools.pairwise(sorted(root.glob("*_*.png")))
+            if first.stem.split("_")[0] == second.stem.split("_")[0]
+        ]
+        _require(pairs, root, "000000_0000.png, 000000_0001.png and so on")
+        return {"train": pairs}
+
+
 BUILDERS: dict[str, type[FlowSetBuilder]] = {
     "flying_chairs": FlyingChairs,
     "flying_things3d": FlyingThings3d,
     "sintel_flow": SintelFlow,
     "kitti_flow": KittiFlow,
+    "hd1k_flow": Hd1kFlow,
 }
 """By the name that TFDS gives them."""
 

@@ -16,6 +16,8 @@ from wrp_jax.data.source import VideoSource, open_source
 from wrp_jax.models.motion.base import Motion, clip_of
 from wrp_jax.types import UserError
 
+_DENSE = 0.75
+"""Where less of a pair's flow is known, it is not interpolated (KITTI, HD1K within a mixture)."""
 _BUILT = 1.3
 """Flying pieces are made larger than the crop by this, so that there is something to crop."""
 
@@ -40,7 +42,10 @@ class PairExamples:
 
     def draw(self, index: int, rng: np.random.Generator) -> dict[str, Any]:
         """One example."""
-        pair = augment(rng, self.pairs.pair(int(index), rng), self.augmentation)
+        pair, how = self.pairs.pair(int(index), rng), self.augmentation
+        if pair.valid.mean() < _DENSE:
+            how = sparsely(how)
+        pair = augment(rng, pair, how)
         frames = np.stack([pair.second, pair.first])
         example = {"frames": frames, "flow": pair.flow, "valid": pair.valid}
         return with_guess(example, self.guide)
@@ -196,15 +201,19 @@ def pair_examples(
 
 def augmentation(options: MotionTrainingConfig, crop: tuple[int, int]) -> FlowAugmentation:
     """The published augmentation, with the strengths of the options."""
-    return FlowAugmentation(
+    dense = FlowAugmentation(
         crop=crop,
         scale=options.scale,
         flips=options.flips,
         jitter=(options.jitter, options.jitter, options.jitter, options.hue),
-        asymmetric=0.0 if options.sparse else 0.2,
         erase=options.erase,
-        sparse=options.sparse,
     )
+    return sparsely(dense) if options.sparse else dense
+
+
+def sparsely(augmentation: FlowAugmentation) -> FlowAugmentation:
+    """The published augmentation of sparse flow: one scale for both axes, one change of colour."""
+    return dataclasses.replace(augmentation, sparse=True, asymmetric=0.0, stretching=0.0)
 
 
 def video_examples(
