@@ -20,15 +20,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.timing import compare, report, threads
+from wrp_jax.config import SegmentationConfig
 from wrp_jax.models.motion.flownet2 import build_flownet2
 from wrp_jax.models.motion.raft import build_raft
+from wrp_jax.models.motion.refined_dis import build_refined_dis
 from wrp_jax.models.motion.sdcnet import build_sdcnet
+from wrp_jax.models.segmentation import build_segmentation
 from wrp_jax.weights import published
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "tests" / "golden"
 SIZES = ((440, 1024), (376, 1248))  # 436x1024 (Sintel) and 376x1248 (KITTI), padded
 ITERATIONS = 12
 ROUNDS = 3
+KEPT: list[Any] = []
 
 
 def state_dict(fixture: str) -> dict[str, np.ndarray]:
@@ -62,12 +66,11 @@ def torch_network() -> tuple[str, Any, str]:
         return {name: torch.from_numpy(a) for name, a in state_dict(fixture).items()}
 
     try:
-        from torchvision.models.optical_flow import raft_large
+        network = torchvision_network().eval()
     except ImportError:
         from benchmarks.torch_raft import load_plain
 
         return "torch, plain layers", load_plain(tensors("raft_large"), ITERATIONS), "raft_large"
-    network = raft_large().eval()
     network.load_state_dict(tensors("raft_large_torchvision"))
 
     def run(first, second):
@@ -75,6 +78,28 @@ def torch_network() -> tuple[str, Any, str]:
         return network(first, second, num_flow_updates=ITERATIONS)[-1]
 
     return "torchvision", run, "raft_large_torchvision"
+
+
+def torchvision_network() -> Any:
+    """``raft_large`` of torchvision, also where PyTorch is without CUDA and torchvision is not.
+
+    Its compiled operators do not load then, and its import stops at the names of two of them,
+    which RAFT does not use: they are declared.
+
+    Raises:
+      ImportError: torchvision is not installed.
+    """
+    try:
+        from torchvision.models.optical_flow import raft_large
+    except RuntimeError:
+        import torch
+
+        library = torch.library.Library("torchvision", "DEF")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
+        KEPT.append(library)  # the declarations go with it
+        from torchvision.models.optical_flow import raft_large
+    return raft_large()
 
 
 def run_time() -> None:
@@ -138,8 +163,10 @@ def processor_seconds(function: Callable[[], Any]) -> float:
 def run_compile() -> None:
     """Seconds from traced to ready, of every network, at 128x192."""
     image = jax.ShapeDtypeStruct((1, 128, 192, 3), jnp.float32)
+    flow = jax.ShapeDtypeStruct((1, 128, 192, 2), jnp.float32)
     frames = jax.ShapeDtypeStruct((1, 3, 128, 192, 3), jnp.float32)
     flows = jax.ShapeDtypeStruct((1, 2, 128, 192, 2), jnp.float32)
+    hrnet_ocr = build_segmentation(SegmentationConfig(name="hrnet_ocr"), 19)
     networks = {
         **{
             f"{name}, {n} iterations": (build_raft(name, iterations=n), (image, image))
@@ -148,6 +175,8 @@ def run_compile() -> None:
         },
         "sdcnet": (build_sdcnet(), (frames, flows)),
         "flownet2": (build_flownet2(), (image, image)),
+        "refined_dis": (build_refined_dis(), (image, image, flow, flow)),
+        "hrnet_ocr": (hrnet_ocr, (image,)),
     }
     for name, (network, inputs) in networks.items():
         shapes = jax.eval_shape(network.init, jax.random.key(0), *inputs)

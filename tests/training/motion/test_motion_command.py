@@ -1,0 +1,105 @@
+"""configs/motion_video.py by the two commands: trained, stopped on the way, gone on with, used."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wrp_jax.checkpoint import load_result
+from wrp_jax.data.source import open_source
+
+ROOT = Path(__file__).parents[3]
+OPTIONS = (
+    "--config.motion.preset=ultrafast",
+    "--config.motion_training.steps=8",
+    "--config.motion_training.batch_size=2",
+    "--config.motion_training.crop=(32,32)",
+)
+STOPPED = """
+import os, runpy, signal, sys
+from wrp_jax.training.motion.examples import VideoExamples
+
+draw, calls = VideoExamples.draw, []
+
+def counted(*arguments):
+    calls.append(1)
+    if len(calls) == 4:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return draw(*arguments)
+
+VideoExamples.draw = counted
+sys.argv = ["train.py", *sys.argv[1:]]
+runpy.run_path("train.py", run_name="__main__")
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """``run(words, …)``: exit code and stderr of a program of its own in the project's root."""
+    # Programs that are compiled alike are compiled once.
+    cache = {
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.5",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
+    }
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", **cache}
+    environment.pop("XLA_FLAGS", None)
+
+    def go(*words):
+        result = subprocess.run(
+            [sys.executable, *map(str, words)], cwd=ROOT, env=environment, capture_output=True,
+            text=True, timeout=900, check=False,
+        )  # fmt: skip
+        return result.returncode, result.stderr
+
+    return go
+
+
+@pytest.fixture
+def video(tmp_path):
+    """Four frames of 40x56, the second one labelled."""
+    clip = open_source("synthetic:clips=1,frames=4,height=40,width=56,speed=1").clip("clip_000")
+    folder = tmp_path / "D" / "a"
+    for kind in ("frames", "labels"):
+        (folder / kind).mkdir(parents=True)
+    for i, frame in enumerate(clip.frames):
+        Image.fromarray(frame).save(folder / "frames" / f"{i}.png")
+    Image.fromarray((np.arange(56) // 28 + np.zeros((40, 1))).astype(np.uint8)).save(
+        folder / "labels" / "1.png"
+    )
+    classes = [{"id": i, "name": f"class{i}"} for i in range(2)]
+    (folder.parent / "classes.json").write_text(json.dumps({"classes": classes}))
+    return folder.parent
+
+
+def test_train_stop_go_on_and_propagate(run, video, tmp_path):
+    given = ("--config=configs/motion_video.py", f"--data={video}", *OPTIONS)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    code, error = run("train.py", *given, f"--workdir={whole}")
+    assert code == 0, error
+    code, error = run("-c", STOPPED, *given, f"--workdir={parts}")
+    assert code == 4 and "stopped by SIGTERM after step" in error, error
+    assert not (parts / "motion.npz").exists()
+    code, error = run("train.py", *given, f"--workdir={parts}")
+    assert code == 0, error
+    first, second = (load_result(folder, "motion")[0]["params"] for folder in (whole, parts))
+    for name in first:
+        np.testing.assert_equal(first[name], second[name])
+
+    code, error = run(
+        "propagate.py", *given, f"--workdir={parts}", f"--output={tmp_path / 'out'}",
+        "--method=motion-only",
+    )  # fmt: skip
+    assert code == 0, error
+    labels = sorted((tmp_path / "out" / "a" / "labels").iterdir())
+    assert [path.name for path in labels] == ["0.png", "1.png", "2.png", "3.png"]
+    assert all(set(np.unique(np.array(Image.open(path)))) == {0, 1} for path in labels)
+
+    Image.fromarray(np.zeros((40, 56, 3), np.uint8)).save(video / "a" / "frames" / "0.png")
+    code, error = run("train.py", *given, f"--workdir={parts}")
+    assert code == 2 and "parts was trained on other frames" in error, error
