@@ -1,6 +1,7 @@
 import os
 import pathlib
 import signal
+import sys
 
 import pytest
 from absl import flags
@@ -148,3 +149,10 @@ def test_a_bug_keeps_its_traceback(outcome):
 
     with pytest.raises(ZeroDivisionError):
         outcome(bug)
+
+
+def test_what_a_program_does_when_told_to_stop_ends_with_it(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["program"])
+    before, seen = signal.getsignal(signal.SIGTERM), []
+    assert run(lambda: seen.append(signal.getsignal(signal.SIGTERM))) == 0
+    assert seen != [before] and signal.getsignal(signal.SIGTERM) is before

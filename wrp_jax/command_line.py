@@ -44,8 +44,9 @@ def run(main: Callable[[], int | None]) -> int:
       The exit code, for ``sys.exit``.
     """
     program = Path(sys.argv[0]).name
+    before = None
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _interrupt)
+        before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         _parse(sys.argv)
         return main() or 0
@@ -56,6 +57,9 @@ def run(main: Callable[[], int | None]) -> int:
         why = str(error) or "interrupted"
         print(f"{program}: {why}; run the same command to go on.", file=sys.stderr)
         return EXIT_INTERRUPTED
+    finally:
+        if before is not None:  # all is written: what Python still waits for may be killed
+            signal.signal(signal.SIGTERM, before)
 
 
 def define_config() -> flags.FlagHolder:

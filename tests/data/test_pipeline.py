@@ -2,6 +2,8 @@ import collections
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -167,3 +169,28 @@ def test_worker_processes_give_the_same_batches():
     expected = take(5, make(transform=pair))[2:]
     lines = [" ".join(map(str, [*batch.a, *batch.b[0]])) for batch in expected]
     assert result.stdout.splitlines() == lines
+
+
+def test_readers_leave_their_batch_when_it_is_closed():
+    calls, gate, others = [], threading.Event(), set(threading.enumerate())
+
+    def slow(example, rng):
+        calls.append(example)
+        if len(calls) > 4:
+            assert gate.wait(60)
+        return example
+
+    batches = make_batches(range(40), batch_size=4, seed=0, transform=slow, threads=1)
+    next(batches)
+    readers = set(threading.enumerate()) - others
+    assert readers
+    while len(calls) < 5:
+        time.sleep(0.01)
+    batches.close()
+    gate.set()
+    for reader in readers:
+        reader.join(60)
+        assert not reader.is_alive()
+    assert len(calls) == 5
+    assert len(next(batches)) == 4  # and goes on where it was
+    batches.close()

@@ -11,6 +11,7 @@ records is not a multiple of the number of shards (0.2.18).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -41,8 +42,17 @@ class Batches(Iterator[Any]):
       batch_size: examples of one global batch, over all processes.
     """
 
-    def __init__(self, dataset: grain.MapDataset, batch_size: int, *, threads: int, workers: int):
+    def __init__(
+        self,
+        dataset: grain.MapDataset,
+        batch_size: int,
+        *,
+        threads: int,
+        workers: int,
+        closed: list[bool],
+    ):
         self.batch_size = batch_size
+        self._closed = closed
         self._dataset = dataset
         self._threads = threads
         self._workers = workers
@@ -67,12 +77,14 @@ class Batches(Iterator[Any]):
 
     def close(self) -> None:
         """End reader threads and worker processes; the next ``next`` starts them again."""
+        self._closed[0] = True
         close = getattr(self._iterator, "close", None)
         if close is not None:
             close()
         self._iterator = None
 
     def _start(self) -> Iterator[Any]:
+        self._closed[0] = False
         rest = self._dataset[self._next_index :]
         if self._workers:
             if not flags.FLAGS.is_parsed():  # Grain reads its own flags when it starts workers.
@@ -127,10 +139,22 @@ def make_batches(
     if shuffle:
         dataset = dataset.shuffle()
     dataset = dataset.repeat()
+    closed = [False]
     if transform is not None:
-        dataset = dataset.random_map(transform)
+        dataset = dataset.random_map(functools.partial(_unless, closed, transform))
     dataset = dataset[process_index::process_count].batch(batch_size // process_count)
-    return Batches(dataset, batch_size, threads=threads, workers=workers)
+    return Batches(dataset, batch_size, threads=threads, workers=workers, closed=closed)
+
+
+class _ClosedError(Exception):
+    """Nobody wants the batch any more."""
+
+
+def _unless(closed: list[bool], transform: Transform, example: Any, rng: Any) -> Any:
+    """The program cannot end while a thread still reads: it may leave its batch half read."""
+    if closed[0]:
+        raise _ClosedError
+    return transform(example, rng)
 
 
 def _source(examples: Examples) -> grain.MapDataset:
