@@ -74,6 +74,7 @@ def _kernel_gradient(
     # One pixel is under a single tap: nothing is copied, so there is no need of blocks.
     rows = height if kh * kw == 1 else max(1, min(height, _BLOCK // (b * width)))
     blocks = -(-height // rows)
+    precise = jnp.promote_types(x.dtype, jnp.float32)
     cotangent = _reach(cotangent, (0, 0), (blocks * rows, width))
     tall, wide = (stride * (n - 1) for n in (blocks * rows, width))
     x = _reach(x, (kh // 2, kw // 2), (tall + kh, wide + kw))
@@ -90,10 +91,10 @@ def _kernel_gradient(
         patches = jnp.concatenate([tap.reshape(-1, c) for tap in taps], axis=1)
         over_pixels = (((0,), (0,)), ((), ()))
         return total + jax.lax.dot_general(
-            deltas, patches, over_pixels, preferred_element_type=jnp.float32
+            deltas, patches, over_pixels, preferred_element_type=precise
         )
 
-    zero = jnp.zeros((out, kh * kw * c), jnp.float32)
+    zero = jnp.zeros((out, kh * kw * c), precise)
     total = jax.lax.fori_loop(0, blocks, add_block, zero)
     return total.T.reshape(kh, kw, c, out)
 

@@ -1,12 +1,14 @@
 """A tiny training of each refiner from each source, and what the crops hold."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from test_cycle import Source, segment, toy
 
 from wrp_jax.config import Config
 from wrp_jax.models.motion.base import zero_motion
+from wrp_jax.models.segmentation.hrnet_ocr import HrnetOcr
 from wrp_jax.training.refiner import stage as refiner
 from wrp_jax.training.refiner.chooser import chooser_maker, mirror
 from wrp_jax.training.refiner.crops import NO_LABEL, unpack
@@ -48,15 +50,37 @@ def test_a_training_step_lowers_the_loss_on_its_own_batch(rng, name, source):
     options = config(name=name, source=source)
     optimizer = refiner.make_optimizer(1e-2, 20)
     course = refiner.make_course(options, material(rng), optimizer)
+    values = losses(course, optimizer, 8)
+    assert np.isfinite(values).all() and values[-1] < values[0], values
+
+
+def losses(course, optimizer, steps):
     batch = jax.tree.map(lambda *a: np.stack(a), *course.examples[:4])
     state = create_train_state(course.variables, optimizer, ema=True)
-    step = jax.jit(course.train_step)
-    losses = []
-    for _ in range(8):
+    step, values = jax.jit(course.train_step), []
+    for _ in range(steps):
         state, metrics = step(state, batch, jax.random.key(0))
         state = state.replace(step=state.step + 1)
-        losses.append(float(metrics["loss"]))
-    assert np.isfinite(losses).all() and losses[-1] < losses[0], losses
+        values.append(float(metrics["loss"]))
+    return values
+
+
+def test_the_papers_omega_learns_from_the_features_of_hrnet(rng):
+    hrnet = HrnetOcr(3, width=2, modules=(0, 0, 0), blocks=1)
+    variables = jax.jit(hrnet.init)(jax.random.key(0), jnp.zeros((1, 96, 104, 3)))
+    look = jax.jit(hrnet.apply)
+
+    def segment(frames):
+        output = look(variables, frames.astype(np.float32) / 255)
+        return np.asarray(jax.nn.softmax(output.logits)), np.asarray(output.features)
+
+    stuff = material(rng)._replace(segment=segment)
+    optimizer = refiner.make_optimizer(1e-2, 20)
+    course = refiner.make_course(config(name="pix2pix", source="cycle"), stuff, optimizer)
+    first = course.examples[0]
+    assert first.labels.shape[:2] == (96, 96) and first.features.shape == (12, 12, 512)
+    values = losses(course, optimizer, 4)
+    assert values[-1] < values[0], values
 
 
 def test_same_seed_same_examples(rng):

@@ -9,6 +9,7 @@ logits with a learned weight, so that an untrained network leaves labels as they
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -20,18 +21,37 @@ from wrp_jax.models.layers import BasicBlock, ConvNorm
 from wrp_jax.models.network import Network
 from wrp_jax.ops.resize import resize
 
+SCALES = 3
+"""Halvings from the labels to their code."""
+
+STRIDE = 2**SCALES
+"""Pixels per place of the code."""
+
+
+def on_code_grid(
+    features: Float[Array, "b fh fw f"], size: Sequence[int]
+) -> Float[Array, "b _ _ f"]:
+    """Brings features of whole pictures to the places of the code, bilinearly.
+
+    Args:
+      features: of any stride (HRNet: 4, the light network: 8 and more).
+      size: rows and columns of the pictures in pixels.
+    """
+    rows, columns = (-(-n // STRIDE) for n in size)
+    return resize(features, (rows, columns))
+
 
 class Pix2Pix(nn.Module):
     """Ω.
 
     Attributes:
       width: channels at full resolution; doubled at each of the scales below.
-      scales: number of halvings; 3 brings the code to the stride of the OCR features.
+      scales: number of halvings.
       blocks: residual blocks on the code.
     """
 
     width: int = 16
-    scales: int = 3
+    scales: int = SCALES
     blocks: int = 2
 
     @nn.compact
@@ -64,12 +84,13 @@ class Pix2Pix(nn.Module):
         return logits + keep * labels
 
 
-def build_pix2pix(*, width: int = 16, scales: int = 3, blocks: int = 2) -> Network:
+def build_pix2pix(*, width: int = 16, scales: int = SCALES, blocks: int = 2) -> Network:
     """The paper's Ω as a ``Network``.
 
     ``init(key, labels, features)``; ``apply(variables, labels, features, train=False)`` with
     labels one-hot or distributions ``[b, h, w, c]`` and OCR features ``[b, fh, fw, f]`` of any
-    stride gives logits ``[b, h, w, c]``, and with ``train=True`` also the new statistics.
+    stride, which are resized to the grid of the code, gives logits ``[b, h, w, c]``, and with
+    ``train=True`` also the new statistics.
     """
     module = Pix2Pix(width=width, scales=scales, blocks=blocks)
 

@@ -19,6 +19,7 @@ from jaxtyping import Array, Float, Int
 from wrp_jax.config import Config, PropagationConfig
 from wrp_jax.models.network import Network
 from wrp_jax.models.refine import build_refiner
+from wrp_jax.models.refine.pix2pix import STRIDE, on_code_grid
 from wrp_jax.propagation.carriers import build_carrier
 from wrp_jax.propagation.cues import chain_cues
 from wrp_jax.propagation.methods import mask_options
@@ -32,9 +33,6 @@ from wrp_jax.types import ClipCues, Cues
 CROP = 96
 """Side of a crop in pixels: a multiple of ``STRIDE``."""
 
-STRIDE = 8
-"""Pixels per OCR feature."""
-
 IGNORE = 255
 
 
@@ -43,7 +41,7 @@ class LabelCrop(NamedTuple):
 
     Attributes:
       labels: uint8 ``[s, s, c]``, distribution of Ψ^W in 1/255.
-      features: float16 ``[s / 8, s / 8, f]``, OCR features.
+      features: float16 ``[s / 8, s / 8, f]``, OCR features at the places of Ω's code.
       truth: uint8 ``[s, s]``, class indices or ``IGNORE``.
     """
 
@@ -162,12 +160,13 @@ def label_crops(
     shape = key_label.shape
     for step, truth in labels.items():
         state = reach_crop(np.round(255 * probs[step - 1, 0]).astype(np.uint8), CROP)
-        features = np.asarray(clip.features[order[0, step]]).astype(np.float16)
-        features = reach_crop(features, CROP // STRIDE)
+        # Those of the whole picture, as where Ω is used: a crop's own would lie elsewhere.
+        features = on_code_grid(jnp.asarray(clip.features[order[0, step]])[None], shape)[0]
+        features = reach_crop(np.asarray(features).astype(np.float16), CROP // STRIDE)
         true = np.where((truth >= 0) & (truth < num_classes), truth, IGNORE).astype(np.uint8)
         true = reach_crop(true, CROP, IGNORE)
         for _ in range(count):
-            part, place = draw_part(rng, shape, features.shape[:2], CROP)
+            part, place = draw_part(rng, shape, CROP)
             yield LabelCrop(state[part], features[place], true[part])
 
 
@@ -182,26 +181,21 @@ def reach_crop(array: np.ndarray, size: int, fill: int | None = None) -> np.ndar
 
 
 def draw_part(
-    rng: np.random.Generator, shape: tuple[int, ...], features: tuple[int, ...], size: int
+    rng: np.random.Generator, shape: tuple[int, ...], size: int
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Draws a crop that starts where a feature starts.
+    """Draws a crop that starts where a place of Ω's code starts.
 
     Args:
       rng: source of the position.
       shape: rows and columns of the picture.
-      features: of its features.
       size: side of the crop.
 
     Returns:
-      Rows and columns of the crop: of the picture, and of the features.
+      Rows and columns of the crop: of the picture, and of features on the code's grid.
     """
-    side = size // STRIDE
-    start = [
-        int(rng.integers(max(0, min(n - size, (f - side) * STRIDE)) // STRIDE + 1))
-        for n, f in zip(shape[:2], features, strict=True)
-    ]
+    start = [int(rng.integers(max(0, n - size) // STRIDE + 1)) for n in shape[:2]]
     y, x = (slice(STRIDE * s, STRIDE * s + size) for s in start)
-    rows, columns = (slice(s, s + side) for s in start)
+    rows, columns = (slice(s, s + size // STRIDE) for s in start)
     return (y, x), (rows, columns)
 
 

@@ -19,6 +19,7 @@ from jaxtyping import Array, Float, Int
 from wrp_jax.config import Config
 from wrp_jax.models.network import Network
 from wrp_jax.models.refine import build_refiner
+from wrp_jax.models.refine.pix2pix import STRIDE, on_code_grid
 from wrp_jax.propagation.carriers import build_carrier
 from wrp_jax.propagation.cues import Chain, derive, lay_out
 from wrp_jax.propagation.methods import mask_options
@@ -27,7 +28,6 @@ from wrp_jax.propagation.step import MaskOptions, make_step
 from wrp_jax.training.refiner.examples import Course, Maker, Material, make_examples
 from wrp_jax.training.refiner.pix2pix import (
     IGNORE,
-    STRIDE,
     draw_part,
     label_loss,
     reach_crop,
@@ -153,16 +153,17 @@ def chain_crops(
     def reach(array: np.ndarray, size: int) -> np.ndarray:
         return np.moveaxis(reach_crop(np.moveaxis(np.asarray(array), 0, 2), size), 2, 0)
 
+    features = on_code_grid(jnp.asarray(clip.features), clip.images.shape[1:3])
     whole = ClipCues(
         images=reach(clip.images, CROP),
         flow_backward=reach(clip.flow_backward, CROP),
         flow_forward=reach(clip.flow_forward, CROP),
         probs=reach(clip.probs, CROP),
-        features=reach(clip.features, CROP // STRIDE),
+        features=reach(np.asarray(features), CROP // STRIDE),
     )
     label, truth = index(label), index(truth)
     for _ in range(count):
-        part, place = draw_part(rng, whole.images.shape[1:], whole.features.shape[1:3], CROP)
+        part, place = draw_part(rng, whole.images.shape[1:], CROP)
         cut = jax.tree.map(lambda a, part=part: a[:, *part], whole)
         cut = cut._replace(features=whole.features[:, *place])
         chain = jax.tree.map(lambda a: a[:, 0], lay_out(cut, order))
