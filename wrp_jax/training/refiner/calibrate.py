@@ -1,9 +1,10 @@
-"""Makes g_ψ as unreliable on simulated clips as it is on the user's own video.
+"""Makes g_ψ as reliable on simulated clips as it is on the user's own video.
 
-g_ψ was trained on the very frames that clips are simulated from, so there it is better than it
-will be: a refiner trained on that would trust it too much. How good it really is can be measured
-without any further label: a few frames from a labelled one, motion still carries the label
-faithfully, and g_ψ either agrees or does not.
+g_ψ was trained on the very frames that clips are simulated from, so there it may be better than
+it will be; or worse, since clips are full of objects where they never are and of seams: a refiner
+trained on that trusts it too much, or too little. How good it really is can be measured without
+any further label: a few frames from a labelled one, motion still carries the label faithfully,
+and g_ψ either agrees or does not.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from wrp_jax.types import Window
 
 Segment = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
-_MOST = 0.7  # largest share of the picture that is exchanged
+_MOST = 0.7  # largest share of the picture that is made wrong
+_BORDER_CELL = 12  # pixels over which a border is displaced alike
 
 _compose, _warp_labels = jax.jit(compose_flow), jax.jit(warp_labels)
 
@@ -104,42 +106,68 @@ def measured_agreement(
     return found
 
 
-def mislead(
+def match_agreement(
     rng: np.random.Generator,
     probs: np.ndarray,
     label: np.ndarray,
     void: Sequence[bool],
     goal: float,
 ) -> np.ndarray:
-    """Brings the agreement of g_ψ's output down to about ``goal``.
+    """Brings the agreement of g_ψ's output with the truth to about ``goal``, from either side.
 
-    In smooth random regions the output is exchanged for that of another place, so that it is
-    wrong the way networks are: in whole patches, with sharp borders, and sure of itself.
+    In smooth random regions the output is exchanged: where g_ψ does too well for that of another
+    place, so that it is wrong the way networks are, in whole patches, with sharp borders, and sure
+    of itself; where it does too badly (clips have objects in places where it never saw them)
+    for the truth with borders as vague as its own.
 
     Args:
       rng: source of every random choice.
       probs: ``[h, w, c]``.
-      label: the truth, class indices.
+      label: the truth, class indices, -1 where unknown.
       void: per class.
-      goal: agreement wanted; where there is less already nothing changes.
+      goal: agreement wanted.
     """
     h, w, _ = probs.shape
     labels = probs.argmax(-1)
-    if agreement(labels, label, void) <= goal:
-        return probs
-    shift = int(rng.integers(h // 4, 3 * h // 4 + 1)), int(rng.integers(w // 4, 3 * w // 4 + 1))
-    other = np.roll(probs[:, ::-1] if rng.uniform() < 0.5 else probs, shift, axis=(0, 1))
+    found = agreement(labels, label, void)
+    other = _elsewhere(rng, probs) if found > goal else _told(rng, probs, label)
     says = other.argmax(-1)
     cells = int(rng.integers(4, 13))
     field = cv2.resize(
         rng.uniform(size=(cells, cells)).astype(np.float32), (w, h), interpolation=cv2.INTER_CUBIC
     )
-    # More exchanged, less agreement: halve the interval of levels between none and most.
-    low, high = float(field.min()), float(np.quantile(field, _MOST))
+    # More exchanged, further away: halve the interval of levels between none and most.
+    low = float(field.min())
+    high = float(np.quantile(field, _MOST)) if found > goal else float(field.max())
     for _ in range(7):
         level = 0.5 * (low + high)
-        if agreement(np.where(field <= level, says, labels), label, void) > goal:
+        reached = agreement(np.where(field <= level, says, labels), label, void)
+        if (reached > goal) == (found > goal):
             low = level
         else:
             high = level
     return np.where((field <= high)[..., None], other, probs)
+
+
+def _elsewhere(rng: np.random.Generator, probs: np.ndarray) -> np.ndarray:
+    """The output of another place."""
+    h, w, _ = probs.shape
+    shift = int(rng.integers(h // 4, 3 * h // 4 + 1)), int(rng.integers(w // 4, 3 * w // 4 + 1))
+    return np.roll(probs[:, ::-1] if rng.uniform() < 0.5 else probs, shift, axis=(0, 1))
+
+
+def _told(rng: np.random.Generator, probs: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """The truth as a network would say it: borders some pixels off, and vague."""
+    h, w, c = probs.shape
+    off = rng.uniform(0.5, 2.5)
+    cells = max(w // _BORDER_CELL, 2), max(h // _BORDER_CELL, 2)
+    x, y = np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32))
+    for axis in (x, y):
+        coarse = rng.normal(size=cells[::-1]).astype(np.float32)
+        axis += off * cv2.resize(coarse, (w, h), interpolation=cv2.INTER_CUBIC)
+    truth = np.where(label < 0, probs.argmax(-1), label).astype(np.int16)
+    truth = cv2.remap(truth, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    onehot = (truth[..., None] == np.arange(c)).astype(np.float32)
+    sigma = rng.uniform(0.8, 2.0)
+    told = [cv2.GaussianBlur(onehot[..., k], (0, 0), sigma) for k in range(c)]
+    return (0.97 * np.stack(told, -1) + 0.03 * probs).astype(probs.dtype)

@@ -11,7 +11,7 @@ from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.simulate import Piece, Simulation, cut_pieces, simulate_clip, typical_speeds
 from wrp_jax.data.source import VideoSource
 from wrp_jax.models.motion import Motion, clip_of
-from wrp_jax.training.refiner.calibrate import mislead
+from wrp_jax.training.refiner.calibrate import match_agreement
 from wrp_jax.types import ClipCues, Window
 
 Segment = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -144,7 +144,9 @@ def simulated_clips(
         if goals:
             goal = float(goals[int(rng.integers(len(goals)))])
             for i, t in enumerate(seen):
-                some_probs[i] = mislead(rng, some_probs[i], labels[t], known.classes.void, goal)
+                some_probs[i] = match_agreement(
+                    rng, some_probs[i], labels[t], known.classes.void, goal
+                )
         probs = np.zeros((len(frames), *some_probs.shape[1:]), np.float32)
         features = np.zeros((len(frames), *some_features.shape[1:]), np.float32)
         probs[seen], features[seen] = some_probs, some_features
