@@ -25,35 +25,32 @@ from wrp_jax.types import Window
 
 Segment = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
-_MOST = 0.7  # largest share of the picture that is made wrong
 _BORDER_CELL = 12  # pixels over which a border is displaced alike
 
 _compose, _warp_labels = jax.jit(compose_flow), jax.jit(warp_labels)
 
 
-def agreement(labels: np.ndarray, truth: np.ndarray, void: Sequence[bool]) -> float:
-    """Mean IoU of what g_ψ says over the classes that occur; large areas weigh no more than others.
+def recalls(labels: np.ndarray, truth: np.ndarray, void: Sequence[bool]) -> np.ndarray:
+    """Share of each class' true pixels that g_ψ calls so.
+
+    Per class, because g_ψ misses what is rare and small while it gets large areas right, and a
+    refiner must learn how far to believe it where it says that something rare is not there.
 
     Args:
       labels: class indices that g_ψ says.
-      truth: class indices, -1 where unknown; unknown and void pixels are left out, since g_ψ
-        need not know void.
-      void: per class.
+      truth: class indices, -1 where unknown.
+      void: per class; g_ψ need not know void, which is left out.
 
     Returns:
-      0 … 1; 1 where nothing can be compared.
+      0 … 1 per class, NaN where there is no true pixel.
     """
-    counted = (truth >= 0) & ~np.asarray(void)[np.maximum(truth, 0)]
-    said, true = labels[counted], truth[counted]
-    size = max(len(void), int(said.max(initial=0)) + 1)
-    hits = np.bincount(true[said == true], minlength=size)
-    there = np.bincount(true, minlength=size)
-    union = there + np.bincount(said, minlength=size) - hits
-    occurs = there > 0
-    return float((hits[occurs] / union[occurs]).mean()) if occurs.any() else 1.0
+    size = len(void)
+    there = np.bincount(truth[truth >= 0], minlength=size)
+    hits = np.bincount(truth[(truth >= 0) & (labels == truth)], minlength=size)
+    return np.where((there > 0) & ~np.asarray(void), hits / np.maximum(there, 1), np.nan)
 
 
-def measured_agreement(
+def measured_recalls(
     known: KnownLabels,
     source: VideoSource,
     windows: Sequence[Window],
@@ -62,8 +59,8 @@ def measured_agreement(
     *,
     ahead: int = 4,
     limit: int = 8,
-) -> list[float]:
-    """Agreement of g_ψ with labels that motion carried a few frames on, per window.
+) -> np.ndarray:
+    """Recall of g_ψ against labels that motion carried a few frames on, per window.
 
     Args:
       known: labels of the windows' labelled frames.
@@ -75,7 +72,9 @@ def measured_agreement(
       limit: see there.
 
     Returns:
-      One number in 0 … 1 for each window looked at that has a second frame.
+      ``[windows, classes]``, of the windows looked at that have a second frame. Classes that a
+      window lacks have their mean over the others, and those that all lack the mean of all; 1 where
+      nothing was measured, NaN for void.
     """
     found = []
     chosen = np.unique(np.linspace(0, len(windows) - 1, min(limit, len(windows))).astype(int))
@@ -102,51 +101,60 @@ def measured_agreement(
         moved, valid = _warp_labels(jnp.asarray(label)[None], jnp.asarray(flow))
         moved = np.where(np.asarray(valid[0]), np.asarray(moved[0]), -1)
         said = np.asarray(segment(frames[-1][None])[0][0]).argmax(-1)
-        found.append(agreement(said, moved, known.classes.void))
-    return found
+        found.append(recalls(said, moved, known.classes.void))
+    table = np.array(found).reshape(-1, known.classes.num_classes)
+    for fallback in (_mean(table, axis=0), _mean(table, axis=None), np.float64(1.0)):
+        table = np.where(np.isnan(table), fallback, table)
+    return np.where(known.classes.void, np.nan, table)
 
 
-def match_agreement(
-    rng: np.random.Generator,
-    probs: np.ndarray,
-    label: np.ndarray,
-    void: Sequence[bool],
-    goal: float,
+def _mean(table: np.ndarray, axis: int | None) -> np.ndarray:
+    """Mean of what is no NaN; NaN where nothing is left."""
+    known = ~np.isnan(table)
+    total, count = np.where(known, table, 0.0).sum(axis), known.sum(axis)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def match_recalls(
+    rng: np.random.Generator, probs: np.ndarray, label: np.ndarray, goals: np.ndarray
 ) -> np.ndarray:
-    """Brings the agreement of g_ψ's output with the truth to about ``goal``, from either side.
+    """Brings the recall of every class in g_ψ's output to about a goal, from either side.
 
-    In smooth random regions the output is exchanged: where g_ψ does too well for that of another
-    place, so that it is wrong the way networks are, in whole patches, with sharp borders, and sure
-    of itself; where it does too badly (clips have objects in places where it never saw them)
-    for the truth with borders as vague as its own.
+    In smooth random regions of a class' area the output is exchanged: where g_ψ does too well for
+    that of another place, so that it is wrong the way networks are, in whole patches, with sharp
+    borders, and sure of itself; where it does too badly for the truth with borders as vague as
+    its own.
 
     Args:
       rng: source of every random choice.
       probs: ``[h, w, c]``.
-      label: the truth, class indices, -1 where unknown.
-      void: per class.
-      goal: agreement wanted.
+      label: the truth, class indices, -1 where unknown: nothing changes there.
+      goals: recall wanted per class; NaN leaves the class' area as it is.
     """
     h, w, _ = probs.shape
-    labels = probs.argmax(-1)
-    found = agreement(labels, label, void)
-    other = _elsewhere(rng, probs) if found > goal else _told(rng, probs, label)
-    says = other.argmax(-1)
+    said = probs.argmax(-1)
+    told = _told(rng, probs, np.where(np.isnan(np.append(goals, np.nan))[label], said, label))
+    elsewhere = _elsewhere(rng, probs)
     cells = int(rng.integers(4, 13))
     field = cv2.resize(
         rng.uniform(size=(cells, cells)).astype(np.float32), (w, h), interpolation=cv2.INTER_CUBIC
     )
-    # More exchanged, further away: halve the interval of levels between none and most.
-    low = float(field.min())
-    high = float(np.quantile(field, _MOST)) if found > goal else float(field.max())
-    for _ in range(7):
-        level = 0.5 * (low + high)
-        reached = agreement(np.where(field <= level, says, labels), label, void)
-        if (reached > goal) == (found > goal):
-            low = level
-        else:
-            high = level
-    return np.where((field <= high)[..., None], other, probs)
+    out = probs.copy()
+    for index in np.unique(label[label >= 0]):
+        if np.isnan(goals[index]):
+            continue
+        area = label == index
+        right, goal = said[area] == index, goals[index]
+        other = elsewhere if right.mean() > goal else told
+        # Which pixels turn, in the order of the field; as many as bring the recall to its goal.
+        change = (other[area].argmax(-1) == index).astype(int) - right
+        order = np.argsort(field[area], kind="stable")
+        reached = right.mean() + np.cumsum(change[order]) / len(order)
+        count = np.argmin(np.abs(np.concatenate([[right.mean()], reached]) - goal))
+        exchanged = np.zeros(len(order), bool)
+        exchanged[order[:count]] = True
+        out[area] = np.where(exchanged[:, None], other[area], out[area])
+    return out
 
 
 def _elsewhere(rng: np.random.Generator, probs: np.ndarray) -> np.ndarray:
@@ -157,7 +165,7 @@ def _elsewhere(rng: np.random.Generator, probs: np.ndarray) -> np.ndarray:
 
 
 def _told(rng: np.random.Generator, probs: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """The truth as a network would say it: borders some pixels off, and vague."""
+    """A label map as a network would say it: borders some pixels off, and vague."""
     h, w, c = probs.shape
     off = rng.uniform(0.5, 2.5)
     cells = max(w // _BORDER_CELL, 2), max(h // _BORDER_CELL, 2)
@@ -165,8 +173,9 @@ def _told(rng: np.random.Generator, probs: np.ndarray, label: np.ndarray) -> np.
     for axis in (x, y):
         coarse = rng.normal(size=cells[::-1]).astype(np.float32)
         axis += off * cv2.resize(coarse, (w, h), interpolation=cv2.INTER_CUBIC)
-    truth = np.where(label < 0, probs.argmax(-1), label).astype(np.int16)
-    truth = cv2.remap(truth, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    truth = cv2.remap(
+        label.astype(np.int16), x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
+    )
     onehot = (truth[..., None] == np.arange(c)).astype(np.float32)
     sigma = rng.uniform(0.8, 2.0)
     told = [cv2.GaussianBlur(onehot[..., k], (0, 0), sigma) for k in range(c)]

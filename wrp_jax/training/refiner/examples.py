@@ -13,7 +13,7 @@ from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
 from wrp_jax.logging import Progress
 from wrp_jax.models.motion import Motion
-from wrp_jax.training.refiner.calibrate import measured_agreement
+from wrp_jax.training.refiner.calibrate import measured_recalls
 from wrp_jax.training.refiner.cycle import cycles
 from wrp_jax.training.refiner.simulated import (
     Segment,
@@ -151,9 +151,7 @@ def _simulated(
         count=clips,
         keys=[i for i, item in enumerate(known.items) if item.source is material.source],
         every_frame=every_frame,
-        goals=measured_agreement(
-            known, material.source, material.windows, motion, material.segment
-        ),
+        goals=measured_recalls(known, material.source, material.windows, motion, material.segment),
     )
     for number, clip in enumerate(simulated):
         yield clip

@@ -11,7 +11,7 @@ from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.simulate import Piece, Simulation, cut_pieces, simulate_clip, typical_speeds
 from wrp_jax.data.source import VideoSource
 from wrp_jax.models.motion import Motion, clip_of
-from wrp_jax.training.refiner.calibrate import match_agreement
+from wrp_jax.training.refiner.calibrate import match_recalls
 from wrp_jax.types import ClipCues, Window
 
 Segment = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -93,7 +93,7 @@ def simulated_clips(
     key_share: float = 0.5,
     simulation: Simulation | None = None,
     every_frame: bool = False,
-    goals: Sequence[float] = (),
+    goals: np.ndarray | None = None,
 ) -> Iterator[SimulatedClip]:
     """Makes clips one at a time.
 
@@ -108,8 +108,8 @@ def simulated_clips(
       keys: places in ``known.items`` of the video's own labelled frames.
       key_share: share of the clips made from those; the rest is made from all.
       simulation: strengths.
-      goals: agreements that g_ψ reaches on real frames, see ``calibrate.py``; each clip is
-        brought down to one of them. None at all leaves g_ψ as it is.
+      goals: recalls ``[windows, classes]`` that g_ψ reaches on real frames, see ``calibrate.py``;
+        each clip is brought to those of one window. None at all leaves g_ψ as it is.
       every_frame: run g_ψ on all frames rather than on the first and the guessed ones.
     """
     simulation = Simulation() if simulation is None else simulation
@@ -141,12 +141,10 @@ def simulated_clips(
         look = segment(frames[seen]) if imitate is None else imitate(rng, labels[seen])
         some_probs, some_features = look
         some_probs = np.array(some_probs)
-        if goals:
-            goal = float(goals[int(rng.integers(len(goals)))])
+        if goals is not None and len(goals):
+            wanted = goals[int(rng.integers(len(goals)))]
             for i, t in enumerate(seen):
-                some_probs[i] = match_agreement(
-                    rng, some_probs[i], labels[t], known.classes.void, goal
-                )
+                some_probs[i] = match_recalls(rng, some_probs[i], labels[t], wanted)
         probs = np.zeros((len(frames), *some_probs.shape[1:]), np.float32)
         features = np.zeros((len(frames), *some_features.shape[1:]), np.float32)
         probs[seen], features[seen] = some_probs, some_features
