@@ -66,6 +66,8 @@ def _backward(stride: int, inputs: tuple[Array, Array], cotangent: Array) -> tup
 _by_products.defvjp(_forward, _backward)
 
 
+# Compiled once per shape also where the network around it is not compiled as a whole.
+@functools.partial(jax.jit, static_argnames=("size", "stride"))
 def _kernel_gradient(
     x: Array, cotangent: Array, size: tuple[int, int], stride: int
 ) -> Float[Array, "kh kw c out"]:
