@@ -114,6 +114,7 @@ class RefinerConfig:
     unrolled: bool = False  # pix2pix: train with Ω in every step, through the whole chain
     learn_tau: bool = False  # pix2pix: τ of eq. 6 learns along
     clips: int = 24  # simulated clips, or cycles
+    jitter: float = 1.5  # simulated: pixels by which annotated borders are off at most; 0: rendered
     crops: int = 8  # per guessed frame
     width: int = 24  # chooser: channels per pixel
     class_width: int = 16  # chooser: channels per pixel and class

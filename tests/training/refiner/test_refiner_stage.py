@@ -12,7 +12,7 @@ from wrp_jax.models.segmentation.hrnet_ocr import HrnetOcr
 from wrp_jax.training.refiner import stage as refiner
 from wrp_jax.training.refiner.chooser import chooser_maker, mirror
 from wrp_jax.training.refiner.crops import NO_LABEL, unpack
-from wrp_jax.training.refiner.examples import Material, frequency_weights, make_examples
+from wrp_jax.training.refiner.examples import Maker, Material, frequency_weights, make_examples
 from wrp_jax.training.state import create_train_state
 from wrp_jax.types import UserError
 
@@ -52,6 +52,16 @@ def test_a_training_step_lowers_the_loss_on_its_own_batch(rng, name, source):
     course = refiner.make_course(options, material(rng), optimizer)
     values = losses(course, optimizer, 8)
     assert np.isfinite(values).all() and values[-1] < values[0], values
+
+
+def test_labels_of_simulated_clips_are_drawn_as_precisely_as_told(rng):
+    stuff, maker = material(rng), Maker(lambda _, clip: [clip], lambda *_: [])
+    exact, drawn = (
+        make_examples(config(jitter=pixels).refiner, 0, stuff, maker)[0].labels
+        for pixels in (0.0, 3.0)
+    )
+    np.testing.assert_array_equal(exact[1:], drawn[1:])
+    assert 0.0 < (exact[0] != drawn[0]).mean() < 0.2
 
 
 def losses(course, optimizer, steps):

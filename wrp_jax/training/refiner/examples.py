@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from wrp_jax.config import RefinerConfig
 from wrp_jax.data.known_labels import KnownLabels
+from wrp_jax.data.simulate import Simulation
 from wrp_jax.data.source import VideoSource
 from wrp_jax.logging import Progress
 from wrp_jax.models.motion import Motion
@@ -115,7 +116,7 @@ def make_examples(options: RefinerConfig, seed: int, material: Material, maker: 
     rng = np.random.default_rng(seed)
     examples: list[Any] = []
     if options.source != "cycle":
-        for clip in _simulated(rng, material, options.clips, every_frame=maker.every_frame):
+        for clip in _simulated(rng, material, options, every_frame=maker.every_frame):
             examples += maker.simulated(rng, clip)
     if options.source != "simulated":
         for clip, out, truth in cycles(
@@ -137,10 +138,10 @@ def make_examples(options: RefinerConfig, seed: int, material: Material, maker: 
 
 
 def _simulated(
-    rng: np.random.Generator, material: Material, clips: int, *, every_frame: bool
+    rng: np.random.Generator, material: Material, options: RefinerConfig, *, every_frame: bool
 ) -> Iterator[SimulatedClip]:
     known, motion = material.known, material.motion
-    progress = Progress("simulating clips", clips, 0)
+    progress = Progress("simulating clips", options.clips, 0)
     simulated = simulated_clips(
         rng,
         known,
@@ -148,8 +149,9 @@ def _simulated(
         measure_speeds(material.source, material.windows, motion),
         motion,
         material.segment,
-        count=clips,
+        count=options.clips,
         keys=[i for i, item in enumerate(known.items) if item.source is material.source],
+        simulation=Simulation(jitter=options.jitter),
         every_frame=every_frame,
         goals=measured_recalls(known, material.source, material.windows, motion, material.segment),
     )
