@@ -102,6 +102,7 @@ class PropagationConfig:
     consistency_pixels: float = 1.5
     inpaint_confidence: float = 0.7  # consistent: segmentation takes over only where it is surer
     semantic_confidence: float = 0.9
+    move_images: bool = False  # motion-only: write the labelled image, moved along, too (images/)
 
 
 @dataclasses.dataclass

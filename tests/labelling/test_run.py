@@ -86,6 +86,21 @@ def test_writes_every_frame_of_every_method(make_run, networks):
     assert sorted(results[0].confidence) == ["000", "001", "002", "003", "004"]
 
 
+def test_the_labelled_image_is_moved_along_on_request(make_run, networks, config):
+    config.propagation.move_images = True
+    plan = make_run()
+    label_windows(plan, networks)
+    written = sorted(str(p.relative_to(plan.output)) for p in plan.output.rglob("images/*.png"))
+    frames = [f"a/images/00{t}.png" for t in range(5)] + [f"b/images/00{t}.png" for t in range(3)]
+    assert written == [f"methods/motion-only/{frame}" for frame in frames]
+    moved = Image.open(plan.output / "methods/motion-only/a/images/004.png")
+    labelled = Image.open(make_run.root / "a/frames/002.png")
+    np.testing.assert_array_equal(np.array(moved), np.array(labelled))  # the motion is zero
+    assert OutputFiles(plan).complete(0)
+    (plan.output / "methods/motion-only/a/images/004.png").unlink()
+    assert not OutputFiles(plan).complete(0)
+
+
 def test_predictions_do_not_depend_on_labels_that_are_not_known(make_run, networks):
     plan = make_run("clean")
     label_windows(plan, networks)

@@ -13,7 +13,7 @@ import numpy as np
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.evaluation.evaluator import Evaluator
 from wrp_jax.evaluation.truth import GroundTruth
-from wrp_jax.labelling.files import OutputFiles
+from wrp_jax.labelling.files import MOVES_IMAGES, OutputFiles
 from wrp_jax.labelling.flow_pictures import flow_pictures
 from wrp_jax.labelling.networks import STANDS_STILL, Networks
 from wrp_jax.labelling.plan import Plan
@@ -94,6 +94,8 @@ def _label_window(
                     pictures[i] = _small(labels, sure)
                 if names[i] not in owned:
                     continue
+                if output.image is not None:
+                    files.write_moved(method, sequence, names[i], output.image)
                 files.writers[method].write(sequence, names[i], labels, sure)
                 if method == plan.main:
                     files.write_overlay(sequence, names[i], read(i), labels, is_key=i == key)
@@ -131,9 +133,16 @@ def _predictions(
     options = plan.config.propagation
     if METHODS[method].refines and networks.tau is not None:
         options = dataclasses.replace(options, tau=networks.tau)
-    recursive = plan.config.refiner.recursive
     return label_frames(
-        method, options, cues, key, label, classes, networks.omega, recursive=recursive
+        method,
+        options,
+        cues,
+        key,
+        label,
+        classes,
+        networks.omega,
+        recursive=plan.config.refiner.recursive,
+        move_images=options.move_images and method == MOVES_IMAGES,
     )
 
 
