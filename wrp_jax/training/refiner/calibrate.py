@@ -10,7 +10,7 @@ and g_ψ either agrees or does not.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import cv2
 import jax
@@ -21,9 +21,8 @@ from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
 from wrp_jax.models.motion import Motion, clip_of
 from wrp_jax.ops.warp import compose_flow, warp_labels
+from wrp_jax.propagation.cues import Segment
 from wrp_jax.types import Window
-
-Segment = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 _BORDER_CELL = 12  # pixels over which a border is displaced alike
 

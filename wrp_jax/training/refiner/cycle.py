@@ -16,8 +16,8 @@ from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
 from wrp_jax.models.motion import Motion, clip_of
 from wrp_jax.propagation.chains import long_flows
+from wrp_jax.propagation.cues import Segment, clip_cues
 from wrp_jax.training.refiner.crops import Crop, chain_guesses, cut_crops
-from wrp_jax.training.refiner.simulated import Segment
 from wrp_jax.types import ClipCues, Window
 
 
@@ -61,15 +61,8 @@ def cycles(
         there = names[key : key + length + 1] if direction > 0 else names[key - length : key + 1]
         frames = np.stack([source.frame(window.sequence, name) for name in there])
         out = np.arange(length + 1)[None] if direction > 0 else np.arange(length, -1, -1)[None]
-        probs, features = segment(frames)
         bound = motion.within(clip_of(frames, window.sequence, tuple(there)))
-        clip = ClipCues(
-            images=frames.astype(np.float32) / 255.0,
-            flow_backward=bound.pairs(frames[1:], frames[:-1]),
-            flow_forward=bound.pairs(frames[:-1], frames[1:]),
-            probs=probs,
-            features=features,
-        )
+        clip = clip_cues(frames, bound, segment)
         yield clip, out, known.label(window.sequence, window.key)
 
 

@@ -14,10 +14,10 @@ from wrp_jax.data.simulate import Simulation
 from wrp_jax.data.source import VideoSource
 from wrp_jax.logging import Progress
 from wrp_jax.models.motion import Motion
+from wrp_jax.propagation.cues import Segment
 from wrp_jax.training.refiner.calibrate import measured_recalls
 from wrp_jax.training.refiner.cycle import cycles
 from wrp_jax.training.refiner.simulated import (
-    Segment,
     SimulatedClip,
     collect_pieces,
     measure_speeds,

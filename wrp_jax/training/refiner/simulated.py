@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,10 +11,9 @@ from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.simulate import Piece, Simulation, cut_pieces, simulate_clip, typical_speeds
 from wrp_jax.data.source import VideoSource
 from wrp_jax.models.motion import Motion, clip_of
+from wrp_jax.propagation.cues import Segment, clip_cues
 from wrp_jax.training.refiner.calibrate import match_recalls
 from wrp_jax.types import ClipCues, Window
-
-Segment = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 # Steps at which guesses are made in each clip: one out of each range.
 _RANGES = ((1, 2), (3, 5), (6, 8), (9, 10))
@@ -149,11 +148,5 @@ def simulated_clips(
         features = np.zeros((len(frames), *some_features.shape[1:]), np.float32)
         probs[seen], features[seen] = some_probs, some_features
         bound = motion.within(clip_of(frames))
-        cues = ClipCues(
-            images=frames.astype(np.float32) / 255.0,
-            flow_backward=bound.pairs(frames[1:], frames[:-1]),
-            flow_forward=bound.pairs(frames[:-1], frames[1:]),
-            probs=probs,
-            features=features,
-        )
+        cues = clip_cues(frames, bound, None)._replace(probs=probs, features=features)
         yield SimulatedClip(frames, labels, steps, cues)
