@@ -64,15 +64,21 @@ def test_labels_of_simulated_clips_are_drawn_as_precisely_as_told(rng):
     assert 0.0 < (exact[0] != drawn[0]).mean() < 0.2
 
 
-def losses(course, optimizer, steps):
-    batch = jax.tree.map(lambda *a: np.stack(a), *course.examples[:4])
+def train(course, optimizer, steps, batch_size):
+    """The state after some steps on the first examples, and the metrics of each step."""
+    batch = jax.tree.map(lambda *a: np.stack(a), *course.examples[:batch_size])
     state = create_train_state(course.variables, optimizer, ema=True)
-    step, values = jax.jit(course.train_step), []
+    step, found = jax.jit(course.train_step), []
     for _ in range(steps):
         state, metrics = step(state, batch, jax.random.key(0))
         state = state.replace(step=state.step + 1)
-        values.append(float(metrics["loss"]))
-    return values
+        found.append({name: float(value) for name, value in metrics.items()})
+    return state, found
+
+
+def losses(course, optimizer, steps):
+    _, metrics = train(course, optimizer, steps, batch_size=4)
+    return [values["loss"] for values in metrics]
 
 
 def test_the_papers_omega_learns_from_the_features_of_hrnet(rng):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from test_cycle import CLASSES
-from test_refiner_stage import config, material
+from test_refiner_stage import config, material, train
 
 from wrp_jax.checkpoint import save_result
 from wrp_jax.data.label_maps import classes_to_json
@@ -13,7 +13,7 @@ from wrp_jax.models.refine import pix2pix
 from wrp_jax.propagation.cues import chain_cues
 from wrp_jax.training.refiner import stage as refiner
 from wrp_jax.training.refiner import unrolled
-from wrp_jax.training.state import create_train_state, inference_variables
+from wrp_jax.training.state import inference_variables
 from wrp_jax.types import ClipCues, UserError
 
 
@@ -62,17 +62,6 @@ def small_omega(monkeypatch):
     monkeypatch.setattr("wrp_jax.models.refine.build_pix2pix", small)
 
 
-def steps(course, optimizer, count):
-    batch = jax.tree.map(lambda *a: np.stack(a), *course.examples[:2])
-    state = create_train_state(course.variables, optimizer, ema=True)
-    step, losses = jax.jit(course.train_step), []
-    for _ in range(count):
-        state, metrics = step(state, batch, jax.random.key(0))
-        state = state.replace(step=state.step + 1)
-        losses.append({name: float(value) for name, value in metrics.items()})
-    return state, losses
-
-
 def test_a_step_moves_omega_and_tau_and_the_loss_goes_down(rng, small_omega, tmp_path):
     options = config(
         name="pix2pix", source="both", unrolled=True, learn_tau=True, max_cycle_length=2
@@ -86,7 +75,7 @@ def test_a_step_moves_omega_and_tau_and_the_loss_goes_down(rng, small_omega, tmp
         0, 255, (96, 104, 3), dtype=np.uint8
     )
     course = refiner.make_course(options, stuff, optimizer)
-    state, metrics = steps(course, optimizer, 6)
+    state, metrics = train(course, optimizer, 6, batch_size=2)
     assert metrics[-1]["loss"] < metrics[0]["loss"], metrics
     assert metrics[0]["tau"] != metrics[-1]["tau"]
     before, after = (unrolled.take_tau(p)[0] for p in (course.variables["params"], state.params))
@@ -111,7 +100,7 @@ def test_tau_alone_learns_with_omega_at_the_end(rng, small_omega):
     optimizer = refiner.make_optimizer(1e-2, 20)
     course = refiner.make_course(options, material(rng), optimizer)
     assert not options.refiner.unrolled
-    state, metrics = steps(course, optimizer, 3)
+    state, metrics = train(course, optimizer, 3, batch_size=2)
     assert metrics[-1]["loss"] < metrics[0]["loss"]
     assert "log_tau" in state.params
 
