@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from wrp_jax.models.layers import BatchNorm
+from wrp_jax.models.layers import BatchNorm, relu
 from wrp_jax.models.motion.layers import (
     Conv,
     WeightTree,
@@ -102,7 +102,7 @@ class ResidualBlock(nn.Module):
             y = nn.relu(_norm(self.norm, f"norm{k}", y, train))
         if self.stride != 1:
             x = Shortcut(self.features, self.stride, self.norm, name="downsample")(x, train)
-        return nn.relu(x + y)
+        return relu(x + y)  # several read the sum: not a maximum, see layers.relu
 
 
 class Stage(nn.Module):
@@ -134,7 +134,7 @@ class Encoder(nn.Module):
         """Features at 1/8 of the size."""
         stem, *widths = self.size.widths
         x = _encoder_conv(stem, 7, 2, "conv1")(x)
-        x = nn.relu(_norm(self.norm, "norm1", x, train))
+        x = relu(_norm(self.norm, "norm1", x, train))
         for k, (width, stride) in enumerate(zip(widths, (1, 2, 2), strict=True), start=1):
             stage = Stage(width, stride, self.norm, self.size.bottleneck, name=f"layer{k}")
             x = stage(x, train)
