@@ -155,7 +155,7 @@ class MotionTrainingConfig:
     erase: float = 0.5  # sequence: probability of wiping out parts of the second picture
     flying: float = 0.0  # sequence: share of pairs made of pieces of the frames, flying
     keep: int = 0  # sequence: draw so many examples once, then only mirror and crop; 0: always anew
-    mix: tuple[str, ...] = ()  # sequence: further sets, "COUNT SPEC" repeats one so many times
+    mix: tuple[str, ...] = ()  # sequence: further sets, see training/motion/mixture.py
 
 
 @dataclasses.dataclass

@@ -92,6 +92,7 @@ def test_a_mixture_repeats_its_parts():
     mixed = Mixture([(Numbers(2, 0), 2), (Numbers(3, 10), 1)])
     rng = np.random.default_rng(0)
     assert [mixed.pair(i, rng).first for i in range(len(mixed))] == [0, 1, 0, 1, 10, 11, 12]
+    assert [mixed.part(i) for i in range(len(mixed))] == [0, 0, 0, 0, 1, 1, 1]
 
 
 CALM = Flight(light=0.0, noise=0.0, blur=0.0, drift=0.02, speed=0.04)

@@ -85,9 +85,13 @@ class Mixture:
         """Pairs of one pass."""
         return self._ends[-1] if self._ends else 0
 
+    def part(self, index: int) -> int:
+        """Which of the sets ``index`` falls into."""
+        return bisect.bisect_right(self._ends, index)
+
     def pair(self, index: int, rng: np.random.Generator) -> FlowPair:
         """The pair of the set that ``index`` falls into."""
-        which = bisect.bisect_right(self._ends, index)
+        which = self.part(index)
         start = self._ends[which - 1] if which else 0
         pairs = self._sets[which]
         return pairs.pair((index - start) % len(pairs), rng)

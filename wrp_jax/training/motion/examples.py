@@ -14,10 +14,9 @@ from wrp_jax.data.flow_sets.flying import FlyingPieces
 from wrp_jax.data.flow_sets.pairs import FlowPairs, Mixture, flow_pairs
 from wrp_jax.data.source import VideoSource, open_source
 from wrp_jax.models.motion.base import Motion, clip_of
+from wrp_jax.training.motion.mixture import augmentation, further_set
 from wrp_jax.types import UserError
 
-_DENSE = 0.75
-"""Where less of a pair's flow is known, it is not interpolated (KITTI, HD1K within a mixture)."""
 _BUILT = 1.3
 """Flying pieces are made larger than the crop by this, so that there is something to crop."""
 
@@ -28,12 +27,12 @@ class PairExamples:
 
     Attributes:
       pairs: with true flow.
-      augmentation: what is done to them.
+      augmentations: what is done to the pairs of each part of the mixture.
       guide: a motion whose flows the network reads, or None.
     """
 
-    pairs: FlowPairs
-    augmentation: FlowAugmentation
+    pairs: Mixture
+    augmentations: tuple[FlowAugmentation, ...]
     guide: Motion | None
 
     def __len__(self) -> int:
@@ -42,10 +41,8 @@ class PairExamples:
 
     def draw(self, index: int, rng: np.random.Generator) -> dict[str, Any]:
         """One example."""
-        pair, how = self.pairs.pair(int(index), rng), self.augmentation
-        if pair.valid.mean() < _DENSE:
-            how = sparsely(how)
-        pair = augment(rng, pair, how)
+        which = self.pairs.part(int(index))
+        pair = augment(rng, self.pairs.pair(int(index), rng), self.augmentations[which])
         frames = np.stack([pair.second, pair.first])
         example = {"frames": frames, "flow": pair.flow, "valid": pair.valid}
         return with_guess(example, self.guide)
@@ -169,7 +166,7 @@ def check_pair_options(options: MotionTrainingConfig) -> None:
     if not 0 <= options.flying <= 1:
         raise UserError(f"config.motion_training.flying={options.flying} must be 0 to 1.")
     for text in options.mix:
-        _count_and_set(text)
+        further_set(text, options)
 
 
 def pair_examples(
@@ -183,37 +180,25 @@ def pair_examples(
     options = config.motion_training
     crop = _fitting(options.crop, options.crop, multiple)
     parts: list[tuple[FlowPairs, int]] = []
+    chosen: list[MotionTrainingConfig] = []  # of each part
     if options.flying < 1:
         parts.append((flow_pairs(source), 1))
-    parts += [_further_set(text) for text in options.mix]
+        chosen.append(options)
+    for text in options.mix:
+        further = further_set(text, options)
+        parts.append((flow_pairs(open_source(further.spec)), further.count))
+        chosen.append(further.options)
     if options.flying:
         size = (round(_BUILT * crop[0]), round(_BUILT * crop[1]))
         others = sum(len(pairs) * count for pairs, count in parts)
         share = options.flying
         count = max(1, round(others * share / (1 - share))) if share < 1 else 1000
         parts.append((FlyingPieces(source, size, count), 1))
-    if not options.keep:
-        return PairExamples(Mixture(parts), augmentation(options, crop), guide)
-    larger = (crop[0] + multiple, crop[1] + multiple)
-    drawn = PairExamples(Mixture(parts), augmentation(options, larger), guide)
-    return KeptExamples(drawn, options.keep, crop, config.seed)
-
-
-def augmentation(options: MotionTrainingConfig, crop: tuple[int, int]) -> FlowAugmentation:
-    """The published augmentation, with the strengths of the options."""
-    dense = FlowAugmentation(
-        crop=crop,
-        scale=options.scale,
-        flips=options.flips,
-        jitter=(options.jitter, options.jitter, options.jitter, options.hue),
-        erase=options.erase,
-    )
-    return sparsely(dense) if options.sparse else dense
-
-
-def sparsely(augmentation: FlowAugmentation) -> FlowAugmentation:
-    """The published augmentation of sparse flow: one scale for both axes, one change of colour."""
-    return dataclasses.replace(augmentation, sparse=True, asymmetric=0.0, stretching=0.0)
+        chosen.append(dataclasses.replace(options, sparse=False))
+    larger = (crop[0] + multiple, crop[1] + multiple) if options.keep else crop
+    augmentations = tuple(augmentation(own, larger) for own in chosen)
+    examples = PairExamples(Mixture(parts), augmentations, guide)
+    return KeptExamples(examples, options.keep, crop, config.seed) if options.keep else examples
 
 
 def video_examples(
@@ -246,17 +231,3 @@ def _fitting(wanted: tuple[int, int], size: tuple[int, ...], multiple: int) -> t
             f"of {multiple} pixels; give larger frames or --config.motion_training.crop."
         )
     return height, width
-
-
-def _further_set(text: str) -> tuple[FlowPairs, int]:
-    count, spec = _count_and_set(text)
-    return flow_pairs(open_source(spec)), count
-
-
-def _count_and_set(text: str) -> tuple[int, str]:
-    count, _, spec = text.strip().partition(" ")
-    if not count.isdigit() or int(count) < 1 or not spec:
-        raise UserError(
-            f"config.motion_training.mix has {text!r}: write 'COUNT SPEC', a number and a set."
-        )
-    return int(count), spec.strip()
