@@ -5,9 +5,10 @@ python train.py --config=configs/segment_kitti.py --stills=D:LIST --workdir=RUN
 D: the data set in this project's folder layout (README) or as tfds:NAME/CONFIG:SPLIT; there is no
 reader of its own layout yet. LIST: "<sequence> <frame>" per line.
 
-Hardware: 8 GPUs of 16 GB or more. The paper starts from a network trained on Cityscapes; it chose
-options by cross-validation and does not print them: those here are ours. Its figure without
-propagated labels is not printed either (Table 4 gives the test split with them).
+Hardware: 8 GPUs of 16 GB or more. The paper starts from a network trained on Cityscapes
+(--config.segmentation.weights=CITYSCAPES_RUN/segmentation.npz); it chose options by
+cross-validation and does not print them: those here are ours. Its figure without propagated labels
+is not printed either (Table 4 gives the test split with them).
 
 Not run: needs data through a tfds builder, not yet; built, and its first step shape-checked on a
 small folder.

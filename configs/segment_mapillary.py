@@ -6,7 +6,8 @@ D: the data set in this project's folder layout (README) or as tfds:NAME/CONFIG:
 reader of its own layout yet. LIST: "<sequence> <frame>" per line.
 
 Hardware of the published recipe: 8 GPUs of 32 GB, two crops each. The paper gives no figure for
-this set; its networks for Cityscapes start from here. Frames are taken at about 2177x1633 pixels.
+this set; its networks for Cityscapes start from RUN/segmentation.npz (configs/
+segment_cityscapes.py). Frames are taken at about 2177x1633 pixels.
 
 Not run: needs data through a tfds builder, not yet; built, and its first step shape-checked on a
 small folder.

@@ -35,7 +35,7 @@ class SegmentationConfig:
     width: int = 0  # channels at the finest stride; 0: the network's own (light 24, HRNet 48)
     max_pixels: int = 480 * 360  # larger frames are segmented (light) and trained on at this size
     scales: tuple[float, ...] = ()  # hrnet_ocr_mscale; (): 0.5 and 1.0
-    weights: str = ""  # HRNet: published or converted file, to use as it is or to train on from
+    weights: str = ""  # published (HRNet), to use or train on; RUN/segmentation.npz: train on
     drop_classifier: bool = False  # the file's classes are others: train new last layers
     flip: bool = True  # inference: average with the mirrored image
     average_scales: tuple[float, ...] = ()  # inference: average with these scales of the image
@@ -57,6 +57,9 @@ class SegmentationConfig:
     key_share: float = 0.4  # of the crops from labelled frames of the video; the rest: stills
     class_share: float = 0.5  # of the crops centred on a class drawn uniformly
     centroid_tile: int = 0  # pixels: on a centroid of the class in a tile; 0: on any of its pixels
+    coarse: str = ""  # "coarse_*": of stills in sequences named so, only crops around...
+    coarse_classes: tuple[str, ...] = ()  # ... these classes are drawn
+    coarse_epochs: int = 0  # for so many epochs, of the other labels; 0: to the end
     loss: str = "weighted"  # cross entropy; rmi, image_weighted, relaxed (at label boundaries)
     aux_weight: float = 0.4
     single_scale_weight: float = 0.0  # networks of several scales; published: 0.05

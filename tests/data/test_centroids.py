@@ -29,3 +29,18 @@ def test_crops_of_a_class_hold_its_centroid(rng):
     )  # fmt: skip
     shown = [np.any(sampler(rng)[1] == 1) for _ in range(60)]
     assert 0.3 < np.mean(shown) < 0.8  # half of the draws are of the other class
+
+
+def test_centroids_are_the_means_tile_by_tile(rng):
+    label = rng.integers(0, 5, (37, 53)).astype(np.uint8)
+    label[label == 3] = 255
+    centres = tile_centroids(label, 16)
+    for c in (0, 1, 2, 4, 255):
+        expected = []
+        for top in range(0, 37, 16):
+            for left in range(0, 53, 16):
+                where = np.argwhere(label[top : top + 16, left : left + 16] == c)
+                if len(where):
+                    expected.append(where.mean(0) + np.array([top, left]))
+        np.testing.assert_allclose(centres[c], expected)
+    assert 3 not in centres

@@ -25,13 +25,14 @@ def tile_centroids(label: UInt8[np.ndarray, "h w"], tile: int) -> dict[int, np.n
     rows, columns = np.indices(label.shape)
     across = -(-label.shape[1] // tile)
     tiles = (rows // tile) * across + columns // tile
-    place = label.astype(np.int64) * (tiles.max() + 1) + tiles
-    found, inverse, count = np.unique(place, return_inverse=True, return_counts=True)
-    inverse = inverse.ravel()
-    centres = np.stack(
-        [np.bincount(inverse, where.ravel(), len(found)) / count for where in (rows, columns)], -1
-    )
-    classes = found // (tiles.max() + 1)
+    count_tiles = int(tiles[-1, -1]) + 1
+    place = (label.astype(np.int64) * count_tiles + tiles).ravel()
+    # Counted, not sorted: sets have tens of thousands of large labels.
+    count = np.bincount(place, minlength=256 * count_tiles)
+    found = np.flatnonzero(count)
+    sums = (np.bincount(place, where.ravel(), len(count)) for where in (rows, columns))
+    centres = np.stack([total[found] / count[found] for total in sums], -1)
+    classes = found // count_tiles
     return {int(c): centres[classes == c] for c in np.unique(classes)}
 
 

@@ -168,6 +168,7 @@ class CropSampler:
         scales: np.ndarray | None = None,
         class_share: float = 0.5,
         centroids: Sequence[np.ndarray] | None = None,
+        around: np.ndarray | None = None,
         augmentation: Augmentation | None = None,
     ):
         """Indexes the classes of the frames.
@@ -183,22 +184,29 @@ class CropSampler:
           class_share: share of the crops that are centred on a class drawn uniformly.
           centroids: of `centroid_table`: these crops are centred on one of the class's, each as
             likely as its frame; None for any pixel of the class in a frame that shows it.
+          around: bool ``[frames, num_classes]``, the classes of each frame that crops are centred
+            on; a frame that does not have them all is drawn for those crops alone. None for all.
           augmentation: ranges; None for the defaults.
         """
         self.crop = crop
-        weights = np.ones(len(counts)) if weights is None else np.asarray(weights, np.float64)
+        likely = np.ones(len(counts)) if weights is None else np.asarray(weights, np.float64)
+        around = np.ones(counts.shape, bool) if around is None else around
         self._frames = frames
-        self._weights = weights / weights.sum()
+        self._weights = np.where(around.all(1), likely, 0.0)
+        self._weights /= self._weights.sum()
         self._scales = np.ones(len(counts)) if scales is None else scales
         self._class_share = class_share
         self._centroids = centroids
         self._options = augmentation or Augmentation()
         self.expected_counts = self._weights @ counts
         # Frames of which a class covers a handful of stray pixels do not stand for it.
+        counts = np.where(around, counts, 0)
         shows = counts >= np.minimum(16, counts.max(0))
-        weights = np.where(shows & (counts > 0), self._weights[:, None], 0.0)
-        self._classes = np.flatnonzero(weights.sum(0))
-        self._weights_of_class = weights / np.maximum(weights.sum(0), 1e-300)
+        likely = (likely / likely.sum())[:, None]
+        self._around = np.where(around, likely, 0.0)
+        likely = np.where(shows & (counts > 0), likely, 0.0)
+        self._classes = np.flatnonzero(likely.sum(0))
+        self._weights_of_class = likely / np.maximum(likely.sum(0), 1e-300)
 
     def __call__(
         self, rng: np.random.Generator
@@ -226,7 +234,7 @@ class CropSampler:
         """Frame, row and column."""
         if self._centroids is not None:
             centres = self._centroids[wanted]
-            weights = self._weights[centres[:, 0].astype(int)]
+            weights = self._around[centres[:, 0].astype(int), wanted]
             index, y, x = centres[rng.choice(len(centres), p=weights / weights.sum())]
             return int(index), float(y), float(x)
         index = int(rng.choice(len(self._weights), p=self._weights_of_class[:, wanted]))

@@ -6,12 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.traverse_util import flatten_dict
 
 from wrp_jax.checkpoint import load_result
 from wrp_jax.config import Config, SegmentationConfig
 from wrp_jax.data.known_labels import KnownLabels
+from wrp_jax.models.segmentation.for_classes import build_for_classes
 from wrp_jax.ops.resize import resize
 from wrp_jax.training.segmentation.crops import crop_size, frame_weights, key_frames
+from wrp_jax.training.segmentation.pretrained import initial_variables
 from wrp_jax.training.segmentation.stage import (
     load_segmentation,
     train_segmentation,
@@ -97,6 +100,58 @@ def test_another_network_is_refused(run):
     wider = dataclasses.replace(config.segmentation, width=config.segmentation.width + 8)
     with pytest.raises(UserError, match=r"another network \(segmentation.width was"):
         load_segmentation(workdir, dataclasses.replace(config, segmentation=wider), CLASSES)
+
+
+def _start(workdir, config, classes=CLASSES, **options):
+    given = {"weights": str(workdir / "segmentation.npz"), **options}
+    options = dataclasses.replace(config.segmentation, **given)
+    network = build_for_classes(options, classes)
+    return initial_variables(network, options, classes, jnp.zeros((1, 32, 32, 3)), seed=3)
+
+
+def test_another_run_trains_on_from_here(run):
+    config, workdir = run
+    trained, _ = load_result(workdir, "segmentation")
+    start = _start(workdir, config)
+    jax.tree.map(np.testing.assert_array_equal, start, trained)
+    # Fewer classes: new last layers, all else as it was trained.
+    two = dataclasses.replace(
+        CLASSES, ids=(0, 1), names=("up", "down"), colors=CLASSES.colors[:2], void=(False, False)
+    )
+    start = flatten_dict(_start(workdir, config, two, drop_classifier=True))
+    old = flatten_dict(trained)
+    new = {name for name, x in start.items() if x.shape != old[name].shape}
+    assert {name[1] for name in new} == {"logits", "aux"}
+    for name in start.keys() - {n for n in start if n[1] in ("logits", "aux")}:
+        np.testing.assert_array_equal(start[name], old[name])
+
+
+@pytest.mark.parametrize(
+    ("classes", "options", "says"),
+    [
+        (
+            dataclasses.replace(CLASSES, names=("up", "down", "void")),
+            {},
+            "on other classes .left",
+        ),
+        (CLASSES, {"width": 16}, "holds another network than config.segmentation.name=light"),
+        (CLASSES, {"weights": "refiner.npz"}, "refiner.npz is no segmentation of a run"),
+        (CLASSES, {"weights": "segmentation.npz"}, "does not exist"),
+    ],
+)
+def test_what_is_no_start_is_refused_in_one_sentence(run, classes, options, says):
+    config, workdir = run
+    with pytest.raises(UserError, match=says) as error:
+        _start(workdir, config, classes, **options)
+    assert "\n" not in str(error.value)
+
+
+def test_a_run_is_given_as_workdir_where_nothing_is_trained(run):
+    config, workdir = run
+    weights = str(workdir / "segmentation.npz")
+    config = Config(segmentation=dataclasses.replace(config.segmentation, weights=weights))
+    with pytest.raises(UserError, match="give its folder as --workdir"):
+        load_segmentation(None, config, CLASSES)
 
 
 def test_void_alone_teaches_nothing(tmp_path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -36,17 +38,27 @@ class Material(NamedTuple):
     Attributes:
       learnt: the labelled frames to learn from.
       held: those kept out, to fit a temperature on; may be none.
-      sampler: draws crops of ``learnt``.
+      sampler: draws crops of ``learnt``, and around some classes of coarsely labelled frames.
+      fine_sampler: does without coarse labels; None where there are none.
+      coarse_crops: so many crops are drawn by ``sampler``, the rest by ``fine_sampler``; 0 for
+        all by ``sampler``.
     """
 
     learnt: tuple[LabelledFrame, ...]
     held: tuple[LabelledFrame, ...]
     sampler: CropSampler
+    fine_sampler: CropSampler | None = None
+    coarse_crops: int = 0
 
     def draw(self, index: int, rng: np.random.Generator) -> CropBatch:
-        """One crop, whatever the index: the sampler weighs frames and classes itself."""
-        del index
-        return CropBatch(*self.sampler(rng))
+        """One crop; the samplers weigh frames and classes themselves.
+
+        Args:
+          index: place of the crop in the training where ``coarse_crops`` is given, else nothing.
+          rng: source of randomness.
+        """
+        fine = self.fine_sampler if 0 < self.coarse_crops <= index else None
+        return CropBatch(*(fine or self.sampler)(rng))
 
 
 def choose_material(
@@ -65,16 +77,19 @@ def choose_material(
       windows: say which frames of ``source`` are labelled frames rather than stills.
 
     Raises:
-      UserError: there is nothing to learn from.
+      UserError: there is nothing to learn from, or no class of a name in ``coarse_classes``.
     """
     is_key = key_frames(known, source, windows)
+    is_coarse = coarse_frames(known, options.coarse)
     # The video's own labelled frames teach most: they are held out where there is nothing else.
-    candidates = np.flatnonzero(~is_key if not is_key.all() else is_key)
+    candidates = np.flatnonzero(~is_coarse & (~is_key if not is_key.all() else is_key))
     held = hold_out(candidates.tolist(), options.calibration_share)
     kept = np.setdiff1d(np.arange(len(known.items)), held)
-    learnt = tuple(known.items[i] for i in kept)
-    frames = Frames(learnt, known.classes, options.learn_void)
-    sampler = CropSampler(
+    items = tuple(known.items[i] for i in kept)
+    is_coarse = is_coarse[kept]
+    frames = Frames(items, known.classes, options.learn_void)
+    draw = functools.partial(
+        CropSampler,
         frames,
         counts=frames.counts,
         crop=crop_size(options.crop, frames.sizes),
@@ -84,7 +99,49 @@ def choose_material(
         centroids=frames.centroids(options.centroid_tile) if options.centroid_tile else None,
         augmentation=augmentation(options),
     )
-    return Material(learnt, tuple(known.items[i] for i in held), sampler)
+    held_items = tuple(known.items[i] for i in held)
+    if not is_coarse.any():
+        return Material(items, held_items, draw())
+    boosted = named_classes(known.classes, options.coarse_classes)
+    around = ~is_coarse[:, None] | boosted
+    learnt = tuple(item for item, coarse in zip(items, is_coarse, strict=True) if not coarse)
+    return Material(
+        learnt,
+        held_items,
+        draw(around=around),
+        draw(around=around & ~is_coarse[:, None]),
+        options.coarse_epochs * len(learnt),
+    )
+
+
+def coarse_frames(known: KnownLabels, pattern: str) -> np.ndarray:
+    """Which of ``known.items`` are coarsely labelled, by the names of their sequences; bool.
+
+    Raises:
+      UserError: all of them are.
+    """
+    coarse = np.array([fnmatch.fnmatchcase(x.sequence, pattern) for x in known.items], bool)
+    if coarse.size and coarse.all():
+        raise UserError(
+            f"All labelled frames are coarse by config.segmentation.coarse={pattern!r}: add "
+            "--stills that are not, or give --config.segmentation.coarse= to learn from all alike."
+        )
+    return coarse
+
+
+def named_classes(classes: ClassMap, names: Sequence[str]) -> np.ndarray:
+    """Which classes have one of the names, bool ``[num_classes]``.
+
+    Raises:
+      UserError: there are no names, or no class has one of them.
+    """
+    wrong = next((repr(name) for name in names if name not in classes.names), None)
+    if wrong or not names:
+        raise UserError(
+            f"config.segmentation.coarse_classes has {wrong or 'no names'}: choose from the "
+            f"classes of classes.json, {', '.join(classes.names)}."
+        )
+    return np.array([name in names for name in classes.names])
 
 
 def augmentation(options: SegmentationConfig) -> Augmentation:
@@ -143,7 +200,7 @@ def frame_weights(is_key: np.ndarray, key_share: float) -> np.ndarray:
 
 
 class Frames(Sequence[tuple[np.ndarray, np.ndarray]]):
-    """Labelled frames as uint8 pairs; decoded once while memory lasts, else at each use."""
+    """Labelled frames as uint8 pairs; frames decoded once while memory lasts, else at each use."""
 
     def __init__(
         self,
@@ -162,7 +219,7 @@ class Frames(Sequence[tuple[np.ndarray, np.ndarray]]):
         counts: list[np.ndarray] = []
         sizes: list[tuple[int, int]] = []
         for index in range(len(items)):
-            _, label = self[index]
+            label = self._label(index)
             counts.append(np.bincount(label.ravel(), minlength=256)[: classes.num_classes])
             sizes.append(label.shape)
         self.counts, self.sizes = np.array(counts), sizes
@@ -174,7 +231,7 @@ class Frames(Sequence[tuple[np.ndarray, np.ndarray]]):
 
     def centroids(self, tile: int) -> list[np.ndarray]:
         """`centroid_table` of all frames."""
-        labels = (self[index][1] for index in range(len(self)))
+        labels = (self._label(index) for index in range(len(self)))
         return centroid_table(labels, self.counts.shape[1], tile)
 
     def __len__(self) -> int:
@@ -183,12 +240,13 @@ class Frames(Sequence[tuple[np.ndarray, np.ndarray]]):
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:  # pyright: ignore
         if index in self._cache:
             return self._cache[index]
-        item = self._items[index]
-        label = item.label()
-        label = self._ids[np.where((label < 0) | (label > 255), IGNORE, label)]
-        pair = item.frame(), label
+        pair = self._items[index].frame(), self._label(index)
         size = pair[0].nbytes + pair[1].nbytes
         if size <= self._memory:
             self._memory -= size
             self._cache[index] = pair
         return pair
+
+    def _label(self, index: int) -> np.ndarray:
+        label = self._items[index].label()
+        return self._ids[np.where((label < 0) | (label > 255), IGNORE, label)]

@@ -1,16 +1,29 @@
-"""g_ψ from published weights (``config.segmentation.weights``): as it is, or as a start."""
+"""g_ψ from weights in a file (``config.segmentation.weights``): as it is, or as a start.
+
+The file is a published one, or ``segmentation.npz`` of another run: trained on Mapillary Vistas,
+say, before Cityscapes.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import jax
+from flax.traverse_util import flatten_dict, unflatten_dict
 
+from wrp_jax.checkpoint import load_result, result_path
 from wrp_jax.config import SegmentationConfig
 from wrp_jax.models.network import Network
 from wrp_jax.models.segmentation.for_classes import build_for_classes, scores_of
-from wrp_jax.types import ClassMap
+from wrp_jax.types import ClassMap, UserError
+from wrp_jax.weights.hrnet import CLASSIFIER
 from wrp_jax.weights.segmentation import laid_over, load_segmentation_weights
+
+STAGE = "segmentation"
+
+_CLASSIFIERS = frozenset({*CLASSIFIER, "logits", "aux"})
+"""Layers whose shapes depend on the number of classes, of the published and the light network."""
 
 
 def published_segmentation(
@@ -19,8 +32,13 @@ def published_segmentation(
     """The network and its variables without any training.
 
     Raises:
-      UserError: the file does not hold the whole network for these classes.
+      UserError: the file does not hold the whole network for these classes, or is of a run.
     """
+    if is_of_a_run(options):
+        raise UserError(
+            f"{options.weights} is what a run of train.py made: give its folder as --workdir, or "
+            "train on from it."
+        )
     network = build_for_classes(options, classes)
     return network, load_segmentation_weights(options, scores_of(options, classes), whole=True)
 
@@ -40,8 +58,42 @@ def initial_variables(
     Raises:
       UserError: the file is no start for this network and these classes.
     """
+    key = jax.random.key(seed)
     loaded: dict[str, Any] = {}
-    if options.weights:
+    if is_of_a_run(options):
+        loaded = _of_a_run(options, classes, jax.eval_shape(network.init, key, images))
+    elif options.weights:
         loaded = load_segmentation_weights(options, scores_of(options, classes), whole=False)
-    variables = jax.jit(network.init)(jax.random.key(seed), images)
-    return laid_over(variables, loaded)
+    return laid_over(jax.jit(network.init)(key, images), loaded)
+
+
+def is_of_a_run(options: SegmentationConfig) -> bool:
+    """Whether the weights are the result of a run of ours."""
+    return Path(options.weights).suffix == ".npz"
+
+
+def _of_a_run(options: SegmentationConfig, classes: ClassMap, shapes: Any) -> dict[str, Any]:
+    """What a run made, all of it in ``shapes`` as well, without classifiers to be dropped.
+
+    As with published files it may be a smaller network, which this one contains.
+    """
+    path = Path(options.weights)
+    if path != result_path(path.parent, STAGE):
+        raise UserError(f"{path} is no segmentation of a run: give RUN/{STAGE}.npz.")
+    loaded, metadata = load_result(path.parent, STAGE)
+    trained = [entry["name"] for entry in metadata["classes"]["classes"]]
+    if not options.drop_classifier and trained != list(classes.names):
+        raise UserError(
+            f"{path} was trained on other classes ({', '.join(trained)}): train new last layers "
+            "with --config.segmentation.drop_classifier=true."
+        )
+    found = flatten_dict({kind: loaded[kind] for kind in ("params", "batch_stats")})
+    if options.drop_classifier:
+        found = {name: x for name, x in found.items() if not _CLASSIFIERS & set(name)}
+    wanted = {name: getattr(x, "shape", None) for name, x in flatten_dict(shapes).items()}
+    if any(wanted.get(name) != getattr(x, "shape", None) for name, x in found.items()):
+        raise UserError(
+            f"{path} holds another network than config.segmentation.name={options.name} of this "
+            "width: give --config.segmentation.name, width and learn_void as it was trained."
+        )
+    return unflatten_dict(found)

@@ -27,7 +27,11 @@ from wrp_jax.training.accumulation import gradient_in_parts
 from wrp_jax.training.loop import fit
 from wrp_jax.training.segmentation.crops import CropBatch, Frames, augmentation, choose_material
 from wrp_jax.training.segmentation.losses import class_weights
-from wrp_jax.training.segmentation.pretrained import initial_variables, published_segmentation
+from wrp_jax.training.segmentation.pretrained import (
+    STAGE,
+    initial_variables,
+    published_segmentation,
+)
 from wrp_jax.training.segmentation.recipe import (
     Loss,
     epoch_steps,
@@ -45,8 +49,6 @@ from wrp_jax.training.state import (
     inference_variables,
 )
 from wrp_jax.types import ClassMap, Window
-
-STAGE = "segmentation"
 
 
 def check_options(config: Config) -> None:
@@ -100,6 +102,8 @@ def train_segmentation(
     metadata = run_metadata(config, known)
     weights = class_weights(jnp.asarray(material.sampler.expected_counts, jnp.float32))
     loss = make_loss(options, weights)
+    # Where the sampler changes on the way, a crop's place in the training must be known.
+    in_order = material.coarse_crops > 0
     state = fit(
         name=STAGE,
         state=create_train_state(variables, optimizer, ema=options.ema_decay > 0),
@@ -107,10 +111,11 @@ def train_segmentation(
             network, optimizer, loss, ema_decay=options.ema_decay, accumulate=options.accumulate
         ),
         batches=make_batches(
-            range(learnt),
+            range(steps * options.batch_size if in_order else learnt),
             batch_size=options.batch_size,
             seed=config.seed,
             transform=material.draw,
+            shuffle=not in_order,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         ),
