@@ -30,6 +30,14 @@ def test_an_honest_labelling_has_no_error(rng):
     assert reliability.count.sum() == confidence.size and len(reliability.count) == BINS
 
 
+def test_what_is_called_void_or_nothing_claims_nothing():
+    reliability = Reliability()
+    labels, truth = np.array([2, 255, 0, 1]), np.array([0, 0, 0, 0])
+    reliability.add(np.array([0.3, 0.4, 0.8, 0.9]), labels, truth, SCORED)
+    assert reliability.count.sum() == 2 and reliability.accuracy == 0.5
+    assert reliability.summary()["confidence"] == pytest.approx(0.85)
+
+
 def test_nothing_scored_is_no_error():
     assert Reliability().expected_error == 0.0
     assert Reliability().summary()["curve"] == []

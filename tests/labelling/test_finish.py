@@ -45,6 +45,24 @@ def test_scores_are_those_of_the_written_labels(make_folder, tmp_path, config, n
     assert "±2" in scores_text(metrics) and "static" in scores_text(metrics)
 
 
+def test_confidence_is_set_against_truth_and_kept_with_the_window(
+    make_folder, tmp_path, config, networks
+):
+    root = make_folder({"a": 5, "b": 4})
+    keyframes = tmp_path / "keys.txt"
+    keyframes.write_text("a 002\nb 001\n")
+    plan, metrics = run(root, tmp_path, config, networks, method="static", keyframes=str(keyframes))
+    right = pixels = 0
+    for s, t in (("a", 0), ("a", 1), ("a", 3), ("a", 4), ("b", 0), ("b", 2), ("b", 3)):
+        true, said = (index(d / s / "labels" / f"{t:03d}.png") for d in (root, plan.output))
+        scored = (true < 2) & (said < 2)
+        right, pixels = right + int((true == said)[scored].sum()), pixels + int(scored.sum())
+    found = metrics["methods"]["static"]["reliability"]
+    assert found["pixels"] == pixels and found["accuracy"] == pytest.approx(right / pixels)
+    assert found["confidence"] == 1.0 and len(found["curve"]) == 1
+    assert finish(plan, label_windows(plan, networks)) == metrics  # read back, not labelled again
+
+
 def test_without_truth_there_is_a_report_and_no_score(make_folder, tmp_path, config, networks):
     root = make_folder({"a": 5}, lambda s, t: t == 2)
     plan, metrics = run(root, tmp_path, config, networks, method="motion-only")

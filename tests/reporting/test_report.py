@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from wrp_jax.evaluation.evaluator import Evaluator
+from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.reporting import film
 from wrp_jax.reporting.report import FrameSummary, render_report
 from wrp_jax.types import ClassMap
@@ -64,6 +65,7 @@ def make_window(n=5, size=(17, 31), has_truth=True, sequence="a&b"):
 
 def make_report(window, scored=True):
     evaluator = Evaluator(CLASSES)
+    reliability = {method: Reliability() for method in METHODS}
     key = window.distances.index(0)
     for method in METHODS if scored else ():
         for i, d in enumerate(window.distances):
@@ -73,6 +75,11 @@ def make_report(window, scored=True):
                 mixed = window.labels[method][i].copy()
                 mixed.ravel()[: 100 * share] = window.truth[i].ravel()[: 100 * share]
                 evaluator.add(method, abs(d), window.truth[i], mixed)
+                sure = np.full(mixed.shape, 0.25 * share)
+                reliability[method].add(sure, mixed, window.truth[i], ~np.array(CLASSES.void))
+    scores = evaluator.metrics(METHODS)
+    for method in METHODS:
+        scores[method]["reliability"] = reliability[method].summary()
     frames = [
         FrameSummary(window.sequence, name, i == key, 0.9 - 0.1 * (i == 0))
         for i, name in enumerate(window.names)
@@ -81,7 +88,7 @@ def make_report(window, scored=True):
         title="Labels of <b>",
         classes=CLASSES,
         method="warp-refine",
-        metrics={"methods": evaluator.metrics(METHODS)},
+        metrics={"methods": scores},
         frames=frames,
         windows=[window],
         notes=["Mind the <gap>."],
@@ -124,6 +131,22 @@ def test_summary_names_the_gain_and_the_best_other_method():
     text = make_report(window)
     assert "From 1 frame labelled by hand, warp-refine labelled 4 more frames" in text
     assert "above motion-only, the best other method" in text
+
+
+def test_the_confidence_of_every_method_is_set_against_its_accuracy():
+    text = make_report(make_window())
+    page = Page(text)
+    points = [a for a in page.all("circle") if a.get("class") == "share"]
+    assert len(points) == len(METHODS)  # one confidence each, so one bin
+    # At 25, 50 and 75 % confidence, evenly along the axis.
+    x = [float(p["cx"]) for p in points]
+    assert x[1] - x[0] == pytest.approx(x[2] - x[1], abs=0.11) and x[1] > x[0]
+    assert text.count("% right at confidence 75.0 %, 100.0 % of the pixels") == 1
+    section = text.split("Can the confidence be believed?")[1].split("</section>")[0]
+    table = section.split("<tbody>")[1]
+    assert [table.count(f">{name}</th>") for name in METHODS] == [1, 1, 1]
+    assert "<td>50.0</td>" in table.split(">motion-only</th>")[1].split("</tr>")[0]
+    assert "Can the confidence" not in make_report(make_window(has_truth=False), scored=False)
 
 
 def test_without_truth_it_says_where_to_look():

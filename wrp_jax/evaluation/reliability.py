@@ -19,13 +19,12 @@ class Reliability:
     """Sums over scored pixels, by bin of confidence.
 
     Attributes:
-      count: float64 ``[BINS]``, pixels.
-      confidence: float64 ``[BINS]``, sum of their confidence.
-      correct: float64 ``[BINS]``, those that are right.
+      sums: float64 ``[3, BINS]``, the whole state: pixels, the sum of their confidence, and those
+        of them that are right. Sums of many pictures or processes merge by addition.
     """
 
     def __init__(self) -> None:
-        self.count, self.confidence, self.correct = (np.zeros(BINS) for _ in range(3))
+        self.sums: Float[np.ndarray, "3 bins"] = np.zeros((3, BINS))
 
     def add(
         self,
@@ -38,18 +37,31 @@ class Reliability:
 
         Args:
           confidence: of the label, 0 … 1.
-          labels: class indices.
+          labels: class indices; where they say void, or no class at all, nothing is claimed and
+            nothing is counted.
           truth: class indices.
           scored: bool, per class; pixels of other classes (void) are left out.
         """
-        inside = (truth >= 0) & (truth < len(scored))
-        keep = inside & np.asarray(scored)[np.where(inside, truth, 0)]
+        keep = _is_scored(truth, scored) & _is_scored(labels, scored)
         sure = confidence[keep].astype(np.float64)
         place = np.minimum((sure * BINS).astype(np.int64), BINS - 1)
         right = (labels == truth)[keep]
-        self.count += np.bincount(place, minlength=BINS)
-        self.confidence += np.bincount(place, sure, minlength=BINS)
-        self.correct += np.bincount(place, right, minlength=BINS)
+        self.sums += [np.bincount(place, x, minlength=BINS) for x in (None, sure, right)]
+
+    @property
+    def count(self) -> Float[np.ndarray, " bins"]:
+        """Pixels, by bin."""
+        return self.sums[0]
+
+    @property
+    def confidence(self) -> Float[np.ndarray, " bins"]:
+        """Sum of the confidence, by bin."""
+        return self.sums[1]
+
+    @property
+    def correct(self) -> Float[np.ndarray, " bins"]:
+        """Pixels that are right, by bin."""
+        return self.sums[2]
 
     @property
     def expected_error(self) -> float:
@@ -83,6 +95,12 @@ class Reliability:
         return {
             "expected_error": self.expected_error,
             "accuracy": self.accuracy,
+            "confidence": float(self.confidence.sum() / max(self.count.sum(), 1.0)),
             "pixels": int(self.count.sum()),
             "curve": self.curve(),
         }
+
+
+def _is_scored(labels: Integer[np.ndarray, "*n"], scored: np.ndarray) -> np.ndarray:
+    inside = (labels >= 0) & (labels < len(scored))
+    return inside & np.asarray(scored)[np.where(inside, labels, 0)]

@@ -13,6 +13,7 @@ from wrp_jax import __version__
 from wrp_jax.data.tfds_export import export_rows, export_tfds
 from wrp_jax.data.writers import write_atomically
 from wrp_jax.evaluation.evaluator import Evaluator
+from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.labelling.files import OutputFiles
 from wrp_jax.labelling.plan import Plan
@@ -59,11 +60,17 @@ def finish(
 def collect_metrics(plan: Plan, results: Sequence[WindowResult]) -> dict[str, Any]:
     """Scores of all windows; those of a method are empty where no frame has a true label."""
     evaluator = Evaluator(plan.source.classes)
+    reliability = {method: Reliability() for method in plan.methods}
     for result in results:
         evaluator.merge(result.matrices)
+        for method, sums in result.reliability.items():
+            reliability[method].sums += sums
     classes = plan.source.classes
+    methods = evaluator.metrics(plan.methods)
+    for method, scores in methods.items():
+        scores["reliability"] = reliability[method].summary()
     return {
-        "methods": evaluator.metrics(plan.methods),
+        "methods": methods,
         "method": plan.main,
         "windows": len(plan.windows),
         "frames": len(plan.owner),

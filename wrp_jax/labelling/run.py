@@ -12,6 +12,7 @@ import numpy as np
 
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.evaluation.evaluator import Evaluator
+from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.labelling.files import MOVES_IMAGES, OutputFiles
 from wrp_jax.labelling.flow_pictures import flow_pictures
@@ -71,7 +72,9 @@ def _label_window(
     key, owned = names.index(window.key), set(files.owned_frames(number))
     scored = set(truth.scored(sequence, window.key, names))
     shown = frames_to_show(_signed(len(names), key)) if number in plan.shown else ()
-    result, evaluator = WindowResult(mark), Evaluator(plan.source.classes)
+    classes = plan.source.classes
+    result, evaluator = WindowResult(mark), Evaluator(classes)
+    reliability = {method: Reliability() for method in plan.methods} if scored else {}
     confidence: dict[str, float] = {}
 
     def read(i: int) -> np.ndarray:
@@ -88,8 +91,9 @@ def _label_window(
                 # Sums of bilinear weights pass 1 by a rounding error.
                 sure = np.clip(output.confidence, 0.0, 1.0)
                 if names[i] in scored:
-                    distance = abs(i - key)
-                    evaluator.add(method, distance, truth.label(sequence, names[i]), labels)
+                    true = truth.label(sequence, names[i])
+                    evaluator.add(method, abs(i - key), true, labels)
+                    reliability[method].add(sure, labels, true, ~np.asarray(classes.void))
                 if i in shown:
                     pictures[i] = _small(labels, sure)
                 if names[i] not in owned:
@@ -112,6 +116,7 @@ def _label_window(
     # Labels travel outwards; files list frames in their order.
     result.confidence = {name: confidence[name] for name in names if name in confidence}
     result.matrices = dict(sorted(evaluator.matrices.items()))
+    result.reliability = {method: reliability[method].sums for method in reliability}
     return result
 
 

@@ -27,6 +27,7 @@ class WindowResult:
       fingerprint: of what the window was made from; another one means that it must be redone.
       confidence: mean over the picture, 0 … 1, by name of the frames written from this window.
       matrices: of ``evaluation.Evaluator``.
+      reliability: by method ``sums`` of ``evaluation.reliability``; empty without true labels.
       pictures: at the size of the report: ``labels/METHOD`` and ``confidence``, uint8
         ``[n, h, w]``; empty for windows that the report does not show.
     """
@@ -34,6 +35,7 @@ class WindowResult:
     fingerprint: str
     confidence: dict[str, float] = dataclasses.field(default_factory=dict)
     matrices: dict[tuple[str, int], np.ndarray] = dataclasses.field(default_factory=dict)
+    reliability: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     pictures: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def save(self, path: Path) -> None:
@@ -43,9 +45,11 @@ class WindowResult:
             "fingerprint": self.fingerprint,
             "confidence": self.confidence,
             "matrices": keys,
+            "reliability": list(self.reliability),
             "pictures": list(self.pictures),
         }
         arrays = {f"matrix{i}": self.matrices[key] for i, key in enumerate(keys)}
+        arrays |= {f"reliability{i}": sums for i, sums in enumerate(self.reliability.values())}
         arrays |= {f"picture{i}": p for i, p in enumerate(self.pictures.values())}
         arrays[_HEADER] = np.frombuffer(json.dumps(header).encode(), np.uint8)
         buffer = io.BytesIO()
@@ -68,6 +72,9 @@ def load_window_result(path: Path, fingerprint: str) -> WindowResult | None:
             matrices={
                 (name, distance): arrays[f"matrix{i}"]
                 for i, (name, distance) in enumerate(header["matrices"])
+            },
+            reliability={
+                name: arrays[f"reliability{i}"] for i, name in enumerate(header["reliability"])
             },
             pictures={name: arrays[f"picture{i}"] for i, name in enumerate(header["pictures"])},
         )

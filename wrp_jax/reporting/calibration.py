@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +27,17 @@ from wrp_jax.data.writers import check_output, write_atomically
 from wrp_jax.evaluation.confusion import confusion, iou, mean_iou
 from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.propagation.cues import Segment, segment_clip
+from wrp_jax.reporting.curves import reliability_chart
 from wrp_jax.types import UserError
 
 THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95)
 
-_SIDE, _EDGE = 360, 48
+_STYLES = {"calibrated": ("#06c", ""), "uncalibrated": ("#c40", "6 4")}
 _PAGE = Markup(
     "<!doctype html><meta charset=utf-8><title>Reliability</title>"
     "<style>body{{font:15px/1.5 system-ui;margin:2em auto;max-width:52em;padding:0 1em}}"
-    "td,th{{padding:.1em .8em;text-align:right}}td:first-child{{text-align:left}}</style>"
+    "td,th{{padding:.1em .8em;text-align:right}}td:first-child{{text-align:left}}"
+    ".rule{{stroke:#ccc;fill:none}}polyline{{fill:none;stroke-width:2}}</style>"
     "<h1>Reliability of the segmentation</h1>{}"
 )
 
@@ -97,41 +99,6 @@ def _kept(curve: Reliability) -> dict[str, dict[str, float]]:
     return kept
 
 
-def reliability_chart(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> Markup:
-    """Accuracy against confidence as an ``<svg>``; an honest confidence lies on the diagonal.
-
-    Args:
-      curves: of `Reliability.curve`, by name; the first is drawn in full, others dashed.
-    """
-
-    def at(value: float, *, down: bool) -> float:
-        return _EDGE + (_SIDE - 2 * _EDGE) * ((1.0 - value) if down else value)
-
-    low, high = at(0.0, down=False), at(1.0, down=False)
-    parts = [
-        Markup(
-            '<svg viewBox="0 0 {0} {0}" width="{0}" role="img" aria-label="accuracy by confidence">'
-            '<rect x="{1}" y="{1}" width="{2}" height="{2}" fill="none" stroke="#999"/>'
-            '<line x1="{1}" y1="{3}" x2="{3}" y2="{1}" stroke="#bbb"/>'
-            '<text x="{4}" y="{5}" text-anchor="middle">confidence, 0 to 1</text>'
-            '<text transform="translate(20 {4}) rotate(-90)" text-anchor="middle">'
-            "share that is right</text>"
-        ).format(_SIDE, low, high - low, high, _SIDE / 2, _SIDE - 14)
-    ]
-    for number, (name, curve) in enumerate(curves.items()):
-        points = " ".join(
-            f"{at(b['confidence'], down=False):.1f},{at(b['accuracy'], down=True):.1f}"
-            for b in curve
-        )
-        parts.append(
-            Markup(
-                '<polyline points="{}" fill="none" stroke="{}" stroke-width="2" '
-                'stroke-dasharray="{}"><title>{}</title></polyline>'
-            ).format(points, "#c40" if number else "#06c", "6 4" if number else "", name)
-        )
-    return Markup("").join(parts) + Markup("</svg>")
-
-
 def reliability_page(scores: Mapping[str, Any]) -> str:
     """The page about `score_segmentation`'s result."""
     both = {key: scores[key] for key in ("calibrated", "uncalibrated")}
@@ -162,7 +129,7 @@ def reliability_page(scores: Mapping[str, Any]) -> str:
     ).format(
         scores["miou"],
         scores["temperature"],
-        reliability_chart({key: values["curve"] for key, values in both.items()}),
+        reliability_chart({key: values["curve"] for key, values in both.items()}, _STYLES),
         heads,
         Markup("").join(rows),
         classes,

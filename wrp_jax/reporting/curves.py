@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 WIDTH, HEIGHT = 760, 380
+SIDE = 400
+LEAST_SHARE = 1e-4
+"""Of the pixels: the accuracy of a handful of them is chance."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 150, 16, 46
 
 METHOD_STYLES: dict[str, tuple[str, str]] = {
@@ -139,6 +142,87 @@ def strip_chart(
                 f"{name}: labelled by hand" if key else f"{name}: confidence {100 * value:.0f} %",
             )
         )
+    return Markup("").join(parts) + Markup("</svg>")
+
+
+def reliability_chart(
+    curves: Mapping[str, Sequence[Mapping[str, float]]],
+    styles: Mapping[str, tuple[str, str]],
+    *,
+    emphasis: str = "",
+) -> Markup:
+    """Share of right labels against confidence; an honest confidence lies on the diagonal.
+
+    Args:
+      curves: of `Reliability.curve`, by name; the area of a point is its share of the pixels, and
+        those of less than `LEAST_SHARE` are left out.
+      styles: colour and dash pattern by name.
+      emphasis: the curve drawn in a heavier line, on top.
+
+    Returns:
+      An ``<svg>``, or nothing when there is no point.
+    """
+    if not any(curves.values()):
+        return Markup("")
+
+    def x_of(v: float) -> float:
+        return _LEFT + (SIDE - _LEFT - _TOP) * v
+
+    def y_of(v: float) -> float:
+        return _TOP + (SIDE - _TOP - _BOTTOM) * (1.0 - v)
+
+    parts = [
+        Markup(
+            '<svg class="chart reliability" viewBox="0 0 {0} {0}" width="{0}" role="img" '
+            'aria-label="share of right labels by confidence">'
+        ).format(SIDE)
+    ]
+    for value in (0.0, 0.25, 0.5, 0.75, 1.0):
+        parts.append(
+            Markup(
+                '<path class="rule" d="M{:.1f} {:.1f}V{:.1f}M{:.1f} {:.1f}H{:.1f}"/>'
+                '<text class="tick" x="{:.1f}" y="{:.1f}" text-anchor="middle">{:.0f}</text>'
+                '<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{:.0f}</text>'
+            ).format(
+                x_of(value), y_of(0.0), y_of(1.0), x_of(0.0), y_of(value), x_of(1.0),
+                x_of(value), y_of(0.0) + 18, 100 * value,
+                _LEFT - 8, y_of(value) + 4, 100 * value,
+            )
+        )  # fmt: skip
+    parts.append(
+        Markup(
+            '<path class="rule honest" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>'
+            '<text class="axis" x="{}" y="{}" text-anchor="middle">confidence (%)</text>'
+            '<text class="axis" transform="translate(14 {}) rotate(-90)" text-anchor="middle">'
+            "labels that are right (%)</text>"
+        ).format(
+            x_of(0.0), y_of(0.0), x_of(1.0), y_of(1.0),
+            x_of(0.5), SIDE - 6, y_of(0.5),
+        )
+    )  # fmt: skip
+    for name in sorted(curves, key=lambda n: n == emphasis):
+        color, dash = styles[name]
+        shown = (b for b in curves[name] if b["share"] >= LEAST_SHARE)
+        points = [(x_of(b["confidence"]), y_of(b["accuracy"]), b) for b in shown]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in points)
+        parts.append(
+            Markup(
+                '<g class="line{}" style="color:{}"><polyline points="{}" stroke="{}" '
+                'stroke-dasharray="{}"/>'
+            ).format(" heavy" if name == emphasis else "", color, path, color, dash)
+        )
+        for x, y, b in points:
+            parts.append(
+                Markup(
+                    '<circle class="share" cx="{:.1f}" cy="{:.1f}" r="{:.1f}" fill="{}">'
+                    "<title>{}</title></circle>"
+                ).format(
+                    x, y, 1.5 + 9.0 * b["share"] ** 0.5, color,
+                    f"{name}: {100 * b['accuracy']:.1f} % right at confidence "
+                    f"{100 * b['confidence']:.1f} %, {100 * b['share']:.1f} % of the pixels",
+                )
+            )  # fmt: skip
+        parts.append(Markup("</g>"))
     return Markup("").join(parts) + Markup("</svg>")
 
 

@@ -15,7 +15,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from wrp_jax.reporting.curves import curve_chart, method_style, strip_chart
+from wrp_jax.reporting.curves import curve_chart, method_style, reliability_chart, strip_chart
 from wrp_jax.reporting.film import WindowPictures, film
 from wrp_jax.types import ClassMap
 
@@ -80,6 +80,8 @@ def render_report(
         distances=distances,
         table=_table(methods, distances),
         class_bars=_class_bars(methods, classes),
+        reliability=_reliability_chart(methods, method),
+        reliability_table=_reliability_table(methods),
         strips=_strips(frames, method, floor),
         strip_floor=round(100 * floor),
         legend=[
@@ -215,6 +217,24 @@ def _class_bars(methods, classes: ClassMap) -> list[dict[str, Any]]:
         if values:
             out.append({"name": class_name, "color": _hex(color), "bars": bars(values)})
     return out
+
+
+def _reliability_chart(methods, method) -> Markup:
+    curves = {name: m["reliability"]["curve"] for name, m in methods.items()}
+    styles = {name: method_style(name) for name in curves}
+    return reliability_chart(curves, styles, emphasis=method)
+
+
+def _reliability_table(methods) -> list[dict[str, Any]]:
+    keys = ("expected_error", "confidence", "accuracy")
+    return [
+        {
+            "name": name,
+            "color": method_style(name)[0],
+            "cells": [f"{100 * m['reliability'][key]:.1f}" for key in keys],
+        }
+        for name, m in methods.items()
+    ]
 
 
 def _strips(frames: Sequence[FrameSummary], method: str, floor: float) -> list[dict[str, Any]]:
