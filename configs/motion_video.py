@@ -4,21 +4,32 @@ python train.py --config=configs/motion_video.py --data=FOLDER --workdir=RUN
 python propagate.py --config=configs/motion_video.py --data=D --method=motion-only --workdir=RUN \\
     --output=OUT
 
-FOLDER holds frames, or folders of frames (<sequence>/*.jpg or <sequence>/frames/*.jpg). A small
-network that mends DIS flow; for RAFT, on a GPU: --config.motion.name=raft_large
---config.motion_training.batch_size=8. Census loss and edge-aware smoothness where forward and
-backward flow agree (Jonschkowski et al., ECCV 2020).
+FOLDER holds frames, or folders of frames (<sequence>/*.jpg or <sequence>/frames/*.jpg). The small
+network that mends DIS flow goes on from the weights of the package and learns to fetch each frame
+from its neighbour, hidden places and all, as SDC-Net does (0.7 L1 + 0.2 gradient + 0.1
+smoothness): a label that is moved along is asked for no other thing. What it gains:
+docs/MODELS.md.
+
+RAFT, on a GPU, with a census loss and edge-aware smoothness where forward and backward flow agree
+(Jonschkowski et al., ECCV 2020): --config.motion.name=raft_large
+--config.motion_training.loss=unsupervised --config.motion_training.steps=20000
+--config.motion_training.crop="(256,320)".
 """
 
 from wrp_jax.config import Config, MotionConfig, MotionTrainingConfig
 
 
 def get_config() -> Config:
-    """Unsupervised, a short training that a CPU can do."""
+    """Self-supervised, a short training that a CPU can do."""
     return Config(
         stages=("motion",),
         motion=MotionConfig(name="refined_dis"),
         motion_training=MotionTrainingConfig(
-            loss="unsupervised", steps=1000, learning_rate=2e-4, crop=(192, 256), gamma=0.6
+            loss="reconstruction",
+            from_shipped=True,
+            steps=300,
+            learning_rate=3e-4,
+            crop=(128, 160),
+            gamma=0.6,
         ),
     )

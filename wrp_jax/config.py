@@ -137,6 +137,7 @@ class MotionTrainingConfig:
     """
 
     loss: str = "unsupervised"
+    from_shipped: bool = False  # without motion.weights: start from those of the package, if any
     steps: int = 4000
     batch_size: int = 4
     crop: tuple[int, int] = (256, 320)  # height, width; no larger than the frames

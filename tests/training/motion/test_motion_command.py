@@ -1,4 +1,4 @@
-"""configs/motion_video.py by the two commands: trained, stopped on the way, gone on with, used."""
+"""configs/motion_video.py, sdcnet.py by the two commands: trained, stopped, gone on with, used."""
 
 import json
 import os
@@ -60,21 +60,26 @@ def run(tmp_path):
     return go
 
 
-@pytest.fixture
-def video(tmp_path):
-    """Four frames of 40x56, the second one labelled."""
-    clip = open_source("synthetic:clips=1,frames=4,height=40,width=56,speed=1").clip("clip_000")
+def labelled_video(tmp_path, count, height, width):
+    """Frames of this size, the second one labelled."""
+    spec = f"synthetic:clips=1,frames={count},height={height},width={width},speed=1"
+    clip = open_source(spec).clip("clip_000")
     folder = tmp_path / "D" / "a"
     for kind in ("frames", "labels"):
         (folder / kind).mkdir(parents=True)
     for i, frame in enumerate(clip.frames):
         Image.fromarray(frame).save(folder / "frames" / f"{i}.png")
-    Image.fromarray((np.arange(56) // 28 + np.zeros((40, 1))).astype(np.uint8)).save(
-        folder / "labels" / "1.png"
-    )
+    halves = np.arange(width) // (width // 2) + np.zeros((height, 1))
+    Image.fromarray(halves.astype(np.uint8)).save(folder / "labels" / "1.png")
     classes = [{"id": i, "name": f"class{i}"} for i in range(2)]
     (folder.parent / "classes.json").write_text(json.dumps({"classes": classes}))
     return folder.parent
+
+
+@pytest.fixture
+def video(tmp_path):
+    """Four frames of 40x56, the second one labelled."""
+    return labelled_video(tmp_path, 4, 40, 56)
 
 
 def test_train_stop_go_on_and_propagate(run, video, tmp_path):
@@ -103,3 +108,24 @@ def test_train_stop_go_on_and_propagate(run, video, tmp_path):
     Image.fromarray(np.zeros((40, 56, 3), np.uint8)).save(video / "a" / "frames" / "0.png")
     code, error = run("train.py", *given, f"--workdir={parts}")
     assert code == 2 and "parts was trained on other frames" in error, error
+
+
+def test_sdcnet_without_flownet2(run, tmp_path):
+    video, workdir = labelled_video(tmp_path, 4, 64, 72), tmp_path / "run"
+    given = (
+        "--config=configs/sdcnet.py", f"--data={video}", f"--workdir={workdir}",
+        "--config.motion.preset=ultrafast", "--config.motion_training.steps=2",
+        "--config.motion_training.batch_size=1", "--config.motion_training.crop=(64,64)",
+    )  # fmt: skip
+    code, error = run("train.py", *given)
+    assert code == 0, error
+    metrics = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    assert metrics[-1]["step"] == 2 and 0 < metrics[-1]["loss"] < np.inf
+    assert (workdir / "motion.safetensors").exists()
+    code, error = run(
+        "propagate.py", *given, f"--output={tmp_path / 'out'}", "--method=motion-only"
+    )
+    assert code == 0, error
+    for index in range(4):
+        labels = np.array(Image.open(tmp_path / "out" / "a" / "labels" / f"{index}.png"))
+        assert labels.shape == (64, 72) and set(np.unique(labels)) == {0, 1}

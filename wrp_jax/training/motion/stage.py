@@ -19,7 +19,7 @@ from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.pipeline import make_batches
 from wrp_jax.data.source import VideoSource
 from wrp_jax.flow import build_motion
-from wrp_jax.flow.build import SDCNETS, guide_of
+from wrp_jax.flow.build import ASSETS, SDCNETS, guide_of
 from wrp_jax.models.motion import Motion
 from wrp_jax.training.loop import fit
 from wrp_jax.training.motion import losses as flow_losses
@@ -128,15 +128,19 @@ def train_motion(
 
 
 def initial_variables(config: Config, estimator: Estimator, example: dict[str, Any]) -> Any:
-    """The weights of ``config.motion.weights``; without it random ones of the seed.
+    """The weights of ``config.motion.weights``; without it the package's, or random ones.
 
     Args:
-      config: ``config.motion`` and ``config.seed`` are read.
+      config: ``config.motion``, ``config.motion_training.from_shipped`` and ``config.seed`` are
+        read.
       estimator: the network.
       example: one, for its shapes.
     """
-    if config.motion.weights:
-        return load_weights(config.motion.weights, config.motion.name)
+    weights, name = config.motion.weights, config.motion.name
+    if not weights and config.motion_training.from_shipped:
+        weights = ASSETS.get(name, "")
+    if weights:
+        return load_weights(weights, name)
     batch = jax.tree.map(lambda a: jnp.asarray(a)[None], example)
     return jax.jit(estimator.init)(jax.random.key(config.seed), batch)
 
