@@ -146,6 +146,20 @@ def test_training_mends_dis_flow(tmp_path):
     np.testing.assert_array_equal(leaves(again), leaves(load_result(tmp_path, "motion")[0]))
 
 
+def test_a_training_may_go_on_from_what_ships(toy, tmp_path):
+    shipped = leaves(load_weights(build.ASSETS["refined_dis"], "refined_dis"))
+    went_on = m.initial_variables(config(from_shipped=True), toy, {})
+    np.testing.assert_array_equal(leaves(went_on), shipped)
+    # A network that ships no weights starts anew, and a file that is given comes first.
+    example = {"frames": np.zeros((2, 8, 8, 3), np.uint8)}
+    anew = m.initial_variables(config("raft_small", from_shipped=True), toy, example)
+    assert leaves(anew).size == 5 * 5 * 6 * 2 + 2
+    given = config(from_shipped=True)
+    given.motion.weights = str(tmp_path / "none.safetensors")
+    with pytest.raises(UserError, match=r"none\.safetensors"):
+        m.initial_variables(given, toy, {})
+
+
 @pytest.mark.parametrize(
     ("name", "loss", "size"),
     [("raft_small", "unsupervised", 64), ("sdcnet", "reconstruction", 64)],
