@@ -133,6 +133,13 @@ def test_fewer_examples_than_a_batch():
     np.testing.assert_array_equal(batch, np.full(4, 7.0))
 
 
+def test_batches_of_one():
+    singles = [batch["index"] for batch in take(10, make(batch_size=1))]
+    np.testing.assert_array_equal(
+        np.concatenate(singles), np.concatenate([batch["index"] for batch in take(2, make())])
+    )
+
+
 def test_no_examples_and_batches_that_do_not_divide_are_refused():
     with pytest.raises(UserError, match="no labelled frame"):
         make_batches([], batch_size=4, seed=0)

@@ -142,7 +142,9 @@ def make_batches(
     closed = [False]
     if transform is not None:
         dataset = dataset.random_map(functools.partial(_unless, closed, transform))
-    dataset = dataset[process_index::process_count].batch(batch_size // process_count)
+    dataset = dataset[process_index::process_count]
+    # The list is endless: nothing is dropped. Rounding its length up overflows for batches of one.
+    dataset = dataset.batch(batch_size // process_count, drop_remainder=True)
     return Batches(dataset, batch_size, threads=threads, workers=workers, closed=closed)
 
 
