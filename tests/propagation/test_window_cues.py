@@ -130,7 +130,7 @@ def test_the_chooser_labels_the_same_from_sections(folder):
     variables = _variables(chooser, clip, key, label)
     run = functools.partial(
         refined.refine_frames, key_index=key, key_label=label, classes=CLASSES, motion=MOTION,
-        refiner=chooser, variables=variables,
+        refiner=chooser, variables=variables, expected=np.full((CLASSES.num_classes, 2), 0.5),
     )  # fmt: skip
     whole = collect(n, run(HeldCues(clip)))
     with StoredCues(folder, n, frames.__getitem__, MOTION, SEGMENT) as cues:
@@ -159,7 +159,8 @@ def _variables(chooser, clip, key, label):
         image=jnp.zeros((1, 4, 4, 3)),
     )
     assert window_orders(len(clip.images), key).shape[0] == 2
-    return chooser.init(jax.random.key(0), votes, hypotheses.frame_features(guesses))
+    known = hypotheses.class_features(guesses, jnp.zeros((1, len(active), 2)))
+    return chooser.init(jax.random.key(0), votes, hypotheses.frame_features(guesses), known)
 
 
 def test_the_files_have_no_names_and_go(tmp_path):

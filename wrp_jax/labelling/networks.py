@@ -139,12 +139,21 @@ def _load_refiner(
     from wrp_jax.propagation.refined import refine_frames
     from wrp_jax.training.refiner.stage import load_refiner
 
-    network, variables, tau = load_refiner(workdir, config, classes)
+    network, variables, tau, expected = load_refiner(workdir, config, classes)
     if config.refiner.name == "pix2pix":
         apply = functools.partial(refine_labels, network)
         return None, jax.tree_util.Partial(apply, variables), tau
+    if expected is None:
+        raise UserError(
+            f"{result_path(workdir, 'refiner')} is of an earlier version, which kept less beside "
+            "the weights: delete it and run train.py again with the same --workdir."
+        )
     window = functools.partial(
-        refine_frames, refiner=network, variables=variables, recursive=config.refiner.recursive
+        refine_frames,
+        refiner=network,
+        variables=variables,
+        expected=expected,
+        recursive=config.refiner.recursive,
     )
     return window, None, None
 

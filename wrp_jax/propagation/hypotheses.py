@@ -29,7 +29,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from wrp_jax.ops.filters import box_mean, gradient_magnitude
 from wrp_jax.ops.lookup import lookup
-from wrp_jax.ops.warp import compose_flow, warp
+from wrp_jax.ops.warp import compose_flow, warp, warp_labels
 
 HYPOTHESES = (
     "chain",
@@ -188,18 +188,42 @@ def advance(carry: Carry, cues: StepCues) -> Carry:
     return Carry(carry.key, moved[..., :-2], composed, anchor, stride, drift, age, step)
 
 
-def guess(carry: Carry, cues: StepCues, top: Int[Array, ""] | int = 0) -> Hypotheses:
+def part_of(tree: Any, origin: tuple[Any, Any], size: tuple[int, int]) -> Any:
+    """The rows and columns of every ``[b, h, w, ...]`` array from an origin on."""
+
+    def cut(array: Array) -> Array:
+        for axis in (0, 1):
+            array = jax.lax.dynamic_slice_in_dim(array, origin[axis], size[axis], axis=1 + axis)
+        return array
+
+    return jax.tree.map(cut, tree)
+
+
+def in_dispute(carry: Carry, cues: StepCues) -> Bool[Array, "b h w"]:
+    """Where guesses differ at the frame that ``advance`` has just reached.
+
+    The look-ups are left aside: they cost more than all the others, and hardly ever differ alone.
+    """
+    first = jnp.argmax(carry.chain, axis=-1)
+    differs = (carry.key.label != first) | (jnp.argmax(cues.probs, axis=-1) != first)
+    for flow in (carry.composed, carry.stride, cues.direct, cues.fresh):
+        differs |= warp_labels(carry.key.label, flow)[0] != first
+    return differs
+
+
+def guess(
+    carry: Carry, cues: StepCues, origin: tuple[Int[Array, ""] | int, Int[Array, ""] | int] = (0, 0)
+) -> Hypotheses:
     """All guesses at the frame that ``advance`` has just reached with these cues.
 
     Args:
-      carry: of the frame, or of a band of its rows; the key frame is always whole.
-      cues: of the same rows.
-      top: number of the first of them.
+      carry: of the frame, or of a part of it; the key frame is always whole.
+      cues: of the same part.
+      origin: row and column where the part begins.
     """
     key, num_classes = carry.key, carry.chain.shape[-1]
-    rows = cues.image.shape[1]
-    own = Key(*(jax.lax.dynamic_slice_in_dim(a, top, rows, axis=1) for a in key))
-    shift = jnp.asarray([0, top], carry.composed.dtype)
+    own = part_of(key, origin, cues.image.shape[1:3])
+    shift = jnp.asarray(origin[::-1], carry.composed.dtype)
     direct, fresh = jnp.nan_to_num(cues.direct), jnp.nan_to_num(cues.fresh)
     source = jnp.concatenate([key.image, key.onehot], axis=-1)
     votes, errors, valid = [carry.chain], [], [1.0 - carry.age]
@@ -311,3 +335,20 @@ def frame_features(hypotheses: Hypotheses) -> Float[Array, "b h w f"]:
         ],
         axis=-1,
     )
+
+
+def class_features(
+    hypotheses: Hypotheses, reliability: Float[Array, "b c 2"]
+) -> Float[Array, "b h w m c"]:
+    """What a chooser may know of a class besides its votes: how far to believe g_ψ in it.
+
+    Recall and precision of g_ψ, as they are and where it says so.
+
+    Args:
+      hypotheses: of b chains.
+      reliability: see ``reliability.recall_and_precision``, of the active classes.
+    """
+    own = hypotheses.votes[..., HYPOTHESES.index("segmentation"), None, :]
+    known = jnp.moveaxis(reliability, -1, 1)[:, None, None]
+    everywhere = jnp.broadcast_to(known, (*own.shape[:3], *known.shape[3:]))
+    return jnp.concatenate([everywhere, own * known], axis=-2)

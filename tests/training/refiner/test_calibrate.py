@@ -1,6 +1,7 @@
 import numpy as np
 
-from wrp_jax.training.refiner.calibrate import match_recalls, recalls
+from wrp_jax.propagation.reliability import count_agreement
+from wrp_jax.training.refiner.calibrate import Measured, match_recalls
 
 VOID = (False, False, False, True)
 
@@ -11,14 +12,8 @@ def blocky(rng, size=64):
 
 
 def reached(probs, label):
-    return recalls(probs.argmax(-1), label, VOID)
-
-
-def test_recalls_leave_void_and_unknown_out():
-    label = np.array([[0, 0, 1, 3, -1]])
-    said = np.array([[0, 1, 2, 3, 0]])
-    np.testing.assert_array_equal(recalls(said, label, VOID), [0.5, 0.0, np.nan, np.nan])
-    np.testing.assert_array_equal(recalls(said, np.full((1, 5), -1), VOID), [np.nan] * 4)
+    found = count_agreement(probs.argmax(-1), label, len(VOID))
+    return np.where(VOID, np.nan, found.both / np.maximum(found.carried, 1))
 
 
 def test_output_that_is_too_good_is_brought_down_class_by_class(rng):
@@ -59,3 +54,11 @@ def test_where_the_truth_is_unknown_the_output_stays_what_it_was(rng):
     helped = match_recalls(rng, probs, label, np.array([0.9, 0.9, 0.9, np.nan]))
     np.testing.assert_array_equal(helped[:, 16:], probs[:, 16:])
     np.testing.assert_allclose((helped[:, :16].argmax(-1) == 0).mean(), 0.9, atol=0.02)
+
+
+def test_a_clip_is_made_as_reliable_as_a_window_of_its_own_sequence(rng):
+    windows = np.arange(6, dtype=np.float32).reshape(3, 1, 2)
+    measured = Measured(("a", "b", "a"), windows, np.full((1, 2), 9.0, np.float32))
+    assert {float(measured.draw(rng, "a")[0, 0]) for _ in range(30)} == {0.0, 4.0}
+    assert {float(measured.draw(rng, "c")[0, 0]) for _ in range(30)} == {0.0, 2.0, 4.0}
+    assert Measured((), windows[:0], measured.overall).draw(rng, "a")[0, 0] == 9.0

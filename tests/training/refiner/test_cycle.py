@@ -77,11 +77,15 @@ def test_a_cycle_over_a_static_video_returns_the_label(rng):
         rng, *toy(source, "00"), zero_motion(), segment,
         count=1, max_length=3,
     )  # fmt: skip
-    crops = list(cycle_crops(rng, clip, out, truth, zero_motion(), np.ones(3, np.float32), crops=3))
+    known = np.arange(6, dtype=np.float32).reshape(3, 2) / 6
+    weights = np.ones(3, np.float32)
+    crops = list(cycle_crops(rng, clip, out, truth, zero_motion(), weights, known, crops=3))
     assert len(crops) == 3
     for crop in crops:
         votes = unpack(crop.hypotheses).votes
         assert votes.shape == (CROP, CROP, 9, CANDIDATES)
+        # Its candidates are both blocks and what g_ψ says, in the order of their votes.
+        assert {tuple(row) for row in crop.reliability} == {(0, 0), *map(tuple, known)}
         # All that moves says the label; only g_ψ does not.
         for place in (0, 1, 2, 3, 4, 5):
             np.testing.assert_array_equal(votes[..., place, :].argmax(-1), crop.label)

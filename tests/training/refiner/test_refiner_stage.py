@@ -10,6 +10,7 @@ from wrp_jax.config import Config
 from wrp_jax.models.motion.base import zero_motion
 from wrp_jax.models.segmentation.hrnet_ocr import HrnetOcr
 from wrp_jax.training.refiner import stage as refiner
+from wrp_jax.training.refiner.calibrate import measure_reliability
 from wrp_jax.training.refiner.chooser import chooser_maker, mirror
 from wrp_jax.training.refiner.crops import NO_LABEL, unpack
 from wrp_jax.training.refiner.examples import Maker, Material, frequency_weights, make_examples
@@ -26,7 +27,9 @@ def material(rng):
 
     known, _, windows = toy(source, "00")
     weights = frequency_weights(known)
-    return Material(known, source, windows, zero_motion(), wide, weights)
+    motion = zero_motion()
+    measured = measure_reliability(known, source, windows, motion, wide)
+    return Material(known, source, windows, motion, wide, weights, measured)
 
 
 def config(**options):

@@ -1,9 +1,10 @@
 """A small network that chooses between hypotheses, the same for every class.
 
-Every class is scored from the votes it gets (``[.., n]`` per class) and from features of the
-pixel that know nothing of classes; the scores compete in a softmax. Weights are shared over
-classes, so the network fits any class map, cannot learn what a class looks like, and commutes
-with a permutation of the classes. A class that no hypothesis votes for cannot win.
+Every class is scored from the votes it gets (``[.., n]`` per class), from what is known of the
+class (``[.., m]``), and from features of the pixel that know nothing of classes; the scores
+compete in a softmax. Weights are shared over classes, so the network fits any class map, cannot
+learn what a class looks like, and commutes with a permutation of the classes. A class that no
+hypothesis votes for cannot win.
 """
 
 from __future__ import annotations
@@ -37,16 +38,24 @@ class Chooser(nn.Module):
 
     @nn.compact
     def __call__(
-        self, votes: Float[Array, "b h w n c"], features: Float[Array, "b h w f"]
+        self,
+        votes: Float[Array, "b h w n c"],
+        features: Float[Array, "b h w f"],
+        class_features: Float[Array, "b h w m c"],
     ) -> Float[Array, "b h w c"]:
         """Logits; see ``build_chooser``."""
         b, h, w, n, c = votes.shape
         pixel = nn.relu(nn.Conv(self.width, (3, 3), name="pixel_0")(features))
         pixel = nn.relu(nn.Conv(self.width, (3, 3), kernel_dilation=(2, 2), name="pixel_1")(pixel))
+
         # Class becomes part of the batch: its map is an image of its own.
-        by_class = jnp.moveaxis(votes, -1, 1).reshape(b * c, h, w, n)
+        def per_class(x: Array) -> Array:
+            return jnp.moveaxis(x, -1, 1).reshape(b * c, h, w, x.shape[-2])
+
+        by_class = per_class(votes)
         shared = nn.Dense(self.class_width, name="from_pixel")(pixel)
-        x = nn.Dense(self.class_width, name="from_votes")(by_class)
+        told = jnp.concatenate([by_class, per_class(class_features)], axis=-1)
+        x = nn.Dense(self.class_width, name="from_votes")(told)
         x = nn.relu(x + jnp.repeat(shared, c, axis=0))
         for i in range(self.class_convs):
             x = nn.Conv(
@@ -65,14 +74,15 @@ class Chooser(nn.Module):
 def build_chooser(*, width: int = 24, class_width: int = 16, class_convs: int = 2) -> Network:
     """The chooser as a ``Network``.
 
-    ``init(key, votes, features)``; ``apply(variables, votes, features, train=False)`` gives
+    ``init(key, votes, features, class_features)``; ``apply(variables, votes, features,
+    class_features, train=False)`` gives
     logits ``[b, h, w, c]``, and with ``train=True`` the pair ``(logits, {})``: it has no running
     statistics.
     """
     module = Chooser(width=width, class_width=class_width, class_convs=class_convs)
 
-    def apply(variables, votes, features, *, train: bool = False, rngs=None):
-        logits = module.apply(variables, votes, features, rngs=rngs)
+    def apply(variables, votes, features, class_features, *, train: bool = False, rngs=None):
+        logits = module.apply(variables, votes, features, class_features, rngs=rngs)
         return (logits, {}) if train else logits
 
     return Network(jax.jit(module.init), apply)

@@ -3,63 +3,65 @@
 g_ψ was trained on the very frames that clips are simulated from, so there it may be better than
 it will be; or worse, since clips are full of objects where they never are and of seams: a refiner
 trained on that trusts it too much, or too little. How good it really is can be measured without
-any further label: a few frames from a labelled one, motion still carries the label faithfully,
-and g_ψ either agrees or does not.
+any further label, see ``propagation/reliability.py``.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
-import jax
-import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
 from wrp_jax.models.motion import Motion, clip_of
-from wrp_jax.ops.warp import compose_flow, warp_labels
 from wrp_jax.propagation.cues import Segment
+from wrp_jax.propagation.reliability import (
+    AHEAD,
+    Agreement,
+    recall_and_precision,
+    window_agreement,
+)
+from wrp_jax.propagation.window_cues import MadeCues
 from wrp_jax.types import Window
 
 _BORDER_CELL = 12  # pixels over which a border is displaced alike
 
-_compose, _warp_labels = jax.jit(compose_flow), jax.jit(warp_labels)
 
+class Measured(NamedTuple):
+    """How reliable g_ψ is on the user's own video.
 
-def recalls(labels: np.ndarray, truth: np.ndarray, void: Sequence[bool]) -> np.ndarray:
-    """Share of each class' true pixels that g_ψ calls so.
-
-    Per class, because g_ψ misses what is rare and small while it gets large areas right, and a
-    refiner must learn how far to believe it where it says that something rare is not there.
-
-    Args:
-      labels: class indices that g_ψ says.
-      truth: class indices, -1 where unknown.
-      void: per class; g_ψ need not know void, which is left out.
-
-    Returns:
-      0 … 1 per class, NaN where there is no true pixel.
+    Attributes:
+      sequences: of the windows looked at.
+      windows: recall and precision per window and class, see ``recall_and_precision``.
+      overall: the same of all windows together, the prior of each.
     """
-    size = len(void)
-    there = np.bincount(truth[truth >= 0], minlength=size)
-    hits = np.bincount(truth[(truth >= 0) & (labels == truth)], minlength=size)
-    return np.where((there > 0) & ~np.asarray(void), hits / np.maximum(there, 1), np.nan)
+
+    sequences: tuple[str, ...]
+    windows: Float[np.ndarray, "windows c 2"]
+    overall: Float[np.ndarray, "c 2"]
+
+    def draw(self, rng: np.random.Generator, sequence: str | None) -> Float[np.ndarray, "c 2"]:
+        """That of a window of the sequence, or of any where there is none of it."""
+        if not self.sequences:
+            return self.overall
+        own = [i for i, s in enumerate(self.sequences) if s == sequence]
+        return self.windows[int(rng.choice(own or len(self.sequences)))]
 
 
-def measured_recalls(
+def measure_reliability(
     known: KnownLabels,
     source: VideoSource,
     windows: Sequence[Window],
     motion: Motion,
     segment: Segment,
     *,
-    ahead: int = 4,
-    limit: int = 8,
-) -> np.ndarray:
-    """Recall of g_ψ against labels that motion carried a few frames on, per window.
+    limit: int = 12,
+) -> Measured:
+    """Recall and precision of g_ψ in the windows, against labels that motion carried.
 
     Args:
       known: labels of the windows' labelled frames.
@@ -67,51 +69,30 @@ def measured_recalls(
       windows: at most ``limit`` of them are looked at, spread evenly.
       motion: f_θ.
       segment: g_ψ.
-      ahead: how many frames on, as far as the window goes.
       limit: see there.
-
-    Returns:
-      ``[windows, classes]``, of the windows looked at that have a second frame. Classes that a
-      window lacks have their mean over the others, and those that all lack the mean of all; 1 where
-      nothing was measured, NaN for void.
     """
-    found = []
+    sequences, found, pixels = [], [], 0
+    size = known.classes.num_classes
     chosen = np.unique(np.linspace(0, len(windows) - 1, min(limit, len(windows))).astype(int))
-    for turn, index in enumerate(chosen):
+    for index in chosen:
         window = windows[index]
         names = source.frame_names(window.sequence)
         key, first, last = (names.index(n) for n in (window.key, window.first, window.last))
-        # Forward and backward by turns; the other way where a window ends at its labelled frame.
-        direction = 1 if (turn % 2 == 0 and last > key) or first == key else -1
-        reach = min(ahead, last - key if direction > 0 else key - first)
-        if not reach:
+        first, last = max(first, key - AHEAD), min(last, key + AHEAD)
+        if first == last:
             continue
-        frames = [
-            source.frame(window.sequence, names[key + direction * i]) for i in range(reach + 1)
-        ]
-        flow = None
-        in_time = slice(key, key + reach + 1) if direction > 0 else slice(key - reach, key + 1)
-        seen = np.stack(frames[::direction])
-        bound = motion.within(clip_of(seen, window.sequence, tuple(names[in_time])))
-        for before, now in itertools.pairwise(frames):
-            short = bound.pairs(now[None], before[None])
-            flow = short if flow is None else np.asarray(_compose(short, flow)[0])
+        there = tuple(names[first : last + 1])
+        frames = np.stack([source.frame(window.sequence, name) for name in there])
+        bound = motion.within(clip_of(frames, window.sequence, there))
         label = known.label(window.sequence, window.key)
-        moved, valid = _warp_labels(jnp.asarray(label)[None], jnp.asarray(flow))
-        moved = np.where(np.asarray(valid[0]), np.asarray(moved[0]), -1)
-        said = np.asarray(segment(frames[-1][None])[0][0]).argmax(-1)
-        found.append(recalls(said, moved, known.classes.void))
-    table = np.array(found).reshape(-1, known.classes.num_classes)
-    for fallback in (_mean(table, axis=0), _mean(table, axis=None), np.float64(1.0)):
-        table = np.where(np.isnan(table), fallback, table)
-    return np.where(known.classes.void, np.nan, table)
-
-
-def _mean(table: np.ndarray, axis: int | None) -> np.ndarray:
-    """Mean of what is no NaN; NaN where nothing is left."""
-    known = ~np.isnan(table)
-    total, count = np.where(known, table, 0.0).sum(axis), known.sum(axis)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        cues = MadeCues(frames, bound, segment)
+        sequences.append(window.sequence)
+        found.append(window_agreement(cues, key - first, label, size))
+        pixels = label.size
+    counts = np.array(found, np.int64).reshape(-1, 3, size)
+    overall = recall_and_precision(Agreement(*counts.sum(0)), pixels)
+    each = recall_and_precision(Agreement(*np.moveaxis(counts, 1, 0)), pixels, overall)
+    return Measured(tuple(sequences), each, overall)
 
 
 def match_recalls(

@@ -16,7 +16,9 @@ from wrp_jax.models.motion import clip_of
 from wrp_jax.models.network import Network
 from wrp_jax.models.refine import build_refiner
 from wrp_jax.propagation.chains import long_flows
-from wrp_jax.propagation.hypotheses import candidates, frame_features
+from wrp_jax.propagation.hypotheses import candidates, class_features, frame_features
+from wrp_jax.propagation.reliability import AHEAD, reliability_of
+from wrp_jax.propagation.window_cues import HeldCues
 from wrp_jax.training.refiner.crops import Crop, chain_guesses, cut_crops, unpack
 from wrp_jax.training.refiner.cycle import cycle_crops
 from wrp_jax.training.refiner.examples import Course, Maker, Material, make_examples
@@ -38,30 +40,41 @@ def chooser_course(
     network = build_refiner(config.refiner)
     maker = chooser_maker(material, config.refiner.crops)
     examples = make_examples(config.refiner, config.seed, material, maker)
-    first = unpack(jax.tree.map(lambda a: a[None], examples[0]).hypotheses)
-    variables = network.init(jax.random.key(config.seed), first.votes, frame_features(first))
-    return Course(variables, examples, make_train_step(network, optimizer), mirror)
+    seen = _inputs(jax.tree.map(lambda a: a[None], examples[0]))
+    variables = network.init(jax.random.key(config.seed), *seen)
+    step = make_train_step(network, optimizer)
+    return Course(variables, examples, step, mirror, {"reliability": material.measured.overall})
+
+
+def _inputs(batch: Crop) -> tuple[Array, Array, Array]:
+    """What the network sees of a batch."""
+    h = unpack(batch.hypotheses)
+    return h.votes, frame_features(h), class_features(h, jnp.asarray(batch.reliability))
 
 
 def chooser_maker(material: Material, crops: int) -> Maker:
     """Crops of hypotheses; ``crops`` of them per guessed frame, four times as many per cycle."""
     motion, weights = material.motion, material.class_weights
+    expected = material.measured.overall
 
     def simulated(rng: np.random.Generator, clip: SimulatedClip) -> Iterator[Crop]:
         orders = np.arange(len(clip.frames))[None]
         steps = frozenset(clip.steps)
         bound = motion.within(clip_of(clip.frames))
+        # At one of the few frames that g_ψ was run on, about as far as windows are measured.
+        ahead = max((t for t in clip.steps if t <= AHEAD + 1), default=0)
+        trust = reliability_of(HeldCues(clip.cues), 0, clip.labels[0], expected, ahead)
         long = long_flows(clip.frames, clip.cues, orders, bound, steps=steps)
         for step, active, hypotheses, _ in chain_guesses(
             clip.cues, long, orders, clip.labels[0], steps
         ):
             truth = clip.labels[step][None]
-            yield from cut_crops(rng, hypotheses, truth, active, weights, count=crops)
+            yield from cut_crops(rng, hypotheses, truth, active, weights, trust, count=crops)
 
     def cycle(
         rng: np.random.Generator, clip: ClipCues, out: np.ndarray, truth: np.ndarray
     ) -> Iterator[Crop]:
-        return cycle_crops(rng, clip, out, truth, motion, weights, crops=4 * crops)
+        return cycle_crops(rng, clip, out, truth, motion, weights, expected, crops=4 * crops)
 
     return Maker(simulated, cycle)
 
@@ -71,9 +84,8 @@ def chooser_loss(network: Network, variables: Any, batch: Crop) -> Float[Array, 
 
     Pixels whose truth no hypothesis votes for teach nothing and are left out.
     """
-    hypotheses = unpack(batch.hypotheses)
-    votes = hypotheses.votes
-    logits, _ = network.apply(variables, votes, frame_features(hypotheses), train=True)
+    votes, *features = _inputs(batch)
+    logits, _ = network.apply(variables, votes, *features, train=True)
     truth = jnp.maximum(batch.label.astype(jnp.int32), 0)[..., None]
     reachable = jnp.take_along_axis(candidates(votes), truth, axis=-1)[..., 0]
     weight = jnp.take_along_axis(batch.weight[:, None, None, :], truth, axis=-1)[..., 0]

@@ -16,6 +16,7 @@ from wrp_jax.propagation.hypotheses import (
     LongFlows,
     active_classes,
     advance,
+    compact,
     guess,
     init_carry,
     places_of,
@@ -42,11 +43,13 @@ class Crop(NamedTuple):
       hypotheses: votes and image in 1/255, the rest in half precision.
       label: int8, index into the crop's candidates, or ``NO_LABEL``.
       weight: float32 ``[CANDIDATES]``, loss weight of each candidate.
+      reliability: float32 ``[CANDIDATES, 2]``, of g_ψ in each, see ``propagation/reliability.py``.
     """
 
     hypotheses: Any
     label: Any
     weight: Any
+    reliability: Any
 
 
 def pack(hypotheses: Hypotheses) -> Hypotheses:
@@ -102,6 +105,7 @@ def cut_crops(
     label: Int[np.ndarray, "b h w"],
     active: Int[np.ndarray, " c"],
     class_weights: Float[np.ndarray, " classes"],
+    reliability: Float[np.ndarray, "classes 2"],
     *,
     count: int,
     disputed: float = 0.85,
@@ -114,12 +118,14 @@ def cut_crops(
       label: the truth, class indices.
       active: active classes of the hypotheses.
       class_weights: loss weight per class index.
+      reliability: of g_ψ in the clip, per class index.
       count: crops per chain.
       disputed: share of the crops that hold a pixel in dispute.
     """
     packed = pack(hypotheses)
     places = places_of(label, active)
-    weights = np.where(active >= 0, class_weights[np.maximum(active, 0)], 0.0)
+    weights = compact(class_weights, active)
+    trust = compact(reliability.T, active).T
     crops = []
     for b in range(len(label)):
         h = Hypotheses(*(a[b] if a.ndim > 1 else np.float32(a.reshape(-1)[0]) for a in packed))
@@ -142,11 +148,13 @@ def cut_crops(
                 distance=np.full((1, 1), h.distance, np.float32),
                 image=image[part],
             )
-            crops.append(_keep_candidates(cut, truth[part], weights))
+            crops.append(_keep_candidates(cut, truth[part], weights, trust))
     return crops
 
 
-def _keep_candidates(cut: Hypotheses, truth: np.ndarray, weights: np.ndarray) -> Crop:
+def _keep_candidates(
+    cut: Hypotheses, truth: np.ndarray, weights: np.ndarray, reliability: np.ndarray
+) -> Crop:
     total = cut.votes.max(-2).astype(np.int64).sum((0, 1))
     kept = np.argsort(-total, kind="stable")[:CANDIDATES]
     label = np.full(truth.shape, NO_LABEL, np.int8)
@@ -155,7 +163,8 @@ def _keep_candidates(cut: Hypotheses, truth: np.ndarray, weights: np.ndarray) ->
     missing = CANDIDATES - len(kept)
     votes = np.pad(cut.votes[..., kept], [(0, 0)] * 3 + [(0, missing)])
     weight = np.pad(weights[kept].astype(np.float32), (0, missing))
-    return Crop(cut._replace(votes=votes), label, weight)
+    trust = np.pad(reliability[kept].astype(np.float32), [(0, missing), (0, 0)])
+    return Crop(cut._replace(votes=votes), label, weight, trust)
 
 
 def _at_least(array: np.ndarray, size: int) -> np.ndarray:

@@ -73,6 +73,7 @@ def cycle_crops(
     truth: np.ndarray,
     motion: Motion,
     class_weights: np.ndarray,
+    reliability: np.ndarray,
     *,
     crops: int,
 ) -> Iterator[Crop]:
@@ -85,6 +86,7 @@ def cycle_crops(
       truth: class indices of the first of these.
       motion: f_θ.
       class_weights: loss weight per class index.
+      reliability: of g_ψ, ``[classes, 2]``.
       crops: how many.
     """
     frames = np.round(np.asarray(clip.images) * 255.0).astype(np.uint8)
@@ -96,4 +98,6 @@ def cycle_crops(
     back = out[:, ::-1]
     long = long_flows(frames, clip, back, motion, steps=steps)
     for _, active, hypotheses, _ in chain_guesses(clip, long, back, turned[0], steps):
-        yield from cut_crops(rng, hypotheses, truth[None], active, class_weights, count=crops)
+        yield from cut_crops(
+            rng, hypotheses, truth[None], active, class_weights, reliability, count=crops
+        )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from wrp_jax.data.source import VideoSource
 from wrp_jax.logging import Progress
 from wrp_jax.models.motion import Motion
 from wrp_jax.propagation.cues import Segment
-from wrp_jax.training.refiner.calibrate import measured_recalls
+from wrp_jax.training.refiner.calibrate import Measured
 from wrp_jax.training.refiner.cycle import cycles
 from wrp_jax.training.refiner.simulated import (
     SimulatedClip,
@@ -38,6 +39,7 @@ class Material(NamedTuple):
       motion: f_θ.
       segment: g_ψ on uint8 frames.
       class_weights: loss weight per class index.
+      measured: how reliable g_ψ is in the windows.
     """
 
     known: KnownLabels
@@ -46,6 +48,7 @@ class Material(NamedTuple):
     motion: Motion
     segment: Segment
     class_weights: np.ndarray
+    measured: Measured
 
 
 class Maker(NamedTuple):
@@ -70,12 +73,14 @@ class Course(NamedTuple):
       examples: random access.
       train_step: for ``loop.fit``.
       transform: of an example, or None.
+      constants: arrays that go with the trained variables.
     """
 
     variables: Any
     examples: Sequence[Any]
     train_step: Any
     transform: Any = None
+    constants: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 def frequency_weights(known: KnownLabels, power: float = 0.5) -> Float[np.ndarray, " c"]:
@@ -153,7 +158,7 @@ def _simulated(
         keys=[i for i, item in enumerate(known.items) if item.source is material.source],
         simulation=Simulation(jitter=options.jitter),
         every_frame=every_frame,
-        goals=measured_recalls(known, material.source, material.windows, motion, material.segment),
+        measured=material.measured,
     )
     for number, clip in enumerate(simulated):
         yield clip

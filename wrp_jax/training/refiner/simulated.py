@@ -12,7 +12,7 @@ from wrp_jax.data.simulate import Piece, Simulation, cut_pieces, simulate_clip, 
 from wrp_jax.data.source import VideoSource
 from wrp_jax.models.motion import Motion, clip_of
 from wrp_jax.propagation.cues import Segment, clip_cues
-from wrp_jax.training.refiner.calibrate import match_recalls
+from wrp_jax.training.refiner.calibrate import Measured, match_recalls
 from wrp_jax.types import ClipCues, Window
 
 # Steps at which guesses are made in each clip: one out of each range.
@@ -92,7 +92,7 @@ def simulated_clips(
     key_share: float = 0.5,
     simulation: Simulation | None = None,
     every_frame: bool = False,
-    goals: np.ndarray | None = None,
+    measured: Measured | None = None,
 ) -> Iterator[SimulatedClip]:
     """Makes clips one at a time.
 
@@ -107,8 +107,8 @@ def simulated_clips(
       keys: places in ``known.items`` of the video's own labelled frames.
       key_share: share of the clips made from those; the rest is made from all.
       simulation: strengths.
-      goals: recalls ``[windows, classes]`` that g_ψ reaches on real frames, see ``calibrate.py``;
-        each clip is brought to those of one window. None at all leaves g_ψ as it is.
+      measured: how reliable g_ψ is on real frames; in each clip its recalls are brought to those
+        of a window of the clip's own sequence, or of any if there is none. None leaves it as it is.
       every_frame: run g_ψ on all frames rather than on the first and the guessed ones.
     """
     simulation = Simulation() if simulation is None else simulation
@@ -140,8 +140,10 @@ def simulated_clips(
         look = segment(frames[seen]) if imitate is None else imitate(rng, labels[seen])
         some_probs, some_features = look
         some_probs = np.array(some_probs)
-        if goals is not None and len(goals):
-            wanted = goals[int(rng.integers(len(goals)))]
+        sequence = item.sequence if index in keys else None
+        if measured is not None:
+            wanted = measured.draw(rng, sequence)[:, 0]
+            wanted = np.where(known.classes.void, np.nan, wanted)  # g_ψ need not know it
             for i, t in enumerate(seen):
                 some_probs[i] = match_recalls(rng, some_probs[i], labels[t], wanted)
         probs = np.zeros((len(frames), *some_probs.shape[1:]), np.float32)

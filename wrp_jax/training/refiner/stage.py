@@ -23,6 +23,7 @@ from wrp_jax.propagation.methods import check_options as check_propagation
 from wrp_jax.training.loop import fit
 from wrp_jax.training.motion.stage import STAGE as MOTION
 from wrp_jax.training.motion.stage import motion_of
+from wrp_jax.training.refiner.calibrate import measure_reliability
 from wrp_jax.training.refiner.chooser import chooser_course
 from wrp_jax.training.refiner.examples import (
     Course,
@@ -76,13 +77,16 @@ def train_refiner(
       UserError: an unknown source of examples, or nothing to learn from.
     """
     options = config.refiner
+    motion = motion_of(config, workdir)
+    segment = load_segmenter(workdir, config, source, windows, known)
     material = Material(
         known=known,
         source=source,
         windows=windows,
-        motion=motion_of(config, workdir),
-        segment=load_segmenter(workdir, config, source, windows, known),
+        motion=motion,
+        segment=segment,
         class_weights=frequency_weights(known),
+        measured=measure_reliability(known, source, windows, motion, segment),
     )
     optimizer = make_optimizer(options.learning_rate, options.steps)
     course = make_course(config, material, optimizer)
@@ -104,7 +108,7 @@ def train_refiner(
         seed=config.seed,
         metadata=metadata,
     )
-    save_result(workdir, STAGE, inference_variables(state), metadata)
+    save_result(workdir, STAGE, inference_variables(state) | dict(course.constants), metadata)
 
 
 def make_course(
@@ -135,11 +139,13 @@ class TrainedRefiner(NamedTuple):
       network: Ω.
       variables: its parameters and statistics.
       tau: τ of eq. 6 that was learnt along with it, or None.
+      reliability: ``[classes, 2]``, of g_ψ where it was trained; None for the paper's Ω.
     """
 
     network: Network
     variables: Any
     tau: float | None = None
+    reliability: np.ndarray | None = None
 
 
 def load_refiner(workdir: str | os.PathLike, config: Config, classes: ClassMap) -> TrainedRefiner:
@@ -156,4 +162,6 @@ def load_refiner(workdir: str | os.PathLike, config: Config, classes: ClassMap) 
     check_network(path, metadata, STAGE, config.refiner, sizes)
     params, log_tau = take_tau(variables["params"])
     tau = None if log_tau is None else float(np.exp(log_tau))
-    return TrainedRefiner(build_refiner(config.refiner), {**variables, "params": params}, tau)
+    expected = variables.pop("reliability", None)
+    variables = {**variables, "params": params}
+    return TrainedRefiner(build_refiner(config.refiner), variables, tau, expected)
