@@ -7,8 +7,8 @@ python propagate.py --config=configs/motion_video.py --data=D --method=motion-on
 FOLDER holds frames, or folders of frames (<sequence>/*.jpg or <sequence>/frames/*.jpg). The small
 network that mends DIS flow goes on from the weights of the package and learns to fetch each frame
 from its neighbour, hidden places and all, as SDC-Net does (0.7 L1 + 0.2 gradient + 0.1
-smoothness): a label that is moved along is asked for no other thing. What it gains:
-docs/MODELS.md.
+smoothness). It carries labels better than as shipped, and as well as DIS alone, not better
+(docs/MODELS.md).
 
 RAFT, on a GPU, with a census loss and edge-aware smoothness where forward and backward flow agree
 (Jonschkowski et al., ECCV 2020): --config.motion.name=raft_large
