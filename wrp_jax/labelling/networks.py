@@ -143,11 +143,7 @@ def _load_refiner(
     if config.refiner.name == "pix2pix":
         apply = functools.partial(refine_labels, network)
         return None, jax.tree_util.Partial(apply, variables), tau
-    if expected is None:
-        raise UserError(
-            f"{result_path(workdir, 'refiner')} is of an earlier version, which kept less beside "
-            "the weights: delete it and run train.py again with the same --workdir."
-        )
+    assert expected is not None  # load_refiner sees to it
     window = functools.partial(
         refine_frames,
         refiner=network,

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from test_cycle import Source, segment, toy
 
+from wrp_jax.checkpoint import save_result
 from wrp_jax.config import Config
+from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.models.motion.base import zero_motion
 from wrp_jax.models.segmentation.hrnet_ocr import HrnetOcr
 from wrp_jax.training.refiner import stage as refiner
@@ -134,3 +136,17 @@ def test_weights_are_higher_for_rare_classes_with_a_mean_of_one(rng):
 def test_unknown_source_is_a_users_mistake(rng):
     with pytest.raises(UserError, match="simulated, cycle or both"):
         refiner.make_course(config(source="magic"), material(rng), refiner.make_optimizer(1e-3, 2))
+
+
+def test_a_chooser_without_its_reliability_is_refused(rng, tmp_path):
+    options, stuff = config(), material(rng)
+    course = refiner.make_course(options, stuff, refiner.make_optimizer(1e-2, 20))
+    metadata = {"classes": classes_to_json(stuff.known.classes)}
+    whole = dict(course.variables) | dict(course.constants)
+    save_result(tmp_path, "refiner", whole, metadata)
+    trained = refiner.load_refiner(tmp_path, options, stuff.known.classes)
+    np.testing.assert_array_equal(trained.reliability, stuff.measured.overall)
+    assert "reliability" not in trained.variables
+    save_result(tmp_path, "refiner", course.variables, metadata)
+    with pytest.raises(UserError, match=r"earlier version.*checkpoints.refiner"):
+        refiner.load_refiner(tmp_path, options, stuff.known.classes)

@@ -36,7 +36,7 @@ from wrp_jax.training.refiner.unrolled import take_tau, unrolled_course
 from wrp_jax.training.segmentation.segmenter import load_segmenter
 from wrp_jax.training.stages import run_metadata
 from wrp_jax.training.state import create_train_state, inference_variables
-from wrp_jax.types import ClassMap, Window
+from wrp_jax.types import ClassMap, UserError, Window
 
 STAGE = "refiner"
 
@@ -152,8 +152,8 @@ def load_refiner(workdir: str | os.PathLike, config: Config, classes: ClassMap) 
     """Reads a trained Ω back.
 
     Raises:
-      UserError: not trained yet, a damaged file, or trained on other classes or as another
-        network.
+      UserError: not trained yet, a damaged file, trained on other classes or as another
+        network, or a chooser of an earlier version.
     """
     variables, metadata = load_result(workdir, STAGE)
     path = result_path(workdir, STAGE)
@@ -163,5 +163,10 @@ def load_refiner(workdir: str | os.PathLike, config: Config, classes: ClassMap) 
     params, log_tau = take_tau(variables["params"])
     tau = None if log_tau is None else float(np.exp(log_tau))
     expected = variables.pop("reliability", None)
+    if expected is None and config.refiner.name != "pix2pix":
+        raise UserError(
+            f"{path} is of an earlier version, which kept less beside the weights: delete it and "
+            f"{os.path.join(workdir, 'checkpoints', STAGE)}, and run train.py again."
+        )
     variables = {**variables, "params": params}
     return TrainedRefiner(build_refiner(config.refiner), variables, tau, expected)
