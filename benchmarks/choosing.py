@@ -26,6 +26,7 @@ from wrp_jax.data.source import open_source
 from wrp_jax.data.windows import choose_windows, window_frames
 from wrp_jax.flow import build_motion
 from wrp_jax.models.refine import build_refiner
+from wrp_jax.propagation.agreement import reliability_of
 from wrp_jax.propagation.chains import walk_cues
 from wrp_jax.propagation.choose import choose_step, tile_size
 from wrp_jax.propagation.hypotheses import (
@@ -41,7 +42,6 @@ from wrp_jax.propagation.hypotheses import (
     init_carry,
     places_of,
 )
-from wrp_jax.propagation.reliability import reliability_of
 from wrp_jax.propagation.rollout import window_orders
 from wrp_jax.propagation.window_cues import MadeCues
 from wrp_jax.training.refiner.stage import load_refiner

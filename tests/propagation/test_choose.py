@@ -10,8 +10,8 @@ from rolling import CLASSES, clip, guesses, shifting
 
 from wrp_jax.models.refine.chooser import build_chooser
 from wrp_jax.propagation import choose, hypotheses, refined
+from wrp_jax.propagation.agreement import reliability_of
 from wrp_jax.propagation.methods import collect
-from wrp_jax.propagation.reliability import reliability_of
 from wrp_jax.propagation.window_cues import HeldCues
 
 CHOOSER = build_chooser(width=4, class_width=4, class_convs=1)

@@ -346,7 +346,7 @@ def class_features(
 
     Args:
       hypotheses: of b chains.
-      reliability: see ``reliability.recall_and_precision``, of the active classes.
+      reliability: see ``agreement.recall_and_precision``, of the active classes.
     """
     own = hypotheses.votes[..., HYPOTHESES.index("segmentation"), None, :]
     known = jnp.moveaxis(reliability, -1, 1)[:, None, None]

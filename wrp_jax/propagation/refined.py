@@ -13,11 +13,11 @@ from jaxtyping import Float, Int
 
 from wrp_jax.models.motion import Motion
 from wrp_jax.models.network import Network
+from wrp_jax.propagation.agreement import reliability_of
 from wrp_jax.propagation.chains import walk_cues
 from wrp_jax.propagation.choose import choose_step
 from wrp_jax.propagation.hypotheses import active_classes, compact, init_carry, places_of
 from wrp_jax.propagation.methods import FrameLabels, Window
-from wrp_jax.propagation.reliability import reliability_of
 from wrp_jax.propagation.rollout import window_orders
 from wrp_jax.propagation.window_cues import WindowCues
 from wrp_jax.types import ClassMap
@@ -54,7 +54,7 @@ def refine_frames(
       refiner: chooser, see ``models/refine/chooser.py``.
       variables: its parameters.
       expected: recall and precision of g_ψ per class where the chooser was trained; what the window
-        itself says of them is measured here (``reliability.py``).
+        itself says of them is measured here (``agreement.py``).
       recursive: see ``choose_step``.
 
     Yields:

@@ -1,6 +1,6 @@
 import numpy as np
 
-from wrp_jax.propagation.reliability import count_agreement
+from wrp_jax.propagation.agreement import count_agreement
 from wrp_jax.training.refiner.calibrate import Measured, match_recalls
 
 VOID = (False, False, False, True)

@@ -15,9 +15,9 @@ from wrp_jax.config import Config
 from wrp_jax.models.motion import clip_of
 from wrp_jax.models.network import Network
 from wrp_jax.models.refine import build_refiner
+from wrp_jax.propagation.agreement import AHEAD, reliability_of
 from wrp_jax.propagation.chains import long_flows
 from wrp_jax.propagation.hypotheses import candidates, class_features, frame_features
-from wrp_jax.propagation.reliability import AHEAD, reliability_of
 from wrp_jax.propagation.window_cues import HeldCues
 from wrp_jax.training.refiner.crops import Crop, chain_guesses, cut_crops, unpack
 from wrp_jax.training.refiner.cycle import cycle_crops

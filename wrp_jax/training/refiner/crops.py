@@ -43,7 +43,7 @@ class Crop(NamedTuple):
       hypotheses: votes and image in 1/255, the rest in half precision.
       label: int8, index into the crop's candidates, or ``NO_LABEL``.
       weight: float32 ``[CANDIDATES]``, loss weight of each candidate.
-      reliability: float32 ``[CANDIDATES, 2]``, of g_ψ in each, see ``propagation/reliability.py``.
+      reliability: float32 ``[CANDIDATES, 2]``, of g_ψ in each, see ``propagation/agreement.py``.
     """
 
     hypotheses: Any

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from clips import shifting_clip
 
-from wrp_jax.propagation.reliability import (
+from wrp_jax.propagation.agreement import (
     Agreement,
     count_agreement,
     recall_and_precision,
