@@ -24,7 +24,7 @@ from wrp_jax.training.loop import fit
 from wrp_jax.training.motion.stage import STAGE as MOTION
 from wrp_jax.training.motion.stage import motion_of
 from wrp_jax.training.refiner.calibrate import measure_reliability
-from wrp_jax.training.refiner.chooser import chooser_course
+from wrp_jax.training.refiner.chooser import chooser_course, fits
 from wrp_jax.training.refiner.examples import (
     Course,
     Material,
@@ -163,10 +163,10 @@ def load_refiner(workdir: str | os.PathLike, config: Config, classes: ClassMap) 
     params, log_tau = take_tau(variables["params"])
     tau = None if log_tau is None else float(np.exp(log_tau))
     expected = variables.pop("reliability", None)
-    if expected is None and config.refiner.name != "pix2pix":
+    variables, network = {**variables, "params": params}, build_refiner(config.refiner)
+    if config.refiner.name != "pix2pix" and (expected is None or not fits(network, variables)):
         raise UserError(
-            f"{path} is of an earlier version, which kept less beside the weights: delete it and "
+            f"{path} is of an earlier version, whose chooser was another network: delete it and "
             f"{os.path.join(workdir, 'checkpoints', STAGE)}, and run train.py again."
         )
-    variables = {**variables, "params": params}
-    return TrainedRefiner(build_refiner(config.refiner), variables, tau, expected)
+    return TrainedRefiner(network, variables, tau, expected)
