@@ -1,6 +1,8 @@
 """mIoU by distance as a figure: ``python -m benchmarks.figure FIGURE.svg NAME=OUT[:METHOD]...``.
 
-``OUT`` is an output of ``propagate.py``; its main method is drawn unless another is named.
+``OUT`` is an output of ``propagate.py``; its main method is drawn unless another is named. Or it
+is a run of ``benchmarks.learning_curve``, whose mIoU is drawn by steps, ``:plain`` for the weights
+without moving average.
 """
 
 from __future__ import annotations
@@ -20,15 +22,16 @@ def draw(curves: Mapping[str, Mapping[str, float]]) -> str:
     """A line per name, labelled at its end, as SVG.
 
     Args:
-      curves: mIoU in % by distance in frames, by name.
+      curves: mIoU in % by distance in frames or by steps, by name.
     """
     lines = {n: sorted((int(k), v) for k, v in curve.items()) for n, curve in curves.items()}
     values = [v for line in lines.values() for _, v in line]
     low, high = 5 * int(min(values) // 5), 5 * int(-(-max(values) // 5))
-    last = max(k for line in lines.values() for k, _ in line)
+    longest = [k for k, _ in max(lines.values(), key=lambda line: line[-1][0])]
+    first, last = min(line[0][0] for line in lines.values()), longest[-1]
 
     def place(k: float, v: float) -> tuple[float, float]:
-        x = _LEFT + (WIDTH - _LEFT - _RIGHT) * (k - 1) / max(last - 1, 1)
+        x = _LEFT + (WIDTH - _LEFT - _RIGHT) * (k - first) / max(last - first, 1)
         return x, HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * (v - low) / max(high - low, 1)
 
     parts = [
@@ -36,10 +39,10 @@ def draw(curves: Mapping[str, Mapping[str, float]]) -> str:
         'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>'
     ]
     for v in range(low, high + 1, 5):
-        (x0, y), (x1, _) = place(1, v), place(last, v)
+        (x0, y), (x1, _) = place(first, v), place(last, v)
         parts.append(f'<path d="M{x0:.0f} {y:.1f}H{x1:.0f}" stroke="#ddd"/>')
         parts.append(f'<text x="{x0 - 8:.0f}" y="{y + 4:.1f}" text-anchor="end">{v}</text>')
-    for k in range(1, last + 1):
+    for k in longest:
         x, y = place(k, low)
         parts.append(f'<text x="{x:.1f}" y="{y + 18:.1f}" text-anchor="middle">{k}</text>')
     # Labels stand where their lines end, moved down as far as the one above asks for.
@@ -62,6 +65,11 @@ def main(arguments: Sequence[str]) -> None:
     for item in items:
         name, _, out = item.partition("=")
         out, _, method = out.partition(":")
+        learning = Path(out) / "curve.json"
+        if learning.exists():
+            steps = json.loads(learning.read_text())[method or "average"]
+            curves[name] = {step: scores["miou"] for step, scores in steps.items()}
+            continue
         metrics = json.loads((Path(out) / "metrics.json").read_text())
         curves[name] = metrics["methods"][method or metrics["method"]]["miou"]
     Path(figure).write_text(draw(curves))

@@ -67,7 +67,9 @@ def run(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("run")
     source = Halves()
     known = KnownLabels(source, [WINDOW])
-    train_segmentation(config, known, source, [WINDOW], workdir)
+    train_segmentation(
+        config, known, source, [WINDOW], workdir, eval_fn=lambda state: {"seen": int(state.step)}
+    )
     return config, workdir
 
 
@@ -86,6 +88,7 @@ def test_loss_is_logged_and_falls(run):
     lines = [json.loads(x) for x in (run[1] / "metrics.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
     assert losses[-1] < losses[0]
+    assert [line["seen"] for line in lines if "seen" in line] == [*range(15, 151, 15)]
 
 
 def test_other_classes_are_refused(run):

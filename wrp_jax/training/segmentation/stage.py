@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,8 @@ def train_segmentation(
     source: VideoSource,
     windows: Sequence[Window],
     workdir: str | os.PathLike,
+    *,
+    eval_fn: Callable[[TrainState], dict[str, float]] | None = None,
 ) -> None:
     """Trains g_ψ and writes ``workdir/segmentation.npz``; goes on where it was stopped.
 
@@ -84,6 +86,7 @@ def train_segmentation(
         frames that g_ψ will have to label.
       windows: say which frames of ``source`` are labelled frames rather than stills.
       workdir: of the run.
+      eval_fn: see ``loop.fit``; sees the state after each tenth of the steps.
 
     Raises:
       UserError: there is nothing to learn from.
@@ -123,6 +126,7 @@ def train_segmentation(
         workdir=workdir,
         seed=config.seed,
         metadata=metadata,
+        eval_fn=eval_fn,
     )
     variables = jax.device_get(inference_variables(state))
     if material.held:
