@@ -5,16 +5,19 @@
 2. What XLA sets aside for the gradient of eq. 9-12 with a small Ω in every step, against the
    length l of the cycle, with and without remat.
 3. With ``command``, instead of these: peak resident memory of ``propagate.py`` with all methods,
-   networks trained for a few steps, against the length of its one window.
+   networks trained for a few steps, against the length of its one window, and the time it takes;
+   ``--size HEIGHT WIDTH --frames N...`` for other videos.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import resource
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -112,12 +115,12 @@ def gradient_memory(length: int, remat: bool) -> tuple[float, float]:
     return analysis.temp_size_in_bytes / 2**20, analysis.argument_size_in_bytes / 2**20
 
 
-def write_video(folder: Path, n: int) -> None:
+def write_video(folder: Path, n: int, size: tuple[int, int]) -> None:
     """A picture that moves by a pixel per frame, its middle frame labelled."""
     rng = np.random.default_rng(0)
-    height, width = COMMAND_SIZE
-    small = rng.integers(0, CLASSES, (height // 12, (width + n) // 12 + 1), dtype=np.uint8)
-    wide = np.kron(small, np.ones((12, 12), np.uint8))
+    height, width = size
+    small = rng.integers(0, CLASSES, (height // 12 + 1, (width + n) // 12 + 1), dtype=np.uint8)
+    wide = np.kron(small, np.ones((12, 12), np.uint8))[:height]
     image = 20 * wide[..., None] + rng.integers(0, 30, (*wide.shape, 3), dtype=np.uint8)
     for kind in ("frames", "labels"):
         (folder / "a" / kind).mkdir(parents=True)
@@ -130,10 +133,10 @@ def write_video(folder: Path, n: int) -> None:
     (folder / "classes.json").write_text(json.dumps({"classes": classes}))
 
 
-def command_memory(root: Path, n: int) -> float:
-    """Peak resident memory of ``propagate.py`` in MB."""
+def command_memory(root: Path, n: int, size: tuple[int, int]) -> tuple[float, float]:
+    """Peak resident memory of ``propagate.py`` in MB, and its wall time in seconds."""
     data, run = root / str(n), root / "run"
-    write_video(data, n)
+    write_video(data, n, size)
     common = ["--config=configs/folder.py", f"--data={data}", f"--workdir={run}", *SHORT_TRAINING]
     if not run.exists():
         subprocess.run([sys.executable, "train.py", *common], check=True, capture_output=True)
@@ -142,20 +145,26 @@ def command_memory(root: Path, n: int) -> float:
         "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
+    start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", measure, sys.executable, *words],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
-    return int(done.stdout.split()[-1]) / 1024
+    return int(done.stdout.split()[-1]) / 1024, time.perf_counter() - start
 
 
 def main() -> None:
-    if sys.argv[1:] == ["command"]:
-        height, width = COMMAND_SIZE
+    if sys.argv[1:2] == ["command"]:
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--size", type=int, nargs=2, default=COMMAND_SIZE)
+        parser.add_argument("--frames", type=int, nargs="+", default=COMMAND_FRAMES)
+        options = parser.parse_args(sys.argv[2:])
+        height, width = options.size
         print(f"Peak memory of propagate.py, all methods, at {height}x{width}, {CLASSES} classes")
         with tempfile.TemporaryDirectory() as folder:
-            for n in COMMAND_FRAMES:
-                print(f"  {n:3d} frames {command_memory(Path(folder), n):9.0f} MB", flush=True)
+            for n in options.frames:
+                peak, seconds = command_memory(Path(folder), n, (height, width))
+                print(f"  {n:3d} frames {peak:9.0f} MB {seconds:7.0f} s", flush=True)
         return
     if len(sys.argv) == 3:
         print(propagate(int(sys.argv[1]), sys.argv[2] == "run"))

@@ -10,23 +10,26 @@ from __future__ import annotations
 
 import argparse
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+import jax
 import numpy as np
 
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels
-from wrp_jax.data.source import open_source
+from wrp_jax.data.source import VideoSource, open_source
 from wrp_jax.data.windows import choose_windows, window_frames
 from wrp_jax.evaluation.evaluator import Evaluator
 from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.flow import build_motion
+from wrp_jax.models.motion import Motion
 from wrp_jax.propagation.chains import long_flows
-from wrp_jax.propagation.cues import clip_cues, segment_clip
-from wrp_jax.propagation.hypotheses import HYPOTHESES
+from wrp_jax.propagation.cues import Segment, clip_cues, segment_clip
+from wrp_jax.propagation.hypotheses import HYPOTHESES, Hypotheses
 from wrp_jax.propagation.rollout import window_orders
 from wrp_jax.training.refiner.crops import chain_guesses
 from wrp_jax.training.segmentation.stage import load_segmentation
+from wrp_jax.types import Window
 
 _MOTION = tuple(name for name in HYPOTHESES if name not in ("segmentation", "static"))
 CHOOSERS = {
@@ -51,23 +54,16 @@ def oracle(guesses: np.ndarray, truth: np.ndarray, names: Sequence[str]) -> np.n
     return np.where(right, truth, offered[..., 0])
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Prints mIoU by distance."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    for name in ("--data", "--windows", "--workdir"):
-        parser.add_argument(name, required=True)
-    parsed = parser.parse_args(arguments)
-    config, source = Config(), open_source(parsed.data)
-    windows = choose_windows(
-        source, windows=parsed.windows, keyframes=None, key_every=0, horizon=10
-    )
+def scored_guesses(
+    source: VideoSource, windows: Sequence[Window], motion: Motion, segment: Segment
+) -> Iterator[tuple[int, np.ndarray, Hypotheses, np.ndarray]]:
+    """Every frame of the windows that can be scored, with what each hypothesis says of it.
+
+    Yields:
+      Frames from the labelled one, active classes, hypotheses without the axis of the chains, and
+      the truth as class indices.
+    """
     known, truth = KnownLabels(source, windows), GroundTruth(source)
-    motion = build_motion(config.motion)
-    segment = functools.partial(
-        segment_clip, *load_segmentation(parsed.workdir, config, source.classes)
-    )
-    evaluator = Evaluator(source.classes)
-    disputed, seen = 0, 0
     for window in windows:
         names = window_frames(window, source)
         frames = np.stack([source.frame(window.sequence, name) for name in names])
@@ -83,18 +79,39 @@ def main(arguments: Sequence[str] | None = None) -> None:
             frozenset(range(1, orders.shape[1])),
         )
         for step, active, hypotheses, _ in guessed:
-            winners = active[np.asarray(hypotheses.votes).argmax(-1)]
-            for guesses, order in zip(winners, orders, strict=True):
+            host = jax.tree.map(np.asarray, hypotheses)
+            for b, order in enumerate(orders):
                 frame = order[step]
                 if frame == order[step - 1] or names[frame] not in scored:
                     continue
-                true = truth.label(window.sequence, names[frame])
-                for i, name in enumerate(HYPOTHESES):
-                    evaluator.add(name, step, true, guesses[..., i])
-                for name, offered in CHOOSERS.items():
-                    evaluator.add(f"perfect: {name}", step, true, oracle(guesses, true, offered))
-                disputed += int((guesses != guesses[..., :1]).any(-1).sum())
-                seen += true.size
+                one = Hypotheses(*(a[b] if a.ndim > 1 else a for a in host))
+                yield step, active, one, truth.label(window.sequence, names[frame])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints mIoU by distance."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    for name in ("--data", "--windows", "--workdir"):
+        parser.add_argument(name, required=True)
+    parsed = parser.parse_args(arguments)
+    config, source = Config(), open_source(parsed.data)
+    windows = choose_windows(
+        source, windows=parsed.windows, keyframes=None, key_every=0, horizon=10
+    )
+    motion = build_motion(config.motion)
+    segment = functools.partial(
+        segment_clip, *load_segmentation(parsed.workdir, config, source.classes)
+    )
+    evaluator = Evaluator(source.classes)
+    disputed, seen = 0, 0
+    for step, active, hypotheses, true in scored_guesses(source, windows, motion, segment):
+        guesses = active[np.asarray(hypotheses.votes).argmax(-1)]
+        for i, name in enumerate(HYPOTHESES):
+            evaluator.add(name, step, true, guesses[..., i])
+        for name, offered in CHOOSERS.items():
+            evaluator.add(f"perfect: {name}", step, true, oracle(guesses, true, offered))
+        disputed += int((guesses != guesses[..., :1]).any(-1).sum())
+        seen += true.size
     print(f"hypotheses differ on {100 * disputed / seen:.1f} % of the pixels")
     for name, scores in evaluator.metrics().items():
         curve = " ".join(f"{v:5.1f}" for v in scores["miou"].values())
