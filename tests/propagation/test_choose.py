@@ -141,8 +141,7 @@ def test_a_static_video_keeps_its_label():
     carry, steps, *_, active = guesses(4, 0, 2)
     known = jnp.zeros((2, len(active), 2))
     variables = jax.tree.map(jnp.zeros_like, variables_for(carry, steps, known))
-    worth = variables["params"]["worth"]
-    worth["bias"] = jnp.ones_like(worth["bias"])
+    variables["params"]["plain"] = jnp.ones_like(variables["params"]["plain"])
     got, _ = refine(cues, 2, labels[2], variables)
     np.testing.assert_array_equal(got, labels)
 

@@ -41,19 +41,3 @@ def test_more_empty_classes_change_nothing(case):
     np.testing.assert_allclose(
         network.apply(variables, wider, features, more)[..., :6], logits, atol=1e-5
     )
-
-
-def test_what_is_known_of_a_pixel_decides_whom_to_believe():
-    network = build_chooser(width=2, class_width=2, class_convs=0)
-    votes = jnp.broadcast_to(jnp.eye(2), (1, 5, 6, 2, 2))  # each for another class
-    known = jnp.zeros((1, 5, 6, 1, 2))
-    features = jnp.asarray(np.random.default_rng(0).choice([0.0, 1.0], (1, 5, 6, 1)), jnp.float32)
-    variables = jax.tree.map(
-        jnp.zeros_like, network.init(jax.random.key(0), votes, features, known)
-    )
-    params = variables["params"]
-    for name in ("pixel_0", "pixel_1"):  # the feature goes through as it is
-        params[name]["kernel"] = params[name]["kernel"].at[1, 1, 0, 0].set(1.0)
-    params["worth"] = {"kernel": jnp.array([[2.0, 0.0], [0.0, 0.0]]), "bias": jnp.array([0.0, 1.0])}
-    chosen = np.asarray(network.apply(variables, votes, features, known)).argmax(-1)
-    np.testing.assert_array_equal(chosen, np.where(np.asarray(features[..., 0]) == 1, 0, 1))

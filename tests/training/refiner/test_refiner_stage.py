@@ -53,7 +53,7 @@ def chooser_examples(stuff):
 )
 def test_a_training_step_lowers_the_loss_on_its_own_batch(rng, name, source):
     options = config(name=name, source=source)
-    optimizer = refiner.make_optimizer(3e-3, 20)
+    optimizer = refiner.make_optimizer(1e-2, 20)
     course = refiner.make_course(options, material(rng), optimizer)
     values = losses(course, optimizer, 8)
     assert np.isfinite(values).all() and values[-1] < values[0], values
@@ -147,7 +147,7 @@ def test_a_chooser_of_an_earlier_version_is_refused(rng, tmp_path):
     trained = refiner.load_refiner(tmp_path, options, stuff.known.classes)
     np.testing.assert_array_equal(trained.reliability, stuff.measured.overall)
     assert "reliability" not in trained.variables
-    other = {**whole, "params": {**course.variables["params"], "plain": np.ones(9)}}
+    other = {**whole, "params": {**course.variables["params"], "worth": np.ones(9)}}
     for earlier in (course.variables, other):
         save_result(tmp_path, "refiner", earlier, metadata)
         with pytest.raises(UserError, match=r"earlier version.*checkpoints.refiner"):

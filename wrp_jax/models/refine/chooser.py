@@ -63,12 +63,9 @@ class Chooser(nn.Module):
             )(x)
             x = nn.relu(x + jnp.repeat(nn.Dense(self.class_width, name=f"mix_{i}")(pixel), c, 0))
         score = nn.Dense(1, name="score")(x)
-        # How much each hypothesis is worth here, whatever it votes for; at first all are worth the
-        # same, so that where training ends early the plain vote of all shines through.
-        worth = nn.Dense(
-            n, kernel_init=nn.initializers.zeros, bias_init=nn.initializers.ones, name="worth"
-        )(pixel)
-        score = score[..., 0] + jnp.sum(by_class * jnp.repeat(worth, c, axis=0), axis=-1)
+        # Where training ends early, the plain vote of all hypotheses shines through.
+        plain = self.param("plain", nn.initializers.constant(1.0), (n,))
+        score = score[..., 0] + by_class @ plain
         score = jnp.moveaxis(score.reshape(b, c, h, w), 1, -1)
         candidate = jnp.max(votes, axis=-2) > self.threshold
         return jnp.where(candidate, score, NOT_A_CANDIDATE)
