@@ -68,7 +68,7 @@ def run(tmp_path_factory):
     source = Halves()
     known = KnownLabels(source, [WINDOW])
     train_segmentation(
-        config, known, source, [WINDOW], workdir, eval_fn=lambda state: {"seen": int(state.step)}
+        config, known, source, [WINDOW], workdir, eval_fn=lambda state: {"seen": float(state.step)}
     )
     return config, workdir
 
