@@ -25,9 +25,8 @@ from wrp_jax.flow import build_motion
 from wrp_jax.models.motion import clip_of
 from wrp_jax.propagation.chains import long_flows
 from wrp_jax.propagation.hypotheses import HYPOTHESES, Hypotheses
-from wrp_jax.training.refiner.calibrate import measure_reliability
 from wrp_jax.training.refiner.crops import chain_guesses
-from wrp_jax.training.refiner.examples import Maker, Material, frequency_weights, make_examples
+from wrp_jax.training.refiner.examples import Maker, gather_material, make_examples
 from wrp_jax.training.refiner.simulated import SimulatedClip
 from wrp_jax.training.segmentation.segmenter import load_segmenter
 
@@ -95,15 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             one = Hypotheses(*(np.asarray(a)[0] if np.ndim(a) > 1 else a for a in guesses))
             yield contest(step, active, one, clip.labels[step])
 
-    material = Material(
-        known=known,
-        source=source,
-        windows=windows,
-        motion=motion,
-        segment=segment,
-        class_weights=frequency_weights(known),
-        measured=measure_reliability(known, source, windows, motion, segment),
-    )
+    material = gather_material(known, source, windows, motion, segment)
     maker = Maker(of_clip, lambda *_: ())
     simulated = total(make_examples(config.refiner, config.seed, material, maker))
     real = total(contest(*guess) for guess in scored_guesses(source, windows, motion, segment))

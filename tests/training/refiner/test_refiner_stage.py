@@ -12,10 +12,9 @@ from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.models.motion.base import zero_motion
 from wrp_jax.models.segmentation.hrnet_ocr import HrnetOcr
 from wrp_jax.training.refiner import stage as refiner
-from wrp_jax.training.refiner.calibrate import measure_reliability
 from wrp_jax.training.refiner.chooser import chooser_maker, mirror
 from wrp_jax.training.refiner.crops import NO_LABEL, unpack
-from wrp_jax.training.refiner.examples import Maker, Material, frequency_weights, make_examples
+from wrp_jax.training.refiner.examples import Maker, gather_material, make_examples
 from wrp_jax.training.state import create_train_state
 from wrp_jax.types import UserError
 
@@ -28,10 +27,7 @@ def material(rng):
         return probs, np.zeros((len(frames), 12, 13, 4), np.float32)
 
     known, _, windows = toy(source, "00")
-    weights = frequency_weights(known)
-    motion = zero_motion()
-    measured = measure_reliability(known, source, windows, motion, wide)
-    return Material(known, source, windows, motion, wide, weights, measured)
+    return gather_material(known, source, windows, zero_motion(), wide)
 
 
 def config(**options):

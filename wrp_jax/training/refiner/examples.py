@@ -16,7 +16,7 @@ from wrp_jax.data.source import VideoSource
 from wrp_jax.logging import Progress
 from wrp_jax.models.motion import Motion
 from wrp_jax.propagation.cues import Segment
-from wrp_jax.training.refiner.calibrate import Measured
+from wrp_jax.training.refiner.calibrate import Measured, measure_reliability
 from wrp_jax.training.refiner.cycle import cycles
 from wrp_jax.training.refiner.simulated import (
     SimulatedClip,
@@ -95,6 +95,25 @@ def frequency_weights(known: KnownLabels, power: float = 0.5) -> Float[np.ndarra
     share = counts / max(counts.sum(), 1.0)
     weights = np.where(counts > 0, np.maximum(share, 1e-3) ** -power, 1.0)
     return (weights / max(float((weights * share).sum()), 1e-6)).astype(np.float32)
+
+
+def gather_material(
+    known: KnownLabels,
+    source: VideoSource,
+    windows: Sequence[Window],
+    motion: Motion,
+    segment: Segment,
+) -> Material:
+    """Material with class weights from the labels and reliabilities measured in the windows."""
+    return Material(
+        known=known,
+        source=source,
+        windows=windows,
+        motion=motion,
+        segment=segment,
+        class_weights=frequency_weights(known),
+        measured=measure_reliability(known, source, windows, motion, segment),
+    )
 
 
 def check_refiner(options: RefinerConfig) -> None:

@@ -23,13 +23,12 @@ from wrp_jax.propagation.methods import check_options as check_propagation
 from wrp_jax.training.loop import fit
 from wrp_jax.training.motion.stage import STAGE as MOTION
 from wrp_jax.training.motion.stage import motion_of
-from wrp_jax.training.refiner.calibrate import measure_reliability
 from wrp_jax.training.refiner.chooser import chooser_course, fits
 from wrp_jax.training.refiner.examples import (
     Course,
     Material,
     check_refiner,
-    frequency_weights,
+    gather_material,
 )
 from wrp_jax.training.refiner.pix2pix import pix2pix_course
 from wrp_jax.training.refiner.unrolled import take_tau, unrolled_course
@@ -79,15 +78,7 @@ def train_refiner(
     options = config.refiner
     motion = motion_of(config, workdir)
     segment = load_segmenter(workdir, config, source, windows, known)
-    material = Material(
-        known=known,
-        source=source,
-        windows=windows,
-        motion=motion,
-        segment=segment,
-        class_weights=frequency_weights(known),
-        measured=measure_reliability(known, source, windows, motion, segment),
-    )
+    material = gather_material(known, source, windows, motion, segment)
     optimizer = make_optimizer(options.learning_rate, options.steps)
     course = make_course(config, material, optimizer)
     metadata = run_metadata(config, known)
