@@ -21,7 +21,7 @@ from wrp_jax.data.writers import LabelWriter
 from wrp_jax.evaluation.boundary import EDGES, band_confusions
 from wrp_jax.evaluation.confusion import mean_iou
 from wrp_jax.evaluation.truth import GroundTruth
-from wrp_jax.types import UNLABELLED, Window
+from wrp_jax.types import UNLABELLED, ClassMap, Window
 
 
 def method_folders(out: Path) -> dict[str, Path]:
@@ -29,6 +29,14 @@ def method_folders(out: Path) -> dict[str, Path]:
     main = json.loads((out / "metrics.json").read_text())["method"]
     others = {path.name: path for path in sorted((out / "methods").glob("*"))}
     return {**others, main: out}
+
+
+def read_labels(folder: Path, classes: ClassMap, sequence: str, name: str) -> np.ndarray:
+    """Class indices of a label that was written to one of ``method_folders``."""
+    index_of = np.full(256, UNLABELLED)
+    index_of[list(classes.ids)] = range(classes.num_classes)
+    path = LabelWriter(folder, classes).label_path(sequence, name)
+    return index_of[decode_label(read_bytes(path), path)]
 
 
 def scored_frames(source: VideoSource, windows: Sequence[Window]) -> Iterator[tuple[str, str]]:
@@ -44,13 +52,9 @@ def scored_frames(source: VideoSource, windows: Sequence[Window]) -> Iterator[tu
 def count(source: VideoSource, windows: Sequence[Window], folder: Path) -> np.ndarray:
     """Confusion matrices per band, ``[bands, C, C + 1]``, summed over the scored frames."""
     classes, truth = source.classes, GroundTruth(source)
-    writer = LabelWriter(folder, classes)
-    index_of = np.full(256, UNLABELLED)
-    index_of[list(classes.ids)] = range(classes.num_classes)
     total = np.zeros((len(EDGES) + 1, classes.num_classes, classes.num_classes + 1), np.int64)
     for sequence, name in scored_frames(source, windows):
-        path = writer.label_path(sequence, name)
-        said = index_of[decode_label(read_bytes(path), path)]
+        said = read_labels(folder, classes, sequence, name)
         total += band_confusions(truth.label(sequence, name), said, classes.num_classes)
     return total
 

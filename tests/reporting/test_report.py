@@ -100,7 +100,9 @@ def test_page_is_well_formed_and_self_contained():
     page = Page(text)
     for name in ("src", "href"):
         for _, attrs in page.elements:
-            assert attrs.get(name, "data:").startswith("data:")
+            assert attrs.get(name, "data:").startswith(("data:", "#"))
+    places = {attrs["id"] for _, attrs in page.elements if "id" in attrs}
+    assert {a["href"] for a in page.all("a")} == {f"#{place}" for place in places}
     assert "http" not in text.replace("http://www.w3.org", "")
     assert "<b>" not in text.split("<h1>")[1].split("</h1>")[0]
     assert "<script>car" not in text and "&lt;script&gt;car" in text

@@ -160,7 +160,7 @@ def film(pictures: WindowPictures, classes: ClassMap, method: str) -> dict[str, 
                 "css": css[i],
                 "name": pictures.names[i],
                 "distance": pictures.distances[i],
-                "text": f"{pictures.distances[i]:+d}" if pictures.distances[i] else "labelled",
+                "text": _signed(pictures.distances[i]) if pictures.distances[i] else "labelled",
             }
             for i in at
         ],
@@ -173,6 +173,11 @@ def _some(distances: tuple[int, ...]) -> set[int]:
     wanted = {round(d * max(reach, 1) / max(SHOWN)) for d in SHOWN}
     # A frame that was left out of a long window is replaced by its nearest neighbour.
     return {min(distances, key=lambda d: abs(d - w)) for w in wanted}
+
+
+def _signed(distance: int) -> str:
+    """With its sign; a minus as wide as the plus."""
+    return f"{distance:+d}".replace("-", "−")
 
 
 def _uri(data: bytes, kind: str) -> str:

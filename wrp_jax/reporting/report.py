@@ -117,7 +117,7 @@ def _summary(method, methods, frames, distances, classes: ClassMap) -> list[str]
     if method in methods:
         scores = methods[method]
         ends = [scores["miou"][str(k)] for k in distances if str(k) in scores["miou"]]
-        text = f"Against the true labels it scores {scores['mean']:.1f} mIoU on average"
+        text = f"Against the true labels it scores {scores['mean']:.1f} % mIoU on average"
         if len(ends) > 1:
             text += (
                 f", from {ends[0]:.1f} next to the labelled frame to {ends[-1]:.1f} at "
@@ -135,7 +135,7 @@ def _summary(method, methods, frames, distances, classes: ClassMap) -> list[str]
         weak = sorted(means, key=lambda n: means[n])[:3]
         weak_text = ", ".join(f"{n} ({means[n]:.0f})" for n in weak if means[n] < 60)
         if weak_text:
-            out.append(f"Check these classes by hand first: {weak_text}.")
+            out.append(f"Weakest classes (IoU in %), worth a check by hand first: {weak_text}.")
     elif new:
         low = sorted(new, key=lambda f: f.confidence)[:3]
         out.append(
