@@ -12,6 +12,7 @@ to give as ``--stills`` and ``--windows``. Stopped at any time, the same command
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import sys
@@ -26,6 +27,7 @@ from wrp_jax.data import images, label_maps
 from wrp_jax.data.prepare import exit_code
 from wrp_jax.data.public_sets.cityscapes import read_cityscapes
 from wrp_jax.data.public_sets.kitti import read_kitti
+from wrp_jax.data.public_sets.mapillary import read_mapillary
 from wrp_jax.data.public_sets.public_set import Picture, Pixels, PublicSet
 from wrp_jax.data.writers import check_output, claim_output, write_atomically
 from wrp_jax.types import UserError
@@ -33,6 +35,8 @@ from wrp_jax.types import UserError
 SETS: dict[str, Callable[[Path], PublicSet]] = {
     "cityscapes": read_cityscapes,
     "kitti": read_kitti,
+    "mapillary_v1.2": functools.partial(read_mapillary, version="v1.2"),
+    "mapillary_v2.0": functools.partial(read_mapillary, version="v2.0"),
 }
 """The readers, by what is given as ``--set``."""
 
