@@ -28,6 +28,7 @@ from wrp_jax.data.prepare import exit_code
 from wrp_jax.data.public_sets.cityscapes import read_cityscapes
 from wrp_jax.data.public_sets.kitti import read_kitti
 from wrp_jax.data.public_sets.mapillary import read_mapillary
+from wrp_jax.data.public_sets.nyuv2 import read_nyuv2
 from wrp_jax.data.public_sets.public_set import Picture, Pixels, PublicSet
 from wrp_jax.data.writers import check_output, claim_output, write_atomically
 from wrp_jax.types import UserError
@@ -37,6 +38,7 @@ SETS: dict[str, Callable[[Path], PublicSet]] = {
     "kitti": read_kitti,
     "mapillary_v1.2": functools.partial(read_mapillary, version="v1.2"),
     "mapillary_v2.0": functools.partial(read_mapillary, version="v2.0"),
+    "nyuv2": read_nyuv2,
 }
 """The readers, by what is given as ``--set``."""
 
