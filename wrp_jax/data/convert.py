@@ -25,6 +25,7 @@ from jaxtyping import UInt8
 
 from wrp_jax.data import images, label_maps
 from wrp_jax.data.prepare import exit_code
+from wrp_jax.data.public_sets.apolloscape import read_apolloscape
 from wrp_jax.data.public_sets.cityscapes import read_cityscapes
 from wrp_jax.data.public_sets.kitti import read_kitti
 from wrp_jax.data.public_sets.mapillary import read_mapillary
@@ -34,6 +35,7 @@ from wrp_jax.data.writers import check_output, claim_output, write_atomically
 from wrp_jax.types import UserError
 
 SETS: dict[str, Callable[[Path], PublicSet]] = {
+    "apolloscape": read_apolloscape,
     "cityscapes": read_cityscapes,
     "kitti": read_kitti,
     "mapillary_v1.2": functools.partial(read_mapillary, version="v1.2"),
