@@ -1,17 +1,18 @@
 """g_ψ on KITTI (200 labelled frames, 19 classes, 1242x375): MSA-HRNet-OCR.
 
-python train.py --config=configs/segment_kitti.py --stills=D:LIST --workdir=RUN
+python -m wrp_jax.data.convert --set=kitti --data=KITTI --output=D
+python train.py --config=configs/segment_kitti.py --stills=D:splits/train.txt --workdir=RUN
 
-D: the data set in this project's folder layout (README) or as tfds:NAME/CONFIG:SPLIT; there is no
-reader of its own layout yet. LIST: "<sequence> <frame>" per line.
+KITTI holds data_semantics.zip as it is unpacked, and data_scene_flow_multiview.zip where the frames
+around the labelled ones are to be labelled, as the paper does (10 on both sides, the default of
+propagate.py with --data=D): see wrp_jax/data/public_sets/kitti.py.
 
 Hardware: 8 GPUs of 16 GB or more. The paper starts from a network trained on Cityscapes
 (--config.segmentation.weights=CITYSCAPES_RUN/segmentation.npz); it chose options by
 cross-validation and does not print them: those here are ours. Its figure without propagated labels
 is not printed either (Table 4 gives the test split with them).
 
-Not run: needs data through a tfds builder, not yet; built, and its first step shape-checked on a
-small folder.
+Not run on the set: a made-up one was read, and the first step shape-checked on a small folder.
 """
 
 from wrp_jax.config import Config, published_protocol

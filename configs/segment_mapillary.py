@@ -1,16 +1,17 @@
 """g_ψ on Mapillary Vistas (18000 labelled frames, 65 classes): the pre-training of MSA-HRNet-OCR.
 
-python train.py --config=configs/segment_mapillary.py --stills=D:LIST --workdir=RUN
+python -m wrp_jax.data.convert --set=mapillary_v1.2 --data=VISTAS --output=D
+python train.py --config=configs/segment_mapillary.py --stills=D:splits/training.txt --workdir=RUN
 
-D: the data set in this project's folder layout (README) or as tfds:NAME/CONFIG:SPLIT; there is no
-reader of its own layout yet. LIST: "<sequence> <frame>" per line.
+VISTAS holds training, validation and config_v1.2.json as they are unpacked: see
+wrp_jax/data/public_sets/mapillary.py. The classes of version 2.0 of the labels (mapillary_v2.0) are
+more than those of the published recipe.
 
 Hardware of the published recipe: 8 GPUs of 32 GB, two crops each. The paper gives no figure for
 this set; its networks for Cityscapes start from RUN/segmentation.npz (configs/
 segment_cityscapes.py). Frames are taken at about 2177x1633 pixels.
 
-Not run: needs data through a tfds builder, not yet; built, and its first step shape-checked on a
-small folder.
+Not run on the set: a made-up one was read, and the first step shape-checked on a small folder.
 """
 
 from wrp_jax.config import Config, published_protocol

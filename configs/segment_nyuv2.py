@@ -1,15 +1,17 @@
 """g_ψ on NYU-Depth V2 (795 labelled frames, 40 classes, 640x480): MSA-HRNet-OCR.
 
-python train.py --config=configs/segment_nyuv2.py --stills=D:LIST --workdir=RUN
+python -m wrp_jax.data.convert --set=nyuv2 --data=NYU --output=D
+python train.py --config=configs/segment_nyuv2.py --stills=D:splits/train.txt --workdir=RUN
 
-D: the data set in this project's folder layout (README) or as tfds:NAME/CONFIG:SPLIT; there is no
-reader of its own layout yet. LIST: "<sequence> <frame>" per line.
+NYU holds nyu_depth_v2_labeled.mat, splits.mat and classMapping40.mat: see
+wrp_jax/data/public_sets/nyuv2.py; it takes pip install -e ".[nyu]". There is no reader of the raw
+video, whose frames the paper labels (at 2 Hz, up to 21 around each labelled one).
 
 Hardware: 8 GPUs of 16 GB or more. Figure of the paper: 50.58 mIoU on the test split, without
 propagated labels (Table 1).
 
-Not run: needs data through a tfds builder, not yet; built, and its first step shape-checked on a
-small folder. Rates and lengths are those of Cityscapes; the paper prints no others.
+Not run on the set: a made-up one was read, and the first step shape-checked on a small folder.
+Rates and lengths are those of Cityscapes; the paper prints no others.
 """
 
 from wrp_jax.config import Config, published_protocol

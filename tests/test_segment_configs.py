@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import json
 import pathlib
+import re
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wrp_jax.data.convert import SETS
 from wrp_jax.data.folder import open_folder
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.models.segmentation import build_segmentation
@@ -51,6 +53,11 @@ def traced():
 def test_there_is_one_for_each_data_set():
     names = ["apolloscape", "camvid", "cityscapes", "folder", "kitti", "mapillary", "nyuv2"]
     assert [path.stem.removeprefix("segment_") for path in CONFIGS] == names
+
+
+def test_public_data_sets_are_read_by_the_command_they_name():
+    named = [re.findall(r"data\.convert --set=(\S+)", path.read_text()) for path in CONFIGS]
+    assert set().union(*named) == set(SETS) - {"mapillary_v2.0"}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

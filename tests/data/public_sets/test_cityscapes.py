@@ -1,49 +1,42 @@
 """A made-up Cityscapes of pictures of 6x10, laid out and named as the set is."""
 
-import re
-
 import numpy as np
 import pytest
-from PIL import Image
+from made_up_sets import expect_resume, expect_sentence, parametrize_mistakes, write, write_pair
 
 from wrp_jax.config import published_protocol
-from wrp_jax.data import cityscapes
+from wrp_jax.data import convert
 from wrp_jax.data.known_labels import KnownLabels, parse_stills
+from wrp_jax.data.public_sets.cityscapes import cityscapes_classes
 from wrp_jax.models.segmentation.for_classes import scores_of
 
 AACHEN, AUGSBURG = "aachen_000000_000019", "augsburg_000003_000019"
 
 
-def _write(path, pixels):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
-
-
-def _add(root, split, name, kind, label, frame=True):
+def _add(root, split, name, kind, ids, frame=True):
     city = name.partition("_")[0]
-    if frame:
-        pixels = np.full((*label.shape, 3), len(split), np.uint8)
-        _write(root / "leftImg8bit" / split / city / f"{name}_leftImg8bit.png", pixels)
-    _write(root / kind / split / city / f"{name}_{kind}_labelIds.png", label)
+    picture = root / "leftImg8bit" / split / city / f"{name}_leftImg8bit.png"
+    label = root / kind / split / city / f"{name}_{kind}_labelIds.png"
+    write_pair(picture if frame else None, label, ids, value=len(split))
 
 
 @pytest.fixture
 def unpacked(tmp_path):
-    """Every id once in aachen, fine and coarse; augsburg of the extra frames, coarse alone."""
+    """Every id in aachen, fine and coarse; augsburg of the extra frames, coarse alone."""
     root = tmp_path / "cityscapes"
-    ids = np.arange(60, dtype=np.uint8).reshape(6, 10)
+    ids = np.arange(60).reshape(6, 10) % 34
     ids[5, 9] = 255
     _add(root, "train", AACHEN, "gtFine", ids)
-    _add(root, "train", AACHEN, "gtCoarse", np.where(ids > 20, 0, ids).astype(np.uint8))
-    _add(root, "train_extra", AUGSBURG, "gtCoarse", np.full((6, 10), 26, np.uint8))
-    _add(root, "test", "berlin_000000_000019", "gtFine", np.zeros((6, 10), np.uint8))
+    _add(root, "train", AACHEN, "gtCoarse", np.where(ids > 20, 0, ids))
+    _add(root, "train_extra", AUGSBURG, "gtCoarse", np.full((6, 10), 26))
+    _add(root, "test", "berlin_000000_000019", "gtFine", np.zeros((6, 10)))
     (root / "gtFine/train/aachen" / f"{AACHEN}_gtFine_color.png").write_bytes(b"not looked at")
     return root
 
 
 def test_fine_and_coarse_labels_become_lists_of_stills(unpacked, tmp_path, capsys):
     out = tmp_path / "D"
-    assert cityscapes.main([f"--data={unpacked}", f"--output={out}"]) == 0
+    assert convert.main(["--set=cityscapes", f"--data={unpacked}", f"--output={out}"]) == 0
     parts = ("fine_train", "coarse_train", "coarse_train_extra")
     given = capsys.readouterr().out.split()
     assert given == [f"--stills={out}:splits/{part}.txt" for part in parts]
@@ -58,7 +51,9 @@ def test_fine_and_coarse_labels_become_lists_of_stills(unpacked, tmp_path, capsy
     fine = found["fine_train_aachen", AACHEN]
     ids = np.array(known.classes.ids)[fine.label()]
     scored = (7, 8, 11, 12, 13, 17, *range(19, 29), 31, 32, 33)
-    expected = np.where(np.isin(np.arange(60), scored), np.arange(60), 0).reshape(6, 10)
+    expected = np.arange(60) % 34
+    expected = np.where(np.isin(expected, scored), expected, 0).reshape(6, 10)
+    expected[5, 9] = 0
     np.testing.assert_array_equal(ids, expected)
     assert (fine.frame() == len("train")).all()
     extra = found["coarse_train_extra_augsburg", AUGSBURG]
@@ -67,7 +62,7 @@ def test_fine_and_coarse_labels_become_lists_of_stills(unpacked, tmp_path, capsy
 
 
 def test_the_classes_are_those_of_the_published_networks_in_their_order():
-    classes = cityscapes.cityscapes_classes()
+    classes = cityscapes_classes()
     assert scores_of(published_protocol(), classes) == 19
     assert classes.names[:4] == ("road", "sidewalk", "building", "wall")
     assert classes.names[13:19] == ("car", "truck", "bus", "train", "motorcycle", "bicycle")
@@ -75,38 +70,32 @@ def test_the_classes_are_those_of_the_published_networks_in_their_order():
 
 
 def test_a_stopped_run_goes_on(unpacked, tmp_path):
-    out = tmp_path / "D"
-    label = out / "fine_train_aachen" / "labels" / f"{AACHEN}.png"
-    cityscapes.prepare_cityscapes(unpacked, out)
-    before = label.stat().st_mtime_ns
-    (out / "coarse_train_extra_augsburg" / "labels" / f"{AUGSBURG}.png").unlink()
-    cityscapes.prepare_cityscapes(unpacked, out)
-    assert label.stat().st_mtime_ns == before
-    assert (out / "coarse_train_extra_augsburg" / "labels" / f"{AUGSBURG}.png").is_file()
+    expect_resume("cityscapes", unpacked, tmp_path / "D")
 
 
-@pytest.mark.parametrize(
-    ("spoil", "says"),
-    [
-        ("nothing", "holds no gtFine/<split>/<city>"),
-        ("frame", r"bonn_000000_000019_gtCoarse_labelIds.png has no frame"),
-        ("size", r"labelIds.png is no 8-bit picture of 10x6"),
-        ("output", "lies inside the input"),
-    ],
+@parametrize_mistakes(
+    ("nothing", "holds no gtFine/<split>/<city>"),
+    ("frame", "bonn_000000_000019_gtCoarse_labelIds.png has no frame"),
+    ("size", "labelIds.png is no map of ids of 10x6"),
+    ("ids", "labelIds.png has 1 pixels with ids that are none of this set, the first 77 at row 2"),
+    ("output", "lies inside the input"),
 )
 def test_mistakes_are_told_in_one_sentence(unpacked, tmp_path, capsys, spoil, says):
     data, out = unpacked, tmp_path / "D"
+    aachen = data / "gtFine/train/aachen" / f"{AACHEN}_gtFine_labelIds.png"
     if spoil == "nothing":
         data = tmp_path / "empty"
         data.mkdir()
     elif spoil == "frame":
-        label = np.zeros((6, 10), np.uint8)
-        _add(data, "train_extra", "bonn_000000_000019", "gtCoarse", label, frame=False)
+        _add(data, "train_extra", "bonn_000000_000019", "gtCoarse", np.zeros((6, 10)), frame=False)
     elif spoil == "size":
-        label = np.zeros((5, 10), np.uint8)
-        _write(data / "gtFine/train/aachen" / f"{AACHEN}_gtFine_labelIds.png", label)
+        write(aachen, np.zeros((5, 10)))
+    elif spoil == "ids":
+        ids = np.zeros((6, 10))
+        ids[2, 3] = 77
+        write(aachen, ids)
     else:
         out = unpacked / "D"
-    assert cityscapes.main([f"--data={data}", f"--output={out}"]) == 2
-    message = capsys.readouterr().err
-    assert re.search(says, message) and message.count("\n") == 1
+    expect_sentence(
+        "cityscapes", data, out, capsys, says, untouched=spoil in ("nothing", "frame", "output")
+    )

@@ -1,0 +1,75 @@
+"""What tests of public data sets share: pictures on disk, and the folder that comes out."""
+
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wrp_jax.data import convert
+from wrp_jax.data.source import open_source
+
+
+def write(path, pixels):
+    """A picture of these pixels, in folders that need not exist."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.asarray(pixels, np.uint8)).save(path)
+
+
+def write_pair(frame, label, ids, value=0):
+    """A frame of one grey, and its label; None for neither."""
+    ids = np.asarray(ids)
+    if frame is not None:
+        write(frame, np.full((*ids.shape, 3), value))
+    if label is not None:
+        write(label, ids)
+
+
+def converted(name, data, out):
+    """The source that a data set becomes."""
+    convert.convert(name, data, out)
+    return open_source(str(out))
+
+
+def written(source, sequence, name):
+    """A label of the source, in ids of its files."""
+    return np.array(source.classes.ids)[source.label(sequence, name)]
+
+
+def rows(out, title):
+    """A list of the folder."""
+    return [
+        tuple(line.split("\t"))
+        for line in (out / "splits" / f"{title}.txt").read_text().splitlines()
+    ]
+
+
+def void_names(classes):
+    return [name for name, void in zip(classes.names, classes.void, strict=True) if void]
+
+
+def expect_sentence(name, data, out, capsys, says, *, untouched=False):
+    """The command ends with exit code 2 and one sentence that holds ``says``."""
+    assert convert.main([f"--set={name}", f"--data={data}", f"--output={out}"]) == 2
+    message = capsys.readouterr().err
+    assert re.search(says, message), message
+    assert message.count("\n") == 1 and message.endswith(".\n")
+    assert not (untouched and out.exists())
+
+
+def expect_resume(name, data, out):
+    """A run over a finished folder writes what is gone, and nothing else."""
+    convert.convert(name, data, out)
+    gone, *others = sorted(out.glob("*/labels/*.png"))
+    assert others, "one label cannot show what is kept"
+    content, before = gone.read_bytes(), [path.stat().st_mtime_ns for path in others]
+    gone.unlink()
+    next(iter(out.glob("*/frames/*"))).unlink()
+    assert convert.convert(name, data, out)
+    assert gone.read_bytes() == content
+    assert [path.stat().st_mtime_ns for path in others] == before
+    assert len(list(out.glob("*/frames/*"))) >= len(others) + 1
+
+
+def parametrize_mistakes(*mistakes):
+    return pytest.mark.parametrize(("spoil", "says"), mistakes, ids=[m[0] for m in mistakes])

@@ -1,0 +1,92 @@
+"""Cityscapes, fine and coarse labels: 19 classes and void.
+
+``leftImg8bit/<split>/<city>/<name>_leftImg8bit.png`` beside
+``gtFine/<split>/<city>/<name>_gtFine_labelIds.png`` and
+``gtCoarse/<split>/<city>/<name>_gtCoarse_labelIds.png``, all parts of the set unpacked into one
+place. Sequences are named after quality, split and city (``coarse_train_extra_augsburg``), lists
+after the first two (``fine_train``).
+
+Reference: Cordts et al., CVPR 2016; ids, names and colours as in mcordts/cityscapesScripts,
+``helpers/labels.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from wrp_jax.data.public_sets.public_set import Picture, PublicSet, frame_of, labelled
+from wrp_jax.types import ClassMap, UserError
+
+QUALITIES = {"fine": "gtFine", "coarse": "gtCoarse"}
+"""Folder of the labels and part of their file names, by what the names of sequences begin with."""
+
+_SPLITS = ("train", "val", "train_extra")
+"""The labels of ``test`` are kept by the authors: the files there say nothing."""
+
+_CLASSES = (
+    (7, "road", (128, 64, 128)), (8, "sidewalk", (244, 35, 232)), (11, "building", (70, 70, 70)),
+    (12, "wall", (102, 102, 156)), (13, "fence", (190, 153, 153)), (17, "pole", (153, 153, 153)),
+    (19, "traffic light", (250, 170, 30)), (20, "traffic sign", (220, 220, 0)),
+    (21, "vegetation", (107, 142, 35)), (22, "terrain", (152, 251, 152)),
+    (23, "sky", (70, 130, 180)), (24, "person", (220, 20, 60)), (25, "rider", (255, 0, 0)),
+    (26, "car", (0, 0, 142)), (27, "truck", (0, 0, 70)), (28, "bus", (0, 60, 100)),
+    (31, "train", (0, 80, 100)), (32, "motorcycle", (0, 0, 230)), (33, "bicycle", (119, 11, 32)),
+    (0, "void", (0, 0, 0)),
+)  # fmt: skip
+
+_LABEL_IDS = (*range(34), 255)
+"""What ``labelIds`` may hold; 255 is the license plate, -1 in the table of the authors."""
+
+
+def cityscapes_classes() -> ClassMap:
+    """The 19 classes in the order of their trainIds, with the ids of the files, and void."""
+    ids, names, colors = zip(*_CLASSES, strict=True)
+    return ClassMap(ids, names, np.array(colors, np.uint8), tuple(i == 0 for i in ids))
+
+
+def cityscapes_ids() -> dict[int, int]:
+    """``labelIds`` as they are for the classes that are scored, 0 for the others."""
+    scored = cityscapes_classes().ids
+    return {i: i if i in scored else 0 for i in _LABEL_IDS}
+
+
+def read_cityscapes(data: Path) -> PublicSet:
+    """Finds the labels of Cityscapes and their frames.
+
+    Args:
+      data: holds ``leftImg8bit`` and ``gtFine``, ``gtCoarse`` or both.
+
+    Raises:
+      UserError: there is no label, or one without its frame.
+    """
+    parts = {
+        f"{quality}_{split}": found
+        for quality in QUALITIES
+        for split in _SPLITS
+        if (found := tuple(_pictures(data, quality, split)))
+    }
+    if not parts:
+        raise UserError(
+            f"{data} holds no gtFine/<split>/<city>/*_gtFine_labelIds.png nor the same of gtCoarse "
+            "beside leftImg8bit: unpack Cityscapes there."
+        )
+    return PublicSet(
+        cityscapes_classes(),
+        cityscapes_ids(),
+        tuple(picture for part in parts.values() for picture in part),
+        {part: labelled(pictures) for part, pictures in parts.items()},
+    )
+
+
+def _pictures(data: Path, quality: str, split: str) -> Iterator[Picture]:
+    """The labelled pictures of a split, sorted."""
+    kind = QUALITIES[quality]
+    ending = f"_{kind}_labelIds.png"
+    for label in sorted((data / kind / split).glob(f"*/*{ending}")):
+        city, name = label.parent.name, label.name.removesuffix(ending)
+        frame = data / "leftImg8bit" / split / city / f"{name}_leftImg8bit.png"
+        frame = frame_of(label, frame, f"leftImg8bit's {split}")
+        yield Picture(f"{quality}_{split}_{city}", name, frame, label)

@@ -1,0 +1,84 @@
+"""What a reader of a public data set says about it: its classes, its pictures and its lists.
+
+A reader looks at names alone, so that a missing file is told before anything is written; pixels
+are read by ``wrp_jax.data.convert``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from wrp_jax.types import ClassMap, UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Pixels:
+    """A picture that lies in no file of its own.
+
+    Attributes:
+      where: what to name in messages.
+      read: gives a frame, uint8 ``[H, W, 3]`` RGB, or ids, integers ``[H, W]``.
+    """
+
+    where: str
+    read: Callable[[], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """One frame of a public data set.
+
+    Attributes:
+      sequence: the sequence that it goes to.
+      name: its name there, of the frame and of the label.
+      frame: its file, which is linked, or its pixels, which are written.
+      label: the ids of the set, None where the frame has none.
+    """
+
+    sequence: str
+    name: str
+    frame: Path | Pixels
+    label: Path | Pixels | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class PublicSet:
+    """A public data set, found on disk.
+
+    Attributes:
+      classes: with the ids to write.
+      ids: from every id that labels of the set may hold to the one to write.
+      pictures: all of them; those of a sequence in any order.
+      lists: rows of ``splits/<name>.txt``: ``(sequence, frame)`` for ``--stills``, or
+        ``(sequence, labelled frame, first, last)`` for ``--windows``.
+    """
+
+    classes: ClassMap
+    ids: Mapping[int, int]
+    pictures: tuple[Picture, ...]
+    lists: Mapping[str, tuple[tuple[str, ...], ...]]
+
+
+def frame_of(label: Path, frame: Path, part: str) -> Path:
+    """The frame of a label.
+
+    Args:
+      label: its file.
+      frame: the file that the frame should be.
+      part: what to unpack to have it.
+
+    Raises:
+      UserError: it is not there.
+    """
+    if not frame.is_file():
+        raise UserError(f"{label} has no frame {frame}: unpack {part} as well.")
+    return frame
+
+
+def labelled(pictures: Iterable[Picture]) -> tuple[tuple[str, str], ...]:
+    """Sequence and name of the pictures that have a label: a list of stills."""
+    return tuple((p.sequence, p.name) for p in pictures if p.label is not None)
