@@ -276,6 +276,14 @@ FLAGS = {
     "unknown source": (("train.py",), ("--config.refiner.source=x",), "refiner.source='x'"),
     "paper's option": (("train.py",), ("--config.refiner.learn_tau=true",), "refiner.learn_tau"),
     "unknown optimizer": (("train.py",), ("--config.segmentation.optimizer=x",), "optimizer='x'"),
+    "batch that does not divide": (
+        ("train.py",), ("--config.segmentation.accumulate=3",), "does not divide into",
+    ),
+    "weights that only the stage reads": (
+        ("train.py",), ("--config.segmentation.weights=none.npz",), "none.npz is no segmentation",
+    ),
+    "no stage": (("train.py",), ("--config.stages=()",), "config.stages is empty"),
+    "no label by the rule": (BOTH, ("--config.key_every=100",), "in the middle of each 100"),
     "unknown augmentation": (
         ("train.py",), ("--config.segmentation.augmentation=x",), "augmentation='x'",
     ),
