@@ -391,6 +391,22 @@ def test_a_workdir_of_other_classes(server, home):
     refused(server, home, "propagate.py", "was trained on 1 classes (sky)", *flags)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda path: cut(path), "2.png is damaged or cut off"),
+        (lambda path: save(path, np.zeros((17, 33, 3))), "33x17 but"),
+    ],
+)
+def test_flow_is_dumped_of_sound_frames_alone(server, home, change, said):
+    change(home / FRAME)
+    before = tree(home)
+    code, _, error = command(server, home, "wrp_jax/flow/dump.py")
+    assert code == 2 and error.startswith("dump.py: ") and error.count("\n") == 1, error
+    assert said in error
+    assert tree(home) == before
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
 def test_permissions(server, home):
     for path, program, said in (
