@@ -275,3 +275,13 @@ def test_a_mistake_that_only_a_stage_finds_leaves_the_workdir_free(folder, tmp_p
             config = Config(stages=("first",))
             stages.run_stages(config, known, source, windows, tmp_path / "run")
         assert sorted(p.name for p in (tmp_path / "run").iterdir()) == left
+
+
+@pytest.mark.parametrize("name", ["classes.json", "labels.json", "config.json"])
+@pytest.mark.parametrize("text", ["[1]", "null", "7", "{"])
+def test_a_workdir_with_damaged_notes_is_refused(folder, tmp_path, calls, name, text):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).write_text(text)
+    with pytest.raises(UserError, match=f"{name} cannot be read: give another --workdir"):
+        run(folder, tmp_path / "run")
+    assert [p.name for p in (tmp_path / "run").iterdir()] == [name]

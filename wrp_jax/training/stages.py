@@ -12,7 +12,7 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,7 @@ def prepare_workdir(
         "labels.json": {"fingerprint": now["fingerprint"], "frames": frames},
         "config.json": now["config"],
     }
-    old = {name: _read_json(workdir / name) for name in contents}
+    old = {name: _read_json(workdir / name, content) for name, content in contents.items()}
     if old["classes.json"] is not None:
         check_metadata(workdir, {"classes": old["classes.json"]}, now)
     if old["labels.json"] is not None:
@@ -159,12 +159,16 @@ def _imported(target: str) -> Any:
     return getattr(importlib.import_module(module), function)
 
 
-def _read_json(path: Path) -> Any:
+def _read_json(path: Path, like: Mapping[str, Any]) -> Any:
+    """What an earlier run has written there, None if nothing; it has the lists of ``like``."""
     if not path.exists():
         return None
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not all(isinstance(content[k], list) for k, v in like.items() if isinstance(v, list)):
+            raise TypeError
+        return dict(content)
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path} cannot be read: give another --workdir.") from error
 
 
