@@ -112,6 +112,13 @@ def cut(path):
     write(path, path.read_bytes()[: path.stat().st_size // 2])
 
 
+def flip(path):
+    """Damages the middle of a file and leaves its ends."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    write(path, bytes(content))
+
+
 def jpeg(home, change=None):
     frame = home / "D/a/frames/2.png"
     frame.with_suffix(".jpg").parent.mkdir(exist_ok=True)
@@ -150,6 +157,11 @@ FOLDERS = {
     "cut PNG": (lambda h: cut(h / FRAME), "2.png is damaged or cut off"),
     "cut JPEG": (lambda h: jpeg(h, cut), "D/a/frames/2.jpg"),
     "cut label": (lambda h: cut(h / LABEL), "1.png is damaged or cut off"),
+    "flipped bits": (lambda h: flip(h / FRAME), "2.png is damaged or cut off"),
+    "a name that is no text": (
+        lambda h: os.rename(h / FRAME, os.fsencode(h / "D/a/frames") + b"/\xff.png"),
+        "is no name for a file",
+    ),
     "empty frame": (lambda h: write(h / FRAME, b""), "0 bytes"),
     "one frame": (
         lambda h: [p.unlink() for p in (h / "D/a").glob("*/*.png") if p.stem != "1"],
@@ -239,7 +251,7 @@ FLAGS = {
     "an empty list": (BOTH, ("--keyframes=empty.txt",), "empty.txt is empty"),
     "unlabelled keyframe": (BOTH, ("--keyframes=unlabelled.txt",), "has no label file"),
     "keyframe that is not there": (BOTH, ("--keyframes=nowhere.txt",), "has no frame '9'"),
-    "unknown sequence": (BOTH, ("--keyframes=other.txt",), "has no sequence 'b'"),
+    "unknown sequence": (BOTH, ("--keyframes=other.txt",), "has no sequence 'c'"),
     "window of unknown frames": (BOTH, ("--windows=windows.txt",), "has no frame '9'"),
     "list of the other kind": (BOTH, ("--windows=keys.txt",), "does not have 4 fields"),
     "two lists": (BOTH, ("--windows=keys.txt", "--keyframes=keys.txt"), "exclude each other"),
@@ -255,6 +267,12 @@ FLAGS = {
     "stills that are not there": (("train.py",), ("--stills=D:none.txt",), "there is no list"),
     "unknown stage": (("train.py",), ("--config.stages=segment",), "'segment'"),
     "output in the data": (("propagate.py",), ("--output=D/out",), "inside the input"),
+    "output in a linked sequence": (
+        ("propagate.py",), ("--output=linked/out",), "inside the input",
+    ),
+    "output with too long a name": (("propagate.py",), (f"--output={'x' * 300}",), "too long"),
+    "output that is no path": (("propagate.py",), ("--output=a\0b",), "null byte"),
+    "output of nobody": (("propagate.py",), ("--output=~nobody-here/out",), "no place for"),
     "output that is a file": (("propagate.py",), ("--output=keys.txt",), "is a file"),
     "no output": (("propagate.py",), ("--output=NONE",), "--output is missing"),
     "horizon 0": (("propagate.py",), ("--horizon=0",), "must be at least 1"),
@@ -276,6 +294,14 @@ FLAGS = {
     "unknown source": (("train.py",), ("--config.refiner.source=x",), "refiner.source='x'"),
     "paper's option": (("train.py",), ("--config.refiner.learn_tau=true",), "refiner.learn_tau"),
     "unknown optimizer": (("train.py",), ("--config.segmentation.optimizer=x",), "optimizer='x'"),
+    "batch that does not divide": (
+        ("train.py",), ("--config.segmentation.accumulate=3",), "does not divide into",
+    ),
+    "weights that only the stage reads": (
+        ("train.py",), ("--config.segmentation.weights=none.npz",), "none.npz is no segmentation",
+    ),
+    "no stage": (("train.py",), ("--config.stages=()",), "config.stages is empty"),
+    "no label by the rule": (BOTH, ("--config.key_every=100",), "in the middle of each 100"),
     "unknown augmentation": (
         ("train.py",), ("--config.segmentation.augmentation=x",), "augmentation='x'",
     ),
@@ -343,13 +369,16 @@ def test_mistakes_in_the_flags(server, home, program, mistake):
         "empty.txt": "# nothing\n",
         "unlabelled.txt": "a 2\n",
         "nowhere.txt": "a 9\n",
-        "other.txt": "b 1\n",
+        "other.txt": "c 1\n",
         "windows.txt": "a 1 0 9\n",
         "broken.py": "def get_config(:\n",
         "motion.py": MOTION,
         "demo.py": DEMO,
     }.items():
         write(home / name, content)
+    (home / "linked/frames").mkdir(parents=True)
+    save(home / "linked/frames/0.png", np.zeros((17, 31, 3)))
+    (home / "D/b").symlink_to(home / "linked")
     refused(server, home, program, said, *flags)
 
 
@@ -360,6 +389,22 @@ def test_a_workdir_of_other_classes(server, home):
     save_result(home / "RUN", "segmentation", {"params": {"w": np.ones(2)}}, metadata)
     flags = ("--method=semantic-only", "--workdir=RUN")
     refused(server, home, "propagate.py", "was trained on 1 classes (sky)", *flags)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda path: cut(path), "2.png is damaged or cut off"),
+        (lambda path: save(path, np.zeros((17, 33, 3))), "33x17 but"),
+    ],
+)
+def test_flow_is_dumped_of_sound_frames_alone(server, home, change, said):
+    change(home / FRAME)
+    before = tree(home)
+    code, _, error = command(server, home, "wrp_jax/flow/dump.py")
+    assert code == 2 and error.startswith("dump.py: ") and error.count("\n") == 1, error
+    assert said in error
+    assert tree(home) == before
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")

@@ -82,6 +82,14 @@ def test_options_are_set(config):
         ("--config.segmentation.crop=(64,'a')", "crop is (64, 'a'): it must be of type"),
         ("--config.refiner.batch_size=0", "--config.refiner.batch_size is 0: it must be at least"),
         ("--config.refiner.steps=-1", "--config.refiner.steps is -1: it must not be negative"),
+        ("--config.segmentation.crop=(0,64)", "crop is (0, 64): it must be at least 1"),
+        ("--config.segmentation.learning_rate=nan", "learning_rate is nan: it must be finite"),
+        ("--config.refiner.learning_rate=0", "learning_rate is 0.0: it must be above 0"),
+        ("--config.propagation.tau=-1", "tau is -1.0: it must not be negative"),
+        ("--config.segmentation.blur=1.5", "blur is 1.5: it must be from 0 to 1"),
+        ("--config.segmentation.overlap=1", "overlap is 1.0: it must be below 1"),
+        ("--config.segmentation.scale=(2.0,0.5)", "must have the smaller number first"),
+        ("--config.seed=9999999999999999999999", "it must be at most 4294967295"),
         ("--confg=1", "Unknown command line flag 'confg'"),
         ("D", "'D' is not a flag"),
     ],
@@ -102,11 +110,20 @@ def test_a_config_that_does_not_exist(config, capsys, arguments):
     assert error.count("\n") == 1
 
 
-def test_a_config_of_another_kind(config, capsys, tmp_path):
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return {}", "get_config() returns a config.Config, not dict"),
+        ("pass", "get_config() returns a config.Config, not NoneType"),
+        ("raise ValueError('seven')", "ValueError: seven: correct the file"),
+        ("raise OSError('gone')", "load: gone): correct the file"),
+    ],
+)
+def test_a_config_of_another_kind(config, capsys, tmp_path, body, message):
     path = tmp_path / "other.py"
-    path.write_text("def get_config():\n    return {}\n")
+    path.write_text(f"def get_config():\n    {body}\n")
     assert config(file=path)[0] == 2
-    assert "get_config() returns a config.Config" in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_no_config(config, capsys):

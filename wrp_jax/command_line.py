@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import itertools
+import math
 import signal
 import sys
 import threading
@@ -27,7 +28,25 @@ from wrp_jax.types import UserError
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 4
 
-_AT_LEAST_ONE = {"batch_size", "horizon", "width", "max_cycle_length"}
+_LEAST = {
+    **dict.fromkeys(("batch_size", "horizon", "width", "max_cycle_length"), 1),
+    **dict.fromkeys(("crop", "accumulate", "clips", "crops", "class_width", "max_pixels"), 1),
+    "motion_training.scale": -math.inf,  # powers of two
+}
+"""The least that a number may be, of options by name or ``group.name``; of all others 0."""
+_ABOVE_ZERO = {
+    *("learning_rate", "segmentation.scale", "scales", "average_scales", "steps_per_frame"),
+    *("gamma", "consistency_pixels"),
+}
+_SHARES = {
+    *("blur", "key_share", "class_share", "calibration_share", "flips", "erase", "flying"),
+    *("inpaint_confidence", "semantic_confidence"),
+}
+"""From 0 to 1."""
+_BELOW_ONE = {"ema_decay", "overlap"}
+_RANGES = {"scale", "steps_range"}
+"""Pairs, the smaller number first."""
+_LARGEST_SEED = 2**32 - 1
 
 
 class Interrupted(Exception):
@@ -74,10 +93,17 @@ def read_config(holder: flags.FlagHolder) -> Config:
       UserError: no ``--config``, a file that does not load, or a value of the wrong type.
     """
     config = holder.value
-    if config is None:
+    if config is None and not holder.present:
         raise UserError("--config is missing: give a file of configs/, e.g. configs/folder.py.")
     if not isinstance(config, Config):
-        raise UserError("--config must be a file whose get_config() returns a config.Config.")
+        try:
+            getattr(config, "stages", None)  # raises the OSError that the file met, if it met one
+        except OSError as error:
+            raise UserError(f"--config cannot be loaded ({error}): correct the file.") from error
+        raise UserError(
+            "--config must be a file whose get_config() returns a config.Config, not "
+            f"{type(config).__name__}."
+        )
     _check_values(config, "--config")
     return config
 
@@ -99,7 +125,7 @@ def _parse(argv: list[str]) -> None:
     try:
         rest = flags.FLAGS(argv)
     except flags.Error as error:
-        raise UserError(str(error).splitlines()[0]) from error
+        raise UserError(_flag_error(error)) from error
     except UserError:
         raise
     except Exception as error:  # flags run the file of --config, which may raise anything
@@ -109,6 +135,12 @@ def _parse(argv: list[str]) -> None:
         ) from error
     if len(rest) > 1:
         raise UserError(f"'{rest[1]}' is not a flag: every argument begins with '--'.")
+
+
+def _flag_error(error: flags.Error) -> str:
+    """One line. A config file's TypeError or ValueError arrives with its traceback as its text."""
+    first, *others = [line for line in str(error).splitlines() if line.strip()] or [repr(error)]
+    return f"{first} {others[-1]}: correct the file." if "config file:" in first else first
 
 
 def _check_config_file(value: str) -> None:
@@ -143,11 +175,34 @@ def _check_values(options: Any, where: str) -> None:
         elif not _is_a(value, hints[option.name]):
             hint = str(hints[option.name]).removeprefix("<class '").removesuffix("'>")
             raise UserError(f"{name} is {value!r}: it must be of type {hint}.")
-        # A default of 0 has a meaning of its own (config.py says which).
-        elif option.name in _AT_LEAST_ONE and value < 1 and value != option.default:
-            raise UserError(f"{name} is {value}: it must be at least 1.")
-        elif isinstance(value, int) and value < 0:
-            raise UserError(f"{name} is {value}: it must not be negative.")
+        elif value != option.default:  # which may have a meaning of its own: config.py says which
+            _check_numbers(value, name)
+
+
+def _check_numbers(value: Any, name: str) -> None:
+    """Refuses numbers that are out of range."""
+    names = {name.rpartition(".")[2], ".".join(name.split(".")[-2:])}
+    numbers = [
+        n for n in (value if isinstance(value, tuple | list) else [value]) if _is_a(n, float)
+    ]
+    least = next((_LEAST[n] for n in names if n in _LEAST), 0)
+    if not all(map(math.isfinite, numbers)):
+        fault = "be finite"
+    elif min(numbers, default=least) < least:
+        fault = f"be at least {least}" if least else "not be negative"
+    elif names & _ABOVE_ZERO and 0 in numbers:
+        fault = "be above 0"
+    elif names & _SHARES and max(numbers, default=0) > 1:
+        fault = "be from 0 to 1"
+    elif names & _BELOW_ONE and max(numbers) >= 1:
+        fault = "be below 1"
+    elif names & _RANGES and numbers != sorted(numbers):
+        fault = "have the smaller number first"
+    elif "seed" in names and max(numbers) > _LARGEST_SEED:
+        fault = f"be at most {_LARGEST_SEED}"
+    else:
+        return
+    raise UserError(f"{name} is {value}: it must {fault}.")
 
 
 def _is_a(value: Any, hint: Any) -> bool:

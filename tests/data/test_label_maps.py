@@ -31,6 +31,13 @@ def test_reads_ids_names_colors_and_void(tmp_path: Path):
     assert classes.void == (False, False, True) and classes.void_index == 2
 
 
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path):
+    content = {"classes": [{"id": 3, "name": "straße"}]}
+    text = json.dumps(content, ensure_ascii=False)
+    (tmp_path / "classes.json").write_text(text, encoding="utf-8-sig")
+    assert label_maps.read_classes(tmp_path / "classes.json").names == ("straße",)
+
+
 def test_color_and_void_may_be_left_out():
     entries = [{"id": 0, "name": "x"}, {"id": 2, "name": "y"}]
     classes = label_maps.parse_classes({"classes": entries, "void_id": 2}, "f")

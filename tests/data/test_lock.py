@@ -52,6 +52,16 @@ def test_a_killed_process_leaves_no_lock(holder, tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_mistake_leaves_no_empty_folder(tmp_path):
+    with pytest.raises(UserError, match="mine"), sole_writer(tmp_path / "a" / "b", "--output"):
+        raise UserError("mine")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(UserError), sole_writer(tmp_path / "a" / "b", "--output"):
+        (tmp_path / "a" / "b" / "checkpoint").touch()
+        raise UserError("later")
+    assert (tmp_path / "a" / "b" / "checkpoint").exists()
+
+
 def test_the_lock_is_free_again_after_a_mistake(tmp_path):
     for _ in range(2):
         with pytest.raises(UserError, match="mine"), sole_writer(tmp_path, "--output"):

@@ -107,7 +107,7 @@ def test_tensorflow_stays_out(built):
         (lambda s: s.replace(":train", ":train[x"), "must be tfds:NAME/CONFIG:SPLIT"),
         (lambda s: s.replace(":train", ""), "must be tfds:NAME/CONFIG:SPLIT"),
         (lambda s: s.replace("/videos", "/none"), "no prepared data set"),
-        (lambda s: s.replace(":train", ":train[x]"), "cannot be opened"),
+        (lambda s: s.replace(":train", ":train[x]"), "give another part of the split"),
     ],
 )
 def test_what_is_not_there(built, change, said):

@@ -44,6 +44,14 @@ def test_windows_are_kept_as_given(tmp_path, folder):
     )
 
 
+@pytest.mark.parametrize(
+    "text", ["\ufeffa 000001\n", "\ufeff# c\na 000001", "a\t000001\t\t\n", "\ta 000001  \t"]
+)
+def test_marks_of_editors_and_spreadsheets_are_passed_over(tmp_path, folder, text):
+    found = _read(tmp_path, folder, text, windows.read_keyframes)
+    assert found == (("a", "000001"),)
+
+
 def test_keyframes_are_read(tmp_path, folder):
     found = _read(tmp_path, folder, "b 000000\na 000004\n", windows.read_keyframes)
     assert found == (("b", "000000"), ("a", "000004"))

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wrp_jax.checkpoint import save_result
 from wrp_jax.data.source import open_source
 from wrp_jax.data.writers import LabelWriter
 from wrp_jax.labelling.command import propagate
 from wrp_jax.labelling.plan import Request
-from wrp_jax.labelling.predict import write_predictions
+from wrp_jax.labelling.predict import predict, write_predictions
+from wrp_jax.training.segmentation import stage
 from wrp_jax.types import UserError
 
 
@@ -72,3 +74,14 @@ def test_files_are_checked_before_anything_is_written(video, tmp_path):
     video.config.segmentation.folder = ""
     with pytest.raises(UserError, match=r"segmentation\.folder=DIR"):
         video("out", "semantic-only")
+
+
+def test_frames_are_checked_before_anything_is_written(video, tmp_path, monkeypatch):
+    name, variables = "segmentation", {"params": {"w": np.ones(2, np.float32)}}
+    monkeypatch.setattr(stage, "load_segmentation", lambda *_: (None, variables))
+    save_result(tmp_path / "RUN", name, variables, {})
+    frame = next((tmp_path / video.source.name / "a" / "frames").glob("004.*"))
+    frame.write_bytes(frame.read_bytes()[:100])
+    with pytest.raises(UserError, match=r"004\.png is damaged or cut off"):
+        predict(video.config, video.source.name, tmp_path / "RUN", tmp_path / "out", "png")
+    assert not (tmp_path / "out").exists()

@@ -254,3 +254,34 @@ def test_train_py_on_stills_without_video(folder, tmp_path):
     assert (result.returncode, result.stdout) == (0, "0 2 []\n"), result.stderr
     result = train_py(f"--config={tmp_path / 'both.py'}", *command)
     assert result.returncode == 2 and "--data is missing" in result.stderr
+
+
+def test_a_mistake_that_only_a_stage_finds_leaves_the_workdir_free(folder, tmp_path, monkeypatch):
+    def refuse(config, known, source, windows, workdir):
+        raise UserError("none.pth does not exist.")
+
+    def begin(config, known, source, windows, workdir):
+        (workdir / "checkpoints").mkdir()
+        refuse(config, known, source, windows, workdir)
+
+    monkeypatch.setattr(stages, "STAGES", {"first": ""})
+    source, windows, known = opened(folder)
+    for stage, left in (
+        (refuse, []),
+        (begin, ["checkpoints", "classes.json", "config.json", "labels.json"]),
+    ):
+        monkeypatch.setattr(stages, "_imported", lambda target, stage=stage: stage)
+        with pytest.raises(UserError, match=r"none\.pth"):
+            config = Config(stages=("first",))
+            stages.run_stages(config, known, source, windows, tmp_path / "run")
+        assert sorted(p.name for p in (tmp_path / "run").iterdir()) == left
+
+
+@pytest.mark.parametrize("name", ["classes.json", "labels.json", "config.json"])
+@pytest.mark.parametrize("text", ["[1]", "null", "7", "{"])
+def test_a_workdir_with_damaged_notes_is_refused(folder, tmp_path, calls, name, text):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).write_text(text)
+    with pytest.raises(UserError, match=f"{name} cannot be read: give another --workdir"):
+        run(folder, tmp_path / "run")
+    assert [p.name for p in (tmp_path / "run").iterdir()] == [name]

@@ -17,6 +17,7 @@ from jaxtyping import Int32, UInt8
 
 from wrp_jax.data import images, label_maps
 from wrp_jax.data.source import TableOfFrames
+from wrp_jax.data.writers import check_name
 from wrp_jax.types import ClassMap, UserError
 
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
@@ -96,7 +97,8 @@ def open_folder(
 
     Raises:
       UserError: no such folder, no or broken ``classes.json``, no sequence, a sequence
-        without frames, two files for one frame or label, or a label without a frame.
+        without frames, two files for one frame or label, a label without a frame, or a name
+        that ``check_name`` refuses.
     """
     if not root.is_dir():
         raise UserError(f"{root} is not a folder: give one with <sequence>/frames/*.")
@@ -113,6 +115,8 @@ def open_folder(
     except OSError as error:  # permissions, loops of links, names too long
         raise UserError(f"{error.filename or root} cannot be read: {error.strerror}.") from error
     for sequence, folder in folders.items():
+        for name in (sequence, *frames[sequence]):
+            check_name(name)
         if not frames[sequence]:
             raise UserError(f"{folder / 'frames'} holds no pictures: put the frames there.")
         for name, path in labels[sequence].items():

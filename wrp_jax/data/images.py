@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import io
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,9 @@ def frame_size(
       max_pixels: more are refused.
 
     Raises:
-      UserError: no picture, too large, more than 8 bits per channel, or cut off (told by
-        the mark at the file's end; where that is missing the file is decoded to find out).
+      UserError: no picture, too large, more than 8 bits per channel, damaged (told by the
+        checksums of a PNG) or cut off (told by the mark at the file's end; where that is
+        missing the file is decoded to find out).
     """
     try:
         with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as stream:
@@ -114,6 +116,8 @@ def frame_size(
                 width, height = height, width
             if not _has_end_mark(stream, image.format):
                 _load(image, where)
+            elif image.format == "PNG":
+                _verify(image, where)
     except OSError as error:
         raise UserError(f"{where} cannot be read: {error.strerror or error}.") from error
     return height, width
@@ -170,8 +174,17 @@ def _open(
 
 
 def _load(image: Image.Image, where: Path | str) -> None:
+    _complete(image.load, where)
+
+
+def _verify(image: Image.Image, where: Path | str) -> None:
+    """Compares the checksums of a PNG, without decoding it; the image is of no use then."""
+    _complete(image.verify, where)
+
+
+def _complete(read: Callable[[], Any], where: Path | str) -> None:
     try:
-        image.load()
+        read()
     except Exception as error:  # see _open
         reason = (str(error) or repr(error)).splitlines()[0]
         raise UserError(

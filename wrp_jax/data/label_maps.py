@@ -45,7 +45,7 @@ def read_classes(path: Path) -> ClassMap:
     if not path.is_file():
         raise UserError(f"{path} is missing: write one like {_EXAMPLE}.")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))  # editors add a mark
     except (OSError, ValueError, RecursionError) as error:
         reason = str(error).replace("\n", " ")
         raise UserError(f"{path} cannot be read as JSON ({reason}): compare {_EXAMPLE}.") from error

@@ -20,7 +20,8 @@ def sole_writer(directory: Path, flag: str) -> Iterator[None]:
     """Keeps every other process out of a folder while the body runs.
 
     The kernel gives the lock back when the process ends, however it ends: a ``.lock`` file that
-    a killed run has left does no harm. Where the file system knows no locks none is taken.
+    a killed run has left does no harm. Where the file system knows no locks none is taken. A
+    folder that was made here and is empty when the body fails goes again.
 
     Args:
       directory: the folder; made if missing.
@@ -30,7 +31,9 @@ def sole_writer(directory: Path, flag: str) -> Iterator[None]:
       UserError: another process holds it, or it cannot be written.
     """
     path = directory / LOCK_FILE
+    made: list[Path] = []
     try:
+        made = [p for p in (directory, *directory.parents) if not p.exists()]
         directory.mkdir(parents=True, exist_ok=True)
         handle = _locked(path)
     except BlockingIOError:
@@ -44,11 +47,15 @@ def sole_writer(directory: Path, flag: str) -> Iterator[None]:
         ) from None
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror or error}.") from error
+    failed = True
     try:
         yield
+        failed = False
     finally:
         with contextlib.suppress(OSError):
             path.unlink()  # before the lock goes: nobody else can hold this file
+            for folder in made if failed else ():
+                folder.rmdir()
         os.close(handle)
 
 

@@ -304,7 +304,7 @@ def _read_class_map(path: Path, classes: ClassMap) -> dict[int, int | None] | No
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
         entries = dict(content["classes"])
         names = {int(key): value for key, value in entries.items()}
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -188,8 +188,9 @@ def open_tfds(spec: str) -> TfdsSource | FlowSetSource:
         raise
     except Exception as error:  # missing shards, broken JSON: TFDS raises whatever it meets
         reason = (str(error) or repr(error)).splitlines()[0]
+        other = "give another part of the split, or " if "[" in split else ""
         raise UserError(
-            f"{spec} cannot be opened in {directory} ({reason}): build it again."
+            f"{spec} cannot be opened in {directory} ({reason}): {other}build it again."
         ) from error
     return TfdsSource(spec, classes, data, _clips(entries, spec))
 

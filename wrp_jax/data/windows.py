@@ -2,7 +2,8 @@
 
 Lists are text files: ``<sequence> <frame>`` per line for keyframes,
 ``<sequence> <labelled frame> <first> <last>`` for windows. Blank lines and lines that begin
-with ``#`` are passed over. A line with a tab is split at tabs only, for names with spaces.
+with ``#`` are passed over. A line with a tab between fields is split at tabs only, for names with
+spaces.
 """
 
 from __future__ import annotations
@@ -157,15 +158,18 @@ def _read_fields(
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yields ``"file:line", fields`` with a sequence and frames that exist."""
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()  # editors add a mark
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as a list of {form} lines: {error}.") from error
+        raise UserError(
+            f"{path} cannot be read as a list of {form} lines ({error}): give a text file in UTF-8."
+        ) from error
     count, found = form.count("<"), False
     for number, line in enumerate(lines, 1):
-        if not line.strip() or line.lstrip().startswith("#"):
+        line = line.strip()  # spreadsheets leave tabs behind the last field
+        if not line or line.startswith("#"):
             continue
         where = f"{path}:{number}"
-        fields = tuple(line.strip("\r\n").split("\t") if "\t" in line else line.split())
+        fields = tuple(line.split("\t") if "\t" in line else line.split())
         if len(fields) != count:
             raise UserError(f"{where} does not have {count} fields: write {form}.")
         if fields[0] not in source.sequences:
@@ -272,6 +276,11 @@ def choose_windows(
         keys = read_keyframes(keyframes, source)
     elif key_every:
         keys = _regular_keyframes(source, key_every)
+        if not keys:
+            raise UserError(
+                f"{source.name}: no frame in the middle of each {key_every} has a label: give a "
+                "smaller --config.key_every, or 0 for every labelled frame."
+            )
     return windows_of_keyframes(source, keys, cut or horizon)
 
 

@@ -68,19 +68,29 @@ def check_output(output: Path, *roots: Path | None) -> None:
     Raises:
       UserError: the output is a file, lies in an input, or nothing may be written there.
     """
-    resolved = output.expanduser().resolve()
+    try:
+        resolved = output.expanduser().resolve()
+        existing = next(path for path in (resolved, *resolved.parents) if path.exists())
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, no such user
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{str(output)!r} is no place for an output: {reason}.") from error
     for root in filter(None, roots):
-        inside = root.expanduser().resolve()
-        if inside.is_dir() and (resolved == inside or inside in resolved.parents):
-            raise UserError(
-                f"{output} lies inside the input {root}: choose an output outside of it, so that "
-                "results are not taken for labels."
-            )
-    existing = next(path for path in (resolved, *resolved.parents) if path.exists())
+        for inside in _real_folders(root.expanduser()):
+            if resolved == inside or inside in resolved.parents:
+                raise UserError(
+                    f"{output} lies inside the input {root}: choose an output outside of it, so "
+                    "that results are not taken for labels."
+                )
     if not existing.is_dir():
         raise UserError(f"{output} cannot be written: {existing} is a file; choose a directory.")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise UserError(f"{output} cannot be written: no permission in {existing}.")
+
+
+def _real_folders(root: Path) -> set[Path]:
+    """An input and its folders of frames and labels, which may be links to elsewhere."""
+    found = (root, *root.glob("*"), *root.glob("*/frames"), *root.glob("*/labels"))
+    return {path.resolve() for path in found if path.is_dir()}
 
 
 def claim_output(output: Path, run: Mapping[str, Any]) -> None:
@@ -113,12 +123,14 @@ def claim_output(output: Path, run: Mapping[str, Any]) -> None:
 
 
 def check_name(name: str) -> None:
-    """Refuses names of sequences and frames that would lead elsewhere as a file's name.
+    """Refuses names of sequences and frames that would lead elsewhere as a file's name, or that
+    are no text: reports and data sets hold them too.
 
     Raises:
       UserError: it is such a name.
     """
-    if name in ("", ".", "..") or any(c in name for c in "/\\\0"):
+    no_text = any("\ud800" <= c <= "\udfff" for c in name)  # bytes of a name that is not UTF-8
+    if name in ("", ".", "..") or any(c in name for c in "/\\\0") or no_text:
         raise UserError(f"{name!r} is no name for a file: rename it in the input.")
 
 

@@ -20,7 +20,9 @@ from absl import flags
 from wrp_jax import command_line
 from wrp_jax.config import MotionConfig
 from wrp_jax.data.flow_files import SUFFIXES, write_flow
-from wrp_jax.data.source import VideoSource, input_folder, open_source
+from wrp_jax.data.lock import sole_writer
+from wrp_jax.data.source import VideoSource, input_folder, open_source, validate
+from wrp_jax.data.windows import whole_sequences
 from wrp_jax.data.writers import check_name, check_output, claim_output
 from wrp_jax.flow.build import build_motion, motion_digest
 from wrp_jax.flow.precomputed import flow_stem
@@ -114,9 +116,11 @@ def main(config_flag: flags.FlagHolder) -> None:
     output = Path(options.output)
     source = open_source(options.data)
     check_output(output, input_folder(options.data))
+    validate(source, whole_sequences(source), labels=())
     motion = build_motion(config)
-    claim_output(output, settings(config, options.format))
-    count = dump(motion, source, output, suffix=f".{options.format}", apart=apart)
+    with sole_writer(output, "--output"):
+        claim_output(output, settings(config, options.format))
+        count = dump(motion, source, output, suffix=f".{options.format}", apart=apart)
     print(f"{count} flow files written to {output}.")
 
 

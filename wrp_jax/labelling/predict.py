@@ -22,8 +22,10 @@ from wrp_jax import command_line
 from wrp_jax.checkpoint import result_path
 from wrp_jax.config import Config
 from wrp_jax.data.label_maps import classes_to_json
+from wrp_jax.data.lock import sole_writer
 from wrp_jax.data.predictions import Predictions, write_arrays
-from wrp_jax.data.source import VideoSource, input_folder, open_source
+from wrp_jax.data.source import VideoSource, input_folder, open_source, validate
+from wrp_jax.data.windows import whole_sequences
 from wrp_jax.data.writers import LabelWriter, check_output, claim_output
 from wrp_jax.logging import Progress
 from wrp_jax.propagation.cues import Segment, segment_clip
@@ -84,14 +86,16 @@ def predict(config: Config, data: str, workdir: Path, output: Path, kind: str) -
 
     source = open_source(data)
     check_output(output, input_folder(data))
+    validate(source, whole_sequences(source), labels=())
     network, variables = load_segmentation(workdir, config, source.classes)
     weights = hashlib.sha256(result_path(workdir, STAGE).read_bytes()).hexdigest()
-    claim_output(
-        output,
-        {"format": kind, "weights": weights, "classes": classes_to_json(source.classes)},
-    )
     segment = functools.partial(segment_clip, network, variables)
-    return write_predictions(segment, source, output, kind)
+    with sole_writer(output, "--output"):
+        claim_output(
+            output,
+            {"format": kind, "weights": weights, "classes": classes_to_json(source.classes)},
+        )
+        return write_predictions(segment, source, output, kind)
 
 
 def main(config_flag: flags.FlagHolder) -> None:

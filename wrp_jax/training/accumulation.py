@@ -14,6 +14,15 @@ Loss = Callable[[Any, Any, Any, jax.Array], tuple[jax.Array, Any]]
 """``loss(params, batch_stats, batch, key) -> (value, batch_stats)``."""
 
 
+def check_parts(batch_size: int, parts: int) -> None:
+    """Raises ``UserError`` where a batch does not divide into so many parts."""
+    if batch_size % parts:
+        raise UserError(
+            f"batch_size {batch_size} does not divide into --config.segmentation.accumulate="
+            f"{parts} parts: give a multiple."
+        )
+
+
 def gradient_in_parts(loss: Loss, parts: int) -> Callable[..., tuple[tuple[jax.Array, Any], Any]]:
     """``jax.value_and_grad(loss, has_aux=True)`` over ``parts`` parts of the batch in turn.
 
@@ -36,11 +45,7 @@ def gradient_in_parts(loss: Loss, parts: int) -> Callable[..., tuple[tuple[jax.A
         return gradient
 
     def split(x: jax.Array) -> jax.Array:
-        if len(x) % parts:
-            raise UserError(
-                f"batch_size {len(x)} does not divide into --config.segmentation.accumulate="
-                f"{parts} parts: give a multiple."
-            )
+        check_parts(len(x), parts)
         # Every parts-th image: a batch that is split over devices stays so in every part.
         return jnp.swapaxes(x.reshape(len(x) // parts, parts, *x.shape[1:]), 0, 1)
 

@@ -12,7 +12,7 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from wrp_jax.checkpoint import check_metadata, load_result, result_path
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.label_maps import classes_to_json
+from wrp_jax.data.lock import LOCK_FILE
 from wrp_jax.data.source import VideoSource
 from wrp_jax.data.writers import write_atomically
 from wrp_jax.types import UserError, Window
@@ -75,6 +76,8 @@ def check_stages(config: Config) -> None:
     Raises:
       UserError: a stage that does not exist, or an option that one of them does not know.
     """
+    if not config.stages:
+        raise UserError(f"--config.stages is empty: there are {', '.join(STAGES)}.")
     for name in config.stages:
         if name not in STAGES:
             raise UserError(f"--config.stages has '{name}': there are {', '.join(STAGES)}.")
@@ -83,8 +86,13 @@ def check_stages(config: Config) -> None:
             _imported(CHECKS[name])(config)
 
 
-def prepare_workdir(workdir: str | os.PathLike, config: Config, known: KnownLabels) -> None:
+def prepare_workdir(
+    workdir: str | os.PathLike, config: Config, known: KnownLabels
+) -> tuple[Path, ...]:
     """Makes a workdir, or checks that an old one was made for the same run.
+
+    Returns:
+      The files that were written.
 
     Raises:
       UserError: it belongs to another config, class set or other labelled frames. Nothing is
@@ -100,16 +108,17 @@ def prepare_workdir(workdir: str | os.PathLike, config: Config, known: KnownLabe
         "labels.json": {"fingerprint": now["fingerprint"], "frames": frames},
         "config.json": now["config"],
     }
-    old = {name: _read_json(workdir / name) for name in contents}
+    old = {name: _read_json(workdir / name, content) for name, content in contents.items()}
     if old["classes.json"] is not None:
         check_metadata(workdir, {"classes": old["classes.json"]}, now)
     if old["labels.json"] is not None:
         _check_labels(workdir, old["labels.json"], contents["labels.json"])
     if old["config.json"] is not None:
         check_metadata(workdir, {"config": old["config.json"]}, now)
-    for name, content in contents.items():
-        if old[name] is None and jax.process_index() == 0:
-            write_atomically(workdir / name, (json.dumps(content, indent=1) + "\n").encode())
+    missing = [name for name in contents if old[name] is None and jax.process_index() == 0]
+    for name in missing:
+        write_atomically(workdir / name, (json.dumps(contents[name], indent=1) + "\n").encode())
+    return tuple(workdir / name for name in missing)
 
 
 def run_stages(
@@ -121,7 +130,7 @@ def run_stages(
 ) -> None:
     """Trains the stages of ``config.stages`` that are not finished, in their order."""
     check_stages(config)
-    prepare_workdir(workdir, config, known)
+    made = prepare_workdir(workdir, config, known)
     for name in config.stages:
         if result_path(workdir, name).exists():
             _, metadata = load_result(workdir, name)
@@ -129,7 +138,20 @@ def run_stages(
             print(f"{name}: finished before, skipped", file=sys.stderr)
             continue
         stage: Stage = _imported(STAGES[name])
-        stage(config, known, source, windows, Path(workdir))
+        try:
+            stage(config, known, source, windows, Path(workdir))
+        except UserError:
+            _withdraw(Path(workdir), made)
+            raise
+
+
+def _withdraw(workdir: Path, made: Sequence[Path]) -> None:
+    """Takes back what says whose a workdir is, where nothing has been trained in it: after a
+    mistake that the stage alone could find, the corrected command may have the folder.
+    """
+    if {path for path in workdir.iterdir() if path.name != LOCK_FILE} == set(made):
+        for path in made:
+            path.unlink()
 
 
 def _imported(target: str) -> Any:
@@ -137,12 +159,16 @@ def _imported(target: str) -> Any:
     return getattr(importlib.import_module(module), function)
 
 
-def _read_json(path: Path) -> Any:
+def _read_json(path: Path, like: Mapping[str, Any]) -> Any:
+    """What an earlier run has written there, None if nothing; it has the lists of ``like``."""
     if not path.exists():
         return None
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not all(isinstance(content[k], list) for k, v in like.items() if isinstance(v, list)):
+            raise TypeError
+        return dict(content)
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path} cannot be read: give another --workdir.") from error
 
 

@@ -23,7 +23,7 @@ from wrp_jax.models.network import Network
 from wrp_jax.models.segmentation import build_segmentation
 from wrp_jax.models.segmentation.for_classes import build_for_classes
 from wrp_jax.models.segmentation.inference import for_inference
-from wrp_jax.training.accumulation import gradient_in_parts
+from wrp_jax.training.accumulation import check_parts, gradient_in_parts
 from wrp_jax.training.loop import fit
 from wrp_jax.training.segmentation.crops import CropBatch, Frames, augmentation, choose_material
 from wrp_jax.training.segmentation.losses import class_weights
@@ -55,7 +55,8 @@ def check_options(config: Config) -> None:
     """Refuses what the stage does not know.
 
     Raises:
-      UserError: there is no network, loss, optimiser or augmentation of that name.
+      UserError: there is no network, loss, optimiser or augmentation of that name, or the batch
+        does not divide into its parts.
     """
     options = config.segmentation
     if options.name == PRECOMPUTED:
@@ -64,6 +65,7 @@ def check_options(config: Config) -> None:
     make_loss(options, jnp.ones(2))
     make_optimizer(options, steps=10, steps_per_epoch=1)
     augmentation(options)
+    check_parts(options.batch_size, options.accumulate)
 
 
 def train_segmentation(
