@@ -14,7 +14,7 @@ from pathlib import Path
 import wrp_jax.labelling.command
 import wrp_jax.training.refiner.stage  # noqa: F401
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def run(cwd: str, words: list[str]) -> tuple[int, str, str]:

@@ -3,23 +3,14 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from small_folder import CLASSES, classes, command, refused, save, tree, write
 
 from wrp_jax.checkpoint import save_result
 
-ROOT = Path(__file__).parents[1]
-CONFIG = """
-from wrp_jax.config import Config, SegmentationConfig
-
-def get_config():
-    return Config(segmentation=SegmentationConfig(steps=1))
-"""
 MOTION = """
 from wrp_jax.config import Config, MotionConfig
 
@@ -36,76 +27,7 @@ def get_config():
         motion=MotionConfig(name="raft_small"),
     )
 """
-CLASSES = [
-    {"id": 0, "name": "road", "color": [90, 9, 9]},
-    {"id": 7, "name": "car", "color": [9, 9, 90]},
-]
 BOTH = ("train.py", "propagate.py")
-
-
-@pytest.fixture(scope="module")
-def server():
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "tests" / "command_server.py")],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
-    )  # fmt: skip
-    yield process
-    process.communicate()
-
-
-@pytest.fixture
-def home(tmp_path):
-    """``D`` with 5 frames of 17x31 in sequence ``a``, labels of 1 and 3; ``config.py``."""
-    rng = np.random.default_rng(0)
-    for t in range(5):
-        save(tmp_path / "D/a/frames" / f"{t}.png", rng.integers(0, 256, (17, 31, 3)))
-    for t in (1, 3):
-        save(tmp_path / "D/a/labels" / f"{t}.png", rng.choice([0, 7], (17, 31)))
-    write(tmp_path / "D/classes.json", json.dumps({"classes": CLASSES}))
-    write(tmp_path / "config.py", CONFIG)
-    write(tmp_path / "keys.txt", "a 1\n")
-    return tmp_path
-
-
-def save(path, pixels, dtype=np.uint8, **options):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    Image.fromarray(np.asarray(pixels).astype(dtype)).save(path, **options)
-
-
-def write(path, content):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-
-
-def command(server, home, program, *flags):
-    """``(exit code, stdout, stderr)``; the flags given take the place of the usual ones."""
-    usual = {"--config": "config.py", "--data": "D"}
-    usual |= {"--workdir": "RUN"} if program == "train.py" else {"--output": "OUT"}
-    if program == "propagate.py":
-        usual["--method"] = "motion-only"
-    given = {flag.partition("=")[0] for flag in flags}
-    words = [f"{name}={value}" for name, value in usual.items() if name not in given]
-    words += [flag for flag in flags if not flag.endswith("=NONE")]
-    server.stdin.write(json.dumps([str(home), [program, *words]]) + "\n")
-    server.stdin.flush()
-    return json.loads(server.stdout.readline())
-
-
-def tree(folder):
-    """What there is; folders without their times, which change while a lock is held."""
-    found = sorted(folder.rglob("*"))
-    return {p: p.is_dir() or (p.lstat().st_mtime_ns, p.lstat().st_size) for p in found}
-
-
-def refused(server, home, program, said, *flags):
-    before = tree(home)
-    code, _, error = command(server, home, program, *flags)
-    assert code == 2, error
-    assert error.startswith(f"{program}: ") and error.count("\n") == 1, error
-    assert said in error
-    assert tree(home) == before
 
 
 def cut(path):
@@ -126,10 +48,6 @@ def jpeg(home, change=None):
     frame.unlink()
     if change:
         change(frame.with_suffix(".jpg"))
-
-
-def classes(home, entries, **more):
-    write(home / "D/classes.json", json.dumps({"classes": entries, **more}))
 
 
 def nest(home):
@@ -420,49 +338,3 @@ def test_permissions(server, home):
             refused(server, home, program, said)
         finally:
             (home / path).chmod(mode)
-
-
-def test_what_is_unusual_but_right(server, home):
-    """Grey frames, capital endings, links, hidden and foreign files, a frame of 17x31."""
-    frames = home / "D/a/frames"
-    (frames / "0.png").rename(frames / "0.PNG")
-    Image.open(frames / "4.png").save(frames / "4.JPG", format="JPEG")
-    (frames / "4.png").unlink()
-    save(frames / "2.png", np.arange(31) + np.zeros((17, 1)))
-    shutil.move(frames, home / "elsewhere")
-    frames.symlink_to(home / "elsewhere")
-    write(home / "D/a/labels/.DS_Store", "x")
-    write(home / "D/a/labels/Thumbs.db", "x")
-    (home / "D/a/labels/1.png").rename(home / "D/a/labels/1.PNG")
-    code, _, error = command(server, home, "propagate.py", "--method=static")
-    assert code == 0, error
-    written = home / "OUT/a/labels"
-    assert sorted(p.name for p in written.iterdir()) == [f"{t}.png" for t in range(5)]
-    for t, key in enumerate((1, 1, 1, 3, 3)):
-        truth = home / f"D/a/labels/{key}.{'PNG' if key == 1 else 'png'}"
-        np.testing.assert_array_equal(
-            np.array(Image.open(written / f"{t}.png")), np.array(Image.open(truth))
-        )
-
-
-@pytest.mark.parametrize(
-    ("size", "count", "key", "ids", "void"),
-    [
-        ((17, 31), 2, 1, (4, 255), 255),  # two frames, the last labelled; one class and void
-        ((1, 9), 3, 0, tuple(range(60)), None),  # sixty classes, most of them never seen
-    ],
-)
-def test_odd_videos_are_labelled(server, home, size, count, key, ids, void):
-    rng = np.random.default_rng(0)
-    shutil.rmtree(home / "D/a")
-    for t in range(count):
-        save(home / f"D/a/frames/{t}.png", rng.integers(0, 256, (*size, 3)))
-    label = rng.choice(ids[-2:], size)
-    save(home / f"D/a/labels/{key}.png", label)
-    classes(home, [{"id": i, "name": f"c{i}", "void": i == void} for i in ids])
-    code, _, error = command(server, home, "propagate.py")
-    assert code == 0, error
-    for t in range(count):
-        written = np.array(Image.open(home / f"OUT/a/labels/{t}.png"))
-        assert written.shape == size and set(np.unique(written)) <= set(ids[-2:])
-    np.testing.assert_array_equal(np.array(Image.open(home / f"OUT/a/labels/{key}.png")), label)
