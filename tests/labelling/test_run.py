@@ -151,7 +151,7 @@ def test_rerun_after_an_interruption_ends_the_same(make_run, networks, monkeypat
     assert contents(plan.output) == contents(whole.output)
 
 
-@pytest.mark.parametrize("damage", ["picture", "window file", "key label"])
+@pytest.mark.parametrize("damage", ["picture", "window file", "frame", "key label"])
 def test_only_what_is_missing_or_changed_is_redone(make_run, networks, monkeypatch, damage):
     plan = make_run(method="motion-only")
     before = label_windows(plan, networks)
@@ -162,7 +162,7 @@ def test_only_what_is_missing_or_changed_is_redone(make_run, networks, monkeypat
         path = OutputFiles(plan).window_path(1)
         path.write_bytes(path.read_bytes()[:-40])
     else:
-        path = make_run.root / "b" / "labels" / "001.png"
+        path = make_run.root / "b" / ("frames" if damage == "frame" else "labels") / "001.png"
         Image.fromarray(np.roll(np.array(Image.open(path)), 3, axis=1)).save(path)
     after = label_windows(plan, networks)
     assert calls == ["motion-only"]

@@ -39,18 +39,20 @@ def label_windows(plan: Plan, networks: Networks) -> list[WindowResult]:
     known = KnownLabels(plan.source, plan.windows)
     truth = GroundTruth(plan.source)
     files = OutputFiles(plan)
-    marks = [_fingerprint(plan, number, known, truth) for number in range(len(plan.windows))]
     results: dict[int, WindowResult] = {}
-    for number, mark in enumerate(marks):
-        before = load_window_result(files.window_path(number), mark)
-        if before is not None and files.complete(number):
-            results[number] = before
+    for number in range(len(plan.windows)):
+        path = files.window_path(number)
+        if path.exists() and files.complete(number):
+            before = load_window_result(path, _fingerprint(plan, number, known, truth))
+            if before is not None:
+                results[number] = before
 
     steps = len(plan.methods)
     progress = Progress("labelling", steps * len(plan.windows), steps * len(results))
-    for number, mark in enumerate(marks):
+    for number in range(len(plan.windows)):
         if number in results:
             continue
+        mark = _fingerprint(plan, number, known, truth)
         results[number] = _label_window(plan, number, mark, networks, known, truth, progress)
         results[number].save(files.window_path(number))
     progress.close()
@@ -170,4 +172,7 @@ def _fingerprint(plan: Plan, number: int, known: KnownLabels, truth: GroundTruth
     digest.update(json.dumps([scored, number in plan.shown]).encode())
     for name in scored:
         digest.update(truth.label(window.sequence, name).astype(np.uint8).tobytes())
+    # Three frames tell one video from another; to decode all of a long one takes a rerun minutes.
+    for name in dict.fromkeys((window.first, window.key, window.last)):
+        digest.update(plan.source.frame(window.sequence, name).tobytes())
     return digest.hexdigest()
