@@ -310,16 +310,17 @@ def test_a_workdir_of_other_classes(server, home):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "said", "flags"),
     [
-        (lambda path: cut(path), "2.png is damaged or cut off"),
-        (lambda path: save(path, np.zeros((17, 33, 3))), "33x17 but"),
+        (lambda path: cut(path), "2.png is damaged or cut off", ()),
+        (lambda path: save(path, np.zeros((17, 33, 3))), "33x17 but", ()),
+        (lambda path: None, "--apart=5: the longest sequence of D has 5 frames", ("--apart=5",)),
     ],
 )
-def test_flow_is_dumped_of_sound_frames_alone(server, home, change, said):
+def test_flow_that_cannot_be_dumped(server, home, change, said, flags):
     change(home / FRAME)
     before = tree(home)
-    code, _, error = command(server, home, "wrp_jax/flow/dump.py")
+    code, _, error = command(server, home, "wrp_jax/flow/dump.py", *flags)
     assert code == 2 and error.startswith("dump.py: ") and error.count("\n") == 1, error
     assert said in error
     assert tree(home) == before

@@ -116,6 +116,12 @@ def main(config_flag: flags.FlagHolder) -> None:
     output = Path(options.output)
     source = open_source(options.data)
     check_output(output, input_folder(options.data))
+    longest = max(len(source.frame_names(sequence)) for sequence in source.sequences)
+    if max(apart) >= longest:
+        raise UserError(
+            f"--apart={max(apart)}: the longest sequence of {source.name} has {longest} frames; "
+            "give smaller distances."
+        )
     validate(source, whole_sequences(source), labels=())
     motion = build_motion(config)
     with sole_writer(output, "--output"):
