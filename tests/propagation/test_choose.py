@@ -48,6 +48,19 @@ def test_scan_equals_the_loop_of_refine_frames(recursive):
     np.testing.assert_array_equal(got[1], labels[1])
 
 
+@pytest.mark.parametrize(("step", "stays"), [(1, 0.12), (3, 0.072), (6, 0.0), (9, 0.0)])
+def test_in_doubt_the_label_that_motion_brought_stays(step, stays):
+    label, valid = jnp.zeros((1, 1, 2), jnp.int32), jnp.array([[[True, False]]])
+    leads = [(stays + 0.01, 1), *([(stays - 0.01, 0)] if stays else [])]
+    for lead, chosen in leads:
+        other = (1.0 + lead) / 2
+        probs = jnp.array([1.0 - other, other, 0.0]) + jnp.zeros((1, 1, 2, 3))
+        favoured = np.asarray(choose.favour_motion(probs, label, valid, step))
+        assert favoured.argmax(-1).tolist() == [[[chosen, 1]]]
+        np.testing.assert_allclose(favoured.sum(-1), 1.0, atol=1e-6)
+        np.testing.assert_allclose(favoured[0, 0, 1], probs[0, 0, 1], atol=1e-6)
+
+
 @pytest.mark.parametrize(("width", "share"), [(480, 1.0), (360, 0.5), (240, 0.0)])
 def test_a_disputed_pixel_hears_its_neighbours_in_large_pictures_alone(width, share):
     probs = np.zeros((1, 5, width, 3), np.float32)
