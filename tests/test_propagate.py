@@ -47,6 +47,7 @@ def command(program, data, *flags):
     home = data.parent
     words = [sys.executable, str(ROOT / program), f"--config={home / 'config.py'}"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"  # of the config, beside it
     return subprocess.run(
         [*words, f"--data={data}", *flags],
         capture_output=True, text=True, cwd=home, env=environment,

@@ -24,7 +24,8 @@ def server():
     process = subprocess.Popen(
         [sys.executable, str(Path(__file__).parent / "command_server.py")],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu",
+             "PYTHONDONTWRITEBYTECODE": "1"},  # of the config, beside it
     )  # fmt: skip
     yield process
     process.communicate()
