@@ -58,7 +58,7 @@ def pair(height: int, width: int) -> list[np.ndarray]:
     return [picture[None, y : y + height, x : x + width] for y, x in ((8, 8), (5, 14))]
 
 
-def torch_network() -> tuple[str, Any, str]:
+def torch_network(place: str = "cpu") -> tuple[str, Any, str]:
     """What ours is timed against: its name, ``network(first, second)``, and its fixture."""
     import torch
 
@@ -70,8 +70,10 @@ def torch_network() -> tuple[str, Any, str]:
     except ImportError:
         from benchmarks.torch_raft import load_plain
 
-        return "torch, plain layers", load_plain(tensors("raft_large"), ITERATIONS), "raft_large"
+        plain = load_plain(tensors("raft_large"), ITERATIONS).to(place)
+        return "torch, plain layers", plain, "raft_large"
     network.load_state_dict(tensors("raft_large_torchvision"))
+    network.to(place)
 
     def run(first, second):
         first, second = (2 * (x / 255) - 1 for x in (first, second))

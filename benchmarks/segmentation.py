@@ -65,7 +65,7 @@ def main() -> None:
 
     optimizer = optax.sgd(1e-4, momentum=0.9)
     train = [variables, optimizer.init(variables["params"])]
-    step = _compiled("training step", _train_step(network, optimizer), *train, image, labels)
+    step = _compiled("training step", train_step(network, optimizer), *train, image, labels)
 
     def our_step() -> jax.Array:
         train[0], train[1], loss = step(*train, image, labels)
@@ -88,7 +88,7 @@ def main() -> None:
     report("Training step", times, "wrp_jax", "torch", 1)
 
 
-def _train_step(network, optimizer):
+def train_step(network, optimizer):
     def step(variables, state, image, labels):
         def loss(params):
             given = {**variables, "params": params}

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 jax.config.update("jax_num_cpu_devices", 8)
+# Accelerators round products by default; what the tests compare with is exact.
+jax.config.update("jax_default_matmul_precision", "highest")
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ class MotionConfig:
     weights: str = ""  # networks: a published .pth, or .safetensors of weights/convert.py
     iterations: int = 20  # raft; published: 20 for video, 24 to 32 for scores
     correlation: str = "auto"  # raft: all_pairs, on_the_fly (the same, less memory), auto by size
-    dtype: str = "float32"  # raft: or bfloat16
+    dtype: str = "float32"  # raft: or tf32 (GPUs: 4x as fast, 0.004 px off), bfloat16
     pairs_per_device: int = 0  # networks: at a time; 0: one on a CPU, four elsewhere
     flow: str = "dis"  # sdcnet: whose flows it reads (published: flownet2; or precomputed);
     # precomputed: whose flows serve simulated clips, which have no files
@@ -41,7 +41,7 @@ class SegmentationConfig:
     average_scales: tuple[float, ...] = ()  # inference: average with these scales of the image
     window: tuple[int, int] = (0, 0)  # inference: look through windows of this height and width
     overlap: float = 0.25  # share of a window that its neighbour sees too
-    dtype: str = "float32"  # HRNet: of activations; or bfloat16
+    dtype: str = "float32"  # HRNet: or tf32, bfloat16
     remat: bool = False  # HRNet: less memory in training, more time
     accumulate: int = 1  # parts of a batch whose gradients are computed one after the other
     learn_void: bool = False  # predict void as a class; else void pixels are left out of the loss

@@ -170,7 +170,7 @@ def test_what_cannot_be_built_is_one_sentence(options, says):
     ("options", "says"),
     [
         ({"correlation": "sparse"}, "correlation='sparse' is unknown: use one of auto, all_pairs"),
-        ({"dtype": "int8"}, "dtype='int8' is unknown"),
+        ({"dtype": "int8"}, "dtype='int8' is unknown: use one of float32, tf32, bfloat16"),
         ({"iterations": 0}, "iterations=0 must be at least 1"),
         ({"name": "sdcnet", "flow": "flownet2"}, r"give --config\.motion\.flow_weights=FILE"),
         ({"name": "sdcnet", "flow": "raft_small"}, r"give --config\.motion\.flow_weights=FILE"),

@@ -14,9 +14,8 @@ from wrp_jax.flow.batches import over_devices
 from wrp_jax.models.motion import flownet2, raft
 from wrp_jax.models.motion.base import Motion
 from wrp_jax.models.motion.padding import padding_for
+from wrp_jax.models.network import ARITHMETIC
 from wrp_jax.types import UserError
-
-DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 def raft_program(config: MotionConfig, per_device: int) -> Callable[..., Array]:
@@ -34,9 +33,9 @@ def raft_program(config: MotionConfig, per_device: int) -> Callable[..., Array]:
             f"config.motion.correlation={config.correlation!r} is unknown: use one of "
             f"{', '.join(raft.CORRELATIONS)}."
         )
-    if config.dtype not in DTYPES:
+    if config.dtype not in ARITHMETIC:
         raise UserError(
-            f"config.motion.dtype={config.dtype!r} is unknown: use one of {', '.join(DTYPES)}."
+            f"config.motion.dtype={config.dtype!r} is unknown: use one of {', '.join(ARITHMETIC)}."
         )
     if config.iterations < 1:
         raise UserError(f"config.motion.iterations={config.iterations} must be at least 1.")
@@ -58,7 +57,10 @@ def raft_program(config: MotionConfig, per_device: int) -> Callable[..., Array]:
             # By what one device holds: the same choice on one device and on many.
             kind = raft.correlation_for(per_device, h // cell, w // cell)
         network = raft.build_raft(
-            config.name, iterations=config.iterations, correlation=kind, dtype=DTYPES[config.dtype]
+            config.name,
+            iterations=config.iterations,
+            correlation=kind,
+            **ARITHMETIC[config.dtype]._asdict(),
         )
         images = [padding.pad(frames).astype(jnp.float32) for frames in (target, source)]
         return padding.crop(network.apply(variables, *images, start).flow)

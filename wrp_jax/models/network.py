@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
+
 
 class Network(NamedTuple):
     """A network as two pure functions.
@@ -18,3 +20,24 @@ class Network(NamedTuple):
 
     init: Callable[..., Any]
     apply: Callable[..., Any]
+
+
+class Arithmetic(NamedTuple):
+    """How a network calculates.
+
+    Attributes:
+      dtype: of activations.
+      precision: of products, for ``jax.default_matmul_precision``; CPUs have one alone.
+    """
+
+    dtype: Any
+    precision: str
+
+
+ARITHMETIC = {
+    # What accelerators do by default is no longer equal to the published networks.
+    "float32": Arithmetic(jnp.float32, "highest"),
+    "tf32": Arithmetic(jnp.float32, "default"),
+    "bfloat16": Arithmetic(jnp.bfloat16, "default"),
+}
+"""By the name in ``config.motion.dtype`` and ``config.segmentation.dtype``."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import pathlib
+import re
 
 import golden_files
 import jax
@@ -191,6 +192,18 @@ def test_bfloat16_stays_near():
         f"bfloat16: mean {error.mean():.4f}, largest {error.max():.4f} deviations; same {same:.4f}"
     )
     assert error.mean() < 0.03 and same > 0.97
+
+
+@pytest.mark.parametrize(("dtype", "asked"), [("float32", "HIGHEST"), ("tf32", "DEFAULT")])
+def test_only_float32_asks_accelerators_for_all_digits(dtype, asked):
+    network = build_segmentation(SegmentationConfig(name="hrnet_ocr", width=18, dtype=dtype), 3)
+    images = jnp.zeros((1, 64, 64, 3))
+    shapes = jax.eval_shape(network.init, jax.random.key(0), images)
+    program = str(jax.make_jaxpr(network.apply)(shapes, images))
+    products = re.findall(
+        r"conv_general_dilated\[.*?precision=\(?(?:Precision\.)?(\w+)", program, re.S
+    )
+    assert set(products) == {asked}
 
 
 def test_options_without_a_meaning_are_named():

@@ -7,15 +7,12 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from wrp_jax.config import SegmentationConfig
-from wrp_jax.models.network import Network
+from wrp_jax.models.network import ARITHMETIC, Network
 from wrp_jax.models.segmentation.hrnet_ocr import HrnetOcr
 from wrp_jax.models.segmentation.light import LightSegmentation
 from wrp_jax.types import UserError
-
-_DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 def _light(config: SegmentationConfig, num_classes: int) -> nn.Module:
@@ -33,9 +30,9 @@ def _hrnet_ocr_mscale(config: SegmentationConfig, num_classes: int) -> nn.Module
 def _hrnet(
     config: SegmentationConfig, num_classes: int, *, attention: bool, scales: Sequence[float]
 ) -> nn.Module:
-    if config.dtype not in _DTYPES:
+    if config.dtype not in ARITHMETIC:
         raise UserError(
-            f"config.segmentation.dtype is {config.dtype!r}: choose one of {', '.join(_DTYPES)}."
+            f"config.segmentation.dtype is {config.dtype!r}: choose one of {', '.join(ARITHMETIC)}."
         )
     if scales and (1.0 not in scales or min(scales) <= 0):
         raise UserError(
@@ -47,7 +44,7 @@ def _hrnet(
         attention,
         tuple(scales) or (1.0,),
         config.remat,
-        _DTYPES[config.dtype],
+        ARITHMETIC[config.dtype].dtype,
     )
 
 
@@ -83,9 +80,7 @@ def build_segmentation(config: SegmentationConfig, num_classes: int) -> Network:
             f"choose one of {', '.join(sorted(REGISTRY))}."
         )
     module = REGISTRY[config.name](config, num_classes)
-    # Accelerators round float32 products to fewer bits by default, and the published networks
-    # would no longer be what they are.
-    precision = "highest" if config.name in PUBLISHED else None
+    precision = ARITHMETIC[config.dtype].precision if config.name in PUBLISHED else None
 
     def init(key: Any, images: Any) -> Any:
         return module.init(key, images, train=False)
