@@ -82,8 +82,16 @@ def run(main: Callable[[], int | None]) -> int:
 
 
 def define_config() -> flags.FlagHolder:
-    """Defines ``--config=FILE`` and ``--config.key=value``; read it by ``read_config``."""
-    return config_flags.DEFINE_config_file("config", None, "A file of configs/.")
+    """Defines ``--config=FILE`` and ``--config.key=value``; read it by ``read_config``.
+
+    Ends the program where ``--flagfile`` names no file: it is opened here.
+    """
+    try:
+        return config_flags.DEFINE_config_file("config", None, "A file of configs/.")
+    except flags.CantOpenFlagFileError as error:
+        why = str(error).removeprefix("ERROR:: ")
+        print(f"{Path(sys.argv[0]).name}: {why}: correct --flagfile.", file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)
 
 
 def read_config(holder: flags.FlagHolder) -> Config:

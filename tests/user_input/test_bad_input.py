@@ -159,6 +159,7 @@ FLAGS = {
     "no config": (BOTH, ("--config=NONE",), "--config is missing"),
     "config that is not there": (BOTH, ("--config=conf.py",), "conf.py does not exist"),
     "config that does not load": (BOTH, ("--config=broken.py",), "(broken.py, line 1)"),
+    "flag file that is not there": (BOTH, ("--flagfile=none.txt",), "open flagfile"),
     "unknown flag": (BOTH, ("--mthod=static",), "Unknown command line flag 'mthod'"),
     "no data": (BOTH, ("--data=NONE",), "--data"),
     "data that is a file": (BOTH, ("--data=keys.txt",), "keys.txt is not a folder"),
