@@ -26,10 +26,8 @@ from wrp_jax.propagation.hypotheses import (
 
 Choice = tuple[Int[Array, "b h w"], Float[Array, "b h w"]]
 
-_MOTION_ADVANTAGE = 0.12  # one frame from the labelled one
+_ADVANTAGE = 0.12  # in probability, of motion's label one frame from the labelled one
 _NO_ADVANTAGE = 6  # frames from there, and all beyond
-_SEGMENTATION_ADVANTAGE = 0.2  # _FAR frames from the labelled one, and all beyond
-_NEAR, _FAR = 4, 8  # none up to the first
 
 _SIDE = 120
 _HALO = 12  # pixels around one that its probabilities depend on; some 10 are enough
@@ -76,35 +74,26 @@ def settle(
     return jnp.where(disputed, heard, probs)
 
 
-def advantages(
-    step: Int[Array, ""] | int,
-) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """What motion's label and g_ψ's gain in probability, so many frames from the labelled one.
-
-    Near it motion is nearly always right, and what a chooser gains is little: a tie is more often
-    lost than won. Far from it motion's errors have added up, while g_ψ's have not.
-    """
-    of_motion = jnp.clip((_NO_ADVANTAGE - step) / (_NO_ADVANTAGE - 1), 0.0, 1.0)
-    of_segmentation = jnp.clip((step - _NEAR) / (_FAR - _NEAR), 0.0, 1.0)
-    return _MOTION_ADVANTAGE * of_motion, _SEGMENTATION_ADVANTAGE * of_segmentation
-
-
-def favour(
+def favour_motion(
     probs: Float[Array, "b h w c"],
     label: Integer[Array, "b h w"],
-    where: Bool[Array, "b h w"] | bool,
-    advantage: Float[Array, ""] | float,
+    valid: Bool[Array, "b h w"],
+    step: Int[Array, ""] | int,
 ) -> Float[Array, "b h w c"]:
-    """In doubt, leaves one label.
+    """Near the labelled frame, in doubt, leaves the label that motion brought.
+
+    Motion is nearly always right there, and what a chooser gains is little: a tie is more often
+    lost than won. The advantage falls with every step and ends before motion's errors count.
 
     Args:
       probs: of the chooser.
-      label: places in the list of classes.
-      where: elsewhere nothing changes.
-      advantage: added to that label's probability before all are brought to a sum of 1 again.
+      label: places in the list of classes, fetched by the composed flow.
+      valid: where it was fetched from inside the picture; elsewhere nothing changes.
+      step: frames from the labelled one.
     """
-    favoured = jax.nn.one_hot(label, probs.shape[-1], dtype=probs.dtype)
-    favoured = probs + advantage * favoured * jnp.asarray(where)[..., None]
+    share = jnp.clip((_NO_ADVANTAGE - step) / (_NO_ADVANTAGE - 1), 0.0, 1.0)
+    brought = jax.nn.one_hot(label, probs.shape[-1], dtype=probs.dtype) * valid[..., None]
+    favoured = probs + _ADVANTAGE * share * brought
     return favoured / jnp.maximum(jnp.sum(favoured, axis=-1, keepdims=True), 1e-6)
 
 
@@ -153,9 +142,7 @@ def choose_step(
         chosen = choose(carry, cues, (0, 0))
     else:
         chosen = _in_tiles(choose, carry, cues, differs, tile)
-    of_motion, of_segmentation = advantages(carry.step)
-    chosen = favour(chosen, *warp_labels(carry.key.label, carry.composed), of_motion)
-    chosen = favour(chosen, jnp.argmax(cues.probs, axis=-1), True, of_segmentation)
+    chosen = favour_motion(chosen, *warp_labels(carry.key.label, carry.composed), carry.step)
     probs = jnp.where(differs[..., None], chosen, 0.5 * (carry.chain + cues.probs))
     if recursive:
         carry = carry._replace(chain=probs)
