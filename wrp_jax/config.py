@@ -71,6 +71,15 @@ class SegmentationConfig:
     calibration_share: float = 0.0  # of 40 labelled frames or more: held out to fit a temperature
 
 
+def inference_options(options: SegmentationConfig) -> dict[str, Any]:
+    """What decides, beside the weights, what g_ψ says of a frame; by ``segmentation.<option>``."""
+    names = (
+        *("name", "max_pixels", "scales", "flip", "average_scales", "window", "overlap"),
+        *("dtype", "learn_void"),
+    )
+    return {f"segmentation.{name}": getattr(options, name) for name in names}
+
+
 def published_protocol() -> SegmentationConfig:
     """MSA-HRNet-OCR as Tao et al. 2020 train it on Cityscapes, which the paper follows (4.2)."""
     return SegmentationConfig(
