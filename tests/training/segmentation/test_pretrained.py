@@ -67,6 +67,22 @@ def test_segments_without_training_or_workdir(file, monkeypatch, rng):
 
 
 @pytest.mark.parametrize(
+    ("backend", "options", "count"),
+    [
+        ("cpu", {}, 1),
+        ("gpu", {}, 4),
+        ("gpu", {"frames_per_device": 2}, 2),
+        ("cpu", {"name": "light"}, 4),
+    ],
+)
+def test_frames_that_a_device_gets_at_a_time(monkeypatch, backend, options, count):
+    monkeypatch.setattr(segmenter, "load_segmentation", lambda *_: (None, {}))
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    segment = segmenter.load_segmenter(None, _config("", **options), SOURCE, ())
+    assert segment.keywords["batch_size"] == count * len(jax.local_devices())
+
+
+@pytest.mark.parametrize(
     ("options", "classes", "says"),
     [
         ({}, 3, "tells 2 classes apart and classes.json has 3"),
