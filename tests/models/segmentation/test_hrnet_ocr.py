@@ -18,7 +18,7 @@ import pytest
 from compiled_layers import by_layer
 
 from wrp_jax.config import SegmentationConfig
-from wrp_jax.models.segmentation import build_segmentation
+from wrp_jax.models.segmentation import REGISTRY, build_segmentation
 from wrp_jax.models.segmentation.hrnet_ocr import HrnetOcr, combine, scaled_size
 from wrp_jax.ops.resize import resize
 from wrp_jax.types import UserError
@@ -210,6 +210,11 @@ def test_options_without_a_meaning_are_named():
     for options, says in (
         ({"dtype": "float16"}, "bfloat16"),
         ({"scales": (0.5, 2.0)}, "1.0 among them"),
+        ({"scales": (0.5, 1.0), "name": "hrnet_ocr"}, "only hrnet_ocr_mscale .*average_scales"),
+        ({"scales": (0.5, 1.0), "name": "light"}, "choose .*name=hrnet_ocr_mscale"),
     ):
-        with pytest.raises(UserError, match=says):
-            build_segmentation(SegmentationConfig(name="hrnet_ocr_mscale", **options), 19)
+        with pytest.raises(UserError, match=says) as error:
+            build_segmentation(SegmentationConfig(**{"name": "hrnet_ocr_mscale", **options}), 19)
+        assert "\n" not in str(error.value)
+    for name in REGISTRY:  # the default is no mistake
+        build_segmentation(SegmentationConfig(name=name), 19)
