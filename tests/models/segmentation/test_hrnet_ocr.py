@@ -18,8 +18,10 @@ import pytest
 from compiled_layers import by_layer
 
 from wrp_jax.config import SegmentationConfig
+from wrp_jax.models.layers import ConvNorm
 from wrp_jax.models.segmentation import REGISTRY, build_segmentation
 from wrp_jax.models.segmentation.hrnet_ocr import HrnetOcr, combine, scaled_size
+from wrp_jax.ops import convolution, winograd
 from wrp_jax.ops.resize import resize
 from wrp_jax.types import UserError
 from wrp_jax.weights import published
@@ -115,6 +117,19 @@ def test_group_of_layers(group):
     else:
         got = functools.reduce(dict.__getitem__, [*path, last], inside)["__call__"][0]
     close(got[..., ::16], expected, 2e-5 * max(1.0, np.abs(expected).max()))
+
+
+def test_a_wide_layer_winograds_way(monkeypatch):
+    # On pictures of the usual size it is taken; the fixtures are too small for it.
+    taken, convolve = [], winograd.convolve
+    monkeypatch.setattr(convolution, "_LARGE", 0)
+    monkeypatch.setattr(winograd, "convolve", lambda *a: taken.append(1) or convolve(*a))
+    pixels = look("hrnet_ocr_mscale_odd", 1.0)[1]["backbone"]["__call__"][0]
+    own = {kind: tree["ocr"]["conv3x3_ocr"] for kind, tree in variables().items()}
+    got = ConvNorm(512, use_bias=True).apply(own, pixels, train=False)
+    expected = fixture("hrnet_stages")["pixels"]
+    close(got[..., ::16], expected, 2e-5 * max(1.0, np.abs(expected).max()))
+    assert taken or jax.default_backend() != "cpu"
 
 
 FIXTURES = ["hrnet_ocr_mscale_odd", "hrnet_ocr_mscale"]
