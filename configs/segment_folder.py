@@ -6,7 +6,10 @@ python -m wrp_jax.reporting.calibration --config=configs/segment_folder.py --dat
 
 D holds <sequence>/frames/*, <sequence>/labels/* and classes.json; LIST and OTHERS name frames,
 "<sequence> <frame>" per line. The second command scores frames that training has not seen. The
-length of training follows from the number of frames; this is the stage of configs/folder.py.
+length of training follows from the number of frames.
+
+Run: this is the segmentation stage of configs/folder.py, whose figures are in docs/RESULTS.md. The
+paper has no figure for it: its g_ψ is another network.
 """
 
 from wrp_jax.config import Config

@@ -41,6 +41,7 @@ class SegmentationConfig:
     average_scales: tuple[float, ...] = ()  # inference: average with these scales of the image
     window: tuple[int, int] = (0, 0)  # inference: look through windows of this height and width
     overlap: float = 0.25  # share of a window that its neighbour sees too
+    frames_per_device: int = 0  # inference: at a time, 4 at most; 0: HRNet on a CPU one, else four
     dtype: str = "float32"  # HRNet: or tf32, bfloat16
     remat: bool = False  # HRNet: less memory in training, more time
     accumulate: int = 1  # parts of a batch whose gradients are computed one after the other
@@ -69,6 +70,15 @@ class SegmentationConfig:
     weight_decay: float = 1e-2
     ema_decay: float = 0.995  # 0: no moving average
     calibration_share: float = 0.0  # of 40 labelled frames or more: held out to fit a temperature
+
+
+def inference_options(options: SegmentationConfig) -> dict[str, Any]:
+    """What decides, beside the weights, what g_ψ says of a frame; by ``segmentation.<option>``."""
+    names = (
+        *("name", "max_pixels", "scales", "flip", "average_scales", "window", "overlap"),
+        *("dtype", "learn_void"),
+    )
+    return {f"segmentation.{name}": getattr(options, name) for name in names}
 
 
 def published_protocol() -> SegmentationConfig:

@@ -30,6 +30,11 @@ def make_mesh(devices: Sequence[Any] | None = None) -> Mesh:
     )
 
 
+def examples_at_once() -> int:
+    """So many examples a device is given together by a network that fills a CPU with one."""
+    return 1 if jax.default_backend() == "cpu" else 4
+
+
 def mesh_for_batch(batch_size: int) -> Mesh:
     """Mesh of all devices, or of as many as divide a global batch, which is then said.
 

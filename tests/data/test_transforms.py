@@ -1,10 +1,12 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wrp_jax.data import transforms
-from wrp_jax.data.transforms import IGNORE, Augmentation, CropSampler
+from wrp_jax.data.transforms import IGNORE, PUBLISHED, Augmentation, CropSampler
 
 PLAIN = Augmentation(
     (1.0, 1.0), stretch=0.0, rotation=0.0, flip=0.0, brightness=0.0, contrast=0.0, saturation=0.0,
@@ -108,6 +110,32 @@ def test_frames_are_drawn_by_weight():
     rng = np.random.default_rng(0)
     dark = np.mean([draw(rng)[0].mean() < 100 for _ in range(400)])
     assert dark == pytest.approx(0.75, abs=0.08)
+
+
+@pytest.mark.parametrize("place", [(30.0, 40.0), (0.0, 79.0), (59.0, 3.0)])
+def test_a_published_crop_shows_its_centroid(monkeypatch, place):
+    frame = _patches(np.random.default_rng(0))
+    maps, cut = [], transforms.cut
+    monkeypatch.setattr(transforms, "cut", lambda *a: maps.append(a[2]) or cut(*a))
+
+    def places(augmentation):
+        """Where the centroid lies in 200 crops (row, column)."""
+        centroids = [np.array([[0.0, *place]])] * 4
+        draw = _sampler([frame], class_share=1.0, centroids=centroids, augmentation=augmentation)
+        maps.clear()
+        for seed in range(200):
+            draw(np.random.default_rng(seed))
+        return np.array([np.linalg.solve(m[:, :2], place[::-1] - m[:, 2])[::-1] for m in maps])
+
+    def outside(found):
+        return ((found < -0.5) | (found > np.array((32, 40)) - 0.5)).any(1).sum()
+
+    found = places(PUBLISHED)
+    assert outside(found) == 0
+    if place == (30.0, 40.0):
+        before = places(dataclasses.replace(PUBLISHED, centroid_anywhere=False))
+        assert outside(before) > 0
+        assert found[:, 1].min() < 8 and found[:, 1].max() > 32  # not in the middle alone
 
 
 def test_recolour_with_every_range_at_zero_changes_nothing():

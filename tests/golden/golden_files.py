@@ -7,6 +7,8 @@ import pathlib
 import numpy as np
 import weights
 
+from wrp_jax.weights import published
+
 HERE = pathlib.Path(__file__).parent
 
 
@@ -15,6 +17,24 @@ def state_dict(manifest: str, salt: str = "") -> dict[str, np.ndarray]:
     weights.check_manifest(HERE / f"{manifest}.json")
     state = weights.make_state_dict(HERE / f"{manifest}.json", salt)
     return {name.removeprefix("module."): array for name, array in state.items()}
+
+
+def published_state(network: str, width: int, classes: int = 0) -> dict[str, np.ndarray]:
+    """As `state_dict`, of a network of the HRNet family at a width that is quick, full depth.
+
+    ``classes`` is 0 for a network that has no classifier.
+    """
+    state = {}
+    sizes = {"width": width} | ({"num_classes": classes} if classes else {})
+    names = published.NETWORKS[network].names
+    for path, value in published.template(network, **sizes).items():
+        shape = value.shape
+        if len(shape) > 1:
+            shape = (*(1,) * (4 - len(shape)), *shape)
+            shape = (shape[3], shape[2], *shape[:2])
+        name = published.published_name(path, names)
+        state[name] = weights.make_tensor(name, {"shape": shape}, [["bn2|bn3|norm", 0.3]])
+    return state
 
 
 def arrays(name: str, elsewhere: pathlib.Path = HERE) -> dict[str, np.ndarray]:

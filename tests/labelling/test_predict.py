@@ -1,17 +1,33 @@
 """Predictions from files through ``propagate.py``: no workdir, one set for every threshold."""
 
+import dataclasses
+
+import jax
 import numpy as np
 import pytest
+from compiled_layers import by_layer
+from golden_files import published_state
 from PIL import Image
 
 from wrp_jax.checkpoint import save_result
+from wrp_jax.config import Config, SegmentationConfig
+from wrp_jax.data.label_maps import classes_to_json
+from wrp_jax.data.predictions import Predictions
 from wrp_jax.data.source import open_source
 from wrp_jax.data.writers import LabelWriter
 from wrp_jax.labelling.command import propagate
 from wrp_jax.labelling.plan import Request
 from wrp_jax.labelling.predict import predict, write_predictions
-from wrp_jax.training.segmentation import stage
+from wrp_jax.models.segmentation.for_classes import build_for_classes
+from wrp_jax.ops.resize import resize
+from wrp_jax.propagation import cues
+from wrp_jax.sharding import make_mesh
+from wrp_jax.training.segmentation import segmenter, stage
+from wrp_jax.training.segmentation.segmenter import load_segmenter
 from wrp_jax.types import UserError
+from wrp_jax.weights.load import FORMAT
+from wrp_jax.weights.published import fit_state_dict
+from wrp_jax.weights.safetensors_file import write_safetensors
 
 
 @pytest.fixture
@@ -76,12 +92,102 @@ def test_files_are_checked_before_anything_is_written(video, tmp_path):
         video("out", "semantic-only")
 
 
-def test_frames_are_checked_before_anything_is_written(video, tmp_path, monkeypatch):
-    name, variables = "segmentation", {"params": {"w": np.ones(2, np.float32)}}
-    monkeypatch.setattr(stage, "load_segmentation", lambda *_: (None, variables))
-    save_result(tmp_path / "RUN", name, variables, {})
+def _saved(workdir, classes):
+    """A config, and a workdir with a network of it whose weights are drawn at random."""
+    config = Config(segmentation=SegmentationConfig(width=4, max_pixels=400, flip=False))
+    network = build_for_classes(config.segmentation, classes)
+    images, rng = np.zeros((1, 16, 16, 3), np.float32), np.random.default_rng(0)
+    shapes = jax.eval_shape(network.init, jax.random.key(0), images)
+
+    def draw(x):
+        if len(x.shape) < 2:  # of a norm
+            return rng.uniform(0.5, 1.5, x.shape).astype(np.float32)
+        return (rng.normal(size=x.shape) / np.sqrt(np.prod(x.shape[:-1]))).astype(np.float32)
+
+    variables = jax.tree.map(draw, shapes)
+    metadata = {"classes": classes_to_json(classes), "config": dataclasses.asdict(config)}
+    save_result(workdir, "segmentation", variables, metadata)
+    return config
+
+
+def test_what_is_written_is_what_the_network_says(make_folder, tmp_path):
+    root, workdir = make_folder({"a": 5}), tmp_path / "RUN"
+    source = open_source(str(root))
+    config = _saved(workdir, source.classes)
+    names = source.frame_names("a")
+    frames = np.stack([source.frame("a", name) for name in names])
+    network, variables = stage.load_segmentation(workdir, config, source.classes)
+    output = jax.jit(network.apply)(variables, frames.astype(np.float32) / 255.0)
+    probs = jax.nn.softmax(resize(output.logits, (24, 32)))
+    assert probs[..., 0].std() > 0.05
+    for kind in ("png", "npz"):
+        assert predict(config, str(root), workdir, tmp_path / kind, kind) == 5
+        assert predict(config, str(root), workdir, tmp_path / kind, kind) == 0
+    for i, name in enumerate(names):
+        said, features = Predictions(tmp_path / "npz", source.classes).read("a", name, (24, 32))
+        np.testing.assert_allclose(said, probs[i], atol=1e-5)
+        np.testing.assert_allclose(features, output.features[i], rtol=1e-4, atol=1e-4)
+        read, _ = Predictions(tmp_path / "png", source.classes).read("a", name, (24, 32))
+        np.testing.assert_array_equal(read.argmax(-1), said.argmax(-1))
+        np.testing.assert_allclose(read.max(-1), said.max(-1), atol=0.51 / 255)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("flip", True), ("average_scales", (0.5,)), ("window", (32, 32))]
+)
+def test_predictions_asked_for_otherwise_are_not_mixed(
+    make_folder, tmp_path, monkeypatch, name, value
+):
+    def load_segmenter(*_, **options):
+        return lambda frames: (np.full((*frames.shape[:3], 3), 1 / 3), np.zeros((2, 1, 1, 0)))
+
+    monkeypatch.setattr(segmenter, "load_segmenter", load_segmenter)
+    root, workdir, output = make_folder({"a": 2}), tmp_path / "RUN", tmp_path / "out"
+    config = _saved(workdir, open_source(str(root)).classes)
+    assert predict(config, str(root), workdir, output, "png") == 2
+    assert predict(config, str(root), workdir, output, "png") == 0
+    setattr(config.segmentation, name, value)
+    with pytest.raises(UserError, match=f"another segmentation.{name}: choose another output"):
+        predict(config, str(root), workdir, output, "png")
+
+
+def test_published_weights_need_no_workdir(make_folder, tmp_path, monkeypatch):
+    found, report = fit_state_dict(published_state("hrnet_ocr", 4, 2), "hrnet_ocr")
+    assert report.complete
+    arrays = {".".join(path): x for path, x in found.items()}
+    write_safetensors(
+        tmp_path / "w.safetensors", arrays, {"network": "hrnet_ocr", "format": FORMAT}
+    )
+    root, output = make_folder({"a": 2}), tmp_path / "out"
+    config = Config()
+    config.segmentation = SegmentationConfig(
+        name="hrnet_ocr", width=4, weights=str(tmp_path / "w.safetensors"), flip=False
+    )
+    monkeypatch.setattr(segmenter, "make_mesh", lambda devices: make_mesh(devices[:1]))
+    monkeypatch.setattr(cues, "_segment_batch", cues._segment_batch.__wrapped__)  # by layer
+    assert by_layer(predict)(config, str(root), None, output, "npz") == 2
+    source = open_source(str(root))
+    frame = source.frame("a", "001")
+    probs, features = by_layer(load_segmenter(None, config, source, ()))(frame[None])
+    read = Predictions(output, source.classes).read("a", "001", (24, 32))
+    np.testing.assert_allclose(read[0], probs[0], atol=1e-6)
+    assert read[1].shape[-1] == features.shape[-1] == 512
+
+
+def test_what_says_nothing_of_a_network_is_refused(make_folder, tmp_path):
+    root = make_folder({"a": 2})
+    with pytest.raises(UserError, match=r"--workdir is missing: .*segmentation\.weights=FILE"):
+        predict(Config(), str(root), None, tmp_path / "out", "png")
+    files = Config(segmentation=SegmentationConfig(name="precomputed"))
+    with pytest.raises(UserError, match="files already: name the network"):
+        predict(files, str(root), tmp_path, tmp_path / "out", "png")
+    assert not (tmp_path / "out").exists()
+
+
+def test_frames_are_checked_before_anything_is_written(video, tmp_path):
+    config = _saved(tmp_path / "RUN", video.source.classes)
     frame = next((tmp_path / video.source.name / "a" / "frames").glob("004.*"))
     frame.write_bytes(frame.read_bytes()[:100])
     with pytest.raises(UserError, match=r"004\.png is damaged or cut off"):
-        predict(video.config, video.source.name, tmp_path / "RUN", tmp_path / "out", "png")
+        predict(config, video.source.name, tmp_path / "RUN", tmp_path / "out", "png")
     assert not (tmp_path / "out").exists()

@@ -1,8 +1,14 @@
+import json
+
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from wrp_jax.reporting.calibration import reliability_page, score_segmentation
-from wrp_jax.types import ClassMap
+from wrp_jax.config import Config, SegmentationConfig
+from wrp_jax.models.network import Network
+from wrp_jax.reporting.calibration import calibration, reliability_page, score_segmentation
+from wrp_jax.training.segmentation import stage
+from wrp_jax.types import ClassMap, SegmentationOutput, UserError
 
 CLASSES = ClassMap((0, 1, 2), ("a", "<b>", "v"), np.zeros((3, 3), np.uint8), (False, False, True))
 LOGITS = np.array([1.0, 3.0, -20.0], np.float32)
@@ -45,3 +51,27 @@ def test_scores_with_the_temperature_and_without():
 def test_the_page_shows_names_as_text():
     page = reliability_page(score_segmentation(segment, Labelled(), [("s", "0")], 2.0))
     assert "&lt;b&gt;" in page and "<b>" not in page and "<polyline" in page
+
+
+def test_published_weights_need_no_workdir(tmp_path, monkeypatch):
+    data, frames = "synthetic:clips=1,frames=2,height=32,width=40", tmp_path / "frames.txt"
+    frames.write_text("clip_000 000001\n")
+    with pytest.raises(UserError, match=r"--workdir is missing: .*segmentation\.weights=FILE"):
+        calibration(Config(), data, str(frames), None, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+    def published(options, classes):
+        assert options.weights == "W.pth"
+
+        def apply(variables, images, train=False, rngs=None):
+            logits = jnp.zeros((*images.shape[:3], classes.num_classes)).at[..., 1].set(2.0)
+            return SegmentationOutput(logits, images)
+
+        return Network(lambda *_: {}, apply), {}
+
+    monkeypatch.setattr(stage, "published_segmentation", published)
+    config = Config(segmentation=SegmentationConfig(name="hrnet_ocr", weights="W.pth"))
+    scores = calibration(config, data, str(frames), None, tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "reliability.json").read_text()) == scores
+    said = [value for value in scores["iou"].values() if value]
+    assert len(said) <= 1 and scores["temperature"] == 1.0

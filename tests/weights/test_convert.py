@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import golden_files
 import jax
 import numpy as np
 import pytest
+from made_checkpoints import Storage, as_tensor, pickled, write_zip
 
 from wrp_jax.types import UserError
 from wrp_jax.weights import convert, published
@@ -93,6 +95,47 @@ def test_safetensors_with_published_names_are_read_and_nan_is_refused(tmp_path):
     write_safetensors(path, state, {})
     with pytest.raises(UserError, match=r"NaN or infinity in params\.fnet\.conv2\.bias"):
         load_weights(path, "raft_small")
+
+
+def _save_zip(path, state):
+    """What torch writes of a state dict: a pickle of descriptions, and a member per storage."""
+    tensors, members = {}, {}
+    for key, (name, array) in enumerate(state.items()):
+        kind = {"f": "FloatStorage", "i": "LongStorage"}[array.dtype.kind]
+        storage = Storage(array.size, str(key), kind)
+        strides = tuple(step // array.itemsize for step in np.ascontiguousarray(array).strides)
+        tensors[f"module.{name}"] = as_tensor(storage, 0, array.shape, strides[: array.ndim])
+        members[f"data/{key}"] = array.tobytes()
+    return write_zip(path, pickled({"epoch": 3, "state_dict": tensors}), members)
+
+
+@pytest.mark.parametrize("network", ["raft_small", "hrnet_ocr_mscale"])
+def test_a_checkpoint_becomes_ours_without_torch(network, tmp_path, capsys):
+    if network == "raft_small":
+        state = golden_files.state_dict(network)
+    else:
+        state = golden_files.published_state(network, width=4, classes=5)
+        state |= {
+            f"{name.removesuffix('running_mean')}num_batches_tracked": np.array(7)
+            for name in state
+            if name.endswith("running_mean")
+        }
+    source, target = tmp_path / "w.pth", tmp_path / "w.safetensors"
+    _save_zip(source, state)
+    assert convert.main([str(source), str(target), f"--network={network}"]) == 0
+    printed = capsys.readouterr().out
+    assert "missing 0, unused 0, mis-shaped 0" in printed and f"wrote {target}" in printed
+    got = load_weights(target, network)
+    found, _ = published.fit_state_dict(state, network)
+    jax.tree.map(np.testing.assert_array_equal, got, published.nest(found))
+    jax.tree.map(np.testing.assert_array_equal, got, load_weights(source, network))
+    kernel, name = {
+        "raft_small": (("fnet", "conv2", "kernel"), "fnet.conv2.weight"),
+        "hrnet_ocr_mscale": (("ocr", "conv3x3_ocr", "conv", "kernel"), "ocr.conv3x3_ocr.0.weight"),
+    }[network]
+    kernel = functools.reduce(dict.__getitem__, kernel, got["params"])
+    expected = state[name].transpose(2, 3, 1, 0)
+    np.testing.assert_array_equal(kernel, expected.reshape(kernel.shape))
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])

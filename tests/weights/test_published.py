@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 
 import golden_files
 import numpy as np
@@ -46,6 +47,23 @@ def test_every_published_name_has_its_parameter(manifest):
     text = (golden_files.HERE / f"{manifest}.json").read_text()
     count += IMAGENET_HEAD * (manifest == "hrnetv2_w48_imagenet")
     assert count == json.loads(text)["num_parameters"]
+
+
+def test_the_network_without_attention_is_the_rest_of_the_one_with_it():
+    whole = _zeros("hrnet_ocr_mscale")
+    plain = {name: x for name, x in whole.items() if not name.startswith("scale_attn.")}
+    assert len(plain) == 1890 < len(whole)
+    found, report = published.fit_state_dict(plain, "hrnet_ocr")
+    assert report.complete, report
+    assert found.keys() == published.template("hrnet_ocr").keys()
+    assert sum(x.size for path, x in found.items() if path[0] == "params") == 70_372_678
+    assert not published.fit_state_dict(plain, "hrnet_ocr_mscale")[1].complete
+    manifest = pathlib.Path(__file__).parents[2] / ".." / "shared" / "golden" / "hrnet_ocr.json"
+    if manifest.exists():
+        told = json.loads(manifest.read_text())
+        names = {n.removeprefix("module."): e["shape"] for n, e in told["parameters"].items()}
+        assert names == {name: [*x.shape] for name, x in plain.items()}
+        assert told["num_parameters"] == 70_372_678
 
 
 def test_both_namings_lead_to_the_same_place():

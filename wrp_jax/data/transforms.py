@@ -35,6 +35,8 @@ class Augmentation:
       blur: probability of a Gaussian blur with a deviation up to 1.2 pixels.
       noise: largest standard deviation of added noise, values 0 … 1.
       jitter: amount of `colour_jitter`; 0 for none.
+      centroid_anywhere: a crop around a centroid has it at any of its pixels, each as likely; else
+        up to 0.3 of a side from the middle, before enlargement, which may leave it outside.
     """
 
     scale: tuple[float, float] = (0.5, 2.0)
@@ -49,13 +51,18 @@ class Augmentation:
     blur: float = 0.15
     noise: float = 0.02
     jitter: float = 0.0
+    centroid_anywhere: bool = False
 
 
 PUBLISHED = Augmentation(
     stretch=0.0, rotation=0.0, brightness=0.0, contrast=0.0, saturation=0.0, channel=0.0,
-    gamma=0.0, blur=0.0, noise=0.0, jitter=0.25,
+    gamma=0.0, blur=0.0, noise=0.0, jitter=0.25, centroid_anywhere=True,
 )  # fmt: skip
-"""Scale, flip and colour jitter, as in Tao et al. 2020 (who draw the scale uniformly)."""
+"""Scale, flip and colour jitter, and crops that show their centroid, as in Tao et al. 2020.
+
+They draw the scale uniformly, resize images bicubically (here: bilinearly) and fill what lies
+outside of a small frame with black (here: with its mirror image; the label is `IGNORE` in both).
+"""
 
 
 def affine(
@@ -212,12 +219,16 @@ class CropSampler:
         self, rng: np.random.Generator
     ) -> tuple[UInt8[np.ndarray, "ch cw 3"], UInt8[np.ndarray, "ch cw"]]:
         """Draws one crop and its label (`IGNORE` where there is none)."""
+        offset = np.zeros(2)  # of the middle of the crop, in its own pixels (x, y)
         if rng.random() < self._class_share and self._classes.size:
             index, y, x = self._place_of_class(rng, int(rng.choice(self._classes)))
             image, label = self._frames[index]
             # Not always dead centre: a class must not be told by its place in the crop.
-            x += rng.uniform(-0.3, 0.3) * self.crop[1] / self._scales[index]
-            y += rng.uniform(-0.3, 0.3) * self.crop[0] / self._scales[index]
+            if self._options.centroid_anywhere and self._centroids is not None:
+                offset = rng.uniform(-0.5, 0.5, 2) * (self.crop[1] - 1, self.crop[0] - 1)
+            else:
+                x += rng.uniform(-0.3, 0.3) * self.crop[1] / self._scales[index]
+                y += rng.uniform(-0.3, 0.3) * self.crop[0] / self._scales[index]
         else:
             index = int(rng.choice(len(self._weights), p=self._weights))
             image, label = self._frames[index]
@@ -226,6 +237,7 @@ class CropSampler:
         scale = low * self._scales[index], high * self._scales[index]
         options = dataclasses.replace(self._options, scale=scale)
         matrix = affine(rng, self.crop, (x, y), options)
+        matrix[:, 2] += matrix[:, :2] @ offset
         matrix[:, 2] += _inward(matrix, self.crop, (image.shape[0], image.shape[1]))
         image, label = cut(image, label, matrix, self.crop)
         return recolour(rng, image, self._options), label

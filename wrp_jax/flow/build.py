@@ -7,8 +7,6 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from wrp_jax.config import MotionConfig
 from wrp_jax.flow.networks import flownet2_motion, raft_motion
 from wrp_jax.flow.precomputed import precomputed_motion
@@ -16,6 +14,7 @@ from wrp_jax.flow.refined_dis import refined_dis_motion
 from wrp_jax.flow.sdcnet import sdcnet_motion
 from wrp_jax.models.motion.base import Motion, zero_motion
 from wrp_jax.models.motion.dis import dis_motion
+from wrp_jax.sharding import examples_at_once
 from wrp_jax.types import UserError
 from wrp_jax.weights.load import load_weights
 
@@ -53,7 +52,7 @@ def build_motion(config: MotionConfig, variables: Any = None, *, bgr: bool = Fal
         if not config.weights and name not in ASSETS:
             raise _no_weights(name, "config.motion.weights")
         variables = load_weights(config.weights or ASSETS[name], name)
-    count = config.pairs_per_device or (1 if jax.default_backend() == "cpu" else 4)
+    count = config.pairs_per_device or examples_at_once()
     if name.startswith("raft"):
         return raft_motion(config, variables, count)
     if name == "flownet2":

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wrp_jax.config import Config
+from wrp_jax.config import Config, inference_options
 from wrp_jax.data import windows as window_lists
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.source import VideoSource, input_folder, open_source, validate
@@ -80,6 +80,8 @@ class Plan:
             "recursive": options["refiner"]["recursive"],
             "networks": networks_digest,
         }
+        if any(METHODS[name].segments or METHODS[name].refines for name in self.methods):
+            settings |= inference_options(self.config.segmentation)
         return json.loads(json.dumps(settings))
 
 

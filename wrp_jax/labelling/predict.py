@@ -2,6 +2,8 @@
 
 python -m wrp_jax.labelling.predict --config=C --data=D --workdir=RUN --output=DIR [--format=npz]
 
+Published weights (``--config.segmentation.weights=FILE``) need no ``--workdir``.
+
 ``png``: the likeliest class as palette PNG and its confidence, 8 bits each; nothing is left out
 below a threshold, so that one set serves many: ``--config.propagation.semantic_confidence`` applies
 when it is read. ``npz``: probabilities and features, which read back exactly. Frames whose files
@@ -11,28 +13,26 @@ are there are passed over: the same command goes on where it was stopped.
 from __future__ import annotations
 
 import functools
-import hashlib
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 from absl import flags
 
 from wrp_jax import command_line
-from wrp_jax.checkpoint import result_path
-from wrp_jax.config import Config
+from wrp_jax.config import Config, inference_options
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.lock import sole_writer
-from wrp_jax.data.predictions import Predictions, write_arrays
+from wrp_jax.data.predictions import PRECOMPUTED, Predictions, write_arrays
 from wrp_jax.data.source import VideoSource, input_folder, open_source, validate
 from wrp_jax.data.windows import whole_sequences
 from wrp_jax.data.writers import LabelWriter, check_output, claim_output
 from wrp_jax.logging import Progress
-from wrp_jax.propagation.cues import Segment, segment_clip
+from wrp_jax.propagation.cues import Segment
 from wrp_jax.types import UserError
 
 FORMATS = ("png", "npz")
-_AT_ONCE = 8  # frames
 
 
 def write_predictions(segment: Segment, source: VideoSource, output: Path, kind: str) -> int:
@@ -48,14 +48,15 @@ def write_predictions(segment: Segment, source: VideoSource, output: Path, kind:
       How many frames were written.
     """
     writer = LabelWriter(output, source.classes)
+    at_once = 4 * jax.local_device_count()
     frames = [(s, name) for s in source.sequences for name in source.frame_names(s)]
     rest = [place for place in frames if not _is_done(writer, kind, *place)]
     done = len(frames) - len(rest)
     progress = Progress("predicting", len(frames), done)
     for sequence in source.sequences:
         names = [name for s, name in rest if s == sequence]
-        for start in range(0, len(names), _AT_ONCE):
-            part = names[start : start + _AT_ONCE]
+        for start in range(0, len(names), at_once):
+            part = names[start : start + at_once]
             probs, features = segment(np.stack([source.frame(sequence, n) for n in part]))
             for i, name in enumerate(part):
                 if kind == "npz":
@@ -75,26 +76,43 @@ def _is_done(writer: LabelWriter, kind: str, sequence: str, name: str) -> bool:
     return Predictions.array_path(writer.output, sequence, name).is_file()
 
 
-def predict(config: Config, data: str, workdir: Path, output: Path, kind: str) -> int:
+def predict(config: Config, data: str, workdir: Path | None, output: Path, kind: str) -> int:
     """The command without its flags; see the module.
+
+    Args:
+      config: ``config.segmentation`` is read.
+      data: spec of the video.
+      workdir: of ``train.py``; None where ``config.segmentation.weights`` is all there is.
+      output: DIR.
+      kind: of `FORMATS`.
+
+    Returns:
+      How many frames were written.
 
     Raises:
       UserError: a mistake in what was given; nothing has been written then.
     """
     # Flax comes with it, which reading files does not need.
-    from wrp_jax.training.segmentation.stage import STAGE, load_segmentation
+    from wrp_jax.training.segmentation.segmenter import load_segmenter, segmenter_digest
 
+    if config.segmentation.name == PRECOMPUTED:
+        raise UserError(
+            "config.segmentation.name is precomputed, whose predictions are files already: name "
+            "the network that is to be asked."
+        )
     source = open_source(data)
     check_output(output, input_folder(data))
-    validate(source, whole_sequences(source), labels=())
-    network, variables = load_segmentation(workdir, config, source.classes)
-    weights = hashlib.sha256(result_path(workdir, STAGE).read_bytes()).hexdigest()
-    segment = functools.partial(segment_clip, network, variables)
+    windows = whole_sequences(source)
+    validate(source, windows, labels=())
+    segment = load_segmenter(workdir, config, source, windows, keep_features=kind == "npz")
+    run = {
+        "format": kind,
+        "weights": segmenter_digest(workdir, config, source).hex(),
+        "classes": classes_to_json(source.classes),
+        **inference_options(config.segmentation),
+    }
     with sole_writer(output, "--output"):
-        claim_output(
-            output,
-            {"format": kind, "weights": weights, "classes": classes_to_json(source.classes)},
-        )
+        claim_output(output, run)
         return write_predictions(segment, source, output, kind)
 
 
@@ -102,18 +120,19 @@ def main(config_flag: flags.FlagHolder) -> None:
     """The command line."""
     options = flags.FLAGS
     config = command_line.read_config(config_flag)
-    for name in ("data", "workdir", "output"):
+    for name in ("data", "output"):
         if not options[name].value:
             raise UserError(f"--{name}=FOLDER is missing.")
     output = Path(options.output)
-    count = predict(config, options.data, Path(options.workdir), output, options.format)
+    workdir = Path(options.workdir) if options.workdir else None
+    count = predict(config, options.data, workdir, output, options.format)
     print(f"Predictions of {count} frames written to {output}.")
 
 
 def define_flags() -> flags.FlagHolder:
     """Defines the flags; returns that of the config."""
     flags.DEFINE_string("data", None, "A folder, tfds:NAME/CONFIG:SPLIT[@dir], synthetic:….")
-    flags.DEFINE_string("workdir", None, "What train.py made.")
+    flags.DEFINE_string("workdir", None, "What train.py made; or segmentation.weights.")
     flags.DEFINE_string("output", None, "Where the predictions go.")
     flags.DEFINE_enum("format", "png", FORMATS, "png: labels and confidence; npz: all there is.")
     return command_line.define_config()

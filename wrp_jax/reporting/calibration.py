@@ -2,6 +2,8 @@
 
 python -m wrp_jax.reporting.calibration --config=C --data=D --frames=LIST --workdir=RUN --output=DIR
 
+Published weights (``--config.segmentation.weights=FILE``) need no ``--workdir``.
+
 LIST names frames that training has not seen, ``<sequence> <frame>`` per line. Writes
 ``reliability.json`` and ``reliability.html``: scores per class, the reliability curve, the expected
 calibration error, and what a threshold keeps; with the fitted temperature and without any.
@@ -21,11 +23,13 @@ from absl import flags
 from markupsafe import Markup
 
 from wrp_jax import command_line
+from wrp_jax.config import Config
 from wrp_jax.data.source import VideoSource, input_folder, open_source
 from wrp_jax.data.windows import read_frames
 from wrp_jax.data.writers import check_output, write_atomically
 from wrp_jax.evaluation.confusion import confusion, iou, mean_iou
 from wrp_jax.evaluation.reliability import Reliability
+from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.propagation.cues import Segment, segment_clip
 from wrp_jax.reporting.curves import reliability_chart
 from wrp_jax.types import UserError
@@ -62,12 +66,12 @@ def score_segmentation(
       share of the scored pixels above and the accuracy there.
     """
     classes = source.classes
-    scored = ~np.asarray(classes.void)
+    scored, labels = ~np.asarray(classes.void), GroundTruth(source)
     matrix = np.zeros((classes.num_classes, classes.num_classes + 1), np.int64)
     curves = {"calibrated": Reliability(), "uncalibrated": Reliability()}
     for sequence, name in frames:
         probs = np.asarray(segment(source.frame(sequence, name)[None])[0][0], np.float32)
-        truth, said = source.label(sequence, name), probs.argmax(-1)
+        truth, said = labels.label(sequence, name), probs.argmax(-1)
         matrix += confusion(truth, said, classes.num_classes)
         # softmax(z) is softmax(z / T) to the power of T, made to sum to one.
         plain = np.power(probs, np.float32(temperature))
@@ -137,24 +141,48 @@ def reliability_page(scores: Mapping[str, Any]) -> str:
     return _PAGE.format(body)
 
 
-def main(config_flag: flags.FlagHolder) -> None:
-    """The command line."""
+def calibration(
+    config: Config, data: str, frames: str, workdir: Path | None, output: Path
+) -> dict[str, Any]:
+    """The command without its flags; see the module.
+
+    Args:
+      config: ``config.segmentation`` is read.
+      data: spec of the video.
+      frames: path of LIST.
+      workdir: of ``train.py``; None where ``config.segmentation.weights`` is all there is.
+      output: DIR.
+
+    Returns:
+      What `score_segmentation` gives.
+
+    Raises:
+      UserError: a mistake in what was given; nothing has been written then.
+    """
     from wrp_jax.training.segmentation.stage import load_segmentation
     from wrp_jax.training.segmentation.temperature import KEY
 
-    options = flags.FLAGS
-    config = command_line.read_config(config_flag)
-    for name in ("data", "frames", "workdir", "output"):
-        if not options[name].value:
-            raise UserError(f"--{name} is missing.")
-    source, output = open_source(options.data), Path(options.output)
-    check_output(output, input_folder(options.data))
-    frames = read_frames(options.frames, source)
-    network, variables = load_segmentation(options.workdir, config, source.classes)
+    source = open_source(data)
+    check_output(output, input_folder(data))
+    listed = read_frames(frames, source)
+    network, variables = load_segmentation(workdir, config, source.classes)
     segment = functools.partial(segment_clip, network, variables)
-    scores = score_segmentation(segment, source, frames, float(variables.get(KEY, 1.0)))
+    scores = score_segmentation(segment, source, listed, float(variables.get(KEY, 1.0)))
     write_atomically(output / "reliability.json", (json.dumps(scores, indent=1) + "\n").encode())
     write_atomically(output / "reliability.html", reliability_page(scores).encode())
+    return scores
+
+
+def main(config_flag: flags.FlagHolder) -> None:
+    """The command line."""
+    options = flags.FLAGS
+    config = command_line.read_config(config_flag)
+    for name in ("data", "frames", "output"):
+        if not options[name].value:
+            raise UserError(f"--{name} is missing.")
+    workdir = Path(options.workdir) if options.workdir else None
+    output = Path(options.output)
+    scores = calibration(config, options.data, options.frames, workdir, output)
     print(
         f"mIoU {scores['miou']:.1f} %, expected calibration error "
         f"{scores['calibrated']['expected_error']:.4f} at T = {scores['temperature']:.3f}, "
@@ -166,7 +194,7 @@ def define_flags() -> flags.FlagHolder:
     """Defines the flags; returns that of the config."""
     flags.DEFINE_string("data", None, "A folder, tfds:NAME/CONFIG:SPLIT[@dir], synthetic:….")
     flags.DEFINE_string("frames", None, "List of '<sequence> <frame>' with labels.")
-    flags.DEFINE_string("workdir", None, "What train.py made.")
+    flags.DEFINE_string("workdir", None, "What train.py made; or segmentation.weights.")
     flags.DEFINE_string("output", None, "Where the page goes.")
     return command_line.define_config()
 

@@ -5,8 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from wrp_jax.models.network import Network
 from wrp_jax.models.segmentation.hrnet import HighResolutionNet
 from wrp_jax.models.segmentation.hrnet_ocr import HrnetOcr, ScaleOutput, combine
+from wrp_jax.propagation.cues import segment_clip
+from wrp_jax.sharding import batch_sharding, make_mesh, replicate
 
 TINY = {"width": 4, "modules": (1, 1, 1), "blocks": 1}
 
@@ -68,6 +71,21 @@ def test_odd_sizes(tiny):
     assert rounded.logits.dtype == jnp.float32
     error = np.abs(rounded.logits - output.logits).max()
     assert 0 < error < 0.1 * np.abs(output.logits).max()
+
+
+def test_frames_on_eight_devices_are_those_on_one(tiny, rng):
+    module, variables, _ = tiny
+    network = Network(module.init, module.apply)
+    frames = rng.integers(0, 256, (9, 37, 50, 3)).astype(np.uint8)
+    alone = segment_clip(network, variables, frames, batch_size=9)
+    mesh = make_mesh()
+    assert mesh.size == 8
+    spread = segment_clip(
+        network, replicate(variables, mesh), frames, batch_size=8, sharding=batch_sharding(mesh)
+    )
+    for a, b in zip(spread, alone, strict=True):
+        assert a.shape == b.shape and np.ptp(b) > 0.01
+        np.testing.assert_allclose(a, b, atol=2e-5 * np.abs(b).max())
 
 
 def test_remat_changes_no_gradient(trained):

@@ -18,8 +18,10 @@ import pytest
 from compiled_layers import by_layer
 
 from wrp_jax.config import SegmentationConfig
-from wrp_jax.models.segmentation import build_segmentation
+from wrp_jax.models.layers import ConvNorm
+from wrp_jax.models.segmentation import REGISTRY, build_segmentation
 from wrp_jax.models.segmentation.hrnet_ocr import HrnetOcr, combine, scaled_size
+from wrp_jax.ops import convolution, winograd
 from wrp_jax.ops.resize import resize
 from wrp_jax.types import UserError
 from wrp_jax.weights import published
@@ -117,6 +119,19 @@ def test_group_of_layers(group):
     close(got[..., ::16], expected, 2e-5 * max(1.0, np.abs(expected).max()))
 
 
+def test_a_wide_layer_winograds_way(monkeypatch):
+    # On pictures of the usual size it is taken; the fixtures are too small for it.
+    taken, convolve = [], winograd.convolve
+    monkeypatch.setattr(convolution, "_LARGE", 0)
+    monkeypatch.setattr(winograd, "convolve", lambda *a: taken.append(1) or convolve(*a))
+    pixels = look("hrnet_ocr_mscale_odd", 1.0)[1]["backbone"]["__call__"][0]
+    own = {kind: tree["ocr"]["conv3x3_ocr"] for kind, tree in variables().items()}
+    got = ConvNorm(512, use_bias=True).apply(own, pixels, train=False)
+    expected = fixture("hrnet_stages")["pixels"]
+    close(got[..., ::16], expected, 2e-5 * max(1.0, np.abs(expected).max()))
+    assert taken or jax.default_backend() != "cpu"
+
+
 FIXTURES = ["hrnet_ocr_mscale_odd", "hrnet_ocr_mscale"]
 PASSES = [("10x", 1.0), ("05x", 0.5)]
 
@@ -210,6 +225,11 @@ def test_options_without_a_meaning_are_named():
     for options, says in (
         ({"dtype": "float16"}, "bfloat16"),
         ({"scales": (0.5, 2.0)}, "1.0 among them"),
+        ({"scales": (0.5, 1.0), "name": "hrnet_ocr"}, "only hrnet_ocr_mscale .*average_scales"),
+        ({"scales": (0.5, 1.0), "name": "light"}, "choose .*name=hrnet_ocr_mscale"),
     ):
-        with pytest.raises(UserError, match=says):
-            build_segmentation(SegmentationConfig(name="hrnet_ocr_mscale", **options), 19)
+        with pytest.raises(UserError, match=says) as error:
+            build_segmentation(SegmentationConfig(**{"name": "hrnet_ocr_mscale", **options}), 19)
+        assert "\n" not in str(error.value)
+    for name in REGISTRY:  # the default is no mistake
+        build_segmentation(SegmentationConfig(name=name), 19)

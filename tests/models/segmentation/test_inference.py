@@ -5,7 +5,7 @@ import pytest
 
 from wrp_jax.config import SegmentationConfig
 from wrp_jax.models.network import Network
-from wrp_jax.models.segmentation import inference
+from wrp_jax.models.segmentation import build_segmentation, inference
 from wrp_jax.ops.resize import resize
 from wrp_jax.types import SegmentationOutput, UserError
 
@@ -102,3 +102,42 @@ def test_a_constant_image_is_a_fixed_point_of_all(image):
     logits = jax.jit(inference.for_inference(plain, options).apply)(2.0, flat).logits
     expected = resize(plain.apply(2.0, flat[:, :1, :1]).logits, (70, 90))
     np.testing.assert_allclose(logits, expected, atol=1e-5)
+
+
+def _light(window, image):
+    """The light network at a small width, and variables of it, for windows larger than it sees."""
+    options = SegmentationConfig(width=2, max_pixels=2000, flip=False, window=window)
+    plain = build_segmentation(options, 3)
+    variables = jax.jit(plain.init)(jax.random.key(0), image[:, :32, :32])
+    return plain, jax.jit(inference.for_inference(plain, options).apply), variables
+
+
+def test_windows_of_a_network_that_makes_them_smaller_are_laid_over_one_another(image):
+    plain, windowed, variables = _light((64, 64), image)
+    output = windowed(variables, image)
+    once = jax.jit(plain.apply)(variables, image[:, :64, :64])
+    assert once.features.shape[1:3] == (6, 6)  # of 64 pixels: not a whole number per feature
+    assert output.logits.shape == (2, 75, 101, 3) and output.features.shape[:3] == (2, 10, 13)
+    # Up to where the second window starts, in both directions, the first is alone.
+    assert inference.window_starts(75, 64, 0.25) == inference.window_starts(101, 64, 0.25)[:2]
+    logits, features = resize(once.logits, (64, 64)), resize(once.features, (8, 8))
+    np.testing.assert_allclose(output.logits[:, :32, :32], logits[:, :32, :32], atol=1e-5)
+    np.testing.assert_allclose(output.features[:, :4, :4], features[:, :4, :4], atol=1e-5)
+    assert np.ptp(features) > 0.1
+
+
+def test_a_window_that_covers_the_image_changes_nothing(image):
+    plain, windowed, variables = _light((96, 128), image)
+    output, whole = windowed(variables, image), jax.jit(plain.apply)(variables, image)
+    np.testing.assert_array_equal(output.logits, whole.logits)
+    np.testing.assert_array_equal(output.features, whole.features)
+
+
+def test_the_default_network_looks_through_windows_of_a_large_frame():
+    options = SegmentationConfig(window=(512, 512))
+    plain = build_segmentation(options, 3)
+    frame = jax.ShapeDtypeStruct((1, 720, 1280, 3), jnp.float32)
+    variables = jax.eval_shape(plain.init, jax.random.key(0), frame)
+    output = jax.eval_shape(inference.for_inference(plain, options).apply, variables, frame)
+    assert output.logits.shape == (1, 720, 1280, 3)
+    assert output.features.shape[:3] == (1, 90, 160)

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import weights as drawn
 from compiled_layers import by_layer
+from golden_files import published_state
 
 from wrp_jax.config import Config, SegmentationConfig
 from wrp_jax.labelling import networks
@@ -29,25 +29,10 @@ SOURCE = types.SimpleNamespace(name="", classes=CLASSES, sequences=(), **_UNASKE
 WIDTH = 4
 
 
-def _published_file(network, classes=2):
-    """Reproducible weights under the published names."""
-    state = {}
-    sizes = {"width": WIDTH} | ({"num_classes": classes} if classes else {})
-    names = published.NETWORKS[network].names
-    for path, value in published.template(network, **sizes).items():
-        shape = value.shape
-        if len(shape) > 1:
-            shape = (*(1,) * (4 - len(shape)), *shape)
-            shape = (shape[3], shape[2], *shape[:2])
-        name = published.published_name(path, names)
-        state[name] = drawn.make_tensor(name, {"shape": shape}, [["bn2|bn3|norm", 0.3]])
-    return state
-
-
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     """What ``convert`` would write of it."""
-    found, report = published.fit_state_dict(_published_file("hrnet_ocr"), "hrnet_ocr")
+    found, report = published.fit_state_dict(published_state("hrnet_ocr", WIDTH, 2), "hrnet_ocr")
     assert report.complete, report
     path = tmp_path_factory.mktemp("weights") / "ours.safetensors"
     write_safetensors(
@@ -79,6 +64,22 @@ def test_segments_without_training_or_workdir(file, monkeypatch, rng):
     np.testing.assert_allclose(probs[0][..., [0, 2]], expected, atol=1e-5)
     assert probs[..., 1].max() < 1e-10
     assert expected.std() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("backend", "options", "count"),
+    [
+        ("cpu", {}, 1),
+        ("gpu", {}, 4),
+        ("gpu", {"frames_per_device": 2}, 2),
+        ("cpu", {"name": "light"}, 4),
+    ],
+)
+def test_frames_that_a_device_gets_at_a_time(monkeypatch, backend, options, count):
+    monkeypatch.setattr(segmenter, "load_segmentation", lambda *_: (None, {}))
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    segment = segmenter.load_segmenter(None, _config("", **options), SOURCE, ())
+    assert segment.keywords["batch_size"] == count * len(jax.local_devices())
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_the_classifier_is_dropped_on_request_and_a_smaller_network_is_a_start(f
 
 
 def test_the_imagenet_backbone_is_a_start(tmp_path, monkeypatch):
-    state = _published_file("hrnetv2_imagenet", classes=0)
+    state = published_state("hrnetv2_imagenet", WIDTH)
     state["classifier.weight"] = np.zeros((3, 4), np.float32)
     state["bn1.num_batches_tracked"] = np.zeros((), np.int64)
     monkeypatch.setattr("wrp_jax.weights.load.read_pth", lambda path: state)
@@ -128,7 +129,7 @@ def test_the_imagenet_backbone_is_a_start(tmp_path, monkeypatch):
 
 
 def test_the_file_decides_how_many_classes_there_are():
-    state = _published_file("hrnet_ocr", classes=65)
+    state = published_state("hrnet_ocr", WIDTH, 65)
     found, report = published.fit_state_dict(state, "hrnet_ocr")
     assert report.complete, report
     assert found["params", "ocr", "cls_head", "bias"].shape == (65,)

@@ -1,25 +1,33 @@
 import dataclasses
+import functools
 import json
 import typing
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from flax.traverse_util import flatten_dict
 
 from wrp_jax.checkpoint import load_result
 from wrp_jax.config import Config, SegmentationConfig
 from wrp_jax.data.known_labels import KnownLabels
+from wrp_jax.models.segmentation import REGISTRY
 from wrp_jax.models.segmentation.for_classes import build_for_classes
+from wrp_jax.models.segmentation.light import LightSegmentation
 from wrp_jax.ops.resize import resize
-from wrp_jax.training.segmentation.crops import crop_size, frame_weights, key_frames
+from wrp_jax.sharding import global_batch, make_mesh, replicate
+from wrp_jax.training.segmentation.crops import CropBatch, crop_size, frame_weights, key_frames
 from wrp_jax.training.segmentation.pretrained import initial_variables
+from wrp_jax.training.segmentation.recipe import make_loss
 from wrp_jax.training.segmentation.stage import (
     load_segmentation,
+    make_train_step,
     train_segmentation,
 )
 from wrp_jax.training.segmentation.temperature import hold_out
+from wrp_jax.training.state import create_train_state
 from wrp_jax.types import ClassMap, UserError, Window
 
 CLASSES = ClassMap(
@@ -155,6 +163,37 @@ def test_a_run_is_given_as_workdir_where_nothing_is_trained(run):
     config = Config(segmentation=dataclasses.replace(config.segmentation, weights=weights))
     with pytest.raises(UserError, match="give its folder as --workdir"):
         load_segmentation(None, config, CLASSES)
+
+
+def test_one_device_is_eight(rng, monkeypatch):
+    # Shallow, for it is compiled twice.
+    shallow = functools.partial(LightSegmentation, width=4, blocks=(1, 1, 1))
+    monkeypatch.setitem(REGISTRY, "light", lambda config, count: shallow(count))
+    options = SegmentationConfig(width=4)
+    network = build_for_classes(options, CLASSES)
+    # Not the stage's own, which makes a step of the same size of every gradient, rounding errors
+    # of nothing included.
+    optimizer = optax.sgd(0.1)
+    step = make_train_step(
+        network, optimizer, make_loss(options, jnp.array([1.0, 2.0, 0.0])), ema_decay=0.9
+    )
+    variables = initial_variables(network, options, CLASSES, jnp.zeros((1, 32, 32, 3)), seed=0)
+    # Every picture is of other colours: statistics of a part are not those of the batch.
+    shades = rng.integers(0, 200, (8, 1, 1, 3)) + rng.integers(0, 56, (8, 32, 32, 3))
+    batch = CropBatch(shades.astype(np.uint8), rng.integers(0, 2, (8, 32, 32)).astype(np.uint8))
+    results = []
+    for count in (1, 8):
+        mesh = make_mesh(jax.devices()[:count])
+        state = replicate(create_train_state(variables, optimizer, ema=True), mesh)
+        state, metrics = jax.jit(step)(state, global_batch(batch, mesh), jax.random.key(1))
+        results.append(jax.device_get((metrics["loss"], state.params, state.batch_stats)))
+        assert len(jax.tree.leaves(state.params)[0].sharding.device_set) == count
+    (loss, params, stats), (loss8, params8, stats8) = results
+    np.testing.assert_allclose(loss8, loss, rtol=1e-5)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), stats8, stats)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), params8, params)
+    moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), params, variables["params"])
+    assert np.mean(np.array(jax.tree.leaves(moved)) > 1e-4) > 0.9
 
 
 def test_void_alone_teaches_nothing(tmp_path):

@@ -79,6 +79,11 @@ def build_segmentation(config: SegmentationConfig, num_classes: int) -> Network:
             f"config.segmentation.name is {config.name!r}, which is not known; "
             f"choose one of {', '.join(sorted(REGISTRY))}."
         )
+    if config.scales and config.name != "hrnet_ocr_mscale":
+        raise UserError(
+            f"config.segmentation.scales is {tuple(config.scales)}, which only hrnet_ocr_mscale "
+            "reads: choose --config.segmentation.name=hrnet_ocr_mscale, or give average_scales."
+        )
     module = REGISTRY[config.name](config, num_classes)
     precision = ARITHMETIC[config.dtype].precision if config.name in PUBLISHED else None
 

@@ -83,10 +83,11 @@ def over_windows(network: Network, window: tuple[int, int], overlap: float) -> N
     """Looks at one window after the other, for images that do not fit as a whole.
 
     Logits (and features) are averaged where windows overlap, with weights that fall towards the
-    edges of a window, where it sees least around a pixel.
+    edges of a window, where it sees least around a pixel. Features whose stride does not divide
+    32, as of a network that makes large pictures smaller, are resized to the nearest that does.
 
     Args:
-      network: gives features whose stride divides 32, or none that matter.
+      network: sees each window as if it were an image.
       window: height and width, multiples of 32; an image that is no larger is seen whole.
       overlap: share of a window's side that the next one sees too, at least.
     """
@@ -105,7 +106,9 @@ def over_windows(network: Network, window: tuple[int, int], overlap: float) -> N
         def look(start: Array) -> tuple[Array, Array]:
             part = jax.lax.dynamic_slice(padded, (0, start[0], start[1], 0), (b, *window, 3))
             output, logits = _whole(network, variables, part)
-            return logits, output.features
+            stride = _nearest_stride(window, output.features.shape[1:3])
+            # On a grid that windows share, or they could not be laid over one another.
+            return logits, resize(output.features, (window[0] // stride, window[1] // stride))
 
         shapes = jax.eval_shape(look, starts[0])
         strides = [window[0] // shape.shape[1] for shape in shapes]
@@ -147,6 +150,12 @@ def window_starts(length: int, window: int, overlap: float) -> list[int]:
     step = math.ceil((length - window) / count / ALIGNMENT) * ALIGNMENT
     count = 1 + math.ceil((length - window) / step)
     return [step * k for k in range(count)]
+
+
+def _nearest_stride(window: tuple[int, int], features: Sequence[int]) -> int:
+    """The power of two, 1 … 32, closest to the pixels per feature along a side."""
+    pixels = math.sqrt(math.prod(window) / math.prod(features))
+    return 2 ** min(max(round(math.log2(pixels)), 0), int(math.log2(ALIGNMENT)))
 
 
 def _tent(window: tuple[int, int], stride: int) -> np.ndarray:

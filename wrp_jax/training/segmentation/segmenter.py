@@ -16,10 +16,10 @@ from wrp_jax.data.predictions import PRECOMPUTED, Predictions, open_predictions
 from wrp_jax.data.source import VideoSource
 from wrp_jax.models.segmentation import PUBLISHED
 from wrp_jax.propagation.cues import Segment, segment_clip
-from wrp_jax.sharding import batch_sharding, make_mesh, replicate
+from wrp_jax.sharding import batch_sharding, examples_at_once, make_mesh, replicate
 from wrp_jax.training.segmentation.predicted import PrecomputedSegment
 from wrp_jax.training.segmentation.stage import load_segmentation, segmentation_file
-from wrp_jax.types import Window
+from wrp_jax.types import UserError, Window
 
 
 def load_segmenter(
@@ -47,13 +47,20 @@ def load_segmenter(
     if config.segmentation.name == PRECOMPUTED:
         predictions = open_predictions(config.segmentation.folder, source, windows)
         return PrecomputedSegment(predictions, source, windows, known)
+    options = config.segmentation
+    if options.frames_per_device < 0:
+        raise UserError(
+            f"config.segmentation.frames_per_device={options.frames_per_device}: give 1 to 4, or "
+            "0 to have it chosen."
+        )
     network, variables = load_segmentation(workdir, config, source.classes)
     mesh = make_mesh(jax.local_devices())
+    count = options.frames_per_device or (examples_at_once() if options.name in PUBLISHED else 4)
     return functools.partial(
         segment_clip,
         network,
         replicate(variables, mesh),
-        batch_size=mesh.size * (1 if config.segmentation.name in PUBLISHED else 4),
+        batch_size=mesh.size * count,
         keep_features=keep_features,
         sharding=batch_sharding(mesh),
     )

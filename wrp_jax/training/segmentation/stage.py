@@ -48,7 +48,7 @@ from wrp_jax.training.state import (
     create_train_state,
     inference_variables,
 )
-from wrp_jax.types import ClassMap, Window
+from wrp_jax.types import ClassMap, UserError, Window
 
 
 def check_options(config: Config) -> None:
@@ -154,9 +154,14 @@ def load_segmentation(
       The network, which gives void no chance unless void was learnt, and its variables.
 
     Raises:
-      UserError: not trained yet, a damaged file, or trained on other classes or as another
-        network.
+      UserError: not trained yet, a damaged file, trained on other classes or as another network,
+        or neither a workdir nor weights.
     """
+    if workdir is None and not config.segmentation.weights:
+        raise UserError(
+            "--workdir is missing: give what train.py made there, or published weights with "
+            "--config.segmentation.weights=FILE."
+        )
     path = segmentation_file(workdir, config)
     if workdir is None or path != result_path(workdir, STAGE):
         network, variables = published_segmentation(config.segmentation, classes)
