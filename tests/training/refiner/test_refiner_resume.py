@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import optax
 import pytest
 from test_cycle import Source, segment, toy
 
@@ -12,7 +13,14 @@ from wrp_jax.sharding import make_mesh
 from wrp_jax.training.refiner import stage
 
 OPTIONS = RefinerConfig(
-    clips=1, crops=2, width=4, class_width=4, class_convs=1, steps=4, batch_size=8
+    clips=1,
+    crops=2,
+    width=4,
+    class_width=4,
+    class_convs=1,
+    steps=4,
+    batch_size=8,
+    learning_rate=0.1,
 )
 
 
@@ -28,6 +36,8 @@ def train(compiled_quickly):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "motion_of", lambda config, workdir: zero_motion())
         patch.setattr(stage, "load_segmenter", lambda *arguments: segment)
+        # Adam would make whole steps of the rounding in gradients that are zero.
+        patch.setattr(stage, "make_optimizer", lambda rate, steps: optax.sgd(rate, momentum=0.9))
         yield train_refiner
 
 
@@ -58,7 +68,4 @@ def test_one_device_is_eight(train, whole, tmp_path, monkeypatch):
     fit, mesh = stage.fit, make_mesh(jax.devices()[:1])
     monkeypatch.setattr(stage, "fit", lambda **arguments: fit(**arguments, mesh=mesh))
     alone = train(tmp_path)
-    for tree in (whole, alone):
-        tree = tree["params"]["score"]
-        assert np.abs(tree.pop("bias")).max() < 1e-2  # it plays no part in a softmax
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-6), whole, alone)
