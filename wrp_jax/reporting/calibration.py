@@ -26,6 +26,7 @@ from wrp_jax.data.windows import read_frames
 from wrp_jax.data.writers import check_output, write_atomically
 from wrp_jax.evaluation.confusion import confusion, iou, mean_iou
 from wrp_jax.evaluation.reliability import Reliability
+from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.propagation.cues import Segment, segment_clip
 from wrp_jax.reporting.curves import reliability_chart
 from wrp_jax.types import UserError
@@ -61,13 +62,13 @@ def score_segmentation(
       and ``uncalibrated`` what `Reliability.summary` gives and ``thresholds``: by threshold the
       share of the scored pixels above and the accuracy there.
     """
-    classes = source.classes
+    classes, known = source.classes, GroundTruth(source)
     scored = ~np.asarray(classes.void)
     matrix = np.zeros((classes.num_classes, classes.num_classes + 1), np.int64)
     curves = {"calibrated": Reliability(), "uncalibrated": Reliability()}
     for sequence, name in frames:
         probs = np.asarray(segment(source.frame(sequence, name)[None])[0][0], np.float32)
-        truth, said = source.label(sequence, name), probs.argmax(-1)
+        truth, said = known.label(sequence, name), probs.argmax(-1)
         matrix += confusion(truth, said, classes.num_classes)
         # softmax(z) is softmax(z / T) to the power of T, made to sum to one.
         plain = np.power(probs, np.float32(temperature))
