@@ -81,6 +81,7 @@ def test_options_are_set(config):
         ("--config.segmentation.crop=64", "crop is (64,): it must be of type tuple[int, int]"),
         ("--config.segmentation.crop=(64,'a')", "crop is (64, 'a'): it must be of type"),
         ("--config.refiner.batch_size=0", "--config.refiner.batch_size is 0: it must be at least"),
+        ("--config.workers=-1", "--config.workers is -1: it must not be negative"),
         ("--config.refiner.steps=-1", "--config.refiner.steps is -1: it must not be negative"),
         ("--config.segmentation.crop=(0,64)", "crop is (0, 64): it must be at least 1"),
         ("--config.segmentation.learning_rate=nan", "learning_rate is nan: it must be finite"),

@@ -86,3 +86,23 @@ def test_flax_is_used_by_models_and_training_alone():
     for path in _modules():
         if path.relative_to(PACKAGE).parts[0] not in {"models", "training"}:
             assert "flax" not in {name.split(".")[0] for name in _imports(path)}, path
+
+
+def _asks_a_source(node: ast.AST) -> bool:
+    """Whether it is ``source.label(…)``, of whatever the source is part."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+        return False
+    asked = ast.unparse(node.func.value).rpartition(".")[-1].lstrip("_")
+    return node.func.attr == "label" and asked in ("source", "original", "video")
+
+
+def test_a_source_is_asked_for_labels_by_the_gate_and_for_scoring_alone():
+    """Within ``data``, what copies and checks whole sets reads them too."""
+    found = {
+        str(path.relative_to(PACKAGE))
+        for path in _modules()
+        if any(map(_asks_a_source, ast.walk(ast.parse(path.read_text()))))
+    }
+    assert found == {
+        "data/clips.py", "data/known_labels.py", "data/source.py", "evaluation/truth.py",
+    }  # fmt: skip

@@ -180,6 +180,7 @@ class Config:
     data: str = ""  # where --data is not given; such a config may train inside the output
     key_every: int = 0  # 0: every label found is known; n: that of every n-th frame alone
     stages: tuple[str, ...] = ("segmentation", "refiner")
+    workers: int = 0  # processes that read and cut examples of motion and segmentation; 0: threads
     motion: MotionConfig = field(default_factory=MotionConfig)
     segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
     propagation: PropagationConfig = field(default_factory=PropagationConfig)

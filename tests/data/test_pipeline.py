@@ -159,11 +159,15 @@ def pair(example, rng):
 def test_worker_processes_give_the_same_batches():
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import multiprocessing, os, signal\n"
         "import numpy as np, test_pipeline as t\n"
         "if __name__ == '__main__':\n"
         "    batches = t.make(transform=t.pair, workers=2)\n"
         "    batches.set_state({'next_index': 2})\n"
-        "    for batch in t.take(3, batches):\n"
+        "    first = [next(batches) for _ in range(2)]\n"
+        "    for worker in multiprocessing.active_children():\n"
+        "        os.kill(worker.pid, signal.SIGINT)\n"  # Ctrl-C is for the program to answer
+        "    for batch in [*first, *t.take(8, batches)]:\n"
         "        assert type(batch.a) is np.ndarray and type(batch.b) is tuple\n"
         "        print(*batch.a, *batch.b[0])\n"
     )
@@ -173,7 +177,8 @@ def test_worker_processes_give_the_same_batches():
         env={**os.environ, "PYTHONPATH": f"{here}:{here.parents[1]}"}, check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    expected = take(5, make(transform=pair))[2:]
+    assert "KeyboardInterrupt" not in result.stderr
+    expected = take(12, make(transform=pair))[2:]
     lines = [" ".join(map(str, [*batch.a, *batch.b[0]])) for batch in expected]
     assert result.stdout.splitlines() == lines
 

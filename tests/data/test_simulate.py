@@ -104,3 +104,34 @@ def test_speed_zero_hardly_moves_and_frames_are_cropped_to_size():
 def test_typical_speed_of_a_uniform_flow_is_its_length():
     flow = np.broadcast_to(np.array([3.0, 4.0], np.float32), (6, 7, 2))
     np.testing.assert_allclose(typical_speeds([flow, 2 * flow]), [5.0, 10.0])
+
+
+@pytest.mark.parametrize(
+    "strength", [{"gain": 0.3}, {"noise": 9.0}, {"quality": (10, 11)}], ids=lambda s: next(iter(s))
+)
+def test_light_noise_and_compression_change_frames_and_leave_labels(strength):
+    image, label = still(np.random.default_rng(0))
+    (plain, labels), (changed, same) = (
+        simulate_clip(np.random.default_rng(7), image, label, speed=2.0, config=config)
+        for config in (CLEAN, dataclasses.replace(CLEAN, **strength))
+    )
+    np.testing.assert_array_equal(labels, same)
+    difference = np.abs(changed.astype(int) - plain).mean((1, 2, 3))
+    assert (difference[1:] > 0.5).all() and difference.max() < 25
+    if "gain" in strength:  # light drifts: more and more
+        assert difference[-1] > 2 * difference[0]
+
+
+@pytest.mark.parametrize("speed", [1.5, 4.0])
+def test_four_fifths_of_the_pixels_move_at_most_as_fast_as_asked(speed):
+    y, x = np.mgrid[:36, :40].astype(np.uint8)
+    image = np.stack([6 * x, 6 * y, 0 * x], -1)  # every pixel says where it comes from
+    found = []
+    for seed in range(12):
+        frames, _ = simulate_clip(
+            np.random.default_rng(seed), image, np.zeros((36, 40), int), speed=speed, config=CLEAN
+        )
+        flows = np.diff(frames[..., :2].astype(np.float32), axis=0) / 6
+        found.append(typical_speeds(list(flows)).mean())
+    assert 0.85 * speed < np.median(found) < 1.15 * speed
+    assert min(found) > 0.4 * speed and max(found) < 2 * speed

@@ -184,3 +184,37 @@ def test_shrinking_takes_labels_as_they_are():
     assert (small[: h // 2, : w // 2] == 3).all() and (
         small[-h // 2 + 1 :, w // 2 + 1 :] == 250
     ).all()
+
+
+class Bars(html.parser.HTMLParser):
+    """``{class: {method: (score, width)}}`` of the bars per class."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found, self._name, self._method, self._heading = {}, "", "", False
+        self.feed(text.split('<div class="classes">')[1].split("</section>")[0])
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self._heading = self._heading or tag == "h3"
+        if attrs.get("class", "").startswith("bar-row"):
+            self._method, score = attrs["title"].split(": ")
+            self.found[self._name][self._method] = float(score)
+        elif tag == "i":
+            style = dict(part.split(":") for part in attrs["style"].split(";"))
+            width = float(style["width"].removesuffix("%"))
+            self.found[self._name][self._method] = (self.found[self._name][self._method], width)
+
+    def handle_data(self, data):
+        if self._heading:
+            self._name, self._heading = data, False
+            self.found[data] = {}
+
+
+def test_every_class_has_a_bar_of_each_method_as_long_as_its_score():
+    bars = Bars(make_report(make_window())).found
+    assert list(bars) == ["mean over classes", *CLASSES.names]
+    for of_class in bars.values():
+        assert list(of_class) == list(METHODS)
+        assert all(score == width for score, width in of_class.values())
+    assert len({pair for of_class in bars.values() for pair in of_class.values()}) > 8

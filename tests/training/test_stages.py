@@ -185,12 +185,16 @@ def test_a_workdir_that_is_a_file_or_cannot_be_read_is_refused(folder, tmp_path,
         run(folder, tmp_path / "run")
 
 
-def test_run_metadata_leaves_out_which_stages(folder):
+def test_run_metadata_leaves_out_which_stages_and_who_reads(folder):
     _, _, known = opened(folder)
-    one, two = (stages.run_metadata(Config(stages=s), known) for s in (("first",), ("second",)))
+    configs = Config(stages=("first",)), Config(stages=("second",), workers=2)
+    one, two = (stages.run_metadata(config, known) for config in configs)
     assert one == two == json.loads(json.dumps(one))
     assert one["config"]["segmentation"]["crop"] == list(Config().segmentation.crop)
-    assert set(one["config"]) == {f.name for f in dataclasses.fields(Config)} - {"stages"}
+    assert set(one["config"]) == {f.name for f in dataclasses.fields(Config)} - {
+        "stages",
+        "workers",
+    }
 
 
 PROGRAM = """

@@ -12,6 +12,7 @@ records is not a multiple of the number of shards (0.2.18).
 from __future__ import annotations
 
 import functools
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -92,7 +93,7 @@ class Batches(Iterator[Any]):
             # Each worker reads one batch at a time: parallelism comes from the processes.
             read = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)
             processes = grain.MultiprocessingOptions(num_workers=self._workers)
-            return iter(rest.to_iter_dataset(read).mp_prefetch(processes))
+            return iter(rest.to_iter_dataset(read).mp_prefetch(processes, _deaf_to_interrupts))
         read = grain.ReadOptions(num_threads=self._threads, prefetch_buffer_size=2 * self._threads)
         return iter(rest.to_iter_dataset(read))
 
@@ -146,6 +147,12 @@ def make_batches(
     # The list is endless: nothing is dropped. Rounding its length up overflows for batches of one.
     dataset = dataset.batch(batch_size // process_count, drop_remainder=True)
     return Batches(dataset, batch_size, threads=threads, workers=workers, closed=closed)
+
+
+def _deaf_to_interrupts(index: int, count: int) -> None:
+    """Ctrl-C reaches every process of the terminal: the program alone answers, and ends these."""
+    del index, count
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _ClosedError(Exception):

@@ -59,10 +59,11 @@ def run_metadata(config: Config, known: KnownLabels) -> dict[str, Any]:
     """What a run was trained with: ``config``, ``classes``, ``fingerprint`` (JSON values).
 
     Every stage gives it to ``loop.fit`` and ``checkpoint.save_result``. Which stages the config
-    lists plays no part, so one more can be added to a workdir.
+    lists plays no part, so one more can be added to a workdir; nor do ``workers``, which read the
+    same examples.
     """
     options = dataclasses.asdict(config)
-    del options["stages"]
+    del options["stages"], options["workers"]
     return {
         "config": json.loads(json.dumps(options)),
         "classes": classes_to_json(known.classes),

@@ -250,6 +250,16 @@ def test_sdcnet_learns_from_the_flow_of_a_network(monkeypatch):
     np.testing.assert_array_equal(example["guess"][:, 1], frames[:-1] - frames[1:])
 
 
+def test_flow_of_a_network_is_not_computed_by_workers():
+    options = config("sdcnet", loss="reconstruction")
+    options.workers = 3
+    assert m.workers(options) == 3
+    options.motion.flow = "raft_small"
+    assert m.workers(options) == 0
+    options.motion.name = "raft_small"
+    assert m.workers(options) == 3
+
+
 def test_both_ways_exchanges_target_and_source(rng):
     batch = {
         "frames": jnp.asarray(rng.integers(0, 255, (2, 2, 4, 4, 3), np.uint8)),

@@ -19,7 +19,7 @@ from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.pipeline import make_batches
 from wrp_jax.data.source import VideoSource
 from wrp_jax.flow import build_motion
-from wrp_jax.flow.build import ASSETS, SDCNETS, guide_of
+from wrp_jax.flow.build import ASSETS, NETWORKS, SDCNETS, guide_of
 from wrp_jax.models.motion import Motion
 from wrp_jax.training.loop import fit
 from wrp_jax.training.motion import losses as flow_losses
@@ -85,7 +85,7 @@ def train_motion(
     The same weights stand in ``motion.safetensors``, for ``config.motion.weights``.
 
     Args:
-      config: ``config.motion``, ``config.motion_training`` and ``config.seed`` are read.
+      config: ``motion``, ``motion_training``, ``seed`` and ``workers`` are read.
       known: labelled frames, which play no part; may be empty.
       source: the video, or a set of pairs with true flow.
       windows: play no part.
@@ -105,6 +105,7 @@ def train_motion(
         transform=examples.draw,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
+        workers=workers(config),
     )
     optimizer = make_optimizer(options)
     variables = initial_variables(config, estimator, examples.draw(0, np.random.default_rng(0)))
@@ -284,6 +285,14 @@ def motion_of(config: Config, workdir: str | os.PathLike | None) -> Motion:
             "--workdir is missing: this config trains its motion, and train.py keeps it there."
         )
     return load_motion(workdir, config)
+
+
+def workers(config: Config) -> int:
+    """``config.workers``, or none where a network gives the flows that examples hold.
+
+    It stays in the process that has the accelerator.
+    """
+    return 0 if config.motion.name in SDCNETS and config.motion.flow in NETWORKS else config.workers
 
 
 def _examples(config: Config, source: VideoSource, estimator: Estimator) -> Any:

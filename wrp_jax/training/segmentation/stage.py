@@ -82,7 +82,7 @@ def train_segmentation(
     Of predictions that lie in files nothing is trained; they are checked.
 
     Args:
-      config: ``config.segmentation`` and ``config.seed`` are read.
+      config: ``segmentation``, ``seed`` and ``workers`` are read.
       known: the labelled frames; no other label is looked at.
       source: the video; its labelled frames are drawn more often than stills, since it is its
         frames that g_ψ will have to label.
@@ -123,6 +123,7 @@ def train_segmentation(
             shuffle=not in_order,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
+            workers=config.workers,
         ),
         steps=steps,
         workdir=workdir,
