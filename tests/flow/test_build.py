@@ -88,6 +88,12 @@ def test_one_compilation_serves_any_number_of_pairs(rng, monkeypatch):
     assert traced == [(2, 64, 64, 3)]
 
 
+def test_a_network_asked_for_no_pair_at_all_gives_no_flow():
+    nothing = np.zeros((0, 40, 66, 3), np.uint8)
+    flow = build_motion(MotionConfig(name="refined_dis")).pairs(nothing, nothing)
+    assert flow.shape == (0, 40, 66, 2) and flow.dtype == np.float32
+
+
 def recorded_flow(flows):
     """A flow source that knows pairs by the first pixel of each frame, and what it was asked."""
     asked = []
