@@ -6,6 +6,7 @@ import io
 import os
 import pathlib
 import struct
+import time
 import tracemalloc
 import zipfile
 
@@ -323,7 +324,7 @@ def _members(path):
 @pytest.mark.parametrize("changed", [*CONTAINERS, "pickle"])
 @settings(
     max_examples=MUTATIONS,
-    deadline=1000,
+    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,
 )
@@ -334,7 +335,7 @@ def _members(path):
         max_size=4,
     )
 )
-def test_mutations_raise_the_one_error_and_take_little_memory(tmp_path, changed, edits):
+def test_mutations_raise_the_one_error_and_take_little_memory_and_time(tmp_path, changed, edits):
     path = tmp_path / "mutated.pth"
     members = _members(FIXTURES / "zip.pth")
     root = members.pop("data.pkl")
@@ -345,6 +346,7 @@ def test_mutations_raise_the_one_error_and_take_little_memory(tmp_path, changed,
         data = data[:at] + insert + data[at + cut :]
     write_zip(path, data, members) if changed == "pickle" else path.write_bytes(data)
     tracemalloc.start()
+    began = time.process_time()  # other programs may keep the machine busy
     try:
         arrays = read_pth(path)
         assert all(isinstance(array, np.ndarray) for array in arrays.values())
@@ -354,6 +356,7 @@ def test_mutations_raise_the_one_error_and_take_little_memory(tmp_path, changed,
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peak < 200 * 2**20
+    assert time.process_time() - began < 1.0
 
 
 def test_ordered_dicts_of_old_pythons_are_read(tmp_path):
