@@ -117,8 +117,8 @@ def test_rafts_program_does_not_grow_with_the_iterations():
 
     def length(iterations):
         config = MotionConfig(name="raft_small", iterations=iterations)
-        program = networks.raft_program(config, 1)
-        return str(jax.make_jaxpr(program)(variables("raft_small"), *frames, guess)).count("\n")
+        program = jax.jit(networks.raft_program(config, 1))
+        return program.lower(variables("raft_small"), *frames, guess).as_text().count("\n")
 
     assert length(1) == length(12) > 100
 
