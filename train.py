@@ -3,6 +3,7 @@
 python train.py --config=configs/folder.py --data=D --workdir=RUN [--config.key=value]
 python train.py --config=configs/segment_folder.py --stills=D:LIST --workdir=RUN
 
+RUN is runs/<name of the config's file> where --workdir is not given.
 The same command goes on where it was stopped. Without --data segmentation alone can be trained.
 """
 
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 from absl import flags
+from ml_collections import config_flags
 
 from wrp_jax import command_line
 from wrp_jax.config import Config
@@ -25,7 +27,11 @@ from wrp_jax.types import UserError, Window
 
 _CONFIG = command_line.define_config()
 _DATA = flags.DEFINE_string("data", None, "A folder, tfds:NAME/CONFIG:SPLIT[@dir], synthetic:….")
-_WORKDIR = flags.DEFINE_string("workdir", None, "Where checkpoints, metrics and weights go.")
+_WORKDIR = flags.DEFINE_string(
+    "workdir",
+    None,
+    "Where checkpoints, metrics and weights go; runs/<name of the config's file> if absent.",
+)
 _WINDOWS = flags.DEFINE_string("windows", None, "List of windows; their labelled frames are known.")
 _KEYFRAMES = flags.DEFINE_string("keyframes", None, "List of labelled frames; every one if absent.")
 _STILLS = flags.DEFINE_multi_string("stills", [], "ROOT:SPLITFILE, labelled frames without video.")
@@ -36,8 +42,11 @@ def main() -> None:
     config = command_line.read_config(_CONFIG)
     check_stages(config)
     data, workdir = _DATA.value, _WORKDIR.value
-    if not workdir or not (data or _STILLS.value):
-        raise UserError("--data=FOLDER (or --stills=ROOT:LIST) and --workdir=FOLDER must be given.")
+    if not (data or _STILLS.value):
+        raise UserError("--data=FOLDER (or --stills=ROOT:LIST) must be given.")
+    if not workdir:
+        name = config_flags.get_config_filename(flags.FLAGS["config"])
+        workdir = str(Path("runs") / Path(name).stem)
     if not data and tuple(config.stages) != ("segmentation",):
         raise UserError(
             f"--data is missing: the stages {', '.join(config.stages)} look at video; stills alone "
@@ -66,6 +75,8 @@ def main() -> None:
     known = KnownLabels(source, windows, stills)
     with sole_writer(Path(workdir), "--workdir"):
         run_stages(config, known, source, windows, workdir)
+    if not _WORKDIR.value:
+        print(f"--workdir={workdir} is what was trained.", file=sys.stderr)
 
 
 def _check_flags(config: Config, *, labelled: bool) -> None:

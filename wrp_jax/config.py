@@ -11,7 +11,10 @@ from typing import Any
 
 @dataclasses.dataclass
 class MotionConfig:
-    """f_θ: dis, zero, raft_large, raft_small, sdcnet, sdcnet_prediction, flownet2, precomputed."""
+    """f_θ: dis, refined_dis, zero, raft_large, raft_small, sdcnet, sdcnet_prediction, flownet2.
+
+    Or precomputed: read from files.
+    """
 
     name: str = "dis"
     preset: str = "fine"  # dis: ultrafast, fast, medium, fine
@@ -19,6 +22,7 @@ class MotionConfig:
     iterations: int = 20  # raft; published: 20 for video, 24 to 32 for scores
     correlation: str = "auto"  # raft: all_pairs, on_the_fly (the same, less memory), auto by size
     dtype: str = "float32"  # raft: or tf32 (GPUs: 4x as fast, 0.004 px off), bfloat16
+    padding: str = "sintel"  # raft: to a multiple of 8, above and below; kitti: below alone
     pairs_per_device: int = 0  # networks: at a time; 0: one on a CPU, four elsewhere
     flow: str = "dis"  # sdcnet: whose flows it reads (published: flownet2; or precomputed);
     # precomputed: whose flows serve simulated clips, which have no files

@@ -6,13 +6,15 @@ import functools
 
 import golden_files
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from wrp_jax.config import MotionConfig
-from wrp_jax.flow import build_motion, networks
+from wrp_jax.flow import build, build_motion, networks
 from wrp_jax.flow.sdcnet import sdcnet_motion
-from wrp_jax.models.motion.base import Motion, clip_of
+from wrp_jax.models.motion.base import Motion, clip_of, zero_motion
+from wrp_jax.models.motion.raft import RaftOutput
 from wrp_jax.models.network import Network
 from wrp_jax.types import UserError
 from wrp_jax.weights import published
@@ -43,6 +45,21 @@ def test_odd_sizes_are_padded_and_cropped_as_published():
     flow = raft(iterations=4).pairs(frames[:1], frames[1:])
     assert flow.shape == (1, 131, 197, 2) and flow.dtype == np.float32
     assert np.abs(flow - golden["pad_flow_sintel"]).max() <= 1e-3
+
+
+@pytest.mark.parametrize(("padding", "above"), [({}, 2), ({"padding": "kitti"}, 0)])
+def test_rows_are_added_where_the_option_says(monkeypatch, padding, above):
+    def apply(variables, first, second, start):
+        assert first.shape == (1, 136, 200, 3) and start.shape == (1, 17, 25, 2)
+        at = jnp.stack(jnp.meshgrid(jnp.arange(200.0), jnp.arange(136.0)), axis=-1)
+        return RaftOutput(at[None], at[None, None])
+
+    monkeypatch.setattr(networks.raft, "build_raft", lambda *_, **__: Network(lambda: None, apply))
+    motion = build_motion(MotionConfig(name="raft_large", **padding), {})
+    frames = np.zeros((2, 131, 197, 3), np.uint8)
+    flow = motion.pairs(frames[:1], frames[1:])
+    assert flow.shape == (1, 131, 197, 2)
+    np.testing.assert_array_equal(flow[0, 0, 0], [1, above])
 
 
 def test_a_first_guess_is_where_raft_starts():
@@ -86,6 +103,24 @@ def test_one_compilation_serves_any_number_of_pairs(rng, monkeypatch):
         assert len(motion.pairs(frames[:n], frames[1 : n + 1])) == n
     motion.pairs(frames[:1], frames[1:2], np.zeros((1, 64, 64, 2), np.float32))
     assert traced == [(2, 64, 64, 3)]
+
+
+def test_a_network_asked_for_no_pair_at_all_gives_no_flow():
+    nothing = np.zeros((0, 40, 66, 3), np.uint8)
+    flow = build_motion(MotionConfig(name="refined_dis")).pairs(nothing, nothing)
+    assert flow.shape == (0, 40, 66, 2) and flow.dtype == np.float32
+
+
+def test_rafts_program_does_not_grow_with_the_iterations():
+    frames = [jax.ShapeDtypeStruct((1, 64, 64, 3), np.uint8)] * 2
+    guess = jax.ShapeDtypeStruct((1, 64, 64, 2), np.float32)
+
+    def length(iterations):
+        config = MotionConfig(name="raft_small", iterations=iterations)
+        program = jax.jit(networks.raft_program(config, 1))
+        return program.lower(variables("raft_small"), *frames, guess).as_text().count("\n")
+
+    assert length(2) == length(12) > 100
 
 
 def recorded_flow(flows):
@@ -153,6 +188,26 @@ def test_flownet2_is_padded_and_sees_the_colours_in_order(rng, monkeypatch, bgr)
     np.testing.assert_array_equal(flow, expected)
 
 
+@pytest.mark.parametrize("name", ["sdcnet", "flownet2"])
+def test_flownet2_sees_blue_first_in_front_of_sdcnet_alone(monkeypatch, name):
+    asked, loaded = [], []
+
+    def flownet2_motion(variables, count, *, bgr=False):
+        asked.append((variables, bgr))
+        return zero_motion()
+
+    monkeypatch.setattr(build, "flownet2_motion", flownet2_motion)
+    monkeypatch.setattr(build, "sdcnet_motion", lambda *_, **__: zero_motion())
+    monkeypatch.setattr(build, "load_weights", lambda *what: loaded.append(what) or what[0])
+    if name == "flownet2":
+        build_motion(MotionConfig(name="flownet2", weights="f.pth"))
+    else:
+        options = {"flow": "flownet2", "flow_weights": "f.pth"}
+        build_motion(MotionConfig(name="sdcnet", weights="s.pth", **options))
+    assert loaded[-1:] == [("f.pth", "flownet2")]
+    assert asked == [("f.pth", name == "sdcnet")]
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -171,6 +226,7 @@ def test_what_cannot_be_built_is_one_sentence(options, says):
     [
         ({"correlation": "sparse"}, "correlation='sparse' is unknown: use one of auto, all_pairs"),
         ({"dtype": "int8"}, "dtype='int8' is unknown: use one of float32, tf32, bfloat16"),
+        ({"padding": "same"}, "padding='same' is unknown: use one of sintel, kitti"),
         ({"iterations": 0}, "iterations=0 must be at least 1"),
         ({"name": "sdcnet", "flow": "flownet2"}, r"give --config\.motion\.flow_weights=FILE"),
         ({"name": "sdcnet", "flow": "raft_small"}, r"give --config\.motion\.flow_weights=FILE"),

@@ -50,6 +50,7 @@ def test_neighbours_come_from_their_direction(folder, frames):
     np.testing.assert_array_equal(flow[..., 0], -1)
     np.testing.assert_array_equal(motion.pairs(frames[:1], frames[1:2])[..., 0], 1)
     np.testing.assert_array_equal(motion.pairs(frames[:1], frames[:1]), 0)
+    assert motion.pairs(frames[:0], frames[:0]).shape == (0, H, W, 2)
 
 
 def test_far_pairs_are_composed_and_void_stays_void(folder, frames):

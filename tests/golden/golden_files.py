@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 
 import numpy as np
+import pytest
 import weights
 
 from wrp_jax.weights import published
 
 HERE = pathlib.Path(__file__).parent
+SHARED = HERE.parents[1] / ".." / "shared" / "golden"
 
 
 def state_dict(manifest: str, salt: str = "") -> dict[str, np.ndarray]:
@@ -43,7 +46,20 @@ def arrays(name: str, elsewhere: pathlib.Path = HERE) -> dict[str, np.ndarray]:
     A fixture that is not in this folder is looked for in ``elsewhere``.
     """
     path = HERE / f"{name}.npz"
-    with np.load(path if path.exists() else elsewhere / path.name) as fixture:
+    return _read(path if path.exists() else elsewhere / path.name)
+
+
+def whole(name: str) -> dict[str, np.ndarray]:
+    """As ``arrays``, before it was cut: of shared/golden, where LARGE_FIXTURES asks for it."""
+    if "LARGE_FIXTURES" not in os.environ:
+        pytest.skip(f"the whole of {name}.npz is compared where LARGE_FIXTURES=1 is set")
+    if not (SHARED / f"{name}.npz").exists():
+        pytest.skip(f"no {name}.npz in shared/golden beside the repository")
+    return _read(SHARED / f"{name}.npz")
+
+
+def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
+    with np.load(path) as fixture:
         loaded = {key: fixture[key] for key in fixture.files}
     return {
         key: np.moveaxis(array, 1, -1) if array.ndim == 4 and "uint8" not in key else array

@@ -16,7 +16,7 @@ from wrp_jax.propagation import hypotheses, refined
 from wrp_jax.propagation.cues import clip_cues, frames_at_once, segment_clip
 from wrp_jax.propagation.methods import METHODS, collect, label_frames
 from wrp_jax.propagation.rollout import window_orders
-from wrp_jax.propagation.window_cues import HeldCues, StoredCues
+from wrp_jax.propagation.window_cues import HeldCues, MadeCues, StoredCues
 from wrp_jax.types import ClassMap, SegmentationOutput, UserError
 
 H, W = 12, 20
@@ -78,6 +78,20 @@ def test_sections_are_those_of_the_whole(folder, data, n, segments):
         if a.size or b.size:
             assert a.dtype == b.dtype
             np.testing.assert_array_equal(a, b, err_msg=name)  # to the last bit
+
+
+def test_a_section_of_one_frame_asks_no_flow():
+    frames, _ = video(3)
+
+    def of_one(target, source, initial=None):
+        raise AssertionError("a motion was asked about a single frame")
+
+    one = MadeCues(frames, Motion(of_one), SEGMENT).section(1, 2)
+    held = HeldCues(clip_cues(frames, MOTION, SEGMENT)).section(1, 2)
+    for name, array, same in zip(one._fields, one, held, strict=True):
+        assert array.shape == same.shape and array.dtype == same.dtype, name
+        np.testing.assert_allclose(array, same, atol=1e-6, err_msg=name)
+    assert one.flow_backward.shape == one.flow_forward.shape == (0, H, W, 2)
 
 
 def test_networks_see_every_frame_once_and_few_together(folder):

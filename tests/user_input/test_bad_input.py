@@ -310,6 +310,12 @@ def test_a_workdir_of_other_classes(server, home):
     refused(server, home, "propagate.py", "was trained on 1 classes (sky)", *flags)
 
 
+def test_training_takes_the_workdir_of_its_config_where_none_is_given(server, home):
+    write(home / "runs/config/classes.json", json.dumps({"classes": [{"id": 0, "name": "sky"}]}))
+    said = "runs/config was trained on 1 classes (sky)"
+    refused(server, home, "train.py", said, "--workdir=NONE")
+
+
 @pytest.mark.parametrize(
     ("change", "said", "flags"),
     [

@@ -11,7 +11,7 @@ import golden_files
 import jax
 import numpy as np
 import pytest
-from made_checkpoints import Storage, as_tensor, pickled, write_zip
+from hand_made import write_state
 
 from wrp_jax.types import UserError
 from wrp_jax.weights import convert, published
@@ -97,18 +97,6 @@ def test_safetensors_with_published_names_are_read_and_nan_is_refused(tmp_path):
         load_weights(path, "raft_small")
 
 
-def _save_zip(path, state):
-    """What torch writes of a state dict: a pickle of descriptions, and a member per storage."""
-    tensors, members = {}, {}
-    for key, (name, array) in enumerate(state.items()):
-        kind = {"f": "FloatStorage", "i": "LongStorage"}[array.dtype.kind]
-        storage = Storage(array.size, str(key), kind)
-        strides = tuple(step // array.itemsize for step in np.ascontiguousarray(array).strides)
-        tensors[f"module.{name}"] = as_tensor(storage, 0, array.shape, strides[: array.ndim])
-        members[f"data/{key}"] = array.tobytes()
-    return write_zip(path, pickled({"epoch": 3, "state_dict": tensors}), members)
-
-
 @pytest.mark.parametrize("network", ["raft_small", "hrnet_ocr_mscale"])
 def test_a_checkpoint_becomes_ours_without_torch(network, tmp_path, capsys):
     if network == "raft_small":
@@ -121,7 +109,8 @@ def test_a_checkpoint_becomes_ours_without_torch(network, tmp_path, capsys):
             if name.endswith("running_mean")
         }
     source, target = tmp_path / "w.pth", tmp_path / "w.safetensors"
-    _save_zip(source, state)
+    parallel = {f"module.{name}": array for name, array in state.items()}
+    write_state(source, parallel, "zip", lambda tensors: {"epoch": 3, "state_dict": tensors})
     assert convert.main([str(source), str(target), f"--network={network}"]) == 0
     printed = capsys.readouterr().out
     assert "missing 0, unused 0, mis-shaped 0" in printed and f"wrote {target}" in printed

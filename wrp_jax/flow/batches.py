@@ -25,7 +25,7 @@ def over_devices(
       per_device: examples per device and call.
 
     Returns:
-      ``run(*arrays) -> array``, host arrays with any leading size.
+      ``run(*arrays) -> array``, host arrays with any leading size, zero too.
     """
     mesh = make_mesh(jax.local_devices())
     sharding = batch_sharding(mesh)
@@ -34,6 +34,10 @@ def over_devices(
     size = per_device * len(mesh.devices)
 
     def run(*arrays: np.ndarray) -> np.ndarray:
+        if not len(arrays[0]):  # what one full batch would give, less its examples
+            full = (jax.ShapeDtypeStruct((size, *a.shape[1:]), a.dtype) for a in arrays)
+            result = jax.eval_shape(program, variables, *full)
+            return np.zeros((0, *result.shape[1:]), result.dtype)
         parts = []
         for start in range(0, len(arrays[0]), size):
             batch = [array[start : start + size] for array in arrays]

@@ -13,7 +13,7 @@ from wrp_jax.config import MotionConfig
 from wrp_jax.flow.batches import over_devices
 from wrp_jax.models.motion import flownet2, raft
 from wrp_jax.models.motion.base import Motion
-from wrp_jax.models.motion.padding import padding_for
+from wrp_jax.models.motion.padding import MODES, padding_for
 from wrp_jax.models.network import ARITHMETIC
 from wrp_jax.types import UserError
 
@@ -23,20 +23,19 @@ def raft_program(config: MotionConfig, per_device: int) -> Callable[..., Array]:
 
     Returns:
       ``program(variables, target, source, initial) -> flow``; frames uint8 ``[b, h, w, 3]`` RGB,
-      flows ``[b, h, w, 2]`` in pixels on the target. The published padding (``sintel``).
+      flows ``[b, h, w, 2]`` in pixels on the target. Padded as ``config.padding`` says.
 
     Raises:
       UserError: an option that RAFT does not know.
     """
-    if config.correlation not in raft.CORRELATIONS:
-        raise UserError(
-            f"config.motion.correlation={config.correlation!r} is unknown: use one of "
-            f"{', '.join(raft.CORRELATIONS)}."
-        )
-    if config.dtype not in ARITHMETIC:
-        raise UserError(
-            f"config.motion.dtype={config.dtype!r} is unknown: use one of {', '.join(ARITHMETIC)}."
-        )
+    for option, known in (
+        ("correlation", raft.CORRELATIONS), ("dtype", ARITHMETIC), ("padding", MODES)
+    ):  # fmt: skip
+        value = getattr(config, option)
+        if value not in known:
+            raise UserError(
+                f"config.motion.{option}={value!r} is unknown: use one of {', '.join(known)}."
+            )
     if config.iterations < 1:
         raise UserError(f"config.motion.iterations={config.iterations} must be at least 1.")
 
@@ -47,7 +46,9 @@ def raft_program(config: MotionConfig, per_device: int) -> Callable[..., Array]:
         initial: Float[Array, "b h w 2"],
     ) -> Float[Array, "b h w 2"]:
         height, width = target.shape[1:3]
-        padding = padding_for(height, width, raft.MULTIPLE, smallest=raft.SMALLEST)
+        padding = padding_for(
+            height, width, raft.MULTIPLE, mode=config.padding, smallest=raft.SMALLEST
+        )
         start = padding.pad(initial)
         b, h, w, _ = start.shape
         cell = raft.MULTIPLE

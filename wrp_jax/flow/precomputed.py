@@ -113,7 +113,10 @@ class _ClipFlows:
         known = [pair for pair in pairs if pair is not None]
         if len(known) < len(pairs):
             raise ValueError(f"asked for frames that are not of the clip of {self._clip.sequence}")
-        return np.stack([self.flow(*pair) for pair in known])
+        flows = np.zeros((len(known), *self._size, 2), np.float32)
+        for flow, pair in zip(flows, known, strict=True):
+            flow[:] = self.flow(*pair)
+        return flows
 
     def flow(self, target: int, source: int) -> Float[np.ndarray, "h w 2"]:
         """From a file, or composed along the way of the nearest one that there is."""

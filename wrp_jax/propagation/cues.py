@@ -87,18 +87,23 @@ def clip_cues(
 
     Args:
       frames: consecutive frames, RGB.
-      motion: f_θ, run on every pair of neighbours, in both directions of time.
+      motion: f_θ, run on every pair of neighbours, in both directions of time; not asked where
+        there is a single frame.
       segment: g_ψ, or None: ``probs`` and ``features`` then have no channels.
     """
     n, h, w, _ = frames.shape
+    backward = forward = np.zeros((0, h, w, 2), np.float32)
+    if n > 1:
+        backward = motion.pairs(frames[1:], frames[:-1])
+        forward = motion.pairs(frames[:-1], frames[1:])
     if segment is None:
         probs, features = np.zeros((n, h, w, 0), np.float32), np.zeros((n, 1, 1, 0), np.float32)
     else:
         probs, features = segment(frames)
     return ClipCues(
         images=(frames.astype(np.float32) / 255.0),
-        flow_backward=motion.pairs(frames[1:], frames[:-1]),
-        flow_forward=motion.pairs(frames[:-1], frames[1:]),
+        flow_backward=backward,
+        flow_forward=forward,
         probs=probs,
         features=features,
     )

@@ -23,6 +23,8 @@ MAX_INSTRUCTIONS = 2_000_000
 
 MAX_DIMENSIONS = 8
 MAX_ELEMENTS = 2**40
+MAX_KEY = 2**60
+"""Python hashes multiples of 2^61 - 1 alike: a dictionary of many takes the square of the time."""
 
 
 class CheckpointFormatError(UserError):
@@ -171,7 +173,13 @@ def _set(target: Any, key: Any, value: Any) -> None:
     # Nested tuples as keys are refused because hashing them can take for ever.
     if type(target) is not dict or not isinstance(key, _KEY_TYPES):
         raise CheckpointFormatError("an item is set on something that is no dictionary")
-    target[key] = value
+    target[_hashed(key)] = value
+
+
+def _hashed(key: Any) -> Any:
+    if type(key) is int and abs(key) > MAX_KEY:
+        raise CheckpointFormatError("an entry has a number for its name that no checkpoint has")
+    return key
 
 
 def _extend(target: Any, items: list) -> None:
@@ -235,7 +243,7 @@ class _Machine:
         elif name == "MARK":
             stack.append(_MARK)
         elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
-            self.memo[arg] = self.top()
+            self.memo[_hashed(arg)] = self.top()
         elif name == "MEMOIZE":
             self.memo[len(self.memo)] = self.top()
         elif name in ("GET", "BINGET", "LONG_BINGET"):

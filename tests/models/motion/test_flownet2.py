@@ -1,4 +1,4 @@
-"""FlowNet2, alone and in front of SDC-Net; tolerances are those of the fixtures' README."""
+"""FlowNet2, alone and in front of SDC-Net, whose tolerances are those of the fixtures' README."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ from wrp_jax.models.motion.sdcnet import build_sdcnet, pairwise_flows
 from wrp_jax.ops.resample import resample_nearest
 from wrp_jax.ops.warp import warp
 from wrp_jax.weights import published
+
+TOLERANCES = {
+    **dict.fromkeys(("corr_every9", "flow2_c", "flow2_s1", "flow2_s2"), 2e-5),
+    "flow2_sd": 1e-3,  # twenty times the flow in pixels
+    "fusion_input_every5": 3e-4,
+    "flow": 5e-4,
+}
+"""Ten times the measured differences; the README has one figure, 2e-3, for the flow alone."""
 
 
 def _variables(network):
@@ -57,16 +65,32 @@ def test_every_network_of_the_stack(stack):
         **{name: kept[name][0] for name in ("flow2_c", "flow2_s1", "flow2_s2", "flow2_sd")},
     }
     for name, array in got.items():
-        assert np.abs(array - golden[name]).max() <= 2e-3, name
+        assert np.abs(array - golden[name]).max() <= TOLERANCES[name], name
 
 
-def test_in_front_of_sdcnet(stack, predict):
+@pytest.fixture(scope="module")
+def in_front(stack, predict):
+    """The flows that SDC-Net reads, and its own."""
+    frames = jnp.asarray(golden_files.arrays("sdcnet")["frames_uint8"], jnp.float32)[None]
+    flows = pairwise_flows(functools.partial(_one_by_one, stack), frames)
+    return flows, predict(frames, flows)
+
+
+def test_in_front_of_sdcnet(in_front):
     golden = golden_files.arrays("sdcnet")
-    frames = jnp.asarray(golden["frames_uint8"], jnp.float32)[None]
-    flow = predict(frames, pairwise_flows(functools.partial(_one_by_one, stack), frames))
+    _, flow = in_front
     assert np.abs(flow - golden["full_flow"]).max() <= 1e-3
     label = _nearest(jnp.asarray(golden["label"]), flow)
     assert np.mean(label != golden["full_label_prediction"]) <= 1e-3
+
+
+def test_in_front_of_sdcnet_uncut(in_front):
+    golden = golden_files.whole("sdcnet")
+    flows, flow = in_front
+    for k in (0, 1):
+        assert np.abs(flows[:, k] - golden[f"full_input_flow_{k}"]).max() <= 5e-4
+    source = jnp.asarray(golden["frames_uint8"][1:2], jnp.float32)
+    assert np.abs(_warp(source, flow) - golden["full_image_prediction"]).max() <= 2e-2
 
 
 @pytest.mark.parametrize("direction", ["fwd", "bwd"])

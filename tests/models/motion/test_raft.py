@@ -57,6 +57,12 @@ def _run(fixture: str):
     return golden, encoded, output, hidden
 
 
+def _mask(fixture, hidden):
+    module = raft_parts.update_weights(raft_parts.LARGE)
+    weights = module.apply({"params": _variables(fixture)["params"]["update_block"]})
+    return raft_parts.upsampling_mask(weights, hidden)
+
+
 def _close(got, expected, tolerance):
     assert np.abs(np.asarray(got) - expected).max() <= tolerance
 
@@ -100,10 +106,32 @@ def test_full_resolution(fixture):
     if "flow_up_1" in golden:
         _close(output.flows[0], golden["flow_up_1"], PIXEL_TOLERANCE)
     if "up_mask_last_every5" in golden:
-        module = raft_parts.update_weights(raft_parts.LARGE)
-        weights = module.apply({"params": _variables(fixture)["params"]["update_block"]})
-        mask = raft_parts.upsampling_mask(weights, hidden)
+        mask = _mask(fixture, hidden)
         _close(mask[..., ::5], golden["up_mask_last_every5"], PIXEL_TOLERANCE)
+
+
+@pytest.mark.parametrize("fixture", FIXTURES)
+def test_everything_published_uncut(fixture):
+    golden = golden_files.whole(fixture)
+    _, encoded, output, hidden = _run(fixture)
+    lookup = Raft(SIZES[_network(fixture)], correlation="all_pairs").lookup(*encoded[:2])
+    features = dict(zip(("fmap1", "fmap2", "net0", "context"), encoded, strict=True))
+    features["corr_first_iter"] = lookup(coords=raft_parts.pixel_grid(16, 24)[None])
+    features["lookup_corr"] = lookup(coords=jnp.asarray(golden["lookup_coords"]))
+    features["net_last"] = hidden
+    pixels = {f"flow_up_{k}": output.flows[k - 1] for k in (1, 6, 12)}
+    if "up_mask_last" in golden:
+        pixels["up_mask_last"] = _mask(fixture, hidden)
+    low = {"flow_low_all": output.low_flows[:, 0]}
+    inputs = {"frames_uint8", "iters", "lookup_coords"}
+    elsewhere = {key for key in golden if key.startswith(("pad_", "init_"))}  # compared whole
+    assert set(golden) == inputs | elsewhere | set(features) | set(pixels) | set(low)
+    for got, tolerance in (
+        (features, FEATURE_TOLERANCE), (pixels, PIXEL_TOLERANCE), (low, PIXEL_TOLERANCE / 8)
+    ):  # fmt: skip
+        for name, array in got.items():
+            assert array.shape == golden[name].shape, name
+            assert np.abs(array - golden[name]).max() <= tolerance, name
 
 
 @pytest.mark.parametrize("fixture", ["raft_large", "raft_small"])
@@ -175,6 +203,26 @@ def test_batch_statistics_move_only_where_they_are_not_frozen():
     before, after = variables["batch_stats"], changed["batch_stats"]
     moved = jax.tree.map(lambda a, b: bool(np.any(a != b)), before, after)
     assert all(jax.tree.leaves(moved))
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_frozen_batch_norm_is_that_of_inference(frozen):
+    golden, inferred, _, _ = _run("raft_large")
+    module, variables = (
+        Raft(SIZES["raft_large"], frozen_batch_norm=frozen),
+        _variables("raft_large"),
+    )
+    run = functools.partial(module.apply, method="encode", train=True, mutable=["batch_stats"])
+    frames = golden["frames_uint8"].astype(np.float32)
+    trained, changed = jax.jit(run)(variables, frames[:1], frames[1:])
+    before, after = (jax.tree.leaves(v["batch_stats"]) for v in (variables, changed))
+    moved = [not np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
+    _close(trained[0], inferred[0], FEATURE_TOLERANCE)
+    context = np.abs(trained[3] - inferred[3]).max()
+    if frozen:
+        assert not any(moved) and context <= FEATURE_TOLERANCE
+    else:
+        assert all(moved) and context > 100 * FEATURE_TOLERANCE
 
 
 def test_the_lookup_is_chosen_by_size():

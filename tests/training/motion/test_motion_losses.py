@@ -1,5 +1,6 @@
 """Losses of motion: closed forms, limits, and gradients against finite differences."""
 
+import golden_files
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -54,6 +55,18 @@ def test_reconstruction_loss_in_closed_form():
     flow = flow.at[..., 1].set(0.5 * jnp.arange(6.0)[:, None])
     flat = jnp.ones((1, 6, 8, 3))
     np.testing.assert_allclose(fl.reconstruction_loss(flat, flat, flow), 0.1 * 0.25, rtol=1e-5)
+
+
+def test_reconstruction_is_measured_as_in_the_release():
+    golden = golden_files.arrays("sdcnet")
+    frames = golden["frames_uint8"].astype(np.float32)
+    pair = jnp.asarray(frames[2:3]), jnp.asarray(frames[1:2])
+    flow = jnp.asarray(golden["full_flow"])
+    names = ("loss_color", "loss_color_gradient", "loss_flow_smoothness")
+    for name, term in zip(names, fl.reconstruction_terms(*pair, flow), strict=True):
+        np.testing.assert_allclose(term, golden[name], rtol=1e-5, err_msg=name)
+    loss = fl.reconstruction_loss(*pair, flow)
+    np.testing.assert_allclose(loss, golden["loss_tot"], rtol=1e-5)
 
 
 def test_census_does_not_see_brightness_and_sees_structure(rng):

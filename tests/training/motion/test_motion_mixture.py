@@ -55,6 +55,30 @@ def test_the_sintel_mixture_is_the_published_one():
         assert (how.asymmetric, how.stretching) == ((0, 0) if is_sparse else (0.2, 0.8))
 
 
+@pytest.mark.parametrize(
+    ("name", "steps", "batch", "rate", "decay", "crop", "gamma", "frozen", "sparse"),
+    [
+        ("chairs", 100_000, 10, 4e-4, 1e-4, (368, 496), 0.8, False, False),
+        ("things", 100_000, 6, 1.25e-4, 1e-4, (400, 720), 0.8, True, False),
+        ("sintel", 100_000, 6, 1.25e-4, 1e-5, (368, 768), 0.85, True, False),
+        ("kitti", 50_000, 6, 1e-4, 1e-5, (288, 960), 0.85, True, True),
+    ],
+)
+def test_the_stages_are_the_published_ones(
+    name, steps, batch, rate, decay, crop, gamma, frozen, sparse
+):
+    """princeton-vl/RAFT, train_standard.sh."""
+    config = runpy.run_path(str(CONFIGS / f"raft_{name}.py"))["get_config"]()
+    assert config.stages == ("motion",) and config.motion.name == "raft_large"
+    stage = config.motion_training
+    assert (stage.loss, stage.schedule, stage.iterations, stage.clip) == (
+        "sequence", "one_cycle", 12, 1.0
+    )  # fmt: skip
+    assert (stage.steps, stage.batch_size, stage.crop) == (steps, batch, crop)
+    assert (stage.learning_rate, stage.weight_decay, stage.gamma) == (rate, decay, gamma)
+    assert (stage.freeze_batch_norm, stage.sparse) == (frozen, sparse)
+
+
 def test_every_pair_is_augmented_as_its_set(monkeypatch):
     one, two = (f"synthetic:clips=1,frames={n},height=48,width=56" for n in (2, 3))
     stage = MotionTrainingConfig(

@@ -21,6 +21,7 @@ from wrp_jax.sharding import make_mesh
 from wrp_jax.training.motion import stage as m
 from wrp_jax.training.motion.examples import KeptExamples, PairExamples, pair_examples
 from wrp_jax.training.motion.networks import Estimator, both_ways, build_estimator, pair_of
+from wrp_jax.training.refiner import stage as refiner
 from wrp_jax.training.stages import reads_labels, run_stages
 from wrp_jax.types import UserError
 from wrp_jax.weights.load import load_weights
@@ -96,6 +97,43 @@ def test_the_optimisers_first_steps():
         sizes.append(float(-updates["w"][0]))
     # Adam's steps on a constant gradient have the size of the rate: a tenth after 5, again after 9.
     np.testing.assert_allclose(sizes, [0.1] * 5 + [0.01] * 4 + [0.001], rtol=1e-3)
+
+
+def optimizers(clip=1.0, decay=0.0):
+    options = MotionTrainingConfig(clip=clip, weight_decay=decay, learning_rate=0.1, steps=10)
+    return m.make_optimizer(options)
+
+
+def after(optimizer, *gradients):
+    """The update of the last of these gradients; the weights stay where they are."""
+    params = {"w": jnp.zeros(2)}
+    state = optimizer.init(params)
+    for gradient in gradients:
+        updates, state = optimizer.update({"w": jnp.array(gradient)}, state, params)
+    return updates["w"]
+
+
+@pytest.mark.parametrize("make", [optimizers, lambda: refiner.make_optimizer(0.1, 10)])
+def test_a_long_gradient_is_cut_to_a_norm_of_one_and_a_short_one_is_not(make):
+    short = [0.3, 0.4]
+    cut = after(make(), [30.0, 40.0], short)
+    np.testing.assert_allclose(cut, after(make(), [0.6, 0.8], short), rtol=1e-5)
+    assert np.abs(cut - after(make(), [0.3, 0.4], short)).max() > 1e-3
+    uncut = after(optimizers(clip=0.0), [30.0, 40.0], short)
+    assert np.abs(uncut - after(optimizers(), [30.0, 40.0], short)).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "step"),
+    [
+        (optimizers(decay=0.03), 0.1 / 25 * 0.03),
+        (refiner.make_optimizer(0.1, 10), 0.1 / 25 * 1e-3),
+    ],
+)
+def test_without_a_gradient_weights_decay_by_the_rate(optimizer, step):
+    params = {"w": jnp.array([3.0, -4.0])}
+    updates, _ = optimizer.update({"w": jnp.zeros(2)}, optimizer.init(params), params)
+    np.testing.assert_allclose(updates["w"], -step * params["w"], rtol=1e-5)
 
 
 @pytest.mark.parametrize("loss", ["sequence", "unsupervised"])

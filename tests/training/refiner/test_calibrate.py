@@ -1,7 +1,11 @@
 import numpy as np
+from test_cycle import Source, segment, toy
 
+from wrp_jax.config import MotionConfig
+from wrp_jax.data.flow_files import write_flow
+from wrp_jax.flow import build_motion
 from wrp_jax.propagation.agreement import count_agreement
-from wrp_jax.training.refiner.calibrate import Measured, match_recalls
+from wrp_jax.training.refiner.calibrate import Measured, match_recalls, measure_reliability
 
 VOID = (False, False, False, True)
 
@@ -62,3 +66,19 @@ def test_a_clip_is_made_as_reliable_as_a_window_of_its_own_sequence(rng):
     assert {float(measured.draw(rng, "a")[0, 0]) for _ in range(30)} == {0.0, 4.0}
     assert {float(measured.draw(rng, "c")[0, 0]) for _ in range(30)} == {0.0, 2.0, 4.0}
     assert Measured((), windows[:0], measured.overall).draw(rng, "a")[0, 0] == 9.0
+
+
+def test_reliability_is_measured_along_flow_from_files(rng, tmp_path):
+    source = Source(rng)  # frames that are all the same, so nothing moves
+    still = np.zeros((40, 72, 2), np.float32)
+    for kind in ("forward", "backward"):
+        for name in source.frame_names("s"):
+            write_flow(tmp_path / "s" / kind / f"{name}.flo", still)
+    known, _, windows = toy(source, "00")
+    motion = build_motion(MotionConfig(name="precomputed", folder=str(tmp_path)))
+    found = measure_reliability(known, source, windows, motion, segment)
+    # g_ψ calls everything the first class: all of it is found, as precise as it is frequent.
+    share = (source.truth == 0).mean()
+    assert found.sequences == ("s",)
+    np.testing.assert_allclose(found.windows[0, 0], [1.0, share], atol=0.01)
+    np.testing.assert_allclose(found.windows[0, 1, 0], 0.0, atol=0.01)

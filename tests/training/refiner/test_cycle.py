@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wrp_jax.data.known_labels import KnownLabels
-from wrp_jax.models.motion.base import zero_motion
+from wrp_jax.models.motion.base import Motion, zero_motion
 from wrp_jax.models.refine.pix2pix import build_pix2pix
 from wrp_jax.propagation.cues import chain_cues
 from wrp_jax.propagation.rollout import cycle_order
@@ -65,21 +65,27 @@ def test_cycles_stay_in_the_window_and_read_the_known_label_alone(rng):
             count=12, max_length=6,
         )
     )  # fmt: skip
-    lengths = {(bool(out[0, 0] == 0), out.shape[1] - 1) for _, out, _ in drawn}
+    lengths = {(bool(out[0, 0] == 0), out.shape[1] - 1) for _, out, _, _ in drawn}
     assert lengths <= {(True, 1), (True, 2), (True, 3), (False, 1)} and len(lengths) > 2
-    for clip, out, truth in drawn:
+    for clip, out, truth, _ in drawn:
         assert len(clip.images) == out.shape[1] and (truth == source.truth).all()
 
 
 def test_a_cycle_over_a_static_video_returns_the_label(rng):
     source = Source(rng)
-    (clip, out, truth), *_ = cycles(
-        rng, *toy(source, "00"), zero_motion(), segment,
+
+    def unknown(target, source, initial=None):
+        raise AssertionError("which frames of the video these are was not said")
+
+    still = Motion(unknown, lambda clip: zero_motion() if clip.names else Motion(unknown))
+    drawn, *_ = cycles(
+        rng, *toy(source, "00"), still, segment,
         count=1, max_length=3,
     )  # fmt: skip
+    assert drawn.out.shape[1] > 2
     known = np.arange(6, dtype=np.float32).reshape(3, 2) / 6
     weights = np.ones(3, np.float32)
-    crops = list(cycle_crops(rng, clip, out, truth, zero_motion(), weights, known, crops=3))
+    crops = list(cycle_crops(rng, drawn, weights, known, crops=3))
     assert len(crops) == 3
     for crop in crops:
         votes = unpack(crop.hypotheses).votes

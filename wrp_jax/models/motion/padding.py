@@ -10,6 +10,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Shaped
 
+MODES = ("sintel", "kitti")
+"""Of ``padding_for``, by the data sets that the published code pads so."""
+
 
 class Padding(NamedTuple):
     """Rows and columns added on each side."""
@@ -46,8 +49,8 @@ def padding_for(
     rows, columns = (
         -(-max(size, smallest) // multiple) * multiple - size for size in (height, width)
     )
-    if mode not in ("sintel", "kitti"):
-        raise ValueError(f"padding is sintel or kitti, not {mode!r}")
+    if mode not in MODES:
+        raise ValueError(f"padding is {' or '.join(MODES)}, not {mode!r}")
     top = rows // 2 if mode == "sintel" else 0
     left = columns // 2
     return Padding(top, rows - top, left, columns - left)

@@ -74,18 +74,28 @@ def end_point_errors(
     return Errors(error.sum(), far, jnp.sum(valid, dtype=jnp.float32))
 
 
-def reconstruction_loss(
+class Reconstruction(NamedTuple):
+    """The terms of SDC-Net's loss, each a mean of |·| and not weighted yet.
+
+    Attributes:
+      colour: of the moved source against the target; colours 0 … 1.
+      gradient: of the lengths of their forward differences, x and y added; grey levels of 255.
+      smoothness: of the flow's forward differences, x and y added; pixels.
+    """
+
+    colour: Float[Array, ""]
+    gradient: Float[Array, ""]
+    smoothness: Float[Array, ""]
+
+
+def reconstruction_terms(
     target: Float[Array, "b h w 3"],
     source: Float[Array, "b h w 3"],
     flow: Float[Array, "b h w 2"],
-) -> Float[Array, ""]:
-    """SDC-Net's loss: 0.7 of colour, 0.2 of gradients, 0.1 of smoothness; all are means of |·|.
+) -> Reconstruction:
+    """How well a flow fetches the target from the source, and how smooth it is; see the terms.
 
-    Colour counts in 0 … 1, gradients in grey levels of 255 and smoothness in pixels, as in the
-    release; the gradient term compares the *lengths* of forward differences along x and y.
-
-    Reference: Reda et al. 2018, section 3.3; NVIDIA/semantic-segmentation (branch sdcnet),
-    ``sdcnet/models/sdc_net2d.py``.
+    Reference: NVIDIA/semantic-segmentation (branch sdcnet), ``sdcnet/models/sdc_net2d.py``.
     """
     moved, _ = warp(source, flow)
     colour = jnp.abs(moved - target).mean() / 255
@@ -94,7 +104,20 @@ def reconstruction_loss(
         here, there = (jnp.abs(jnp.diff(x, axis=axis)) for x in (moved, target))
         gradient = gradient + jnp.abs(here - there).mean()
         smoothness = smoothness + jnp.abs(jnp.diff(flow, axis=axis)).mean()
-    return 0.7 * colour + 0.2 * gradient + 0.1 * smoothness
+    return Reconstruction(colour, gradient, smoothness)
+
+
+def reconstruction_loss(
+    target: Float[Array, "b h w 3"],
+    source: Float[Array, "b h w 3"],
+    flow: Float[Array, "b h w 2"],
+) -> Float[Array, ""]:
+    """SDC-Net's loss: 0.7 of colour, 0.2 of gradients, 0.1 of smoothness.
+
+    Reference: Reda et al. 2018, section 3.3; weights of the release, as ``reconstruction_terms``.
+    """
+    terms = reconstruction_terms(target, source, flow)
+    return 0.7 * terms.colour + 0.2 * terms.gradient + 0.1 * terms.smoothness
 
 
 def census(image: Float[Array, "b h w 3"], radius: int = 3) -> Float[Array, "b h w k"]:

@@ -27,11 +27,10 @@ from wrp_jax.propagation.hypotheses import (
 )
 from wrp_jax.propagation.window_cues import HeldCues
 from wrp_jax.training.refiner.crops import Crop, chain_guesses, cut_crops, unpack
-from wrp_jax.training.refiner.cycle import cycle_crops
+from wrp_jax.training.refiner.cycle import Cycle, cycle_crops
 from wrp_jax.training.refiner.examples import Course, Maker, Material, make_examples
 from wrp_jax.training.refiner.simulated import SimulatedClip
 from wrp_jax.training.state import TrainState, apply_gradients
-from wrp_jax.types import ClipCues
 
 _AGREED = 0.1  # loss weight of pixels on which all hypotheses agree
 
@@ -100,10 +99,8 @@ def chooser_maker(material: Material, crops: int) -> Maker:
             truth = clip.labels[step][None]
             yield from cut_crops(rng, hypotheses, truth, active, weights, trust, count=crops)
 
-    def cycle(
-        rng: np.random.Generator, clip: ClipCues, out: np.ndarray, truth: np.ndarray
-    ) -> Iterator[Crop]:
-        return cycle_crops(rng, clip, out, truth, motion, weights, expected, crops=4 * crops)
+    def cycle(rng: np.random.Generator, drawn: Cycle) -> Iterator[Crop]:
+        return cycle_crops(rng, drawn, weights, expected, crops=4 * crops)
 
     return Maker(simulated, cycle)
 

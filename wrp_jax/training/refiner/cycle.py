@@ -9,6 +9,7 @@ away.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,22 @@ from wrp_jax.training.refiner.crops import Crop, chain_guesses, cut_crops
 from wrp_jax.types import ClipCues, Window
 
 
+class Cycle(NamedTuple):
+    """A way out from a labelled frame, and back.
+
+    Attributes:
+      cues: of ``l + 1`` frames.
+      out: ``[1, l + 1]``, places in them on the way out.
+      truth: class indices of the labelled frame, L_t.
+      motion: f_θ that knows which frames of the video these are.
+    """
+
+    cues: ClipCues
+    out: np.ndarray
+    truth: np.ndarray
+    motion: Motion
+
+
 def cycles(
     rng: np.random.Generator,
     known: KnownLabels,
@@ -31,7 +48,7 @@ def cycles(
     *,
     count: int,
     max_length: int = 6,
-) -> Iterator[tuple[ClipCues, np.ndarray, np.ndarray]]:
+) -> Iterator[Cycle]:
     """Draws cycles ``t … t ± l … t`` with l from ``1 … max_length``.
 
     Args:
@@ -44,9 +61,6 @@ def cycles(
       segment: g_ψ on uint8 frames.
       count: number of draws.
       max_length: largest l.
-
-    Yields:
-      Cues of l + 1 frames, the way out as ``[1, l + 1]`` places in them, and L_t.
     """
     for _ in range(count):
         window = windows[int(rng.integers(len(windows)))]
@@ -63,36 +77,30 @@ def cycles(
         out = np.arange(length + 1)[None] if direction > 0 else np.arange(length, -1, -1)[None]
         bound = motion.within(clip_of(frames, window.sequence, tuple(there)))
         clip = clip_cues(frames, bound, segment)
-        yield clip, out, known.label(window.sequence, window.key)
+        yield Cycle(clip, out, known.label(window.sequence, window.key), bound)
 
 
 def cycle_crops(
     rng: np.random.Generator,
-    clip: ClipCues,
-    out: np.ndarray,
-    truth: np.ndarray,
-    motion: Motion,
+    cycle: Cycle,
     class_weights: np.ndarray,
     reliability: np.ndarray,
     *,
     crops: int,
 ) -> Iterator[Crop]:
-    """Crops for a chooser at the end of one cycle; the arguments are what ``cycles`` yields.
+    """Crops for a chooser at the end of one cycle.
 
     Args:
       rng: source of the crops' positions.
-      clip: cues of the frames.
-      out: places of the frames on the way out.
-      truth: class indices of the first of these.
-      motion: f_θ.
+      cycle: one of ``cycles``.
       class_weights: loss weight per class index.
       reliability: of g_ψ, ``[classes, 2]``.
       crops: how many.
     """
+    clip, out, truth, motion = cycle
     frames = np.round(np.asarray(clip.images) * 255.0).astype(np.uint8)
     steps = frozenset({out.shape[1] - 1})
     # On the way out the chain alone is read, so the long flows need no estimate of their own.
-    motion = motion.within(clip_of(frames))
     long = long_flows(frames, clip, out, motion, steps=frozenset())
     _, _, _, turned = next(chain_guesses(clip, long, out, truth, steps))
     back = out[:, ::-1]

@@ -17,14 +17,14 @@ from wrp_jax.logging import Progress
 from wrp_jax.models.motion import Motion
 from wrp_jax.propagation.cues import Segment
 from wrp_jax.training.refiner.calibrate import Measured, measure_reliability
-from wrp_jax.training.refiner.cycle import cycles
+from wrp_jax.training.refiner.cycle import Cycle, cycles
 from wrp_jax.training.refiner.simulated import (
     SimulatedClip,
     collect_pieces,
     measure_speeds,
     simulated_clips,
 )
-from wrp_jax.types import ClipCues, UserError, Window
+from wrp_jax.types import UserError, Window
 
 SOURCES = ("simulated", "cycle", "both")
 
@@ -56,12 +56,12 @@ class Maker(NamedTuple):
 
     Attributes:
       simulated: ``simulated(rng, clip)``: examples of one simulated clip.
-      cycle: ``cycle(rng, cues, out, truth)``: examples of one cycle, see ``cycle.cycles``.
+      cycle: ``cycle(rng, cycle)``: examples of one cycle.
       every_frame: whether g_ψ must have seen every frame of a simulated clip.
     """
 
     simulated: Callable[[np.random.Generator, SimulatedClip], Iterable[Any]]
-    cycle: Callable[[np.random.Generator, ClipCues, np.ndarray, np.ndarray], Iterable[Any]]
+    cycle: Callable[[np.random.Generator, Cycle], Iterable[Any]]
     every_frame: bool = False
 
 
@@ -143,7 +143,7 @@ def make_examples(options: RefinerConfig, seed: int, material: Material, maker: 
         for clip in _simulated(rng, material, options, every_frame=maker.every_frame):
             examples += maker.simulated(rng, clip)
     if options.source != "simulated":
-        for clip, out, truth in cycles(
+        for cycle in cycles(
             rng,
             material.known,
             material.source,
@@ -153,7 +153,7 @@ def make_examples(options: RefinerConfig, seed: int, material: Material, maker: 
             count=options.clips,
             max_length=options.max_cycle_length,
         ):
-            examples += maker.cycle(rng, clip, out, truth)
+            examples += maker.cycle(rng, cycle)
     if not examples:
         raise UserError(
             "There is nothing to train the refiner on: give windows of more than one frame."

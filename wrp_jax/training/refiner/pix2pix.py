@@ -25,6 +25,7 @@ from wrp_jax.propagation.cues import chain_cues
 from wrp_jax.propagation.methods import mask_options
 from wrp_jax.propagation.rollout import rollout
 from wrp_jax.propagation.step import MaskOptions, make_step
+from wrp_jax.training.refiner.cycle import Cycle
 from wrp_jax.training.refiner.examples import Course, Maker, Material, make_examples
 from wrp_jax.training.refiner.simulated import SimulatedClip
 from wrp_jax.training.state import TrainState, apply_gradients
@@ -79,11 +80,9 @@ def label_maker(config: PropagationConfig, crops: int) -> Maker:
         order = np.arange(len(clip.frames))[None]
         return cut(rng, clip.cues, order, labels, clip.labels[0], count=crops)
 
-    def cycle(
-        rng: np.random.Generator, clip: ClipCues, out: np.ndarray, truth: np.ndarray
-    ) -> Iterator[LabelCrop]:
-        order = there_and_back(out)
-        return cut(rng, clip, order, {order.shape[1] - 1: truth}, truth, count=4 * crops)
+    def cycle(rng: np.random.Generator, drawn: Cycle) -> Iterator[LabelCrop]:
+        order, truth = there_and_back(drawn.out), drawn.truth
+        return cut(rng, drawn.cues, order, {order.shape[1] - 1: truth}, truth, count=4 * crops)
 
     return Maker(simulated, cycle, every_frame=True)
 

@@ -25,6 +25,7 @@ from wrp_jax.propagation.cues import Chain, derive, lay_out
 from wrp_jax.propagation.methods import mask_options
 from wrp_jax.propagation.rollout import rollout
 from wrp_jax.propagation.step import MaskOptions, make_step
+from wrp_jax.training.refiner.cycle import Cycle
 from wrp_jax.training.refiner.examples import Course, Maker, Material, make_examples
 from wrp_jax.training.refiner.pix2pix import (
     IGNORE,
@@ -112,11 +113,9 @@ def chain_maker(crops: int, steps: int) -> Maker:
             ends = clip.labels[0], clip.labels[end]
             yield from chain_crops(rng, clip.cues, order, *ends, steps=steps, count=1)
 
-    def cycle(
-        rng: np.random.Generator, clip: ClipCues, out: np.ndarray, truth: np.ndarray
-    ) -> Iterator[ChainCrop]:
-        order = there_and_back(out)
-        return chain_crops(rng, clip, order, truth, truth, steps=steps, count=crops)
+    def cycle(rng: np.random.Generator, drawn: Cycle) -> Iterator[ChainCrop]:
+        order, truth = there_and_back(drawn.out), drawn.truth
+        return chain_crops(rng, drawn.cues, order, truth, truth, steps=steps, count=crops)
 
     return Maker(simulated, cycle, every_frame=True)
 
