@@ -42,11 +42,13 @@ from wrp_jax.propagation.hypotheses import (
     init_carry,
     places_of,
 )
+from wrp_jax.propagation.methods import mask_options
 from wrp_jax.propagation.rollout import window_orders
 from wrp_jax.propagation.window_cues import MadeCues
 from wrp_jax.training.refiner.stage import load_refiner
 from wrp_jax.training.segmentation.segmenter import load_segmenter
 
+_MASK = mask_options(Config().propagation)
 _STEPS = 5  # frames from the labelled one
 _TILE = (120, 120)
 
@@ -62,7 +64,9 @@ def timing(data: str, windows_file: str, workdir: Path, count: int) -> None:
     network, variables, _, expected = load_refiner(workdir, config, source.classes)
     assert expected is not None
     step = jax.jit(
-        functools.partial(choose_step, recursive=False), static_argnums=0, static_argnames="tile"
+        functools.partial(choose_step, mask=_MASK, recursive=False),
+        static_argnums=0,
+        static_argnames="tile",
     )
     for window in windows[:: max(1, len(windows) // count)][:count]:
         names = window_frames(window, source)
@@ -122,7 +126,7 @@ def memory(height: int = 2160, width: int = 3840, classes: int = 4) -> None:
 
     variables = jax.eval_shape(init, carry, cues, known)
     for tile in (tile_size(height, width, classes), (height, width)):
-        step = functools.partial(choose_step, network, recursive=False, tile=tile)
+        step = functools.partial(choose_step, network, mask=_MASK, recursive=False, tile=tile)
         found = jax.jit(step).lower(variables, known, carry, cues).compile().memory_analysis()
         sizes = (found.temp_size_in_bytes, found.argument_size_in_bytes, found.output_size_in_bytes)
         print(

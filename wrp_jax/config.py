@@ -113,11 +113,9 @@ class PropagationConfig:
     carrier: str = "composed"
     horizon: int = 10
     tau: float = 0.5  # RGB L2 norm, channels 0..1
-    mask: str = (
-        "consistent"  # paper: eq. 6 alone; consistent: and inside the frame, forward-backward
-    )
+    mask: str = "consistent"  # paper: eq. 6 and inside the frame; consistent: and flow leads back
     consistency_pixels: float = 1.5
-    inpaint_confidence: float = 0.7  # consistent: segmentation takes over only where it is surer
+    inpaint_confidence: float = 0.7  # where flow does not lead back: g_ψ only where surer
     semantic_confidence: float = 0.9
     move_images: bool = False  # motion-only: write the labelled image, moved along, too (images/)
 

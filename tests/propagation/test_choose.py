@@ -12,9 +12,11 @@ from wrp_jax.models.refine.chooser import build_chooser
 from wrp_jax.propagation import choose, hypotheses, refined
 from wrp_jax.propagation.agreement import reliability_of
 from wrp_jax.propagation.methods import collect
+from wrp_jax.propagation.step import MaskOptions
 from wrp_jax.propagation.window_cues import HeldCues
 
 CHOOSER = build_chooser(width=4, class_width=4, class_convs=1)
+MASK = MaskOptions(0.5, 1.5, 0.7)
 EXPECTED = np.linspace(0.2, 0.9, 2 * CLASSES.num_classes, dtype=np.float32).reshape(-1, 2)
 
 
@@ -27,7 +29,16 @@ def variables_for(carry, steps, reliability):
 
 def refine(cues, key, label, variables, **options):
     frames = refined.refine_frames(
-        HeldCues(cues), key, label, CLASSES, shifting(0), CHOOSER, variables, EXPECTED, **options
+        HeldCues(cues),
+        key,
+        label,
+        CLASSES,
+        shifting(0),
+        CHOOSER,
+        variables,
+        EXPECTED,
+        MASK,
+        **options,
     )
     return collect(len(cues.images), frames)[:2]
 
@@ -39,7 +50,9 @@ def test_scan_equals_the_loop_of_refine_frames(recursive):
     known = reliability_of(HeldCues(cues), 1, labels[1], EXPECTED)
     known = jnp.asarray(np.stack([hypotheses.compact(known.T, active).T] * 2))
     variables = variables_for(carry, steps, known)
-    step = functools.partial(choose.choose_step, CHOOSER, variables, known, recursive=recursive)
+    step = functools.partial(
+        choose.choose_step, CHOOSER, variables, known, mask=MASK, recursive=recursive
+    )
     _, (chosen, sure) = jax.jit(lambda c, x: jax.lax.scan(step, c, x))(carry, steps)
     got, confidence = refine(cues, 1, labels[1], variables, recursive=recursive)
     for b, t, frame in ((0, 0, 2), (0, 1, 3), (1, 0, 0)):
@@ -48,17 +61,36 @@ def test_scan_equals_the_loop_of_refine_frames(recursive):
     np.testing.assert_array_equal(got[1], labels[1])
 
 
-@pytest.mark.parametrize(("step", "stays"), [(1, 0.12), (3, 0.072), (6, 0.0), (9, 0.0)])
-def test_in_doubt_the_label_that_motion_brought_stays(step, stays):
-    label, valid = jnp.zeros((1, 1, 2), jnp.int32), jnp.array([[[True, False]]])
+@pytest.mark.parametrize(("step", "stays"), [(1, 0.4), (11, 0.2), (21, 0.0), (40, 0.0)])
+def test_in_doubt_the_label_of_warp_inpaint_stays(step, stays):
+    inpainted = jnp.asarray([[[[0.5, 0.3, 0.2]]]])
     leads = [(stays + 0.01, 1), *([(stays - 0.01, 0)] if stays else [])]
     for lead, chosen in leads:
         other = (1.0 + lead) / 2
-        probs = jnp.array([1.0 - other, other, 0.0]) + jnp.zeros((1, 1, 2, 3))
-        favoured = np.asarray(choose.favour_motion(probs, label, valid, step))
-        assert favoured.argmax(-1).tolist() == [[[chosen, 1]]]
+        probs = jnp.asarray([[[[1.0 - other, other, 0.0]]]])
+        favoured = np.asarray(choose.favour_inpainted(probs, inpainted, step))
+        assert favoured.argmax() == chosen
         np.testing.assert_allclose(favoured.sum(-1), 1.0, atol=1e-6)
-        np.testing.assert_allclose(favoured[0, 0, 1], probs[0, 0, 1], atol=1e-6)
+
+
+def test_a_step_favours_what_the_mask_says():
+    """A chooser that knows nothing: the label of warp-inpaint decides, and so does its mask."""
+    carry, steps, *_ = guesses(3, 1, 1)
+    now = jax.tree.map(lambda a: a[0], steps)
+    known = jnp.full((2, carry.chain.shape[-1], 2), 0.5)
+    variables = jax.tree.map(jnp.zeros_like, variables_for(carry, steps, known))
+    found = {}
+    for tau in (0.0, 2.0):
+        options = MaskOptions(tau)
+        state, (place, _) = choose.choose_step(
+            CHOOSER, variables, known, carry, now, options, recursive=False
+        )
+        disputed = np.asarray(hypotheses.in_dispute(hypotheses.advance(carry, now), now))
+        expected = np.asarray(hypotheses.inpaint(carry, now, options).inpainted.argmax(-1))
+        np.testing.assert_array_equal(state.image, now.image)
+        found[tau] = np.mean((np.asarray(place) == expected)[disputed])
+        assert found[tau] > 0.95
+    assert (expected != np.asarray(now.probs.argmax(-1))).any()
 
 
 @pytest.mark.parametrize(("width", "share"), [(480, 1.0), (360, 0.5), (240, 0.0)])
@@ -105,7 +137,7 @@ def test_tiles_give_what_the_frame_gives(size):
     carry, cues, known, variables = random_frame(*size, 4)
 
     def run(tile):
-        step = functools.partial(choose.choose_step, recursive=True, tile=tile)
+        step = functools.partial(choose.choose_step, mask=MASK, recursive=True, tile=tile)
         return jax.jit(step, static_argnums=0)(CHOOSER, variables, known, carry, cues)
 
     whole, (place, sure) = run(size)
@@ -125,7 +157,7 @@ def test_where_all_agree_the_chooser_is_not_asked(tile):
     probs = probs.at[0, 10, 12].set(jnp.asarray([0.1, 0.2, 0.6, 0.1]))  # one pixel in dispute
     cues = cues._replace(flow=still, stride=still, direct=still, fresh=still, probs=probs)
     variables = jax.tree.map(lambda a: jnp.full_like(a, jnp.nan), variables)
-    step = functools.partial(choose.choose_step, recursive=False, tile=tile)
+    step = functools.partial(choose.choose_step, mask=MASK, recursive=False, tile=tile)
     _, (place, sure) = jax.jit(step, static_argnums=0)(CHOOSER, variables, known, carry, cues)
     np.testing.assert_array_equal(np.argwhere(np.isnan(sure)), [[0, 10, 12]])
     rest = ~np.isnan(np.asarray(sure))

@@ -7,6 +7,7 @@ from rolling import guesses
 
 from wrp_jax.propagation import hypotheses
 from wrp_jax.propagation.rollout import window_orders
+from wrp_jax.propagation.step import MaskOptions
 
 
 def test_orders_go_both_ways_and_stop_at_the_ends():
@@ -88,7 +89,7 @@ def test_a_part_of_the_frame_is_guessed_as_in_the_whole():
     carry = hypotheses.advance(carry, now)
     whole = hypotheses.guess(carry, now)
     origin, size = (5, 7), (12, 14)
-    moving = hypotheses.part_of(tuple(carry)[1:7], origin, size)
+    moving = hypotheses.part_of(tuple(carry)[1:-1], origin, size)
     part = hypotheses.guess(
         hypotheses.Carry(carry.key, *moving, step=carry.step),
         hypotheses.part_of(now, origin, size),
@@ -109,3 +110,22 @@ def test_class_features_are_what_is_known_of_the_segmentation_and_its_votes():
     own = found.votes[1, 3, 4, hypotheses.HYPOTHESES.index("segmentation")]
     np.testing.assert_allclose(features[1, 3, 4, :2], known[1].T)
     np.testing.assert_allclose(features[1, 3, 4, 2:], known[1].T * own, rtol=1e-6)
+
+
+def test_warp_inpaint_on_soft_labels_asks_segmentation_where_motion_cannot_be_trusted():
+    carry, steps, *_ = guesses(3, 1, 0)
+    now = jax.tree.map(lambda a: a[0], steps)
+    other = now._replace(image=now.image.at[0, 4:7, 8:11].set(1.0 - now.image[0, 4:7, 8:11]))
+    options = MaskOptions(0.5)
+    before = hypotheses.inpaint(hypotheses.advance(carry, now), now, options).inpainted
+    after = hypotheses.inpaint(hypotheses.advance(carry, other), other, options).inpainted
+    error = np.linalg.norm(np.asarray(other.image - now.image), axis=-1)
+    lost = error > 0.5
+    assert 0 < lost.sum() <= 9
+    np.testing.assert_array_equal(after[lost], now.probs[lost])
+    np.testing.assert_array_equal(after[error == 0], before[error == 0])
+    outside = np.zeros(lost.shape, bool)
+    outside[0, :, 0] = True  # forward in time the picture rolls in from the left
+    np.testing.assert_array_equal(before[outside], now.probs[outside])
+    inner = np.asarray(before)[0, :, 1:]
+    np.testing.assert_array_equal(inner, np.asarray(carry.key.onehot)[0, :, :-1])

@@ -29,10 +29,11 @@ def test_masks(rng):
     for options, expected in [
         (MaskOptions(0.6), photometric & valid),
         (MaskOptions(0.6, 1.0), photometric & valid & consistent),
-        (MaskOptions(0.6, 1.0, 0.5), (photometric & valid & consistent) | unsure),
+        (MaskOptions(0.6, 1.0, 0.5), photometric & valid & (consistent | unsure)),
     ]:
         assert 0 < expected.mean() < 1
-        np.testing.assert_array_equal(trust(cues, options), expected)
+        found = trust(options, cues.photometric, cues.valid, cues.consistency, cues.probs)
+        np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("name", ["hard", "soft", "composed"])

@@ -16,6 +16,7 @@ from wrp_jax.propagation import hypotheses, refined
 from wrp_jax.propagation.cues import clip_cues, frames_at_once, segment_clip
 from wrp_jax.propagation.methods import METHODS, collect, label_frames
 from wrp_jax.propagation.rollout import window_orders
+from wrp_jax.propagation.step import MaskOptions
 from wrp_jax.propagation.window_cues import HeldCues, MadeCues, StoredCues
 from wrp_jax.types import ClassMap, SegmentationOutput, UserError
 
@@ -145,6 +146,7 @@ def test_the_chooser_labels_the_same_from_sections(folder):
     run = functools.partial(
         refined.refine_frames, key_index=key, key_label=label, classes=CLASSES, motion=MOTION,
         refiner=chooser, variables=variables, expected=np.full((CLASSES.num_classes, 2), 0.5),
+        mask=MaskOptions(0.5, 1.5, 0.7),
     )  # fmt: skip
     whole = collect(n, run(HeldCues(clip)))
     with StoredCues(folder, n, frames.__getitem__, MOTION, SEGMENT) as cues:

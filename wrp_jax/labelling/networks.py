@@ -20,7 +20,7 @@ from wrp_jax.models.motion import Motion
 from wrp_jax.models.motion.base import zero_motion
 from wrp_jax.models.refine.pix2pix import refine_labels
 from wrp_jax.propagation.cues import Segment
-from wrp_jax.propagation.methods import METHODS, FrameLabels
+from wrp_jax.propagation.methods import METHODS, FrameLabels, mask_options
 from wrp_jax.propagation.step import Refine
 from wrp_jax.types import ClassMap, UserError, Window
 
@@ -149,6 +149,7 @@ def _load_refiner(
         refiner=network,
         variables=variables,
         expected=expected,
+        mask=mask_options(config.propagation),
         recursive=config.refiner.recursive,
     )
     return window, None, None

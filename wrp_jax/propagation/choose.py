@@ -7,11 +7,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Integer
+from jaxtyping import Array, Bool, Float, Int
 
 from wrp_jax.models.network import Network
 from wrp_jax.ops.filters import box_mean
-from wrp_jax.ops.warp import warp_labels
 from wrp_jax.propagation.hypotheses import (
     Carry,
     StepCues,
@@ -21,13 +20,15 @@ from wrp_jax.propagation.hypotheses import (
     frame_features,
     guess,
     in_dispute,
+    inpaint,
     part_of,
 )
+from wrp_jax.propagation.step import MaskOptions
 
 Choice = tuple[Int[Array, "b h w"], Float[Array, "b h w"]]
 
-_ADVANTAGE = 0.12  # in probability, of motion's label one frame from the labelled one
-_NO_ADVANTAGE = 6  # frames from there, and all beyond
+_ADVANTAGE = 0.4  # in probability, of warp-inpaint's label one frame from the labelled one
+_NO_ADVANTAGE = 21  # frames from there, and all beyond
 
 _SIDE = 120
 _HALO = 12  # pixels around one that its probabilities depend on; some 10 are enough
@@ -74,27 +75,24 @@ def settle(
     return jnp.where(disputed, heard, probs)
 
 
-def favour_motion(
+def favour_inpainted(
     probs: Float[Array, "b h w c"],
-    label: Integer[Array, "b h w"],
-    valid: Bool[Array, "b h w"],
+    inpainted: Float[Array, "b h w c"],
     step: Int[Array, ""] | int,
 ) -> Float[Array, "b h w c"]:
-    """Near the labelled frame, in doubt, leaves the label that motion brought.
+    """In doubt, leaves the label of warp-inpaint.
 
-    Motion is nearly always right there, and what a chooser gains is little: a tie is more often
-    lost than won. The advantage falls with every step and ends before motion's errors count.
+    Near the labelled frame what a chooser gains is little: a tie is more often lost than won. The
+    advantage falls with every step, as motion's errors add up.
 
     Args:
       probs: of the chooser.
-      label: places in the list of classes, fetched by the composed flow.
-      valid: where it was fetched from inside the picture; elsewhere nothing changes.
+      inpainted: soft labels of Ψ^W.
       step: frames from the labelled one.
     """
     share = jnp.clip((_NO_ADVANTAGE - step) / (_NO_ADVANTAGE - 1), 0.0, 1.0)
-    brought = jax.nn.one_hot(label, probs.shape[-1], dtype=probs.dtype) * valid[..., None]
-    favoured = probs + _ADVANTAGE * share * brought
-    return favoured / jnp.maximum(jnp.sum(favoured, axis=-1, keepdims=True), 1e-6)
+    label = jax.nn.one_hot(jnp.argmax(inpainted, axis=-1), probs.shape[-1], dtype=probs.dtype)
+    return (probs + _ADVANTAGE * share * label) / (1.0 + _ADVANTAGE * share)
 
 
 def choose_step(
@@ -103,6 +101,7 @@ def choose_step(
     reliability: Float[Array, "b c 2"],
     carry: Carry,
     cues: StepCues,
+    mask: MaskOptions,
     *,
     recursive: bool,
     tile: tuple[int, int] | None = None,
@@ -117,13 +116,14 @@ def choose_step(
       reliability: recall and precision of g_ψ in the active classes.
       carry: at the previous frame.
       cues: of the target frame.
+      mask: of the warp-inpaint that has the label in doubt.
       recursive: whether the next step starts from what was chosen here.
       tile: ``tile_size`` unless told; results are the same.
 
     Returns:
       The new carry; the chosen place in the list of active classes, and its probability.
     """
-    carry = advance(carry, cues)
+    carry = inpaint(advance(carry, cues), cues, mask)
     _, height, width, classes = carry.chain.shape
     differs = in_dispute(carry, cues)
 
@@ -142,7 +142,7 @@ def choose_step(
         chosen = choose(carry, cues, (0, 0))
     else:
         chosen = _in_tiles(choose, carry, cues, differs, tile)
-    chosen = favour_motion(chosen, *warp_labels(carry.key.label, carry.composed), carry.step)
+    chosen = favour_inpainted(chosen, carry.inpainted, carry.step)
     probs = jnp.where(differs[..., None], chosen, 0.5 * (carry.chain + cues.probs))
     if recursive:
         carry = carry._replace(chain=probs)
@@ -182,5 +182,4 @@ def _in_tiles(
 
 def _moving_part(carry: Carry, origin: tuple[Any, Any], size: tuple[int, int]) -> Carry:
     """A part of what lives on the target frame; the key frame stays whole."""
-    moving = (carry.chain, carry.composed, carry.anchor, carry.stride, carry.drift, carry.age)
-    return Carry(carry.key, *part_of(moving, origin, size), step=carry.step)
+    return Carry(carry.key, *part_of(tuple(carry)[1:-1], origin, size), step=carry.step)

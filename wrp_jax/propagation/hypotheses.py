@@ -29,7 +29,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from wrp_jax.ops.filters import box_mean, gradient_magnitude
 from wrp_jax.ops.lookup import lookup
+from wrp_jax.ops.photometric import photometric_error
 from wrp_jax.ops.warp import compose_flow, warp, warp_labels
+from wrp_jax.propagation.step import MaskOptions, trust
 
 HYPOTHESES = (
     "chain",
@@ -108,6 +110,8 @@ class Carry(NamedTuple):
       stride: current frame into the key frame, by strides.
       drift: forward-backward errors added up along the way of each pixel, in pixels.
       age: 1 where the pixel came from outside the picture at some step.
+      inpainted: soft labels of Ψ^W; no guess reads them.
+      image: current frame, RGB, 0 … 1.
       step: steps taken.
     """
 
@@ -118,6 +122,8 @@ class Carry(NamedTuple):
     stride: Float[Array, "b h w 2"]
     drift: Float[Array, "b h w"]
     age: Float[Array, "b h w"]
+    inpainted: Float[Array, "b h w c"]
+    image: Float[Array, "b h w 3"]
     step: Int[Array, ""]
 
 
@@ -163,6 +169,8 @@ def init_carry(
         stride=still,
         drift=nothing,
         age=nothing,
+        inpainted=onehot,
+        image=image,
         step=jnp.zeros((), jnp.int32),
     )
 
@@ -185,7 +193,25 @@ def advance(carry: Carry, cues: StepCues) -> Carry:
     composed, _ = compose_flow(cues.flow, carry.composed)
     stride, _ = compose_flow(cues.stride, carry.anchor)
     anchor = jnp.where(step % STRIDE == 0, stride, carry.anchor)
-    return Carry(carry.key, moved[..., :-2], composed, anchor, stride, drift, age, step)
+    return carry._replace(
+        chain=moved[..., :-2], composed=composed, anchor=anchor, stride=stride, drift=drift,
+        age=age, step=step,
+    )  # fmt: skip
+
+
+def inpaint(carry: Carry, cues: StepCues, mask: MaskOptions) -> Carry:
+    """Ψ^W (eq. 3-7) on soft labels, onto the frame that the cues lead to; apart from ``advance``.
+
+    Args:
+      carry: whose ``inpainted`` and ``image`` are those of the previous frame.
+      cues: of the step.
+      mask: where motion is trusted.
+    """
+    moved, inside = warp(carry.inpainted, cues.flow)
+    photometric = photometric_error(cues.image, carry.image, cues.flow)
+    trusted = trust(mask, photometric, inside.astype(moved.dtype), cues.consistency, cues.probs)
+    inpainted = jnp.where(trusted[..., None] > 0, moved, cues.probs)
+    return carry._replace(inpainted=inpainted, image=cues.image)
 
 
 def part_of(tree: Any, origin: tuple[Any, Any], size: tuple[int, int]) -> Any:

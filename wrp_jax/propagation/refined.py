@@ -19,13 +19,14 @@ from wrp_jax.propagation.choose import choose_step
 from wrp_jax.propagation.hypotheses import active_classes, compact, init_carry, places_of
 from wrp_jax.propagation.methods import FrameLabels, Window
 from wrp_jax.propagation.rollout import window_orders
+from wrp_jax.propagation.step import MaskOptions
 from wrp_jax.propagation.window_cues import WindowCues
 from wrp_jax.types import ClassMap
 
 
-@functools.partial(jax.jit, static_argnames=("network", "recursive"))
-def _jitted_step(network, variables, reliability, carry, cues, recursive):
-    return choose_step(network, variables, reliability, carry, cues, recursive=recursive)
+@functools.partial(jax.jit, static_argnames=("network", "mask", "recursive"))
+def _jitted_step(network, variables, reliability, carry, cues, mask, recursive):
+    return choose_step(network, variables, reliability, carry, cues, mask, recursive=recursive)
 
 
 def refine_frames(
@@ -37,6 +38,7 @@ def refine_frames(
     refiner: Network,
     variables: Any,
     expected: Float[np.ndarray, "classes 2"],
+    mask: MaskOptions,
     *,
     recursive: bool = False,
 ) -> Iterator[FrameLabels]:
@@ -55,7 +57,8 @@ def refine_frames(
       variables: its parameters.
       expected: recall and precision of g_ψ per class where the chooser was trained; what the window
         itself says of them is measured here (``agreement.py``).
-      recursive: see ``choose_step``.
+      mask: see ``choose_step``.
+      recursive: see there.
 
     Yields:
       Class indices and confidences in 0 … 1, nearer frames first; the labelled frame comes
@@ -75,7 +78,9 @@ def refine_frames(
     reliability = jnp.asarray(np.stack([compact(reliability.T, active).T] * 2))
     for t, step in enumerate(walk_cues(cues, orders, active, motion), 1):
         now = jax.tree.map(jnp.asarray, step)
-        carry, (chosen, sure) = _jitted_step(refiner, variables, reliability, carry, now, recursive)
+        carry, (chosen, sure) = _jitted_step(
+            refiner, variables, reliability, carry, now, mask, recursive
+        )
         for b in range(2):
             frame = int(orders[b, t])
             if frame == orders[b, t - 1]:

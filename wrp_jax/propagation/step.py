@@ -27,7 +27,8 @@ class MaskOptions(NamedTuple):
     Attributes:
       tau: photometric threshold τ: RGB L2 norm with channels 0 … 1.
       consistency_pixels: largest forward-backward error in pixels; None for the paper's mask.
-      inpaint_confidence: g_ψ takes over only where it is surer than this, 0 … 1.
+      inpaint_confidence: least probability of g_ψ's class with which it takes over where flow is
+        inconsistent alone, 0 … 1.
       softness: 0 for the indicator; else the width of the sigmoid that replaces it in the
         photometric test, in the units of τ.
     """
@@ -38,19 +39,33 @@ class MaskOptions(NamedTuple):
     softness: float = 0.0
 
 
-def trust(cues: Cues, options: MaskOptions) -> Float[Array, "b h w"]:
+def trust(
+    options: MaskOptions,
+    photometric: Float[Array, "b h w"],
+    valid: Float[Array, "b h w"],
+    consistency: Float[Array, "b h w"],
+    probs: Float[Array, "b h w c"],
+) -> Float[Array, "b h w"]:
     """M of eq. 5 and 6: 1 where motion is trusted, 0 where segmentation takes over.
 
     As in the paper where the photometric error is below τ; but a label from outside the frame,
-    or moved by void flow, is never trusted.
+    or moved by void flow, is never trusted. Flow that does not lead back again is a weaker sign
+    against motion than another colour: there g_ψ takes over where it is sure alone.
+
+    Args:
+      options: which tests, and their thresholds.
+      photometric: error of eq. 6, of one step.
+      valid: 1 where the source lies inside the picture.
+      consistency: forward-backward error in pixels.
+      probs: softmax of g_ψ on the target image.
     """
-    mask = trust_mask(cues.photometric, cues.valid, options.tau, softness=options.softness)
-    if options.consistency_pixels is not None:
-        mask = mask * (cues.consistency < options.consistency_pixels)
+    mask = trust_mask(photometric, valid, options.tau, softness=options.softness)
+    if options.consistency_pixels is None:
+        return mask
+    doubtful = consistency >= options.consistency_pixels
     if options.inpaint_confidence is not None:
-        sure = jnp.max(cues.probs, axis=-1) > options.inpaint_confidence
-        mask = jnp.where(sure, mask, 1)
-    return mask
+        doubtful &= jnp.max(probs, axis=-1) > options.inpaint_confidence
+    return jnp.where(doubtful, 0, mask)
 
 
 def make_step(
@@ -76,7 +91,8 @@ def make_step(
     def step(state: Any, cues: Cues) -> tuple[Any, Reading]:
         new = carrier.warp(state, cues.flow)
         if mask is not None:
-            new = carrier.blend(new, trust(cues, mask), cues.probs)
+            seen = cues.photometric, cues.valid, cues.consistency, cues.probs
+            new = carrier.blend(new, trust(mask, *seen), cues.probs)
         refined = new
         if refine is not None:
             refined = carrier.replace(new, refine(carrier.probs(new), cues.features, cues))
