@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from benchmarks.oracle import scored_guesses
+from benchmarks.oracle import everywhere, scored_guesses
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels, parse_stills
 from wrp_jax.data.source import open_source
@@ -25,7 +25,7 @@ from wrp_jax.flow import build_motion
 from wrp_jax.models.motion import clip_of
 from wrp_jax.propagation.chains import long_flows
 from wrp_jax.propagation.hypotheses import HYPOTHESES, Hypotheses
-from wrp_jax.training.refiner.crops import chain_guesses
+from wrp_jax.training.refiner.crops import chain_moments
 from wrp_jax.training.refiner.examples import Maker, gather_material, make_examples
 from wrp_jax.training.refiner.simulated import SimulatedClip
 from wrp_jax.training.segmentation.segmenter import load_segmenter
@@ -88,9 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         orders, steps = np.arange(len(clip.frames))[None], frozenset(clip.steps)
         bound = motion.within(clip_of(clip.frames))
         long = long_flows(clip.frames, clip.cues, orders, bound, steps=steps)
-        for step, active, guesses, _ in chain_guesses(
-            clip.cues, long, orders, clip.labels[0], steps
-        ):
+        moments = chain_moments(clip.cues, long, orders, clip.labels[0], steps)
+        for step, active, carry, cues in moments:
+            guesses = everywhere(carry, cues)
             one = Hypotheses(*(np.asarray(a)[0] if np.ndim(a) > 1 else a for a in guesses))
             yield contest(step, active, one, clip.labels[step])
 

@@ -25,9 +25,9 @@ from wrp_jax.flow import build_motion
 from wrp_jax.models.motion import Motion
 from wrp_jax.propagation.chains import long_flows
 from wrp_jax.propagation.cues import Segment, clip_cues, segment_clip
-from wrp_jax.propagation.hypotheses import HYPOTHESES, Hypotheses
+from wrp_jax.propagation.hypotheses import HYPOTHESES, Hypotheses, guess
 from wrp_jax.propagation.rollout import window_orders
-from wrp_jax.training.refiner.crops import chain_guesses
+from wrp_jax.training.refiner.crops import chain_moments
 from wrp_jax.training.segmentation.stage import load_segmentation
 from wrp_jax.types import Window
 
@@ -39,6 +39,8 @@ CHOOSERS = {
     "all": HYPOTHESES,
 }
 """Hypotheses that each perfect chooser may pick from; where none is right it says the first."""
+
+everywhere = jax.jit(guess)
 
 
 def oracle(guesses: np.ndarray, truth: np.ndarray, names: Sequence[str]) -> np.ndarray:
@@ -71,15 +73,15 @@ def scored_guesses(
         scored = truth.scored(window.sequence, window.key, names)
         orders = window_orders(len(frames), key)
         clip = clip_cues(frames, motion, segment)
-        guessed = chain_guesses(
+        moments = chain_moments(
             clip,
             long_flows(frames, clip, orders, motion),
             orders,
             known.label(window.sequence, window.key),
             frozenset(range(1, orders.shape[1])),
         )
-        for step, active, hypotheses, _ in guessed:
-            host = jax.tree.map(np.asarray, hypotheses)
+        for step, active, carry, cues in moments:
+            host = jax.tree.map(np.asarray, everywhere(carry, cues))
             for b, order in enumerate(orders):
                 frame = order[step]
                 if frame == order[step - 1] or names[frame] not in scored:

@@ -16,5 +16,5 @@ def get_config() -> Config:
         data="synthetic:clips=6,frames=21,height=112,width=192,seed=0",
         key_every=21,
         segmentation=SegmentationConfig(steps=700, crop=(96, 128), width=16),
-        refiner=RefinerConfig(clips=8, steps=300, jitter=0.0),
+        refiner=RefinerConfig(clips=16, steps=300, jitter=0.0),
     )

@@ -16,5 +16,5 @@ def get_config() -> Config:
         key_every=41,
         segmentation=SegmentationConfig(steps=1200, crop=(96, 128), width=16),
         propagation=PropagationConfig(horizon=20),
-        refiner=RefinerConfig(clips=12, steps=700, jitter=0.0),
+        refiner=RefinerConfig(clips=24, steps=700, jitter=0.0),
     )

@@ -129,9 +129,9 @@ class RefinerConfig:
     recursive: bool = False  # refine inside the recursion (eq. 8), or the result of each step only
     unrolled: bool = False  # pix2pix: train with Ω in every step, through the whole chain
     learn_tau: bool = False  # pix2pix: τ of eq. 6 learns along
-    clips: int = 24  # simulated clips, or cycles
+    clips: int = 72  # simulated clips, or cycles
     jitter: float = 1.5  # simulated: pixels by which annotated borders are off at most; 0: rendered
-    crops: int = 8  # per guessed frame
+    crops: int = 4  # per guessed frame
     width: int = 24  # chooser: channels per pixel
     class_width: int = 16  # chooser: channels per pixel and class
     class_convs: int = 2  # chooser: 3x3 convolutions over each class' map; 0 scores pixels alone

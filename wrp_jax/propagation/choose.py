@@ -21,6 +21,7 @@ from wrp_jax.propagation.hypotheses import (
     guess,
     in_dispute,
     inpaint,
+    moving_part,
     part_of,
 )
 from wrp_jax.propagation.step import MaskOptions
@@ -31,7 +32,9 @@ _ADVANTAGE = 0.4  # in probability, of warp-inpaint's label one frame from the l
 _NO_ADVANTAGE = 21  # frames from there, and all beyond
 
 _SIDE = 120
-_HALO = 12  # pixels around one that its probabilities depend on; some 10 are enough
+HALO = 12
+"""Pixels around one that its probabilities depend on; some 10 are enough."""
+
 _WHOLE = 640 * 480  # pixels up to which nearly every tile of a frame holds a dispute
 _WHOLE_BYTES = 1 << 31
 
@@ -161,7 +164,7 @@ def _in_tiles(
     Each tile is seen with a rim that is thrown away, unless the frame ends there.
     """
     size = wanted.shape[1:]
-    core = tuple(t if t == n else t - 2 * _HALO for t, n in zip(tile, size, strict=True))
+    core = tuple(t if t == n else t - 2 * HALO for t, n in zip(tile, size, strict=True))
     count = tuple(-(-n // c) for n, c in zip(size, core, strict=True))
     pad = [(0, k * c - n) for k, c, n in zip(count, core, size, strict=True)]
     blocks = jnp.pad(wanted.any(axis=0), pad).reshape(count[0], core[0], count[1], core[1])
@@ -171,15 +174,10 @@ def _in_tiles(
     def visit(number: Array, out: Array) -> Array:
         cell = jnp.divmod(places[number], count[1])
         inner = [jnp.minimum(k * c, n - c) for k, c, n in zip(cell, core, size, strict=True)]
-        first = [jnp.clip(i - _HALO, 0, n - t) for i, t, n in zip(inner, tile, size, strict=True)]
+        first = [jnp.clip(i - HALO, 0, n - t) for i, t, n in zip(inner, tile, size, strict=True)]
         origin = first[0], first[1]
-        part = choose(_moving_part(carry, origin, tile), part_of(cues, origin, tile), origin)
+        part = choose(moving_part(carry, origin, tile), part_of(cues, origin, tile), origin)
         part = part_of(part, (inner[0] - first[0], inner[1] - first[1]), (core[0], core[1]))
         return jax.lax.dynamic_update_slice(out, part, (0, *inner, 0))
 
     return jax.lax.fori_loop(0, flags.sum(), visit, jnp.zeros_like(carry.chain))
-
-
-def _moving_part(carry: Carry, origin: tuple[Any, Any], size: tuple[int, int]) -> Carry:
-    """A part of what lives on the target frame; the key frame stays whole."""
-    return Carry(carry.key, *part_of(tuple(carry)[1:-1], origin, size), step=carry.step)

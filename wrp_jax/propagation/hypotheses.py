@@ -225,6 +225,11 @@ def part_of(tree: Any, origin: tuple[Any, Any], size: tuple[int, int]) -> Any:
     return jax.tree.map(cut, tree)
 
 
+def moving_part(carry: Carry, origin: tuple[Any, Any], size: tuple[int, int]) -> Carry:
+    """A part of what lives on the target frame; the key frame stays whole."""
+    return Carry(carry.key, *part_of(tuple(carry)[1:-1], origin, size), step=carry.step)
+
+
 def in_dispute(carry: Carry, cues: StepCues) -> Bool[Array, "b h w"]:
     """Where guesses differ at the frame that ``advance`` has just reached.
 
@@ -321,7 +326,9 @@ def places_of(label: np.ndarray, active: np.ndarray) -> np.ndarray:
 
 def compact(array: np.ndarray, active: np.ndarray) -> np.ndarray:
     """Picks the active classes out of the last axis; padded places become zero."""
-    return np.where(active >= 0, array[..., np.maximum(active, 0)], 0).astype(array.dtype)
+    picked = np.take(array, np.maximum(active, 0), axis=-1)
+    picked[..., active < 0] = 0
+    return picked
 
 
 def candidates(votes: Float[Array, "*s n c"], threshold: float = 0.02) -> Bool[Array, "*s c"]:

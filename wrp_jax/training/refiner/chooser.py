@@ -26,7 +26,7 @@ from wrp_jax.propagation.hypotheses import (
     frame_features,
 )
 from wrp_jax.propagation.window_cues import HeldCues
-from wrp_jax.training.refiner.crops import Crop, chain_guesses, cut_crops, unpack
+from wrp_jax.training.refiner.crops import Crop, chain_moments, cut_crops, unpack
 from wrp_jax.training.refiner.cycle import Cycle, cycle_crops
 from wrp_jax.training.refiner.examples import Course, Maker, Material, make_examples
 from wrp_jax.training.refiner.simulated import SimulatedClip
@@ -93,11 +93,9 @@ def chooser_maker(material: Material, crops: int) -> Maker:
         ahead = max((t for t in clip.steps if t <= AHEAD + 1), default=0)
         trust = reliability_of(HeldCues(clip.cues), 0, clip.labels[0], expected, ahead)
         long = long_flows(clip.frames, clip.cues, orders, bound, steps=steps)
-        for step, active, hypotheses, _ in chain_guesses(
-            clip.cues, long, orders, clip.labels[0], steps
-        ):
-            truth = clip.labels[step][None]
-            yield from cut_crops(rng, hypotheses, truth, active, weights, trust, count=crops)
+        for moment in chain_moments(clip.cues, long, orders, clip.labels[0], steps):
+            truth = clip.labels[moment.step]
+            yield from cut_crops(rng, moment, truth, weights, trust, count=crops)
 
     def cycle(rng: np.random.Generator, drawn: Cycle) -> Iterator[Crop]:
         return cycle_crops(rng, drawn, weights, expected, crops=4 * crops)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -11,14 +12,20 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from wrp_jax.propagation.chains import step_cues
+from wrp_jax.propagation.choose import HALO
 from wrp_jax.propagation.hypotheses import (
+    Carry,
     Hypotheses,
     LongFlows,
+    StepCues,
     active_classes,
     advance,
     compact,
     guess,
+    in_dispute,
     init_carry,
+    moving_part,
+    part_of,
     places_of,
 )
 from wrp_jax.types import ClipCues
@@ -33,7 +40,35 @@ NO_LABEL = -1
 """Where the truth is not among a crop's candidates, or unknown."""
 
 _advance = jax.jit(advance)
-_guess = jax.jit(guess)
+_in_dispute = jax.jit(in_dispute)
+
+
+@functools.partial(jax.jit, static_argnames="size")
+def _guess_part(
+    carry: Carry, cues: StepCues, origin: tuple[Any, Any], size: tuple[int, int]
+) -> Hypotheses:
+    """What ``guess`` says in a part of the frame."""
+    return guess(moving_part(carry, origin, size), part_of(cues, origin, size), origin)
+
+
+class Moment(NamedTuple):
+    """A chain at one of its steps.
+
+    Attributes:
+      step: counted from 1.
+      active: active classes, see ``hypotheses.active_classes``.
+      carry: at the frame that the step leads to.
+      cues: of the step.
+    """
+
+    step: int
+    active: np.ndarray
+    carry: Carry
+    cues: StepCues
+
+    def labels(self) -> Int[np.ndarray, "b h w"]:
+        """What the chain says, class indices."""
+        return self.active[np.asarray(jnp.argmax(self.carry.chain, axis=-1))]
 
 
 class Crop(NamedTuple):
@@ -66,24 +101,21 @@ def unpack(hypotheses: Hypotheses) -> Hypotheses:
     return h._replace(votes=h.votes / 255.0, image=h.image / 255.0)
 
 
-def chain_guesses(
+def chain_moments(
     clip: ClipCues,
     long: LongFlows,
     orders: Int[np.ndarray, "b steps"],
     key_label: Int[np.ndarray, "h w"],
     steps: frozenset[int],
-) -> Iterator[tuple[int, np.ndarray, Hypotheses, np.ndarray]]:
-    """Runs chains and guesses at some of their steps.
+) -> Iterator[Moment]:
+    """Runs chains and stops at some of their steps.
 
     Args:
-      clip: cues; ``probs`` are read at the guessed frames only.
+      clip: cues; ``probs`` are read at the frames of these steps only.
       long: flows of these chains.
       orders: frames visited, the key frame first.
       key_label: class indices of the key frame.
-      steps: where to guess, counted from 1.
-
-    Yields:
-      Step, active classes, hypotheses (on the device), and the chain's labels as class indices.
+      steps: where to stop, counted from 1.
     """
     active = active_classes(key_label, clip.probs)
     cues = step_cues(clip, long, orders, active)
@@ -95,61 +127,57 @@ def chain_guesses(
         now = jax.tree.map(lambda a, t=t: jnp.asarray(a[t]), cues)
         carry = _advance(carry, now)
         if t + 1 in steps:
-            labels = active[np.asarray(jnp.argmax(carry.chain, axis=-1))]
-            yield t + 1, active, _guess(carry, now), labels
+            yield Moment(t + 1, active, carry, now)
 
 
 def cut_crops(
     rng: np.random.Generator,
-    hypotheses: Hypotheses,
-    label: Int[np.ndarray, "b h w"],
-    active: Int[np.ndarray, " c"],
+    moment: Moment,
+    label: Int[np.ndarray, "h w"],
     class_weights: Float[np.ndarray, " classes"],
     reliability: Float[np.ndarray, "classes 2"],
     *,
     count: int,
     disputed: float = 0.85,
-) -> list[Crop]:
-    """Cuts crops, most of them where hypotheses disagree.
+) -> Iterator[Crop]:
+    """Cuts crops, most of them where hypotheses disagree; guesses are made there alone.
 
     Args:
       rng: source of the positions.
-      hypotheses: of b chains.
+      moment: of one chain.
       label: the truth, class indices.
-      active: active classes of the hypotheses.
       class_weights: loss weight per class index.
       reliability: of g_ψ in the clip, per class index.
-      count: crops per chain.
+      count: crops.
       disputed: share of the crops that hold a pixel in dispute.
     """
-    packed = pack(hypotheses)
-    places = places_of(label, active)
-    weights = compact(class_weights, active)
-    trust = compact(reliability.T, active).T
-    crops = []
-    for b in range(len(label)):
-        h = Hypotheses(*(a[b] if a.ndim > 1 else np.float32(a.reshape(-1)[0]) for a in packed))
-        fields = {name: _at_least(getattr(h, name), CROP) for name in h._fields[:-2]}
-        image = _at_least(h.image, CROP)
-        truth = _at_least(places[b], CROP)
-        winner = fields["votes"].argmax(-1)
-        ys, xs = np.nonzero((winner != winner[..., :1]).any(-1))
-        height, width = truth.shape
-        for _ in range(count):
-            if len(ys) and rng.uniform() < disputed:
-                i = int(rng.integers(len(ys)))
-                y, x = ys[i] - rng.integers(CROP), xs[i] - rng.integers(CROP)
-            else:
-                y, x = rng.integers(height), rng.integers(width)
-            y, x = int(np.clip(y, 0, height - CROP)), int(np.clip(x, 0, width - CROP))
-            part = slice(y, y + CROP), slice(x, x + CROP)
-            cut = Hypotheses(
-                **{name: a[part] for name, a in fields.items()},
-                distance=np.full((1, 1), h.distance, np.float32),
-                image=image[part],
-            )
-            crops.append(_keep_candidates(cut, truth[part], weights, trust))
-    return crops
+    place = places_of(label, moment.active)
+    weights = compact(class_weights, moment.active)
+    trust = compact(reliability.T, moment.active).T
+    height, width = label.shape
+    core = min(CROP, height), min(CROP, width)
+    whole = min(CROP + 2 * HALO, height), min(CROP + 2 * HALO, width)
+    ys, xs = np.nonzero(np.asarray(_in_dispute(moment.carry, moment.cues))[0])
+    for _ in range(count):
+        if len(ys) and rng.uniform() < disputed:
+            i = int(rng.integers(len(ys)))
+            y, x = ys[i] - rng.integers(CROP), xs[i] - rng.integers(CROP)
+        else:
+            y, x = rng.integers(height), rng.integers(width)
+        y, x = int(np.clip(y, 0, height - core[0])), int(np.clip(x, 0, width - core[1]))
+        # Seen with a rim that is thrown away, unless the frame ends there.
+        top = int(np.clip(y - HALO, 0, height - whole[0]))
+        left = int(np.clip(x - HALO, 0, width - whole[1]))
+        seen = pack(_guess_part(moment.carry, moment.cues, (top, left), whole))
+        rows, columns = slice(y - top, y - top + core[0]), slice(x - left, x - left + core[1])
+        fields = {
+            name: _at_least(getattr(seen, name)[0, rows, columns], CROP)
+            for name in seen._fields
+            if name != "distance"
+        }
+        distance = np.full((1, 1), seen.distance, np.float32)
+        truth = _at_least(place[y : y + core[0], x : x + core[1]], CROP)
+        yield _keep_candidates(Hypotheses(distance=distance, **fields), truth, weights, trust)
 
 
 def _keep_candidates(

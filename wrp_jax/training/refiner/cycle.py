@@ -18,7 +18,7 @@ from wrp_jax.data.source import VideoSource
 from wrp_jax.models.motion import Motion, clip_of
 from wrp_jax.propagation.chains import long_flows
 from wrp_jax.propagation.cues import Segment, clip_cues
-from wrp_jax.training.refiner.crops import Crop, chain_guesses, cut_crops
+from wrp_jax.training.refiner.crops import Crop, chain_moments, cut_crops
 from wrp_jax.types import ClipCues, Window
 
 
@@ -102,10 +102,8 @@ def cycle_crops(
     steps = frozenset({out.shape[1] - 1})
     # On the way out the chain alone is read, so the long flows need no estimate of their own.
     long = long_flows(frames, clip, out, motion, steps=frozenset())
-    _, _, _, turned = next(chain_guesses(clip, long, out, truth, steps))
+    turned = next(chain_moments(clip, long, out, truth, steps)).labels()
     back = out[:, ::-1]
     long = long_flows(frames, clip, back, motion, steps=steps)
-    for _, active, hypotheses, _ in chain_guesses(clip, long, back, turned[0], steps):
-        yield from cut_crops(
-            rng, hypotheses, truth[None], active, class_weights, reliability, count=crops
-        )
+    for moment in chain_moments(clip, long, back, turned[0], steps):
+        yield from cut_crops(rng, moment, truth, class_weights, reliability, count=crops)
