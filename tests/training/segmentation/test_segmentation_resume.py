@@ -51,18 +51,9 @@ def train(workdir):
     return load_result(workdir, "segmentation")[0]
 
 
-def test_killed_and_started_again_is_the_same(toy, compiled_quickly, tmp_path, monkeypatch):
+def test_killed_and_started_again_is_the_same(toy, compiled_quickly, tmp_path, interrupt):
     whole = train(tmp_path / "whole")
-    fit = stage.fit
-
-    def part(**arguments):
-        fit(**{**arguments, "steps": 3, "checkpoint_every": 2})
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(stage, "fit", part)
-        with pytest.raises(KeyboardInterrupt):
-            train(tmp_path / "parts")
+    interrupt(stage, lambda: train(tmp_path / "parts"))
     assert not (tmp_path / "parts" / "segmentation.npz").exists()
     parts = train(tmp_path / "parts")
     assert parts.keys() == {"params", "batch_stats"}
