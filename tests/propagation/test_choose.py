@@ -9,6 +9,7 @@ import pytest
 from rolling import CLASSES, clip, guesses, shifting
 
 from wrp_jax.models.refine.chooser import build_chooser
+from wrp_jax.ops.warp import warp_labels
 from wrp_jax.propagation import choose, hypotheses, refined
 from wrp_jax.propagation.agreement import reliability_of
 from wrp_jax.propagation.methods import collect
@@ -61,14 +62,16 @@ def test_scan_equals_the_loop_of_refine_frames(recursive):
     np.testing.assert_array_equal(got[1], labels[1])
 
 
-@pytest.mark.parametrize(("step", "stays"), [(1, 0.4), (11, 0.2), (21, 0.0), (40, 0.0)])
-def test_in_doubt_the_label_of_warp_inpaint_stays(step, stays):
+@pytest.mark.parametrize(("composed", "full"), [(0, 0.2), (2, 0.55)])
+@pytest.mark.parametrize(("step", "share"), [(1, 1.0), (16, 0.5), (31, 0.0), (40, 0.0)])
+def test_in_doubt_the_label_of_warp_inpaint_stays(step, share, composed, full):
     inpainted = jnp.asarray([[[[0.5, 0.3, 0.2]]]])
+    moved, stays = jnp.full((1, 1, 1), composed, jnp.int32), share * full
     leads = [(stays + 0.01, 1), *([(stays - 0.01, 0)] if stays else [])]
     for lead, chosen in leads:
         other = (1.0 + lead) / 2
         probs = jnp.asarray([[[[1.0 - other, other, 0.0]]]])
-        favoured = np.asarray(choose.favour_inpainted(probs, inpainted, step))
+        favoured = np.asarray(choose.favour_inpainted(probs, inpainted, moved, step))
         assert favoured.argmax() == chosen
         np.testing.assert_allclose(favoured.sum(-1), 1.0, atol=1e-6)
 
@@ -85,11 +88,14 @@ def test_a_step_favours_what_the_mask_says():
         state, (place, _) = choose.choose_step(
             CHOOSER, variables, known, carry, now, options, recursive=False
         )
-        disputed = np.asarray(hypotheses.in_dispute(hypotheses.advance(carry, now), now))
+        moved = hypotheses.advance(carry, now)
+        composed = np.asarray(warp_labels(moved.key.label, moved.composed)[0])
+        disputed = np.asarray(hypotheses.in_dispute(moved, now))
         expected = np.asarray(hypotheses.inpaint(carry, now, options).inpainted.argmax(-1))
         np.testing.assert_array_equal(state.image, now.image)
-        found[tau] = np.mean((np.asarray(place) == expected)[disputed])
-        assert found[tau] > 0.95
+        inpainted = disputed & (expected != composed)
+        found[tau] = np.mean((np.asarray(place) == expected)[inpainted])
+        assert found[tau] > 0.95 and inpainted.sum() > 10
     assert (expected != np.asarray(now.probs.argmax(-1))).any()
 
 

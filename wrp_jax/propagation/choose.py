@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from wrp_jax.models.network import Network
 from wrp_jax.ops.filters import box_mean
+from wrp_jax.ops.warp import warp_labels
 from wrp_jax.propagation.hypotheses import (
     Carry,
     StepCues,
@@ -28,8 +29,10 @@ from wrp_jax.propagation.step import MaskOptions
 
 Choice = tuple[Int[Array, "b h w"], Float[Array, "b h w"]]
 
-_ADVANTAGE = 0.4  # in probability, of warp-inpaint's label one frame from the labelled one
-_NO_ADVANTAGE = 21  # frames from there, and all beyond
+# In probability, of warp-inpaint's label one frame from the labelled one.
+_ADVANTAGE = 0.2
+_INPAINTED = 0.55  # where motion says otherwise
+_NO_ADVANTAGE = 31  # frames from there, and all beyond
 
 _SIDE = 120
 HALO = 12
@@ -81,21 +84,25 @@ def settle(
 def favour_inpainted(
     probs: Float[Array, "b h w c"],
     inpainted: Float[Array, "b h w c"],
+    composed: Int[Array, "b h w"],
     step: Int[Array, ""] | int,
 ) -> Float[Array, "b h w c"]:
-    """In doubt, leaves the label of warp-inpaint.
+    """In doubt, leaves the label of warp-inpaint, above all where it has replaced motion's.
 
-    Near the labelled frame what a chooser gains is little: a tie is more often lost than won. The
-    advantage falls with every step, as motion's errors add up.
+    A chooser is too sure of motion where that has failed: clips are smoother than video. The
+    advantage falls with every step, as motion's errors add up in warp-inpaint, too.
 
     Args:
       probs: of the chooser.
       inpainted: soft labels of Ψ^W.
+      composed: labels that composed flow brings.
       step: frames from the labelled one.
     """
     share = jnp.clip((_NO_ADVANTAGE - step) / (_NO_ADVANTAGE - 1), 0.0, 1.0)
-    label = jax.nn.one_hot(jnp.argmax(inpainted, axis=-1), probs.shape[-1], dtype=probs.dtype)
-    return (probs + _ADVANTAGE * share * label) / (1.0 + _ADVANTAGE * share)
+    place = jnp.argmax(inpainted, axis=-1)
+    label = jax.nn.one_hot(place, probs.shape[-1], dtype=probs.dtype)
+    advantage = share * jnp.where(place == composed, _ADVANTAGE, _INPAINTED)[..., None]
+    return (probs + advantage * label) / (1.0 + advantage)
 
 
 def choose_step(
@@ -145,7 +152,8 @@ def choose_step(
         chosen = choose(carry, cues, (0, 0))
     else:
         chosen = _in_tiles(choose, carry, cues, differs, tile)
-    chosen = favour_inpainted(chosen, carry.inpainted, carry.step)
+    composed, _ = warp_labels(carry.key.label, carry.composed)
+    chosen = favour_inpainted(chosen, carry.inpainted, composed, carry.step)
     probs = jnp.where(differs[..., None], chosen, 0.5 * (carry.chain + cues.probs))
     if recursive:
         carry = carry._replace(chain=probs)
