@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import pathlib
 
+import hypothesis
 import jax
 import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
+
+# A busy machine is slow; how long an example takes is no property of the code.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 jax.config.update("jax_num_cpu_devices", 8)
 # Accelerators round products by default; what the tests compare with is exact.
