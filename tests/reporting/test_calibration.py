@@ -1,4 +1,5 @@
 import json
+from xml.etree import ElementTree
 
 import jax.numpy as jnp
 import numpy as np
@@ -73,5 +74,8 @@ def test_published_weights_need_no_workdir(tmp_path, monkeypatch):
     config = Config(segmentation=SegmentationConfig(name="hrnet_ocr", weights="W.pth"))
     scores = calibration(config, data, str(frames), None, tmp_path / "out")
     assert json.loads((tmp_path / "out" / "reliability.json").read_text()) == scores
+    drawing = ElementTree.parse(tmp_path / "out" / "reliability.svg").getroot()
+    assert drawing.tag == "{http://www.w3.org/2000/svg}svg"
+    assert len(drawing.findall(".//{*}circle")) == 2  # one confidence, with and without T
     said = [value for value in scores["iou"].values() if value]
     assert len(said) <= 1 and scores["temperature"] == 1.0

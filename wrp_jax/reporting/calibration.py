@@ -6,7 +6,8 @@ Published weights (``--config.segmentation.weights=FILE``) need no ``--workdir``
 
 LIST names frames that training has not seen, ``<sequence> <frame>`` per line. Writes
 ``reliability.json`` and ``reliability.html``: scores per class, the reliability curve, the expected
-calibration error, and what a threshold keeps; with the fitted temperature and without any.
+calibration error, and what a threshold keeps; with the fitted temperature and without any. The
+curve by itself is in ``reliability.svg``.
 """
 
 from __future__ import annotations
@@ -37,11 +38,12 @@ from wrp_jax.types import UserError
 THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95)
 
 _STYLES = {"calibrated": ("#06c", ""), "uncalibrated": ("#c40", "6 4")}
+_LINES = ".rule{stroke:#ccc;fill:none}polyline{fill:none;stroke-width:2}"
+_DRAWING = f"<style>svg{{background:#fff;font:12px sans-serif}}{_LINES}</style>"
 _PAGE = Markup(
     "<!doctype html><meta charset=utf-8><title>Reliability</title>"
     "<style>body{{font:15px/1.5 system-ui;margin:2em auto;max-width:52em;padding:0 1em}}"
-    "td,th{{padding:.1em .8em;text-align:right}}td:first-child{{text-align:left}}"
-    ".rule{{stroke:#ccc;fill:none}}polyline{{fill:none;stroke-width:2}}</style>"
+    "td,th{{padding:.1em .8em;text-align:right}}td:first-child{{text-align:left}}{}</style>"
     "<h1>Reliability of the segmentation</h1>{}"
 )
 
@@ -103,9 +105,19 @@ def _kept(curve: Reliability) -> dict[str, dict[str, float]]:
     return kept
 
 
+def _chart(scores: Mapping[str, Any]) -> Markup:
+    return reliability_chart({key: scores[key]["curve"] for key in _STYLES}, _STYLES)
+
+
+def reliability_drawing(scores: Mapping[str, Any]) -> str:
+    """The curves of `score_segmentation`'s result as an SVG file."""
+    head, _, rest = _chart(scores).partition(">")
+    return f"{head}>{_DRAWING}{rest}\n"
+
+
 def reliability_page(scores: Mapping[str, Any]) -> str:
     """The page about `score_segmentation`'s result."""
-    both = {key: scores[key] for key in ("calibrated", "uncalibrated")}
+    both = {key: scores[key] for key in _STYLES}
     rows = [
         Markup("<tr><td>{}</td><td>{:.4f}</td>{}</tr>").format(
             key,
@@ -133,12 +145,12 @@ def reliability_page(scores: Mapping[str, Any]) -> str:
     ).format(
         scores["miou"],
         scores["temperature"],
-        reliability_chart({key: values["curve"] for key, values in both.items()}, _STYLES),
+        _chart(scores),
         heads,
         Markup("").join(rows),
         classes,
     )
-    return _PAGE.format(body)
+    return _PAGE.format(Markup(_LINES), body)
 
 
 def calibration(
@@ -170,6 +182,7 @@ def calibration(
     scores = score_segmentation(segment, source, listed, float(variables.get(KEY, 1.0)))
     write_atomically(output / "reliability.json", (json.dumps(scores, indent=1) + "\n").encode())
     write_atomically(output / "reliability.html", reliability_page(scores).encode())
+    write_atomically(output / "reliability.svg", reliability_drawing(scores).encode())
     return scores
 
 

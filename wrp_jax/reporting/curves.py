@@ -173,7 +173,8 @@ def reliability_chart(
 
     parts = [
         Markup(
-            '<svg class="chart reliability" viewBox="0 0 {0} {0}" width="{0}" role="img" '
+            '<svg xmlns="http://www.w3.org/2000/svg" class="chart reliability" '
+            'viewBox="0 0 {0} {0}" width="{0}" role="img" '
             'aria-label="share of right labels by confidence">'
         ).format(SIDE)
     ]
