@@ -1,7 +1,7 @@
 """Memory of a training step of hrnet_ocr_mscale: ``python -m benchmarks.segmentation_memory``.
 
-Crops of 1024x2048, 19 classes, two scales, cross entropy on the main and the auxiliary scores, SGD
-with momentum; nothing is run. Two figures:
+Crops of 1024x2048, 19 classes, two scales, cross entropy on the main and the auxiliary scores
+(``--loss=rmi``: RMI on the main ones), SGD with momentum; nothing is run. Two figures:
 
 1. What the forward pass keeps for the backward pass, from the traced program: no compiler's choice.
 2. What XLA sets aside for the compiled step, with ``--compile`` (minutes). The compiler is that of
@@ -28,9 +28,9 @@ from wrp_jax.training.state import create_train_state
 GIB = 2**30
 
 
-def kept(size: tuple[int, int], batch: int, remat: bool, dtype: str) -> str:
+def kept(size: tuple[int, int], batch: int, options: SegmentationConfig) -> str:
     """Residuals of one part of a batch; parameters and batch are counted elsewhere."""
-    network, loss, state, images = _made(size, batch, remat, dtype)
+    network, loss, state, images = _made(size, batch, options)
 
     def objective(params, batch_stats, crops):
         variables = {"params": params, "batch_stats": batch_stats}
@@ -47,9 +47,9 @@ def kept(size: tuple[int, int], batch: int, remat: bool, dtype: str) -> str:
     return f"{(total - own) / GIB:6.1f} GiB kept for the backward pass"
 
 
-def memory(size: tuple[int, int], batch: int, accumulate: int, remat: bool, dtype: str) -> str:
+def memory(size: tuple[int, int], batch: int, accumulate: int, options: SegmentationConfig) -> str:
     """Of the compiled step."""
-    network, loss, state, images = _made(size, batch, remat, dtype)
+    network, loss, state, images = _made(size, batch, options)
     optimizer = _optimizer()
     step = make_train_step(network, optimizer, loss, ema_decay=0.0, accumulate=accumulate)
     key = jax.eval_shape(lambda: jax.random.key(0))
@@ -64,9 +64,8 @@ def _optimizer():
     return optax.sgd(1e-2, momentum=0.9)
 
 
-def _made(size, batch, remat, dtype):
+def _made(size, batch, options):
     """Network, loss, and the shapes of state and batch."""
-    options = SegmentationConfig(name="hrnet_ocr_mscale", remat=remat, dtype=dtype)
     network = build_segmentation(options, CLASSES)
 
     def initial(key):
@@ -88,11 +87,14 @@ def main() -> None:
     parser.add_argument("--accumulate", type=int, default=1)
     parser.add_argument("--remat", action="store_true")
     parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--loss", default="weighted")
     parser.add_argument("--compile", action="store_true")
     o = parser.parse_args()
-    print(vars(o), kept(tuple(o.size), o.batch // o.accumulate, o.remat, o.dtype), flush=True)
+    size, part = tuple(o.size), o.batch // o.accumulate
+    options = SegmentationConfig(name="hrnet_ocr_mscale", remat=o.remat, dtype=o.dtype, loss=o.loss)
+    print(vars(o), kept(size, part, options), flush=True)
     if o.compile:
-        print(memory(tuple(o.size), o.batch, o.accumulate, o.remat, o.dtype), flush=True)
+        print(memory(size, o.batch, o.accumulate, options), flush=True)
 
 
 if __name__ == "__main__":

@@ -99,9 +99,10 @@ class UpdateBlock(nn.Module):
         self.mask = nn.Sequential(nn.Conv2d(128, 256, 3, 1, 1), nn.ReLU(), nn.Conv2d(256, 576, 1))
 
 
-def grid(b: int, h: int, w: int) -> Tensor:
+def grid(b: int, h: int, w: int, device: torch.device) -> Tensor:
     """``(x, y)`` of every pixel, channels first."""
-    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    rows, columns = torch.arange(h, device=device), torch.arange(w, device=device)
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
     return torch.stack([x, y]).float()[None].expand(b, -1, -1, -1)
 
 
@@ -116,13 +117,13 @@ def pyramid_of(first: Tensor, second: Tensor) -> list[Tensor]:
 
 def lookup(levels: list[Tensor], points: Tensor, radius: int = 4) -> Tensor:
     b, _, h, w = points.shape
-    side = torch.arange(-radius, radius + 1, dtype=torch.float32)
+    side = torch.arange(-radius, radius + 1, dtype=torch.float32, device=points.device)
     dx, dy = torch.meshgrid(side, side, indexing="ij")  # x is the slow one
     window = torch.stack([dx, dy], -1)[None]
     points = points.permute(0, 2, 3, 1).reshape(b * h * w, 1, 1, 2)
     samples = []
     for level, volume in enumerate(levels):
-        size = torch.tensor([volume.shape[3] - 1, volume.shape[2] - 1])
+        size = side.new_tensor([volume.shape[3] - 1, volume.shape[2] - 1])
         place = 2 * (points / 2**level + window) / size - 1
         sampled = F.grid_sample(volume, place, align_corners=True)
         samples.append(sampled.reshape(b, h, w, -1))
@@ -152,7 +153,7 @@ class RaftLarge(nn.Module):
         levels = pyramid_of(one, two)
         context = self.cnet(first)
         hidden, context = torch.tanh(context[:, :128]), F.relu(context[:, 128:])
-        start = grid(len(first), *hidden.shape[2:])
+        start = grid(len(first), *hidden.shape[2:], first.device)
         points, block = start, self.update_block
         for _ in range(self.iterations):
             motion = block.encoder(points - start, lookup(levels, points))
