@@ -166,19 +166,27 @@ def run_compile() -> None:
     """Seconds from traced to ready, of every network, at 128x192."""
     image = jax.ShapeDtypeStruct((1, 128, 192, 3), jnp.float32)
     flow = jax.ShapeDtypeStruct((1, 128, 192, 2), jnp.float32)
-    frames = jax.ShapeDtypeStruct((1, 3, 128, 192, 3), jnp.float32)
-    flows = jax.ShapeDtypeStruct((1, 2, 128, 192, 2), jnp.float32)
-    hrnet_ocr = build_segmentation(SegmentationConfig(name="hrnet_ocr"), 19)
+    clips = {
+        n: tuple(
+            jax.ShapeDtypeStruct((1, t, 128, 192, c), jnp.float32) for t, c in ((n, 3), (n - 1, 2))
+        )
+        for n in (2, 3)
+    }
+    segmentation = ("light", "hrnet_ocr", "hrnet_ocr_mscale")
     networks = {
         **{
             f"{name}, {n} iterations": (build_raft(name, iterations=n), (image, image))
             for name in ("raft_large", "raft_small")
             for n in (1, 12, 32)
         },
-        "sdcnet": (build_sdcnet(), (frames, flows)),
+        "sdcnet": (build_sdcnet(), clips[3]),
+        "sdcnet_prediction": (build_sdcnet(), clips[2]),
         "flownet2": (build_flownet2(), (image, image)),
         "refined_dis": (build_refined_dis(), (image, image, flow, flow)),
-        "hrnet_ocr": (hrnet_ocr, (image,)),
+        **{
+            name: (build_segmentation(SegmentationConfig(name=name), 19), (image,))
+            for name in segmentation
+        },
     }
     for name, (network, inputs) in networks.items():
         shapes = jax.eval_shape(network.init, jax.random.key(0), *inputs)
