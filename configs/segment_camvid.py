@@ -20,5 +20,5 @@ def get_config() -> Config:
     """A tenth of the 359 frames is held out for the temperature, in runs of neighbours."""
     return Config(
         stages=("segmentation",),
-        segmentation=SegmentationConfig(steps=1000, calibration_share=0.1),
+        segmentation=SegmentationConfig(steps=1000, scale=(0.5, 2.0), calibration_share=0.1),
     )

@@ -56,7 +56,8 @@ class SegmentationConfig:
     steps_range: tuple[int, int] = (300, 2400)
     batch_size: int = 8
     crop: tuple[int, int] = (224, 288)  # height, width; no larger than the frames
-    scale: tuple[float, float] = (0.5, 2.0)  # enlargement of the crops
+    # Enlargement of the crops: what is labelled and its neighbours in time look alike in size.
+    scale: tuple[float, float] = (0.85, 1.2)
     augmentation: str = "strong"  # published: scale, flip, colour jitter, blur and nothing else
     blur: float = 0.15  # probability
     key_share: float = 0.4  # of the crops from labelled frames of the video; the rest: stills
@@ -93,6 +94,7 @@ def published_protocol() -> SegmentationConfig:
         epochs=175,
         batch_size=16,
         crop=(1024, 2048),
+        scale=(0.5, 2.0),
         augmentation="published",
         blur=0.0,
         key_share=0.0,
