@@ -11,10 +11,10 @@ from wrp_jax.config import Config, RefinerConfig, SegmentationConfig
 
 
 def get_config() -> Config:
-    """Small frames and short training."""
+    """Small frames and short training; things grow fast as the camera drives, so crops vary."""
     return Config(
         data="synthetic:clips=6,frames=21,height=112,width=192,seed=0",
         key_every=21,
-        segmentation=SegmentationConfig(steps=700, crop=(96, 128), width=16),
+        segmentation=SegmentationConfig(steps=700, crop=(96, 128), scale=(0.5, 2.0), width=16),
         refiner=RefinerConfig(clips=16, steps=300, jitter=0.0),
     )

@@ -14,7 +14,7 @@ def get_config() -> Config:
     return Config(
         data="synthetic:clips=12,frames=41,height=112,width=192,seed=0",
         key_every=41,
-        segmentation=SegmentationConfig(steps=1200, crop=(96, 128), width=16),
+        segmentation=SegmentationConfig(steps=1200, crop=(96, 128), scale=(0.5, 2.0), width=16),
         propagation=PropagationConfig(horizon=20),
         refiner=RefinerConfig(clips=24, steps=700, jitter=0.0),
     )
