@@ -12,7 +12,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from wrp_jax import command_line
+from wrp_jax.cli import command_line
 
 _CONFIG = command_line.define_config()
 _DATA = flags.DEFINE_string("data", None, "A folder, tfds:NAME/CONFIG:SPLIT[@dir], synthetic:….")
@@ -30,7 +30,7 @@ _HORIZON = flags.DEFINE_integer("horizon", None, "Frames to label on both sides;
 
 def main() -> None:
     """Reads the flags and labels."""
-    from wrp_jax.labelling.command import propagate
+    from wrp_jax.cli.propagate import propagate
     from wrp_jax.labelling.plan import Request
     from wrp_jax.types import UserError
 

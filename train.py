@@ -13,15 +13,16 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from wrp_jax import command_line
+from wrp_jax.cli import command_line
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels, parse_stills
-from wrp_jax.data.lock import sole_writer
-from wrp_jax.data.source import input_folder, open_source, validate
+from wrp_jax.data.open_source import input_folder, open_source
+from wrp_jax.data.source import validate
 from wrp_jax.data.windows import choose_windows, whole_sequences
-from wrp_jax.data.writers import check_output
-from wrp_jax.flow.build import reads_flow_files
-from wrp_jax.flow.precomputed import check_flows
+from wrp_jax.files.lock import sole_writer
+from wrp_jax.files.output import check_output
+from wrp_jax.motion.build import reads_flow_files
+from wrp_jax.motion.precomputed import check_flows
 from wrp_jax.training.stages import check_stages, reads_labels, run_stages
 from wrp_jax.types import UserError, Window
 

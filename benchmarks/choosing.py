@@ -22,14 +22,14 @@ import numpy as np
 from benchmarks.timing import compare, report, threads
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels
-from wrp_jax.data.source import open_source
+from wrp_jax.data.open_source import open_source
 from wrp_jax.data.windows import choose_windows, window_frames
-from wrp_jax.flow import build_motion
-from wrp_jax.models.refine import build_refiner
-from wrp_jax.propagation.agreement import reliability_of
-from wrp_jax.propagation.chains import walk_cues
-from wrp_jax.propagation.choose import choose_step, tile_size
-from wrp_jax.propagation.hypotheses import (
+from wrp_jax.models.refine.build import build_refiner
+from wrp_jax.motion.build import build_motion
+from wrp_jax.propagation.chooser.agreement import reliability_of
+from wrp_jax.propagation.chooser.chains import walk_cues
+from wrp_jax.propagation.chooser.choose import choose_step, tile_size
+from wrp_jax.propagation.chooser.hypotheses import (
     Carry,
     StepCues,
     active_classes,
@@ -45,8 +45,8 @@ from wrp_jax.propagation.hypotheses import (
 from wrp_jax.propagation.methods import mask_options
 from wrp_jax.propagation.rollout import window_orders
 from wrp_jax.propagation.window_cues import MadeCues
-from wrp_jax.training.refiner.stage import load_refiner
-from wrp_jax.training.segmentation.segmenter import load_segmenter
+from wrp_jax.runs.refiner import load_refiner
+from wrp_jax.runs.segmentation import load_segmenter
 
 _MASK = mask_options(Config().propagation)
 _STEPS = 5  # frames from the labelled one

@@ -18,13 +18,12 @@ import numpy as np
 from absl import flags
 from jaxtyping import Array, Float
 
-from wrp_jax import command_line
-from wrp_jax.data.source import open_source
-from wrp_jax.models.motion.base import clip_of
+from wrp_jax.cli import command_line
+from wrp_jax.data.open_source import open_source
 from wrp_jax.ops.warp import consistency_error, warp
+from wrp_jax.runs.motion import motion_of
 from wrp_jax.training.motion.losses import census, census_error
-from wrp_jax.training.motion.stage import motion_of
-from wrp_jax.types import UserError
+from wrp_jax.types import UserError, clip_of
 
 
 @jax.jit

@@ -23,18 +23,19 @@ from typing import Any
 import jax
 from absl import flags
 
-from wrp_jax import command_line
-from wrp_jax.checkpoint import load_result, result_path, save_result
+from wrp_jax.cli import command_line
+from wrp_jax.cli.calibrate import score_segmentation
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels, parse_stills
-from wrp_jax.data.source import VideoSource, open_source
+from wrp_jax.data.open_source import open_source
+from wrp_jax.data.source import VideoSource
 from wrp_jax.data.windows import read_frames
-from wrp_jax.data.writers import write_atomically
-from wrp_jax.propagation.cues import segment_clip
-from wrp_jax.reporting.calibration import score_segmentation
-from wrp_jax.training.segmentation.pretrained import STAGE
-from wrp_jax.training.segmentation.stage import load_segmentation, train_segmentation
-from wrp_jax.training.stages import prepare_workdir, run_metadata
+from wrp_jax.files.atomic import write_atomically
+from wrp_jax.runs.results import SEGMENTATION, load_result, result_path, save_result
+from wrp_jax.runs.segmentation import load_segmentation
+from wrp_jax.runs.workdir import prepare_workdir, run_metadata
+from wrp_jax.segmentation.clip import segment_clip
+from wrp_jax.training.segmentation.stage import train_segmentation
 from wrp_jax.training.state import TrainState, inference_variables
 
 KINDS = ("plain", "average")
@@ -50,11 +51,11 @@ def train(config: Config, known: KnownLabels, source: VideoSource, workdir: Path
     def keep(state: TrainState) -> dict[str, float]:
         for kind, kept in zip(KINDS, (state.replace(ema=None), state), strict=True):
             variables = jax.device_get(inference_variables(kept))
-            save_result(workdir / kind / str(int(state.step)), STAGE, variables, metadata)
+            save_result(workdir / kind / str(int(state.step)), SEGMENTATION, variables, metadata)
         return {}
 
     prepare_workdir(workdir, config, known)
-    if not result_path(workdir, STAGE).exists():
+    if not result_path(workdir, SEGMENTATION).exists():
         train_segmentation(config, known, source, (), workdir, eval_fn=keep)
 
 
@@ -68,7 +69,7 @@ def score(
         for folder in sorted((workdir / kind).iterdir(), key=lambda path: int(path.name)):
             if network is None:  # one program serves all
                 network, _ = load_segmentation(folder, config, source.classes)
-            variables, _ = load_result(folder, STAGE)
+            variables, _ = load_result(folder, SEGMENTATION)
             segment = functools.partial(segment_clip, network, variables, batch_size=1)
             scores = score_segmentation(segment, source, frames)
             curve[kind][int(folder.name)] = {key: scores[key] for key in ("miou", "iou")}

@@ -19,16 +19,16 @@ import numpy as np
 from benchmarks.oracle import everywhere, scored_guesses
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels, parse_stills
-from wrp_jax.data.source import open_source
+from wrp_jax.data.open_source import open_source
 from wrp_jax.data.windows import choose_windows
-from wrp_jax.flow import build_motion
-from wrp_jax.models.motion import clip_of
-from wrp_jax.propagation.chains import long_flows
-from wrp_jax.propagation.hypotheses import HYPOTHESES, Hypotheses
+from wrp_jax.motion.build import build_motion
+from wrp_jax.propagation.chooser.chains import long_flows
+from wrp_jax.propagation.chooser.hypotheses import HYPOTHESES, Hypotheses
+from wrp_jax.runs.segmentation import load_segmenter
 from wrp_jax.training.refiner.crops import chain_moments
 from wrp_jax.training.refiner.examples import Maker, gather_material, make_examples
 from wrp_jax.training.refiner.simulated import SimulatedClip
-from wrp_jax.training.segmentation.segmenter import load_segmenter
+from wrp_jax.types import clip_of
 
 DISTANCES = ((1, 2), (3, 5), (6, 8), (9, 10))
 PLACES = ("in view", "left it on the way", "outside")

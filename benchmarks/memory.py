@@ -39,7 +39,7 @@ SHORT_TRAINING = (
 def propagate(n: int, run: bool) -> float:
     """Peak resident memory in MB, arguments and result taken off."""
     from wrp_jax.config import MotionConfig, PropagationConfig
-    from wrp_jax.flow import build_motion
+    from wrp_jax.motion.build import build_motion
     from wrp_jax.propagation.methods import propagate_window
     from wrp_jax.types import ClassMap
 

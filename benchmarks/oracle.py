@@ -17,19 +17,20 @@ import numpy as np
 
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels
-from wrp_jax.data.source import VideoSource, open_source
+from wrp_jax.data.open_source import open_source
+from wrp_jax.data.source import VideoSource
 from wrp_jax.data.windows import choose_windows, window_frames
 from wrp_jax.evaluation.evaluator import Evaluator
 from wrp_jax.evaluation.truth import GroundTruth
-from wrp_jax.flow import build_motion
-from wrp_jax.models.motion import Motion
-from wrp_jax.propagation.chains import long_flows
-from wrp_jax.propagation.cues import Segment, clip_cues, segment_clip
-from wrp_jax.propagation.hypotheses import HYPOTHESES, Hypotheses, guess
+from wrp_jax.motion.build import build_motion
+from wrp_jax.propagation.chooser.chains import long_flows
+from wrp_jax.propagation.chooser.hypotheses import HYPOTHESES, Hypotheses, guess
+from wrp_jax.propagation.cues import clip_cues
 from wrp_jax.propagation.rollout import window_orders
+from wrp_jax.runs.segmentation import load_segmentation
+from wrp_jax.segmentation.clip import segment_clip
 from wrp_jax.training.refiner.crops import chain_moments
-from wrp_jax.training.segmentation.stage import load_segmentation
-from wrp_jax.types import Window
+from wrp_jax.types import Motion, Segment, Window
 
 _MOTION = tuple(name for name in HYPOTHESES if name not in ("segmentation", "static"))
 CHOOSERS = {

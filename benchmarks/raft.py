@@ -25,7 +25,7 @@ from wrp_jax.models.motion.flownet2 import build_flownet2
 from wrp_jax.models.motion.raft import build_raft
 from wrp_jax.models.motion.refined_dis import build_refined_dis
 from wrp_jax.models.motion.sdcnet import build_sdcnet
-from wrp_jax.models.segmentation import build_segmentation
+from wrp_jax.models.segmentation.build import build_segmentation
 from wrp_jax.weights import published
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "tests" / "golden"

@@ -20,11 +20,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from wrp_jax.cli.propagate import propagate
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels, parse_stills
-from wrp_jax.data.source import open_source
+from wrp_jax.data.open_source import open_source
 from wrp_jax.data.windows import choose_windows
-from wrp_jax.labelling.command import propagate
 from wrp_jax.labelling.plan import Request
 from wrp_jax.training.refiner.stage import train_refiner
 

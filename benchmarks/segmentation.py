@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from benchmarks.hrnet_torch import HrnetOcr
 from benchmarks.timing import compare, report, threads
 from wrp_jax.config import SegmentationConfig
-from wrp_jax.models.segmentation import build_segmentation
+from wrp_jax.models.segmentation.build import build_segmentation
 from wrp_jax.weights.published import fit_state_dict, nest
 
 CLASSES = 19

@@ -27,7 +27,7 @@ from benchmarks.raft_gpu import torch_mode
 from benchmarks.segmentation import CLASSES, MEAN, STD, train_step
 from wrp_jax.config import SegmentationConfig
 from wrp_jax.models.network import ARITHMETIC
-from wrp_jax.models.segmentation import build_segmentation
+from wrp_jax.models.segmentation.build import build_segmentation
 from wrp_jax.weights.published import fit_state_dict, nest
 
 

@@ -19,7 +19,7 @@ import optax
 
 from benchmarks.segmentation import CLASSES
 from wrp_jax.config import SegmentationConfig
-from wrp_jax.models.segmentation import build_segmentation
+from wrp_jax.models.segmentation.build import build_segmentation
 from wrp_jax.training.segmentation.crops import CropBatch
 from wrp_jax.training.segmentation.recipe import make_loss
 from wrp_jax.training.segmentation.stage import make_train_step

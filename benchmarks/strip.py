@@ -20,12 +20,13 @@ from absl import flags
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.errors import method_folders, read_labels
-from wrp_jax import command_line
-from wrp_jax.data.source import VideoSource, open_source
+from wrp_jax.cli import command_line
+from wrp_jax.data.open_source import open_source
+from wrp_jax.data.source import VideoSource
 from wrp_jax.data.windows import choose_windows, window_frames
-from wrp_jax.data.writers import write_atomically
 from wrp_jax.evaluation.confusion import confusion, mean_iou
 from wrp_jax.evaluation.truth import GroundTruth
+from wrp_jax.files.atomic import write_atomically
 from wrp_jax.reporting import overlays
 from wrp_jax.reporting.film import WindowPictures, shrink_image, shrink_labels
 from wrp_jax.types import ClassMap, UserError, Window

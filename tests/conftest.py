@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
+from video_folder import folder  # noqa: F401 (a fixture of many)
 
 # A busy machine is slow; how long an example takes is no property of the code.
 hypothesis.settings.register_profile("no deadline", deadline=None)

@@ -16,8 +16,8 @@ import pytest
 from offline import CODE, guarded
 from PIL import Image
 
-from wrp_jax.checkpoint import load_result
 from wrp_jax.propagation.methods import METHODS
+from wrp_jax.runs.results import load_result
 
 ROOT = Path(__file__).parents[1]
 FRAMES, KEY = 5, 1
@@ -145,7 +145,7 @@ def trained(home, run):
 @pytest.fixture(scope="module")
 def permuted_set(run):
     """The folder with other unlisted labels, as a TFDS data set: what to give as ``--data``."""
-    return run("wrp_jax/data/build.py", "--data=P", "--output=sets").split()[-1]
+    return run("wrp_jax/cli/build.py", "--data=P", "--output=sets").split()[-1]
 
 
 def pictures(output, kind):

@@ -3,33 +3,66 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import pathlib
 import subprocess
 import sys
 
-import pytest
-
 ROOT = pathlib.Path(__file__).parents[1]
 PACKAGE = ROOT / "wrp_jax"
-BASE = {"types", "config"}
-
-MAY_IMPORT = {
+# From left to right, as data runs: a room may import the rooms to its left that its line names.
+MAY_IMPORT: dict[str, set[str]] = {
     "types": set(),
     "config": set(),
-    "ops": BASE,
-    "models": BASE | {"ops"},
-    "weights": BASE | {"models"},
-    "flow": BASE | {"ops", "models", "weights", "data", "sharding", "command_line"},
-    "propagation": BASE | {"ops", "models"},
-    "data": BASE,
-    "evaluation": BASE | {"ops"},
-    "sharding": BASE | {"data"},
-    "checkpoint": BASE | {"data"},
-    "logging": BASE | {"data"},
-    "command_line": BASE,
+    "files": {"types"},
+    "progress": set(),
+    "sharding": {"types"},
+    "ops": set(),
+    "models": {"types", "config", "ops"},
+    "weights": {"types", "config", "models"},
+    "data": {"types", "files"},
+    "simulation": set(),
+    "motion": {
+        *("types", "config", "files", "sharding", "ops", "models", "weights", "data"),
+    },
+    "segmentation": {
+        *("types", "config", "files", "sharding", "ops", "models", "weights", "data"),
+    },
+    "propagation": {"types", "config", "sharding", "ops", "models"},
+    "evaluation": {"types"},
+    "runs": {
+        *("types", "config", "files", "sharding", "models", "data"),
+        *("motion", "segmentation", "propagation"),
+    },
+    "training": {
+        *("types", "config", "files", "progress", "sharding", "ops", "models", "weights", "data"),
+        *("simulation", "motion", "segmentation", "propagation", "runs"),
+    },
+    "reporting": {"types"},
+    "labelling": {
+        *("types", "config", "files", "progress", "data", "segmentation", "propagation"),
+        *("evaluation", "runs", "reporting"),
+    },
+    "cli": {
+        *("types", "config", "files", "data", "weights", "motion", "segmentation", "evaluation"),
+        *("runs", "training", "reporting", "labelling"),
+    },
 }
-EVERYTHING = {"training", "reporting", "labelling"}
-NO_JAX = ("data",)  # read by worker processes, which start before the backend
+WITHOUT_JAX = (
+    "types",
+    "config",
+    "files",
+    "data",
+    "simulation",
+    "reporting",
+    "training.pipeline",
+    "training.segmentation.transforms",
+    "training.segmentation.colour_jitter",
+    "training.segmentation.centroids",
+    "training.motion.augment",
+    "training.motion.flying",
+)
+"""Read by worker processes, which start before the backend, or by programs without a network."""
 
 
 def _modules() -> list[pathlib.Path]:
@@ -48,34 +81,69 @@ def _imports(path: pathlib.Path, *, top_level_only: bool = False) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(ROOT)))
-def test_package_imports_only_what_lies_to_its_left(path):
+def _name(path: pathlib.Path) -> str:
+    """``package.module``, without ``wrp_jax``; a package by its own name; the whole is ``""``."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
-    home = parts[0]
-    if home == "__init__" or home in EVERYTHING:
-        return
-    assert home in MAY_IMPORT, f"{home} is not in the table"
-    used = {name.split(".")[1] for name in _imports(path) if name.startswith("wrp_jax.")}
-    assert used - {home, "__version__"} <= MAY_IMPORT[home]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-@pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(ROOT)))
-def test_no_tensorflow_torch_or_catch_all_module(path):
-    roots = {name.split(".")[0] for name in _imports(path)}
-    assert not roots & {"tensorflow", "torch", "pickle"}
-    assert path.stem not in {"utils", "util", "helpers", "misc", "common"}
-    if path.relative_to(PACKAGE).parts[0] in NO_JAX:
-        top = {name.split(".")[0] for name in _imports(path, top_level_only=True)}
-        assert not top & {"jax", "flax", "optax"}
+def _graph() -> dict[str, set[str]]:
+    """Which module imports which, anywhere in its text."""
+    modules = {_name(path) for path in _modules()}
+    graph = {}
+    for path in _modules():
+        used = {name.removeprefix("wrp_jax.") for name in _imports(path) if "wrp_jax." in name}
+        graph[_name(path)] = {u if u in modules else u.rpartition(".")[0] for u in used} - {""}
+    return graph
 
 
-def test_data_and_its_types_leave_jax_out():
+def test_rooms_import_only_what_lies_to_their_left():
+    rooms = list(MAY_IMPORT)
+    for room, allowed in MAY_IMPORT.items():
+        assert allowed <= set(rooms[: rooms.index(room)]), f"{room} looks to its right"
+    wrong = []
+    for name, used in _graph().items():
+        home = name.partition(".")[0]
+        if not home:
+            continue
+        assert home in MAY_IMPORT, f"{home} is not in the table"
+        rooms_used = {other.partition(".")[0] for other in used} - {home}
+        wrong += [f"{name} imports {other}" for other in rooms_used - MAY_IMPORT[home]]
+    assert not wrong
+
+
+def test_every_line_of_the_table_is_needed():
+    used: dict[str, set[str]] = {room: set() for room in MAY_IMPORT}
+    for name, others in _graph().items():
+        home = name.partition(".")[0]
+        if home:
+            used[home] |= {other.partition(".")[0] for other in others} - {home}
+    spare = {room: allowed - used[room] for room, allowed in MAY_IMPORT.items()}
+    assert not {room: rooms for room, rooms in spare.items() if rooms}
+
+
+def test_no_circle_of_imports():
+    """Between modules, inside of packages too; a package's ``__init__`` runs before its modules."""
+    order = graphlib.TopologicalSorter(_graph())
+    order.prepare()  # raises CycleError with the modules of a circle
+
+
+def test_no_tensorflow_torch_or_catch_all_module():
+    for path in _modules():
+        roots = {name.split(".")[0] for name in _imports(path)}
+        assert not roots & {"tensorflow", "torch", "pickle"}, path
+        assert path.stem not in {"utils", "util", "helpers", "misc", "common"}, path
+        if _name(path).startswith(WITHOUT_JAX):
+            top = {name.split(".")[0] for name in _imports(path, top_level_only=True)}
+            assert not top & {"jax", "flax", "optax"}, path
+
+
+def test_what_worker_processes_read_leaves_jax_out():
     """Grain imports jax by itself, but starts no backend: ``pipeline`` alone needs Grain."""
-    modules = ["wrp_jax.types"] + [
-        ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        for path in _modules()
-        if path.relative_to(PACKAGE).parts[0] == "data"
-        and path.stem not in ("__init__", "pipeline")
+    modules = [
+        f"wrp_jax.{name}"
+        for name in map(_name, _modules())
+        if name.startswith(WITHOUT_JAX) and name != "training.pipeline"
     ]
     code = f"import importlib, sys; [importlib.import_module(m) for m in {modules}]; "
     code += "assert not {'jax', 'tensorflow', 'torch'} & set(sys.modules)"
@@ -104,5 +172,5 @@ def test_a_source_is_asked_for_labels_by_the_gate_and_for_scoring_alone():
         if any(map(_asks_a_source, ast.walk(ast.parse(path.read_text()))))
     }
     assert found == {
-        "data/clips.py", "data/known_labels.py", "data/source.py", "evaluation/truth.py",
+        "data/tfds/clips.py", "data/known_labels.py", "data/source.py", "evaluation/truth.py",
     }  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wrp_jax.data.lock import sole_writer
+from wrp_jax.files.lock import sole_writer
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIG = """

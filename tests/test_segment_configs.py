@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wrp_jax.data.convert import SETS
+from wrp_jax.cli.convert import SETS
 from wrp_jax.data.folder import open_folder
 from wrp_jax.data.known_labels import KnownLabels
-from wrp_jax.models.segmentation import build_segmentation
+from wrp_jax.models.segmentation.build import build_segmentation
 from wrp_jax.training.segmentation.crops import CropBatch, choose_material
 from wrp_jax.training.segmentation.recipe import (
     epoch_steps,

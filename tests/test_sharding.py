@@ -3,9 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from wrp_jax.data.pipeline import make_batches
 from wrp_jax.sharding import (
-    DeviceBatches,
     batch_sharding,
     global_batch,
     make_mesh,
@@ -13,6 +11,8 @@ from wrp_jax.sharding import (
     replicate,
     replicated,
 )
+from wrp_jax.training.device_batches import DeviceBatches
+from wrp_jax.training.pipeline import make_batches
 from wrp_jax.types import UserError
 
 

@@ -18,7 +18,7 @@ class MotionConfig:
 
     name: str = "dis"
     preset: str = "fine"  # dis: ultrafast, fast, medium, fine
-    weights: str = ""  # networks: a published .pth, or .safetensors of weights/convert.py
+    weights: str = ""  # networks: a published .pth, or .safetensors of cli/convert_weights.py
     iterations: int = 20  # raft; published: 20 for video, 24 to 32 for scores
     correlation: str = "auto"  # raft: all_pairs, on_the_fly (the same, less memory), auto by size
     dtype: str = "float32"  # raft: or tf32 (GPUs: 4x as fast, 0.004 px off), bfloat16
@@ -27,7 +27,7 @@ class MotionConfig:
     flow: str = "dis"  # sdcnet: whose flows it reads (published: flownet2; or precomputed);
     # precomputed: whose flows serve simulated clips, which have no files
     flow_weights: str = ""  # the weights of that motion
-    folder: str = ""  # precomputed: see wrp_jax/flow/precomputed.py
+    folder: str = ""  # precomputed: see wrp_jax/motion/precomputed.py
 
 
 @dataclasses.dataclass

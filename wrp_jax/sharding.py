@@ -5,16 +5,14 @@ Reference: google-research/kauldron ``utils/sharding_utils.py``, one place for a
 
 from __future__ import annotations
 
-import collections
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from wrp_jax.data.pipeline import Batches
 from wrp_jax.types import UserError
 
 
@@ -81,34 +79,12 @@ def global_batch(local_batch: Any, mesh: Mesh) -> Any:
     )
 
 
-class DeviceBatches(Iterator[Any]):
-    """Global batches on the devices, a few ahead of the one in use.
+_BATCH = 4
 
-    Its state is that of the batch it hands out next, not of the one it has read last.
-    """
 
-    def __init__(self, batches: Batches, mesh: Mesh, *, ahead: int = 2):
-        self._batches = batches
-        self._mesh = mesh
-        self._ahead = ahead
-        self._ready: collections.deque[tuple[dict[str, int], Any]] = collections.deque()
+_BATCH_PIXELS = 1 << 22  # larger frames go through g_ψ in smaller batches, one by one at 4K
 
-    def __next__(self) -> Any:
-        while len(self._ready) <= self._ahead:
-            state = self._batches.get_state()
-            self._ready.append((state, global_batch(next(self._batches), self._mesh)))
-        return self._ready.popleft()[1]
 
-    def get_state(self) -> dict[str, int]:
-        """Position of the batch that ``next`` returns."""
-        return self._ready[0][0] if self._ready else self._batches.get_state()
-
-    def set_state(self, state: dict[str, int]) -> None:
-        """Continue from a position that ``get_state`` gave."""
-        self._ready.clear()
-        self._batches.set_state(state)
-
-    def close(self) -> None:
-        """End reader threads and worker processes."""
-        state = self.get_state()
-        self.set_state(state)
+def frames_at_once(height: int, width: int) -> int:
+    """Frames per device that are in memory together while cues are made."""
+    return int(np.clip(_BATCH_PIXELS // (height * width), 1, _BATCH))

@@ -9,10 +9,11 @@ A backward flow lives on the target frame: ``flow[y, x] = (dx, dy)`` in pixels, 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 UNLABELLED = 255
 """Id written where a method says nothing and the class map has no void class."""
@@ -138,3 +139,64 @@ class UserError(ValueError):
 
     ``train.py`` and ``propagate.py`` print it without a traceback and exit with code 2.
     """
+
+
+class Pairs(Protocol):
+    """Estimates backward flow for a batch of image pairs."""
+
+    def __call__(
+        self, target: np.ndarray, source: np.ndarray, initial: np.ndarray | None = None
+    ) -> np.ndarray:
+        """See ``Motion``."""
+        ...
+
+
+class Clip(NamedTuple):
+    """Consecutive frames, for a motion that must know more than the pair it is asked for.
+
+    Attributes:
+      count: number of frames.
+      frame: reads one, RGB; they need not all be in memory.
+      sequence: their sequence in the source of the video; empty for frames of no video.
+      names: their names there, as many as frames; empty for frames of no video.
+    """
+
+    count: int
+    frame: Callable[[int], UInt8[np.ndarray, "h w 3"]]
+    sequence: str = ""
+    names: tuple[str, ...] = ()
+
+
+def clip_of(
+    frames: UInt8[np.ndarray, "n h w 3"], sequence: str = "", names: tuple[str, ...] = ()
+) -> Clip:
+    """A clip whose frames are in memory."""
+    return Clip(len(frames), lambda place: frames[place], sequence, names)
+
+
+class Motion(NamedTuple):
+    """Motion estimation: host arrays in, host arrays out.
+
+    Attributes:
+      pairs: ``pairs(target, source, initial=None) -> flow``. ``target``, ``source``: uint8
+        ``[n, H, W, 3]`` RGB. ``flow``: float32 ``[n, H, W, 2]``, on ``target``, ``(dx, dy)`` in
+        pixels, into ``source``; a void vector is NaN. ``initial``: a first guess of ``flow``,
+        which a motion is free to ignore.
+      in_clip: the same motion for pairs of frames of one clip; None for a motion that looks at
+        nothing but the pair. See ``within``.
+    """
+
+    pairs: Pairs
+    in_clip: Callable[[Clip], Motion] | None = None
+
+    def within(self, clip: Clip) -> Motion:
+        """The motion for pairs out of this clip: what looks at further frames finds them there."""
+        return self if self.in_clip is None else self.in_clip(clip)
+
+
+Segment = Callable[[np.ndarray], tuple[Any, Any]]
+"""``segment(frames uint8 [n, h, w, 3]) -> (probs [n, h, w, c], features [n, fh, fw, f])``."""
+
+
+class Interrupted(Exception):
+    """The program was told to stop (SIGTERM, Ctrl-C) and what it has done is saved."""

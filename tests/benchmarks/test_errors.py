@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from benchmarks import errors, oracle
-from wrp_jax.data.source import open_source
+from wrp_jax.data.label_writer import LabelWriter
+from wrp_jax.data.open_source import open_source
 from wrp_jax.data.windows import choose_windows
-from wrp_jax.data.writers import LabelWriter
-from wrp_jax.propagation.hypotheses import HYPOTHESES
+from wrp_jax.propagation.chooser.hypotheses import HYPOTHESES
 
 
 @pytest.fixture

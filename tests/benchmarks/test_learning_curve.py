@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import figure, learning_curve
-from wrp_jax.checkpoint import save_result
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.models.network import Network
+from wrp_jax.runs.results import save_result
 from wrp_jax.training.state import TrainState
 from wrp_jax.types import ClassMap, SegmentationOutput, Window
 

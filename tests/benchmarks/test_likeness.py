@@ -3,7 +3,7 @@
 import numpy as np
 
 from benchmarks.likeness import contest, total
-from wrp_jax.propagation.hypotheses import HYPOTHESES, Hypotheses
+from wrp_jax.propagation.chooser.hypotheses import HYPOTHESES, Hypotheses
 
 MOTION, SEGMENTATION = HYPOTHESES.index("composed"), HYPOTHESES.index("segmentation")
 

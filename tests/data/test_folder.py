@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from wrp_jax.data.folder import natural_key, open_folder
-from wrp_jax.data.source import VideoSource, open_source
+from wrp_jax.data.open_source import open_source
+from wrp_jax.data.source import VideoSource
 from wrp_jax.types import UserError
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wrp_jax.data import KnownLabels, open_source, parse_stills
+from wrp_jax.data.known_labels import KnownLabels, parse_stills
+from wrp_jax.data.open_source import open_source
 from wrp_jax.types import UserError, Window
 
 WINDOWS = (Window("a", "000001", "000000", "000003"),)

@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wrp_jax.data import KnownLabels, open_source, parse_stills, validate
+from wrp_jax.data.known_labels import KnownLabels, parse_stills
+from wrp_jax.data.open_source import open_source
+from wrp_jax.data.source import validate
 from wrp_jax.data.windows import read_windows, window_frames, windows_of_keyframes
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"

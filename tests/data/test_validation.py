@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wrp_jax.data import open_source, validate
+from wrp_jax.data.open_source import open_source
+from wrp_jax.data.source import validate
 from wrp_jax.data.windows import windows_of_keyframes
 from wrp_jax.types import UserError, Window
 

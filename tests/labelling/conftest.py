@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from wrp_jax.config import Config
-from wrp_jax.labelling.networks import Networks
-from wrp_jax.models.motion.base import zero_motion
+from wrp_jax.motion.still import zero_motion
 from wrp_jax.propagation.methods import FrameLabels
+from wrp_jax.runs.networks import Networks
 
 COLORS = np.array([[40, 80, 120], [200, 60, 30], [0, 0, 0]], np.uint8)
 H, W = 24, 32

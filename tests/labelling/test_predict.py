@@ -9,21 +9,22 @@ from compiled_layers import by_layer
 from golden_files import published_state
 from PIL import Image
 
-from wrp_jax.checkpoint import save_result
+from wrp_jax.cli.propagate import propagate
 from wrp_jax.config import Config, SegmentationConfig
 from wrp_jax.data.label_maps import classes_to_json
-from wrp_jax.data.predictions import Predictions
-from wrp_jax.data.source import open_source
-from wrp_jax.data.writers import LabelWriter
-from wrp_jax.labelling.command import propagate
+from wrp_jax.data.label_writer import LabelWriter
+from wrp_jax.data.open_source import open_source
 from wrp_jax.labelling.plan import Request
 from wrp_jax.labelling.predict import predict, write_predictions
-from wrp_jax.models.segmentation.for_classes import build_for_classes
 from wrp_jax.ops.resize import resize
 from wrp_jax.propagation import cues
+from wrp_jax.runs import segmentation as segmenter
+from wrp_jax.runs.results import save_result
+from wrp_jax.runs.segmentation import load_segmenter
+from wrp_jax.segmentation.for_classes import build_for_classes
+from wrp_jax.segmentation.predictions import Predictions
 from wrp_jax.sharding import make_mesh
-from wrp_jax.training.segmentation import segmenter, stage
-from wrp_jax.training.segmentation.segmenter import load_segmenter
+from wrp_jax.training.segmentation import stage
 from wrp_jax.types import UserError
 from wrp_jax.weights.load import FORMAT
 from wrp_jax.weights.published import fit_state_dict

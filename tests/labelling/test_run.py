@@ -5,14 +5,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wrp_jax.command_line import Interrupted
 from wrp_jax.labelling import run
 from wrp_jax.labelling.files import OutputFiles
 from wrp_jax.labelling.finish import finish
 from wrp_jax.labelling.plan import Request, make_plan
 from wrp_jax.labelling.run import label_windows
-from wrp_jax.models.motion.base import Motion
 from wrp_jax.propagation.window_cues import HeldCues
+from wrp_jax.types import Interrupted, Motion
 
 KEYS = "a 002\nb 001\n"
 

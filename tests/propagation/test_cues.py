@@ -9,12 +9,12 @@ from jax.test_util import check_grads
 from propagation.clips import compiled_cues, random_clip, shifting_clip
 
 from wrp_jax.config import MotionConfig
-from wrp_jax.flow import build_motion
-from wrp_jax.models.motion import Motion
 from wrp_jax.models.network import Network
-from wrp_jax.propagation.cues import chain_cues, clip_cues, lay_out, segment_clip
+from wrp_jax.motion.build import build_motion
+from wrp_jax.propagation.cues import chain_cues, clip_cues, lay_out
+from wrp_jax.segmentation.clip import segment_clip
 from wrp_jax.sharding import batch_sharding, make_mesh, replicate
-from wrp_jax.types import SegmentationOutput
+from wrp_jax.types import Motion, SegmentationOutput
 
 
 def test_a_chain_takes_the_flow_of_its_direction(rng):

@@ -7,11 +7,10 @@ import pytest
 from propagation.clips import shifting_clip
 
 from wrp_jax.config import MotionConfig, PropagationConfig
-from wrp_jax.flow import build_motion
-from wrp_jax.models.motion import Motion
+from wrp_jax.motion.build import build_motion
 from wrp_jax.propagation import methods
 from wrp_jax.propagation.methods import METHODS, propagate_window
-from wrp_jax.types import UNLABELLED, ClassMap, UserError
+from wrp_jax.types import UNLABELLED, ClassMap, Motion, UserError
 
 CARRIERS = ["hard", "soft", "composed"]
 

@@ -9,16 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wrp_jax.config import PropagationConfig
-from wrp_jax.models.motion import Motion
 from wrp_jax.models.network import Network
 from wrp_jax.models.refine.chooser import build_chooser
-from wrp_jax.propagation import hypotheses, refined
-from wrp_jax.propagation.cues import clip_cues, frames_at_once, segment_clip
+from wrp_jax.propagation.chooser import hypotheses
+from wrp_jax.propagation.chooser import window as refined
+from wrp_jax.propagation.cues import clip_cues
 from wrp_jax.propagation.methods import METHODS, collect, label_frames
 from wrp_jax.propagation.rollout import window_orders
 from wrp_jax.propagation.step import MaskOptions
 from wrp_jax.propagation.window_cues import HeldCues, MadeCues, StoredCues
-from wrp_jax.types import ClassMap, SegmentationOutput, UserError
+from wrp_jax.segmentation.clip import segment_clip
+from wrp_jax.sharding import frames_at_once
+from wrp_jax.types import ClassMap, Motion, SegmentationOutput, UserError
 
 H, W = 12, 20
 CLASSES = ClassMap((0, 1, 2), ("a", "b", "c"), np.zeros((3, 3), np.uint8), (False,) * 3)

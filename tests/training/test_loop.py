@@ -12,9 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from wrp_jax.command_line import Interrupted
 from wrp_jax.training.loop import TrainingDivergedError
-from wrp_jax.types import UserError
+from wrp_jax.types import Interrupted, UserError
 
 sys.path.insert(0, str(Path(__file__).parent))
 import toy

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wrp_jax.checkpoint import load_result, save_result
 from wrp_jax.config import Config
 from wrp_jax.data.folder import open_folder
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.windows import windows_of_keyframes
+from wrp_jax.runs.results import load_result, save_result
 from wrp_jax.training import stages
 from wrp_jax.types import UserError
 
@@ -201,7 +201,7 @@ PROGRAM = """
 import sys
 import numpy as np
 import train
-from wrp_jax.checkpoint import save_result
+from wrp_jax.runs.checkpoints import save_result
 from wrp_jax.training import stages
 
 def toy(config, known, source, windows, workdir):

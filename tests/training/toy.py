@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from wrp_jax.data.pipeline import make_batches
 from wrp_jax.sharding import make_mesh
 from wrp_jax.training.loop import fit
+from wrp_jax.training.pipeline import make_batches
 from wrp_jax.training.state import apply_gradients, create_train_state
 
 EXAMPLES = 7

@@ -11,7 +11,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
-import wrp_jax.labelling.command
+import wrp_jax.cli.propagate
 import wrp_jax.training.refiner.stage  # noqa: F401
 
 ROOT = Path(__file__).parents[2]

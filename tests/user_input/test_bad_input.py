@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from small_folder import CLASSES, classes, command, refused, save, tree, write
 
-from wrp_jax.checkpoint import save_result
+from wrp_jax.runs.results import save_result
 
 MOTION = """
 from wrp_jax.config import Config, MotionConfig
@@ -327,7 +327,7 @@ def test_training_takes_the_workdir_of_its_config_where_none_is_given(server, ho
 def test_flow_that_cannot_be_dumped(server, home, change, said, flags):
     change(home / FRAME)
     before = tree(home)
-    code, _, error = command(server, home, "wrp_jax/flow/dump.py", *flags)
+    code, _, error = command(server, home, "wrp_jax/motion/dump.py", *flags)
     assert code == 2 and error.startswith("dump.py: ") and error.count("\n") == 1, error
     assert said in error
     assert tree(home) == before

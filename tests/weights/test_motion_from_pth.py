@@ -9,8 +9,8 @@ import pytest
 from hand_made import CONTAINERS, write_state
 
 from wrp_jax.config import MotionConfig
-from wrp_jax.flow import build
-from wrp_jax.models.motion.base import zero_motion
+from wrp_jax.motion import build
+from wrp_jax.motion.still import zero_motion
 from wrp_jax.types import UserError
 from wrp_jax.weights.safetensors_file import write_safetensors
 

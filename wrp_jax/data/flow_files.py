@@ -24,7 +24,7 @@ from jaxtyping import Float
 from PIL import Image
 
 from wrp_jax.data.images import MAX_PIXELS, read_bytes
-from wrp_jax.data.writers import write_atomically
+from wrp_jax.files.atomic import write_atomically
 from wrp_jax.types import UserError
 
 SUFFIXES = (".flo", ".png", ".npz")

@@ -17,7 +17,7 @@ from jaxtyping import Int32, UInt8
 
 from wrp_jax.data import images, label_maps
 from wrp_jax.data.source import TableOfFrames
-from wrp_jax.data.writers import check_name
+from wrp_jax.files.output import check_name
 from wrp_jax.types import ClassMap, UserError
 
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})

@@ -17,7 +17,8 @@ import numpy as np
 from jaxtyping import Int32, UInt8
 
 from wrp_jax.data import label_maps
-from wrp_jax.data.source import VideoSource, open_source
+from wrp_jax.data.open_source import open_source
+from wrp_jax.data.source import VideoSource
 from wrp_jax.data.windows import read_frames, window_frames
 from wrp_jax.types import ClassMap, UserError, Window
 

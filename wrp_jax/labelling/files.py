@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float, Integer, UInt8
 
 from wrp_jax.data.images import encode_png
-from wrp_jax.data.writers import LabelWriter, write_atomically
+from wrp_jax.data.label_writer import LabelWriter
+from wrp_jax.files.atomic import write_atomically
 from wrp_jax.labelling.plan import Plan
 from wrp_jax.reporting.overlays import overlay
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from wrp_jax import __version__
-from wrp_jax.data.tfds_export import export_rows, export_tfds
-from wrp_jax.data.writers import write_atomically
+from wrp_jax.data.tfds.export import export_rows, export_tfds
 from wrp_jax.evaluation.evaluator import Evaluator
 from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.evaluation.truth import GroundTruth
+from wrp_jax.files.atomic import write_atomically
 from wrp_jax.labelling.files import OutputFiles
 from wrp_jax.labelling.plan import Plan
 from wrp_jax.labelling.window_result import WindowResult

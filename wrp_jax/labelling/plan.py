@@ -11,9 +11,11 @@ from typing import Any
 from wrp_jax.config import Config, inference_options
 from wrp_jax.data import windows as window_lists
 from wrp_jax.data.label_maps import classes_to_json
-from wrp_jax.data.source import VideoSource, input_folder, open_source, validate
-from wrp_jax.data.writers import RUN_FILE, LabelWriter, check_output, claim_output
+from wrp_jax.data.label_writer import LabelWriter
+from wrp_jax.data.open_source import input_folder, open_source
+from wrp_jax.data.source import VideoSource, validate
 from wrp_jax.evaluation.truth import GroundTruth
+from wrp_jax.files.output import RUN_FILE, check_output, claim_output
 from wrp_jax.propagation.methods import METHODS, check_options
 from wrp_jax.types import UserError, Window
 

@@ -12,25 +12,22 @@ are there are passed over: the same command goes on where it was stopped.
 
 from __future__ import annotations
 
-import functools
-import sys
 from pathlib import Path
 
 import jax
 import numpy as np
-from absl import flags
 
-from wrp_jax import command_line
 from wrp_jax.config import Config, inference_options
 from wrp_jax.data.label_maps import classes_to_json
-from wrp_jax.data.lock import sole_writer
-from wrp_jax.data.predictions import PRECOMPUTED, Predictions, write_arrays
-from wrp_jax.data.source import VideoSource, input_folder, open_source, validate
+from wrp_jax.data.label_writer import LabelWriter
+from wrp_jax.data.open_source import input_folder, open_source
+from wrp_jax.data.source import VideoSource, validate
 from wrp_jax.data.windows import whole_sequences
-from wrp_jax.data.writers import LabelWriter, check_output, claim_output
-from wrp_jax.logging import Progress
-from wrp_jax.propagation.cues import Segment
-from wrp_jax.types import UserError
+from wrp_jax.files.lock import sole_writer
+from wrp_jax.files.output import check_output, claim_output
+from wrp_jax.progress import Progress
+from wrp_jax.segmentation.predictions import PRECOMPUTED, Predictions, write_arrays
+from wrp_jax.types import Segment, UserError
 
 FORMATS = ("png", "npz")
 
@@ -93,7 +90,7 @@ def predict(config: Config, data: str, workdir: Path | None, output: Path, kind:
       UserError: a mistake in what was given; nothing has been written then.
     """
     # Flax comes with it, which reading files does not need.
-    from wrp_jax.training.segmentation.segmenter import load_segmenter, segmenter_digest
+    from wrp_jax.runs.segmentation import load_segmenter, segmenter_digest
 
     if config.segmentation.name == PRECOMPUTED:
         raise UserError(
@@ -114,29 +111,3 @@ def predict(config: Config, data: str, workdir: Path | None, output: Path, kind:
     with sole_writer(output, "--output"):
         claim_output(output, run)
         return write_predictions(segment, source, output, kind)
-
-
-def main(config_flag: flags.FlagHolder) -> None:
-    """The command line."""
-    options = flags.FLAGS
-    config = command_line.read_config(config_flag)
-    for name in ("data", "output"):
-        if not options[name].value:
-            raise UserError(f"--{name}=FOLDER is missing.")
-    output = Path(options.output)
-    workdir = Path(options.workdir) if options.workdir else None
-    count = predict(config, options.data, workdir, output, options.format)
-    print(f"Predictions of {count} frames written to {output}.")
-
-
-def define_flags() -> flags.FlagHolder:
-    """Defines the flags; returns that of the config."""
-    flags.DEFINE_string("data", None, "A folder, tfds:NAME/CONFIG:SPLIT[@dir], synthetic:….")
-    flags.DEFINE_string("workdir", None, "What train.py made; or segmentation.weights.")
-    flags.DEFINE_string("output", None, "Where the predictions go.")
-    flags.DEFINE_enum("format", "png", FORMATS, "png: labels and confidence; npz: all there is.")
-    return command_line.define_config()
-
-
-if __name__ == "__main__":
-    sys.exit(command_line.run(functools.partial(main, define_flags())))

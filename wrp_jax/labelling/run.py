@@ -16,15 +16,14 @@ from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.labelling.files import MOVES_IMAGES, OutputFiles
 from wrp_jax.labelling.flow_pictures import flow_pictures
-from wrp_jax.labelling.networks import STANDS_STILL, Networks
 from wrp_jax.labelling.plan import Plan
 from wrp_jax.labelling.window_result import WindowResult, load_window_result
-from wrp_jax.logging import Progress
-from wrp_jax.models.motion.base import Clip, Motion
+from wrp_jax.progress import Progress
 from wrp_jax.propagation.methods import METHODS, FrameLabels, label_frames
 from wrp_jax.propagation.window_cues import StoredCues, WindowCues
 from wrp_jax.reporting.film import frames_to_show, shrink_labels
-from wrp_jax.types import Window
+from wrp_jax.runs.networks import STANDS_STILL, Networks
+from wrp_jax.types import Clip, Motion, Window
 
 
 def label_windows(plan: Plan, networks: Networks) -> list[WindowResult]:

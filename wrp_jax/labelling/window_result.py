@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from wrp_jax.data.writers import write_atomically
+from wrp_jax.files.atomic import write_atomically
 
 _HEADER = "header"
 

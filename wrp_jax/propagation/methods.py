@@ -13,13 +13,13 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from wrp_jax.config import PropagationConfig
-from wrp_jax.models.motion import Motion
 from wrp_jax.propagation.carriers import Carrier, build_carrier
-from wrp_jax.propagation.cues import Chain, Segment, derive, frames_at_once, lay_out
+from wrp_jax.propagation.cues import Chain, derive, lay_out
 from wrp_jax.propagation.rollout import rollout, rollout_chunked, window_orders
 from wrp_jax.propagation.step import MaskOptions, Refine, image_step, make_step
 from wrp_jax.propagation.window_cues import HeldCues, MadeCues, WindowCues
-from wrp_jax.types import UNLABELLED, ClassMap, ClipCues, UserError
+from wrp_jax.sharding import frames_at_once
+from wrp_jax.types import UNLABELLED, ClassMap, ClipCues, Motion, Segment, UserError
 
 _CHUNK_BYTES = 1 << 29  # cues of one chunk on the device
 

@@ -12,9 +12,9 @@ from typing import BinaryIO, Protocol, cast, runtime_checkable
 import numpy as np
 from jaxtyping import UInt8
 
-from wrp_jax.models.motion import Motion
-from wrp_jax.propagation.cues import Segment, clip_cues, frames_at_once
-from wrp_jax.types import ClipCues, UserError
+from wrp_jax.propagation.cues import clip_cues
+from wrp_jax.sharding import frames_at_once
+from wrp_jax.types import ClipCues, Motion, Segment, UserError
 
 
 @runtime_checkable

@@ -20,19 +20,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from wrp_jax.checkpoint import Checkpoints
-from wrp_jax.command_line import Interrupted
-from wrp_jax.data.pipeline import Batches
-from wrp_jax.logging import MetricsLog, Progress
-from wrp_jax.sharding import (
-    DeviceBatches,
-    batch_sharding,
-    mesh_for_batch,
-    replicate,
-    replicated,
-)
+from wrp_jax.progress import Progress
+from wrp_jax.runs.checkpoints import Checkpoints
+from wrp_jax.sharding import batch_sharding, mesh_for_batch, replicate, replicated
+from wrp_jax.training.device_batches import DeviceBatches
+from wrp_jax.training.metrics_log import MetricsLog
+from wrp_jax.training.pipeline import Batches
 from wrp_jax.training.state import TrainState
-from wrp_jax.types import UserError
+from wrp_jax.types import Interrupted, UserError
 
 TrainStep = Callable[[TrainState, Any, jax.Array], tuple[TrainState, dict[str, Any]]]
 

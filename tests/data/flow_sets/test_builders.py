@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wrp_jax.data import open_source
+from wrp_jax.cli.build_flow import build, main
 from wrp_jax.data.flow_files import write_flow
-from wrp_jax.data.flow_sets import flow_pairs
-from wrp_jax.data.flow_sets.build import build, main
+from wrp_jax.data.flow_sets.pairs import flow_pairs
 from wrp_jax.data.flow_sets.pfm import read_pfm
+from wrp_jax.data.open_source import open_source
 from wrp_jax.types import UserError
 
 SIZE = (12, 16)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from moving import affine_pair, fetch_error, surface
 
-from wrp_jax.data.flow_sets.flying import Flight, FlyingPieces
 from wrp_jax.data.flow_sets.pairs import FlowPair, Mixture, flow_pairs, known
 from wrp_jax.data.synthetic.config import CLASSES
 from wrp_jax.data.synthetic.source import open_synthetic
+from wrp_jax.training.motion.flying import Flight, FlyingPieces
 from wrp_jax.types import UserError
 
 

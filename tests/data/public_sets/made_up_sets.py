@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wrp_jax.data import convert
-from wrp_jax.data.source import open_source
+from wrp_jax.cli import convert
+from wrp_jax.data.open_source import open_source
 
 
 def write(path, pixels):

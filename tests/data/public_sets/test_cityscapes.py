@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from made_up_sets import expect_resume, expect_sentence, parametrize_mistakes, write, write_pair
 
+from wrp_jax.cli import convert
 from wrp_jax.config import published_protocol
-from wrp_jax.data import convert
 from wrp_jax.data.known_labels import KnownLabels, parse_stills
 from wrp_jax.data.public_sets.cityscapes import cityscapes_classes
-from wrp_jax.models.segmentation.for_classes import scores_of
+from wrp_jax.segmentation.for_classes import scores_of
 
 AACHEN, AUGSBURG = "aachen_000000_000019", "augsburg_000003_000019"
 

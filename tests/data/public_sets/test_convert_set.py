@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made_up_sets import converted, expect_sentence, rows, write, write_pair
 
-from wrp_jax.data import convert
+from wrp_jax.cli import convert
 
 
 @pytest.fixture

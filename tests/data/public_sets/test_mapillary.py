@@ -17,7 +17,7 @@ from made_up_sets import (
 )
 
 from wrp_jax.config import published_protocol
-from wrp_jax.models.segmentation.for_classes import scores_of
+from wrp_jax.segmentation.for_classes import scores_of
 
 CLASSES = {
     "v1.2": (

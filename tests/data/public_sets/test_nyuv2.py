@@ -15,7 +15,7 @@ from made_up_sets import (
     written,
 )
 
-from wrp_jax.data import convert
+from wrp_jax.cli import convert
 
 NAMES = ("wall", "floor", "otherprop")
 MAPPING = (3, 1, 2, 3, 3)

@@ -6,8 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from wrp_jax.data.synthetic import CLASSES, SyntheticConfig, render, render_clip
+from wrp_jax.data.synthetic import render
 from wrp_jax.data.synthetic.camera import drive, look
+from wrp_jax.data.synthetic.clip import render_clip
+from wrp_jax.data.synthetic.config import CLASSES, SyntheticConfig
 from wrp_jax.data.synthetic.layout import lay_scene
 from wrp_jax.data.synthetic.town import build_town
 from wrp_jax.types import UserError

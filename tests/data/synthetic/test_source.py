@@ -9,14 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wrp_jax.data import label_maps, open_source
-from wrp_jax.data.synthetic import (
-    CLASSES,
-    SyntheticConfig,
-    SyntheticSource,
-    open_synthetic,
-    write_folder,
-)
+from wrp_jax.data import label_maps
+from wrp_jax.data.open_source import open_source
+from wrp_jax.data.synthetic.config import CLASSES, SyntheticConfig
+from wrp_jax.data.synthetic.export import write_folder
+from wrp_jax.data.synthetic.source import SyntheticSource, open_synthetic
 from wrp_jax.data.windows import read_windows
 from wrp_jax.types import UserError
 

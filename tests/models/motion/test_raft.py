@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from wrp_jax.models.motion import raft_parts
-from wrp_jax.models.motion.padding import padding_for
 from wrp_jax.models.motion.raft import SIZES, Raft, build_raft
+from wrp_jax.motion.padding import padding_for
 from wrp_jax.ops import correlation
 from wrp_jax.weights import published
 

@@ -8,7 +8,7 @@ import pytest
 from wrp_jax.models.network import Network
 from wrp_jax.models.segmentation.hrnet import HighResolutionNet
 from wrp_jax.models.segmentation.hrnet_ocr import HrnetOcr, ScaleOutput, combine
-from wrp_jax.propagation.cues import segment_clip
+from wrp_jax.segmentation.clip import segment_clip
 from wrp_jax.sharding import batch_sharding, make_mesh, replicate
 
 TINY = {"width": 4, "modules": (1, 1, 1), "blocks": 1}

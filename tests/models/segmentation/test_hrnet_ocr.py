@@ -19,7 +19,7 @@ from compiled_layers import by_layer
 
 from wrp_jax.config import SegmentationConfig
 from wrp_jax.models.layers import ConvNorm
-from wrp_jax.models.segmentation import REGISTRY, build_segmentation
+from wrp_jax.models.segmentation.build import REGISTRY, build_segmentation
 from wrp_jax.models.segmentation.hrnet_ocr import HrnetOcr, combine, scaled_size
 from wrp_jax.ops import convolution, winograd
 from wrp_jax.ops.resize import resize

@@ -6,7 +6,7 @@ import pytest
 
 from wrp_jax.config import SegmentationConfig
 from wrp_jax.models.network import Network
-from wrp_jax.models.segmentation import build_segmentation
+from wrp_jax.models.segmentation.build import build_segmentation
 from wrp_jax.training.segmentation.losses import segmentation_loss
 from wrp_jax.types import UserError
 

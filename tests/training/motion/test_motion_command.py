@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wrp_jax.checkpoint import load_result
-from wrp_jax.data.source import open_source
+from wrp_jax.data.open_source import open_source
+from wrp_jax.runs.results import load_result
 
 ROOT = Path(__file__).parents[3]
 OPTIONS = (

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from wrp_jax.config import Config, MotionTrainingConfig
-from wrp_jax.data.source import open_source
+from wrp_jax.data.open_source import open_source
 from wrp_jax.training.motion import examples
 from wrp_jax.training.motion.examples import pair_examples
 from wrp_jax.training.motion.mixture import augmentation, further_set

@@ -9,21 +9,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wrp_jax.checkpoint import load_result
 from wrp_jax.config import Config, MotionConfig, MotionTrainingConfig
 from wrp_jax.data.known_labels import KnownLabels
-from wrp_jax.data.source import open_source
-from wrp_jax.flow import build
-from wrp_jax.flow.dump import dump
-from wrp_jax.models.motion.base import Motion
-from wrp_jax.models.motion.dis import dis_motion
+from wrp_jax.data.open_source import open_source
+from wrp_jax.motion import build
+from wrp_jax.motion.dis import dis_motion
+from wrp_jax.motion.dump import dump
+from wrp_jax.runs.results import load_result
 from wrp_jax.sharding import make_mesh
 from wrp_jax.training.motion import stage as m
 from wrp_jax.training.motion.examples import KeptExamples, PairExamples, pair_examples
 from wrp_jax.training.motion.networks import Estimator, both_ways, build_estimator, pair_of
 from wrp_jax.training.refiner import stage as refiner
 from wrp_jax.training.stages import reads_labels, run_stages
-from wrp_jax.types import UserError
+from wrp_jax.types import Motion, UserError
 from wrp_jax.weights.load import load_weights
 
 SYNTHETIC = "synthetic:clips=1,frames=3,height=64,width=80,speed=2"

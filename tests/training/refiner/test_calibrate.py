@@ -3,8 +3,8 @@ from test_cycle import Source, segment, toy
 
 from wrp_jax.config import MotionConfig
 from wrp_jax.data.flow_files import write_flow
-from wrp_jax.flow import build_motion
-from wrp_jax.propagation.agreement import count_agreement
+from wrp_jax.motion.build import build_motion
+from wrp_jax.propagation.chooser.agreement import count_agreement
 from wrp_jax.training.refiner.calibrate import Measured, match_recalls, measure_reliability
 
 VOID = (False, False, False, True)

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from wrp_jax.propagation.hypotheses import HYPOTHESES, Hypotheses, LongFlows, compact, guess
+from wrp_jax.propagation.chooser.hypotheses import HYPOTHESES, Hypotheses, LongFlows, compact, guess
 from wrp_jax.training.refiner.crops import (
     CANDIDATES,
     CROP,

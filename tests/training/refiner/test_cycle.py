@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from wrp_jax.data.known_labels import KnownLabels
-from wrp_jax.models.motion.base import Motion, zero_motion
 from wrp_jax.models.refine.pix2pix import build_pix2pix
+from wrp_jax.motion.still import zero_motion
 from wrp_jax.propagation.cues import chain_cues
 from wrp_jax.propagation.rollout import cycle_order
 from wrp_jax.propagation.step import MaskOptions
@@ -15,7 +15,7 @@ from wrp_jax.training.refiner.crops import CANDIDATES, CROP, unpack
 from wrp_jax.training.refiner.cycle import cycle_crops, cycles
 from wrp_jax.training.refiner.pix2pix import label_crops
 from wrp_jax.training.refiner.unrolled import chain_loss
-from wrp_jax.types import ClassMap, ClipCues, Window
+from wrp_jax.types import ClassMap, ClipCues, Motion, Window
 
 CLASSES = ClassMap((0, 1, 2), ("a", "b", "c"), np.zeros((3, 3), np.uint8), (False,) * 3)
 

@@ -6,9 +6,9 @@ import optax
 import pytest
 from test_cycle import Source, segment, toy
 
-from wrp_jax.checkpoint import load_result
 from wrp_jax.config import Config, RefinerConfig
-from wrp_jax.models.motion.base import zero_motion
+from wrp_jax.motion.still import zero_motion
+from wrp_jax.runs.results import load_result
 from wrp_jax.sharding import make_mesh
 from wrp_jax.training.refiner import stage
 

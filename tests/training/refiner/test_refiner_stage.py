@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from test_cycle import Source, segment, toy
 
-from wrp_jax.checkpoint import save_result
 from wrp_jax.config import Config
 from wrp_jax.data.label_maps import classes_to_json
-from wrp_jax.models.motion.base import zero_motion
 from wrp_jax.models.segmentation.hrnet_ocr import HrnetOcr
+from wrp_jax.motion.still import zero_motion
+from wrp_jax.runs.results import save_result
 from wrp_jax.training.refiner import stage as refiner
 from wrp_jax.training.refiner.chooser import chooser_maker, mirror
 from wrp_jax.training.refiner.crops import NO_LABEL, unpack

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from wrp_jax.data.known_labels import KnownLabels
-from wrp_jax.data.simulate import Simulation
-from wrp_jax.models.motion.base import zero_motion
+from wrp_jax.motion.still import zero_motion
+from wrp_jax.simulation.clip import Simulation
 from wrp_jax.training.refiner.simulated import simulated_clips
 from wrp_jax.types import ClassMap, Window
 

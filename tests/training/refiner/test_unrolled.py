@@ -7,10 +7,10 @@ import pytest
 from test_cycle import CLASSES
 from test_refiner_stage import config, material, train
 
-from wrp_jax.checkpoint import save_result
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.models.refine import pix2pix
 from wrp_jax.propagation.cues import chain_cues
+from wrp_jax.runs.results import save_result
 from wrp_jax.training.refiner import stage as refiner
 from wrp_jax.training.refiner import unrolled
 from wrp_jax.training.state import inference_variables
@@ -59,7 +59,7 @@ def small_omega(monkeypatch):
     """A refiner that compiles in seconds."""
     build = pix2pix.build_pix2pix
     small = lambda: build(width=2, scales=1, blocks=1)  # noqa: E731
-    monkeypatch.setattr("wrp_jax.models.refine.build_pix2pix", small)
+    monkeypatch.setattr("wrp_jax.models.refine.pix2pix.build_pix2pix", small)
 
 
 def test_a_step_moves_omega_and_tau_and_the_loss_goes_down(rng, small_omega, tmp_path):

@@ -65,7 +65,9 @@ def _shown(material, index=0, draws=400):
 
 @pytest.mark.parametrize("tile", [0, 16])
 def test_coarse_frames_are_drawn_for_the_named_classes_alone(tile, monkeypatch):
-    monkeypatch.setattr("wrp_jax.data.transforms.recolour", lambda rng, image, options: image)
+    monkeypatch.setattr(
+        "wrp_jax.training.segmentation.transforms.recolour", lambda rng, image, options: image
+    )
     material = _material(centroid_tile=tile, class_share=1.0)
     shown = _shown(material)
     # A third of the crops is for each class. A bus is in three frames; with tiles a frame counts
@@ -80,7 +82,9 @@ def test_coarse_frames_are_drawn_for_the_named_classes_alone(tile, monkeypatch):
 
 
 def test_coarse_labels_end_after_their_epochs(monkeypatch):
-    monkeypatch.setattr("wrp_jax.data.transforms.recolour", lambda rng, image, options: image)
+    monkeypatch.setattr(
+        "wrp_jax.training.segmentation.transforms.recolour", lambda rng, image, options: image
+    )
     material = _material(centroid_tile=16, class_share=1.0, coarse_epochs=3)
     assert material.coarse_crops == 6  # epochs count the two fine frames
     assert _shown(material, index=5)["coarse_a"] > 0

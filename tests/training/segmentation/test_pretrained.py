@@ -10,11 +10,11 @@ from compiled_layers import by_layer
 from golden_files import published_state
 
 from wrp_jax.config import Config, SegmentationConfig
-from wrp_jax.labelling import networks
-from wrp_jax.models.segmentation import build_segmentation
+from wrp_jax.models.segmentation.build import build_segmentation
 from wrp_jax.propagation import cues
+from wrp_jax.runs import networks
+from wrp_jax.runs import segmentation as segmenter
 from wrp_jax.sharding import make_mesh
-from wrp_jax.training.segmentation import segmenter
 from wrp_jax.types import ClassMap, UserError
 from wrp_jax.weights import published
 from wrp_jax.weights.load import FORMAT, load_weights

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from test_segmentation_stage import CLASSES, WINDOW, Halves
 
-from wrp_jax.checkpoint import load_result
 from wrp_jax.config import Config, SegmentationConfig
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.models.network import Network
+from wrp_jax.runs.results import load_result
 from wrp_jax.training.segmentation import stage
 from wrp_jax.types import SegmentationOutput
 

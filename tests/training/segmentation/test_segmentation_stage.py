@@ -10,23 +10,20 @@ import optax
 import pytest
 from flax.traverse_util import flatten_dict
 
-from wrp_jax.checkpoint import load_result
 from wrp_jax.config import Config, SegmentationConfig
 from wrp_jax.data.known_labels import KnownLabels
-from wrp_jax.models.segmentation import REGISTRY
-from wrp_jax.models.segmentation.for_classes import build_for_classes
+from wrp_jax.models.segmentation.build import REGISTRY
 from wrp_jax.models.segmentation.light import LightSegmentation
 from wrp_jax.ops.resize import resize
+from wrp_jax.runs.results import load_result
+from wrp_jax.runs.segmentation import load_segmentation
+from wrp_jax.segmentation.for_classes import build_for_classes
+from wrp_jax.segmentation.temperature import hold_out
 from wrp_jax.sharding import global_batch, make_mesh, replicate
 from wrp_jax.training.segmentation.crops import CropBatch, crop_size, frame_weights, key_frames
 from wrp_jax.training.segmentation.pretrained import initial_variables
 from wrp_jax.training.segmentation.recipe import make_loss
-from wrp_jax.training.segmentation.stage import (
-    load_segmentation,
-    make_train_step,
-    train_segmentation,
-)
-from wrp_jax.training.segmentation.temperature import hold_out
+from wrp_jax.training.segmentation.stage import make_train_step, train_segmentation
 from wrp_jax.training.state import create_train_state
 from wrp_jax.types import ClassMap, UserError, Window
 

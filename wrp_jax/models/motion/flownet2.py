@@ -46,7 +46,7 @@ class FlowNet2(nn.Module):
         if height % MULTIPLE or width % MULTIPLE:
             raise ValueError(
                 f"FlowNet2 takes sizes that are multiples of {MULTIPLE}, not {height}x{width}: pad "
-                "the images (models/motion/padding.py)"
+                "the images (motion/padding.py)"
             )
         images = jnp.stack([image1, image2], axis=1).astype(jnp.float32)
         images = (images - images.mean(axis=(1, 2, 3), keepdims=True)) / 255

@@ -142,7 +142,7 @@ class Raft(nn.Module):
         if height % MULTIPLE or width % MULTIPLE or min(height, width) < SMALLEST:
             raise ValueError(
                 f"RAFT takes images of at least {SMALLEST} pixels and a multiple of {MULTIPLE} "
-                f"in height and width, not {height}x{width}: pad them (models/motion/padding.py)"
+                f"in height and width, not {height}x{width}: pad them (motion/padding.py)"
             )
         encoded = self.encode(image1, image2, train=train)
         return self.refine(*encoded, initial, train=train)[0]

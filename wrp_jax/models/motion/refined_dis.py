@@ -132,7 +132,7 @@ class RefinedDis(nn.Module):
         if height % MULTIPLE or width % MULTIPLE:
             raise ValueError(
                 f"refined_dis takes sizes that are multiples of {MULTIPLE}, not {height}x{width}: "
-                "pad the frames (models/motion/padding.py)"
+                "pad the frames (motion/padding.py)"
             )
         levels = len(self.widths)
         x = space_to_depth(evidence(first, second, flow, reverse), CELL)

@@ -78,7 +78,7 @@ class SdcNet(nn.Module):
         if height % MULTIPLE or width % MULTIPLE:
             raise ValueError(
                 f"SDC-Net takes sizes that are multiples of {MULTIPLE}, not {height}x{width}: pad "
-                "the frames (models/motion/padding.py)"
+                "the frames (motion/padding.py)"
             )
         x = network_input(frames, flows)
         seen = {"input": x}

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from wrp_jax.config import Config, MotionTrainingConfig
-from wrp_jax.data.flow_sets.augment import FlowAugmentation, augment
-from wrp_jax.data.flow_sets.flying import FlyingPieces
 from wrp_jax.data.flow_sets.pairs import FlowPairs, Mixture, flow_pairs
-from wrp_jax.data.source import VideoSource, open_source
-from wrp_jax.models.motion.base import Motion, clip_of
+from wrp_jax.data.open_source import open_source
+from wrp_jax.data.source import VideoSource
+from wrp_jax.training.motion.augment import FlowAugmentation, augment
+from wrp_jax.training.motion.flying import FlyingPieces
 from wrp_jax.training.motion.mixture import augmentation, further_set
-from wrp_jax.types import UserError
+from wrp_jax.types import Motion, UserError, clip_of
 
 _BUILT = 1.3
 """Flying pieces are made larger than the crop by this, so that there is something to crop."""

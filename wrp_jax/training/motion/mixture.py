@@ -7,7 +7,7 @@ import dataclasses
 from typing import Any, NamedTuple
 
 from wrp_jax.config import MotionTrainingConfig
-from wrp_jax.data.flow_sets.augment import FlowAugmentation
+from wrp_jax.training.motion.augment import FlowAugmentation
 from wrp_jax.types import UserError
 
 OWN = ("scale", "flips", "jitter", "hue", "erase")

@@ -13,14 +13,12 @@ import numpy as np
 import optax
 from flax import traverse_util
 
-from wrp_jax.checkpoint import load_result, save_result
 from wrp_jax.config import Config, MotionTrainingConfig
 from wrp_jax.data.known_labels import KnownLabels
-from wrp_jax.data.pipeline import make_batches
 from wrp_jax.data.source import VideoSource
-from wrp_jax.flow import build_motion
-from wrp_jax.flow.build import ASSETS, NETWORKS, SDCNETS, guide_of
-from wrp_jax.models.motion import Motion
+from wrp_jax.motion.build import ASSETS, NETWORKS, SDCNETS, guide_of
+from wrp_jax.runs.results import MOTION, save_result
+from wrp_jax.runs.workdir import run_metadata
 from wrp_jax.training.loop import fit
 from wrp_jax.training.motion import losses as flow_losses
 from wrp_jax.training.motion.examples import check_pair_options, pair_examples, video_examples
@@ -32,7 +30,7 @@ from wrp_jax.training.motion.networks import (
     check_trainable,
     pair_of,
 )
-from wrp_jax.training.stages import run_metadata
+from wrp_jax.training.pipeline import make_batches
 from wrp_jax.training.state import (
     TrainState,
     apply_gradients,
@@ -43,7 +41,6 @@ from wrp_jax.types import UserError, Window
 from wrp_jax.weights.load import load_weights
 from wrp_jax.weights.safetensors_file import write_safetensors
 
-STAGE = "motion"
 LOSSES = ("sequence", "reconstruction", "unsupervised")
 
 
@@ -111,7 +108,7 @@ def train_motion(
     variables = initial_variables(config, estimator, examples.draw(0, np.random.default_rng(0)))
     metadata = run_metadata(config, known)
     state = fit(
-        name=STAGE,
+        name=MOTION,
         state=create_train_state(variables, optimizer, ema=options.ema_decay > 0),
         train_step=make_train_step(estimator, optimizer, options),
         batches=batches,
@@ -124,8 +121,8 @@ def train_motion(
     if jax.process_index() == 0:
         arrays: Any = traverse_util.flatten_dict(jax.device_get(variables), sep=".")
         names = {"network": config.motion.name, "format": "wrp_jax"}
-        write_safetensors(Path(workdir) / f"{STAGE}.safetensors", arrays, names)
-    save_result(workdir, STAGE, variables, metadata)
+        write_safetensors(Path(workdir) / f"{MOTION}.safetensors", arrays, names)
+    save_result(workdir, MOTION, variables, metadata)
 
 
 def initial_variables(config: Config, estimator: Estimator, example: dict[str, Any]) -> Any:
@@ -254,37 +251,6 @@ def loss_function(
         "reconstruction": reconstruction,
         "unsupervised": unsupervised,
     }[options.loss]
-
-
-def load_motion(workdir: str | os.PathLike, config: Config) -> Motion:
-    """Reads a trained f_θ back.
-
-    Raises:
-      UserError: not trained yet, a damaged file, or another network.
-    """
-    variables, metadata = load_result(workdir, STAGE)
-    trained, name = metadata["config"]["motion"]["name"], config.motion.name
-    if trained != name:
-        raise UserError(
-            f"{workdir} was trained with config.motion.name={trained!r}, not {name!r}: give the "
-            "same --config, or another --workdir."
-        )
-    return build_motion(config.motion, variables)
-
-
-def motion_of(config: Config, workdir: str | os.PathLike | None) -> Motion:
-    """f_θ of a run: what its stage "motion" trained, if it has one; else what the options name.
-
-    Raises:
-      UserError: as ``load_motion`` and ``build_motion``; or there is no workdir to look in.
-    """
-    if STAGE not in config.stages:
-        return build_motion(config.motion)
-    if workdir is None:
-        raise UserError(
-            "--workdir is missing: this config trains its motion, and train.py keeps it there."
-        )
-    return load_motion(workdir, config)
 
 
 def workers(config: Config) -> int:

@@ -3,7 +3,7 @@
 g_ψ was trained on the very frames that clips are simulated from, so there it may be better than
 it will be; or worse, since clips are full of objects where they never are and of seams: a refiner
 trained on that trusts it too much, or too little. How good it really is can be measured without
-any further label, see ``propagation/agreement.py``.
+any further label, see ``propagation/chooser/agreement.py``.
 """
 
 from __future__ import annotations
@@ -17,16 +17,14 @@ from jaxtyping import Float
 
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
-from wrp_jax.models.motion import Motion, clip_of
-from wrp_jax.propagation.agreement import (
+from wrp_jax.propagation.chooser.agreement import (
     AHEAD,
     Agreement,
     recall_and_precision,
     window_agreement,
 )
-from wrp_jax.propagation.cues import Segment
 from wrp_jax.propagation.window_cues import MadeCues
-from wrp_jax.types import Window
+from wrp_jax.types import Motion, Segment, Window, clip_of
 
 _BORDER_CELL = 12  # pixels over which a border is displaced alike
 

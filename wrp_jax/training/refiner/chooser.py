@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import jax
@@ -13,24 +12,21 @@ import optax
 from jaxtyping import Array, Float
 
 from wrp_jax.config import Config
-from wrp_jax.models.motion import clip_of
 from wrp_jax.models.network import Network
-from wrp_jax.models.refine import build_refiner
-from wrp_jax.propagation.agreement import AHEAD, reliability_of
-from wrp_jax.propagation.chains import long_flows
-from wrp_jax.propagation.hypotheses import (
-    HYPOTHESES,
-    Hypotheses,
+from wrp_jax.models.refine.build import build_refiner
+from wrp_jax.propagation.chooser.agreement import AHEAD, reliability_of
+from wrp_jax.propagation.chooser.chains import long_flows
+from wrp_jax.propagation.chooser.hypotheses import (
     candidates,
-    class_features,
-    frame_features,
 )
+from wrp_jax.propagation.chooser.network_inputs import chooser_inputs, init_chooser
 from wrp_jax.propagation.window_cues import HeldCues
 from wrp_jax.training.refiner.crops import Crop, chain_moments, cut_crops, unpack
 from wrp_jax.training.refiner.cycle import Cycle, cycle_crops
 from wrp_jax.training.refiner.examples import Course, Maker, Material, make_examples
 from wrp_jax.training.refiner.simulated import SimulatedClip
 from wrp_jax.training.state import TrainState, apply_gradients
+from wrp_jax.types import clip_of
 
 _AGREED = 0.1  # loss weight of pixels on which all hypotheses agree
 
@@ -46,38 +42,14 @@ def chooser_course(
     network = build_refiner(config.refiner)
     maker = chooser_maker(material, config.refiner.crops)
     examples = make_examples(config.refiner, config.seed, material, maker)
-    variables = _init(network, jax.random.key(config.seed))
+    variables = init_chooser(network, jax.random.key(config.seed))
     step = make_train_step(network, optimizer)
     return Course(variables, examples, step, mirror, {"reliability": material.measured.overall})
 
 
 def _inputs(batch: Crop) -> tuple[Array, Array, Array]:
     """What the network sees of a batch."""
-    h = unpack(batch.hypotheses)
-    return h.votes, frame_features(h), class_features(h, jnp.asarray(batch.reliability))
-
-
-def _init(network: Network, key: Array) -> Any:
-    """Variables before the first step; they depend on what the chooser sees by its sizes alone."""
-    n = len(HYPOTHESES)
-    of_pixel = {"votes": (n, 2), "error": (n,), "valid": (n,), "spread": (3,), "image": (3,)}
-    zeros = {
-        name: np.zeros((1, 8, 8, *of_pixel.get(name, ())), np.float32)
-        for name in Hypotheses._fields
-        if name != "distance"
-    }
-    blank = Hypotheses(distance=np.zeros((1, 1, 1), np.float32), **zeros)
-    return network.init(key, *_inputs(Crop(blank, None, None, np.zeros((1, 2, 2), np.float32))))
-
-
-def fits(network: Network, variables: Any) -> bool:
-    """Whether variables are of this chooser, by their names and shapes."""
-
-    def shapes(tree: Any) -> dict[str, tuple[int, ...]]:
-        leaves = jax.tree.leaves_with_path(tree)
-        return {jax.tree_util.keystr(path): leaf.shape for path, leaf in leaves}
-
-    return shapes(jax.eval_shape(partial(_init, network), jax.random.key(0))) == shapes(variables)
+    return chooser_inputs(unpack(batch.hypotheses), jnp.asarray(batch.reliability))
 
 
 def chooser_maker(material: Material, crops: int) -> Maker:

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from wrp_jax.propagation.chains import step_cues
-from wrp_jax.propagation.choose import HALO
-from wrp_jax.propagation.hypotheses import (
+from wrp_jax.propagation.chooser.chains import step_cues
+from wrp_jax.propagation.chooser.choose import HALO
+from wrp_jax.propagation.chooser.hypotheses import (
     Carry,
     Hypotheses,
     LongFlows,
@@ -78,7 +78,7 @@ class Crop(NamedTuple):
       hypotheses: votes and image in 1/255, the rest in half precision.
       label: int8, index into the crop's candidates, or ``NO_LABEL``.
       weight: float32 ``[CANDIDATES]``, loss weight of each candidate.
-      reliability: float32 ``[CANDIDATES, 2]``, of g_ψ in each, see ``propagation/agreement.py``.
+      reliability: float32 ``[CANDIDATES, 2]``, of g_ψ in each, see ``propagation/chooser/``.
     """
 
     hypotheses: Any

@@ -15,11 +15,10 @@ import numpy as np
 
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
-from wrp_jax.models.motion import Motion, clip_of
-from wrp_jax.propagation.chains import long_flows
-from wrp_jax.propagation.cues import Segment, clip_cues
+from wrp_jax.propagation.chooser.chains import long_flows
+from wrp_jax.propagation.cues import clip_cues
 from wrp_jax.training.refiner.crops import Crop, chain_moments, cut_crops
-from wrp_jax.types import ClipCues, Window
+from wrp_jax.types import ClipCues, Motion, Segment, Window, clip_of
 
 
 class Cycle(NamedTuple):

@@ -11,11 +11,9 @@ from jaxtyping import Float
 
 from wrp_jax.config import RefinerConfig
 from wrp_jax.data.known_labels import KnownLabels
-from wrp_jax.data.simulate import Simulation
 from wrp_jax.data.source import VideoSource
-from wrp_jax.logging import Progress
-from wrp_jax.models.motion import Motion
-from wrp_jax.propagation.cues import Segment
+from wrp_jax.progress import Progress
+from wrp_jax.simulation.clip import Simulation
 from wrp_jax.training.refiner.calibrate import Measured, measure_reliability
 from wrp_jax.training.refiner.cycle import Cycle, cycles
 from wrp_jax.training.refiner.simulated import (
@@ -24,7 +22,7 @@ from wrp_jax.training.refiner.simulated import (
     measure_speeds,
     simulated_clips,
 )
-from wrp_jax.types import UserError, Window
+from wrp_jax.types import Motion, Segment, UserError, Window
 
 SOURCES = ("simulated", "cycle", "both")
 

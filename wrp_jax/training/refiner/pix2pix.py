@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int
 
 from wrp_jax.config import Config, PropagationConfig
 from wrp_jax.models.network import Network
-from wrp_jax.models.refine import build_refiner
+from wrp_jax.models.refine.build import build_refiner
 from wrp_jax.models.refine.pix2pix import STRIDE, on_code_grid
 from wrp_jax.propagation.carriers import build_carrier
 from wrp_jax.propagation.cues import chain_cues

@@ -8,12 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from wrp_jax.data.known_labels import KnownLabels
-from wrp_jax.data.simulate import Piece, Simulation, cut_pieces, simulate_clip, typical_speeds
 from wrp_jax.data.source import VideoSource
-from wrp_jax.models.motion import Motion, clip_of
-from wrp_jax.propagation.cues import Segment, clip_cues
+from wrp_jax.propagation.cues import clip_cues
+from wrp_jax.simulation.clip import Piece, Simulation, cut_pieces, simulate_clip, typical_speeds
 from wrp_jax.training.refiner.calibrate import Measured, match_recalls
-from wrp_jax.types import ClipCues, Window
+from wrp_jax.types import ClipCues, Motion, Segment, Window, clip_of
 
 # Steps at which guesses are made in each clip: one out of each range.
 _RANGES = ((1, 2), (3, 5), (6, 8), (9, 10))

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 import optax
 
-from wrp_jax.checkpoint import check_metadata, check_network, load_result, result_path, save_result
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels
-from wrp_jax.data.label_maps import classes_to_json
-from wrp_jax.data.pipeline import make_batches
 from wrp_jax.data.source import VideoSource
-from wrp_jax.flow import build_motion
-from wrp_jax.models.network import Network
-from wrp_jax.models.refine import build_refiner
+from wrp_jax.models.refine.build import build_refiner
+from wrp_jax.motion.build import build_motion
 from wrp_jax.propagation.methods import check_options as check_propagation
+from wrp_jax.runs.motion import motion_of
+from wrp_jax.runs.results import MOTION, REFINER, save_result
+from wrp_jax.runs.segmentation import load_segmenter
+from wrp_jax.runs.workdir import run_metadata
 from wrp_jax.training.loop import fit
-from wrp_jax.training.motion.stage import STAGE as MOTION
-from wrp_jax.training.motion.stage import motion_of
-from wrp_jax.training.refiner.chooser import chooser_course, fits
+from wrp_jax.training.pipeline import make_batches
+from wrp_jax.training.refiner.chooser import chooser_course
 from wrp_jax.training.refiner.examples import (
     Course,
     Material,
@@ -31,13 +28,9 @@ from wrp_jax.training.refiner.examples import (
     gather_material,
 )
 from wrp_jax.training.refiner.pix2pix import pix2pix_course
-from wrp_jax.training.refiner.unrolled import take_tau, unrolled_course
-from wrp_jax.training.segmentation.segmenter import load_segmenter
-from wrp_jax.training.stages import run_metadata
+from wrp_jax.training.refiner.unrolled import unrolled_course
 from wrp_jax.training.state import create_train_state, inference_variables
-from wrp_jax.types import ClassMap, UserError, Window
-
-STAGE = "refiner"
+from wrp_jax.types import Window
 
 
 def check_options(config: Config) -> None:
@@ -83,7 +76,7 @@ def train_refiner(
     course = make_course(config, material, optimizer)
     metadata = run_metadata(config, known)
     state = fit(
-        name=STAGE,
+        name=REFINER,
         state=create_train_state(course.variables, optimizer, ema=True),
         train_step=course.train_step,
         batches=make_batches(
@@ -99,7 +92,7 @@ def train_refiner(
         seed=config.seed,
         metadata=metadata,
     )
-    save_result(workdir, STAGE, inference_variables(state) | dict(course.constants), metadata)
+    save_result(workdir, REFINER, inference_variables(state) | dict(course.constants), metadata)
 
 
 def make_course(
@@ -121,43 +114,3 @@ def make_optimizer(learning_rate: float, steps: int) -> optax.GradientTransforma
     """AdamW with clipped gradients under a one-cycle schedule."""
     schedule = optax.cosine_onecycle_schedule(max(steps, 2), learning_rate, pct_start=0.15)
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=1e-3))
-
-
-class TrainedRefiner(NamedTuple):
-    """A trained Ω.
-
-    Attributes:
-      network: Ω.
-      variables: its parameters and statistics.
-      tau: τ of eq. 6 that was learnt along with it, or None.
-      reliability: ``[classes, 2]``, of g_ψ where it was trained; None for the paper's Ω.
-    """
-
-    network: Network
-    variables: Any
-    tau: float | None = None
-    reliability: np.ndarray | None = None
-
-
-def load_refiner(workdir: str | os.PathLike, config: Config, classes: ClassMap) -> TrainedRefiner:
-    """Reads a trained Ω back.
-
-    Raises:
-      UserError: not trained yet, a damaged file, trained on other classes or as another
-        network, or a chooser of an earlier version.
-    """
-    variables, metadata = load_result(workdir, STAGE)
-    path = result_path(workdir, STAGE)
-    check_metadata(path, metadata, {"classes": classes_to_json(classes)})
-    sizes = ("name", "width", "class_width", "class_convs")
-    check_network(path, metadata, STAGE, config.refiner, sizes)
-    params, log_tau = take_tau(variables["params"])
-    tau = None if log_tau is None else float(np.exp(log_tau))
-    expected = variables.pop("reliability", None)
-    variables, network = {**variables, "params": params}, build_refiner(config.refiner)
-    if config.refiner.name != "pix2pix" and (expected is None or not fits(network, variables)):
-        raise UserError(
-            f"{path} is of an earlier version, whose chooser was another network: delete it and "
-            f"{os.path.join(workdir, 'checkpoints', STAGE)}, and run train.py again."
-        )
-    return TrainedRefiner(network, variables, tau, expected)

@@ -18,13 +18,14 @@ from jaxtyping import Array, Float, Int
 
 from wrp_jax.config import Config
 from wrp_jax.models.network import Network
-from wrp_jax.models.refine import build_refiner
+from wrp_jax.models.refine.build import build_refiner
 from wrp_jax.models.refine.pix2pix import STRIDE, on_code_grid
 from wrp_jax.propagation.carriers import build_carrier
 from wrp_jax.propagation.cues import Chain, derive, lay_out
 from wrp_jax.propagation.methods import mask_options
 from wrp_jax.propagation.rollout import rollout
 from wrp_jax.propagation.step import MaskOptions, make_step
+from wrp_jax.runs.refiner import LOG_TAU, take_tau
 from wrp_jax.training.refiner.cycle import Cycle
 from wrp_jax.training.refiner.examples import Course, Maker, Material, make_examples
 from wrp_jax.training.refiner.pix2pix import (
@@ -41,10 +42,9 @@ from wrp_jax.types import ClipCues, Cues
 CROP = 64
 """Side of a crop in pixels. What leaves it counts as having left the picture."""
 
+
 SOFTNESS = 0.1
 """Width of the sigmoid through which τ learns, in the units of τ."""
-
-_LOG_TAU = "log_tau"
 
 
 class ChainCrop(NamedTuple):
@@ -83,7 +83,7 @@ def unrolled_course(
     )
     if options.learn_tau:
         log_tau = jnp.log(jnp.asarray(config.propagation.tau, jnp.float32))
-        variables = {**variables, "params": {**variables["params"], _LOG_TAU: log_tau}}
+        variables = {**variables, "params": {**variables["params"], LOG_TAU: log_tau}}
     step = make_train_step(
         network,
         optimizer,
@@ -92,11 +92,6 @@ def unrolled_course(
         unrolled=options.unrolled,
     )
     return Course(variables, examples, step)
-
-
-def take_tau(params: Any) -> tuple[Any, Any]:
-    """Parameters of Ω without log τ, and log τ, or None where it was not learnt."""
-    return {k: v for k, v in params.items() if k != _LOG_TAU}, params.get(_LOG_TAU)
 
 
 def chain_maker(crops: int, steps: int) -> Maker:

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wrp_jax.config import SegmentationConfig
-from wrp_jax.data.centroids import centroid_table
 from wrp_jax.data.known_labels import KnownLabels, LabelledFrame
 from wrp_jax.data.source import VideoSource
-from wrp_jax.data.transforms import IGNORE, PUBLISHED, Augmentation, CropSampler
 from wrp_jax.models.segmentation.light import working_scale
-from wrp_jax.training.segmentation.temperature import hold_out
+from wrp_jax.segmentation.temperature import hold_out
+from wrp_jax.training.segmentation.centroids import centroid_table
+from wrp_jax.training.segmentation.transforms import IGNORE, PUBLISHED, Augmentation, CropSampler
 from wrp_jax.types import ClassMap, UserError, Window
 
 

@@ -12,35 +12,17 @@ from typing import Any
 import jax
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from wrp_jax.checkpoint import load_result, result_path
 from wrp_jax.config import SegmentationConfig
 from wrp_jax.models.network import Network
-from wrp_jax.models.segmentation.for_classes import build_for_classes, scores_of
+from wrp_jax.runs.results import SEGMENTATION, load_result, result_path
+from wrp_jax.segmentation.for_classes import scores_of
+from wrp_jax.segmentation.published import is_of_a_run
 from wrp_jax.types import ClassMap, UserError
 from wrp_jax.weights.hrnet import CLASSIFIER
 from wrp_jax.weights.segmentation import laid_over, load_segmentation_weights
 
-STAGE = "segmentation"
-
 _CLASSIFIERS = frozenset({*CLASSIFIER, "logits", "aux"})
 """Layers whose shapes depend on the number of classes, of the published and the light network."""
-
-
-def published_segmentation(
-    options: SegmentationConfig, classes: ClassMap
-) -> tuple[Network, dict[str, Any]]:
-    """The network and its variables without any training.
-
-    Raises:
-      UserError: the file does not hold the whole network for these classes, or is of a run.
-    """
-    if is_of_a_run(options):
-        raise UserError(
-            f"{options.weights} is what a run of train.py made: give its folder as --workdir, or "
-            "train on from it."
-        )
-    network = build_for_classes(options, classes)
-    return network, load_segmentation_weights(options, scores_of(options, classes), whole=True)
 
 
 def initial_variables(
@@ -67,20 +49,15 @@ def initial_variables(
     return laid_over(jax.jit(network.init)(key, images), loaded)
 
 
-def is_of_a_run(options: SegmentationConfig) -> bool:
-    """Whether the weights are the result of a run of ours."""
-    return Path(options.weights).suffix == ".npz"
-
-
 def _of_a_run(options: SegmentationConfig, classes: ClassMap, shapes: Any) -> dict[str, Any]:
     """What a run made, all of it in ``shapes`` as well, without classifiers to be dropped.
 
     As with published files it may be a smaller network, which this one contains.
     """
     path = Path(options.weights)
-    if path != result_path(path.parent, STAGE):
-        raise UserError(f"{path} is no segmentation of a run: give RUN/{STAGE}.npz.")
-    loaded, metadata = load_result(path.parent, STAGE)
+    if path != result_path(path.parent, SEGMENTATION):
+        raise UserError(f"{path} is no segmentation of a run: give RUN/{SEGMENTATION}.npz.")
+    loaded, metadata = load_result(path.parent, SEGMENTATION)
     trained = [entry["name"] for entry in metadata["classes"]["classes"]]
     if not options.drop_classifier and trained != list(classes.names):
         raise UserError(

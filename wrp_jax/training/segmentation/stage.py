@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,26 +11,24 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from wrp_jax.checkpoint import check_metadata, check_network, load_result, result_path, save_result
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels
-from wrp_jax.data.label_maps import classes_to_json
-from wrp_jax.data.pipeline import make_batches
-from wrp_jax.data.predictions import PRECOMPUTED, open_predictions
 from wrp_jax.data.source import VideoSource
 from wrp_jax.models.network import Network
-from wrp_jax.models.segmentation import build_segmentation
-from wrp_jax.models.segmentation.for_classes import build_for_classes
-from wrp_jax.models.segmentation.inference import for_inference
+from wrp_jax.models.segmentation.build import build_segmentation
+from wrp_jax.runs.results import SEGMENTATION, save_result
+from wrp_jax.runs.workdir import run_metadata
+from wrp_jax.segmentation.for_classes import build_for_classes
+from wrp_jax.segmentation.inference import for_inference
+from wrp_jax.segmentation.predictions import PRECOMPUTED, open_predictions
+from wrp_jax.segmentation.temperature import KEY as TEMPERATURE
+from wrp_jax.segmentation.temperature import measure_temperature
 from wrp_jax.training.accumulation import check_parts, gradient_in_parts
 from wrp_jax.training.loop import fit
+from wrp_jax.training.pipeline import make_batches
 from wrp_jax.training.segmentation.crops import CropBatch, Frames, augmentation, choose_material
 from wrp_jax.training.segmentation.losses import class_weights
-from wrp_jax.training.segmentation.pretrained import (
-    STAGE,
-    initial_variables,
-    published_segmentation,
-)
+from wrp_jax.training.segmentation.pretrained import initial_variables
 from wrp_jax.training.segmentation.recipe import (
     Loss,
     epoch_steps,
@@ -39,16 +36,13 @@ from wrp_jax.training.segmentation.recipe import (
     make_optimizer,
     number_of_steps,
 )
-from wrp_jax.training.segmentation.temperature import KEY as TEMPERATURE
-from wrp_jax.training.segmentation.temperature import measure_temperature, tempered
-from wrp_jax.training.stages import run_metadata
 from wrp_jax.training.state import (
     TrainState,
     apply_gradients,
     create_train_state,
     inference_variables,
 )
-from wrp_jax.types import ClassMap, UserError, Window
+from wrp_jax.types import Window
 
 
 def check_options(config: Config) -> None:
@@ -110,7 +104,7 @@ def train_segmentation(
     # Where the sampler changes on the way, a crop's place in the training must be known.
     in_order = material.coarse_crops > 0
     state = fit(
-        name=STAGE,
+        name=SEGMENTATION,
         state=create_train_state(variables, optimizer, ema=options.ema_decay > 0),
         train_step=make_train_step(
             network, optimizer, loss, ema_decay=options.ema_decay, accumulate=options.accumulate
@@ -138,48 +132,7 @@ def train_segmentation(
         variables[TEMPERATURE] = np.float32(
             measure_temperature(asked, variables, unseen, known.classes.num_classes, config.seed)
         )
-    save_result(workdir, STAGE, variables, metadata)
-
-
-def load_segmentation(
-    workdir: str | os.PathLike | None, config: Config, classes: ClassMap
-) -> tuple[Network, Any]:
-    """Reads a trained g_ψ back, or published weights where none was trained.
-
-    Args:
-      workdir: of the run; None where ``config.segmentation.weights`` is all there is.
-      config: that of the run.
-      classes: of the data at hand.
-
-    Returns:
-      The network, which gives void no chance unless void was learnt, and its variables.
-
-    Raises:
-      UserError: not trained yet, a damaged file, trained on other classes or as another network,
-        or neither a workdir nor weights.
-    """
-    if workdir is None and not config.segmentation.weights:
-        raise UserError(
-            "--workdir is missing: give what train.py made there, or published weights with "
-            "--config.segmentation.weights=FILE."
-        )
-    path = segmentation_file(workdir, config)
-    if workdir is None or path != result_path(workdir, STAGE):
-        network, variables = published_segmentation(config.segmentation, classes)
-    else:
-        variables, metadata = load_result(workdir, STAGE)
-        check_metadata(path, metadata, {"classes": classes_to_json(classes)})
-        check_network(path, metadata, STAGE, config.segmentation, ("name", "width", "learn_void"))
-        network = build_for_classes(config.segmentation, classes)
-    return for_inference(tempered(network), config.segmentation), variables
-
-
-def segmentation_file(workdir: str | os.PathLike | None, config: Config) -> Path:
-    """What ``load_segmentation`` reads: the stage's result, else the config's weights."""
-    trained = None if workdir is None else result_path(workdir, STAGE)
-    if trained is None or (config.segmentation.weights and not trained.exists()):
-        return Path(config.segmentation.weights)
-    return trained
+    save_result(workdir, SEGMENTATION, variables, metadata)
 
 
 def make_train_step(

@@ -1,0 +1,176 @@
+import os
+import pathlib
+import signal
+import sys
+
+import pytest
+from absl import flags
+
+from wrp_jax.cli import command_line
+from wrp_jax.cli.command_line import run
+from wrp_jax.types import Interrupted, UserError
+
+# ml_collections loads config files by a deprecated call.
+pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
+
+CONFIG = """
+from wrp_jax.config import Config
+def get_config():
+    return Config()
+"""
+
+
+@pytest.fixture
+def config(monkeypatch, tmp_path):
+    """``config(*arguments) -> (exit code, config)``, with flags of its own."""
+    values = flags.FlagValues()
+    monkeypatch.setattr(flags, "FLAGS", values)
+    monkeypatch.setattr(command_line.app, "define_help_flags", lambda: None)
+    define = command_line.config_flags.DEFINE_config_file
+    holder = define("config", None, "", flag_values=values)
+    path = tmp_path / "config.py"
+    path.write_text(CONFIG)
+    before = signal.getsignal(signal.SIGTERM)
+
+    def call(*arguments, file=path):
+        seen = []
+        options = [f"--config={file}"] if file else []
+        monkeypatch.setattr("sys.argv", ["/somewhere/train.py", *options, *arguments])
+        code = run(lambda: seen.append(command_line.read_config(holder)))
+        return code, seen[0] if seen else None
+
+    yield call
+    signal.signal(signal.SIGTERM, before)
+
+
+PUBLIC = sorted((pathlib.Path(__file__).parents[2] / "configs").glob("*.py"))
+
+
+@pytest.mark.parametrize("file", PUBLIC, ids=lambda path: path.stem)
+def test_the_public_configs_are_taken(config, file):
+    code, options = config(file=file)
+    assert code == 0
+    assert options.stages
+
+
+def test_options_are_set(config):
+    code, options = config(
+        "--config.seed=3",
+        "--config.segmentation.learning_rate=1",
+        "--config.segmentation.learn_void=true",
+        "--config.segmentation.crop=(64,96)",
+        "--config.stages=refiner",
+    )
+    assert code == 0
+    assert options.seed == 3
+    assert options.segmentation.learning_rate == 1.0
+    assert options.segmentation.learn_void is True
+    assert options.segmentation.crop == (64, 96)
+    assert options.stages == ("refiner",)
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--config.sed=1", "config has no option 'sed'; did you mean --config.seed?"),
+        ("--config.segmentation.stps=1", "did you mean --config.segmentation.steps?"),
+        ("--config.motion.zzz=1", "config.motion has no option 'zzz'; it has name, preset"),
+        ("--config.seed.x=1", "config.seed has no option 'x'"),
+        ("--config.motion=dis", "--config.motion is a group of options"),
+        ("--config.seed=one", "invalid literal"),
+        ("--config.segmentation.crop=64", "crop is (64,): it must be of type tuple[int, int]"),
+        ("--config.segmentation.crop=(64,'a')", "crop is (64, 'a'): it must be of type"),
+        ("--config.refiner.batch_size=0", "--config.refiner.batch_size is 0: it must be at least"),
+        ("--config.workers=-1", "--config.workers is -1: it must not be negative"),
+        ("--config.refiner.steps=-1", "--config.refiner.steps is -1: it must not be negative"),
+        ("--config.segmentation.crop=(0,64)", "crop is (0, 64): it must be at least 1"),
+        ("--config.segmentation.learning_rate=nan", "learning_rate is nan: it must be finite"),
+        ("--config.refiner.learning_rate=0", "learning_rate is 0.0: it must be above 0"),
+        ("--config.propagation.tau=-1", "tau is -1.0: it must not be negative"),
+        ("--config.segmentation.blur=1.5", "blur is 1.5: it must be from 0 to 1"),
+        ("--config.segmentation.overlap=1", "overlap is 1.0: it must be below 1"),
+        ("--config.segmentation.scale=(2.0,0.5)", "must have the smaller number first"),
+        ("--config.seed=9999999999999999999999", "it must be at most 4294967295"),
+        ("--confg=1", "Unknown command line flag 'confg'"),
+        ("D", "'D' is not a flag"),
+    ],
+)
+def test_a_wrong_option_is_one_sentence_and_code_2(config, capsys, argument, message):
+    assert config(argument) == (2, None)
+    error = capsys.readouterr().err
+    assert error.startswith("train.py: ")
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [(), ("--config.seed=1",)])
+def test_a_config_that_does_not_exist(config, capsys, arguments):
+    assert config(*arguments, file="configs/nowhere.py") == (2, None)
+    error = capsys.readouterr().err
+    assert "--config=configs/nowhere.py does not exist" in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return {}", "get_config() returns a config.Config, not dict"),
+        ("pass", "get_config() returns a config.Config, not NoneType"),
+        ("raise ValueError('seven')", "ValueError: seven: correct the file"),
+        ("raise OSError('gone')", "load: gone): correct the file"),
+    ],
+)
+def test_a_config_of_another_kind(config, capsys, tmp_path, body, message):
+    path = tmp_path / "other.py"
+    path.write_text(f"def get_config():\n    {body}\n")
+    assert config(file=path)[0] == 2
+    assert message in capsys.readouterr().err
+
+
+def test_no_config(config, capsys):
+    assert config(file=None)[0] == 2
+    assert "--config is missing" in capsys.readouterr().err
+
+
+@pytest.fixture
+def outcome(config, monkeypatch):
+    """``outcome(main) -> exit code`` of a program without arguments."""
+    monkeypatch.setattr("sys.argv", ["train.py"])
+    return run
+
+
+def test_exit_codes(outcome, capsys):
+    def user_error():
+        raise UserError("labels/1.png is missing: add it.")
+
+    def interrupted():
+        raise Interrupted("stopped by SIGTERM after step 3")
+
+    def keyboard():
+        raise KeyboardInterrupt
+
+    def terminated():
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    assert outcome(lambda: None) == 0
+    assert outcome(lambda: 3) == 3
+    assert outcome(user_error) == 2
+    assert capsys.readouterr().err == "train.py: labels/1.png is missing: add it.\n"
+    for main in (interrupted, keyboard, terminated):
+        assert outcome(main) == 4
+        assert "run the same command to go on" in capsys.readouterr().err
+
+
+def test_a_bug_keeps_its_traceback(outcome):
+    def bug():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        outcome(bug)
+
+
+def test_what_a_program_does_when_told_to_stop_ends_with_it(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["program"])
+    before, seen = signal.getsignal(signal.SIGTERM), []
+    assert run(lambda: seen.append(signal.getsignal(signal.SIGTERM))) == 0
+    assert seen != [before] and signal.getsignal(signal.SIGTERM) is before

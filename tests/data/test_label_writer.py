@@ -1,0 +1,149 @@
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wrp_jax.data import images, label_maps
+from wrp_jax.data import label_writer as writers
+from wrp_jax.data.folder import open_folder
+from wrp_jax.data.open_source import input_folder
+from wrp_jax.types import UNLABELLED, UserError
+
+CLASSES = label_maps.parse_classes(
+    {
+        "classes": [
+            {"id": 3, "name": "road", "color": [128, 64, 128]},
+            {"id": 200, "name": "car", "color": [0, 0, 142]},
+        ]
+    },
+    "f",
+)
+LABEL = np.array([[0, 1, UNLABELLED], [1, 1, 0]], np.int32)
+CONFIDENCE = np.array([[0, 1, 0.5], [0.002, 0.25, 1]], np.float32)
+
+
+def test_writes_ids_colors_and_confidence(tmp_path):
+    writer = writers.LabelWriter(tmp_path / "out", CLASSES)
+    assert not writer.is_done("s", "f") and not (tmp_path / "out").exists()
+    writer.write("s", "f", LABEL, CONFIDENCE)
+    assert writer.is_done("s", "f")
+    image = Image.open(tmp_path / "out/s/labels/f.png")
+    assert image.mode == "P"
+    assert np.asarray(image).tolist() == [[3, 200, 255], [200, 200, 3]]
+    colors = np.asarray(image.convert("RGB"))
+    assert colors[0].tolist() == [[128, 64, 128], [0, 0, 142], [255, 255, 255]]
+    grey = np.asarray(Image.open(tmp_path / "out/s/confidence/f.png"))
+    assert grey.tolist() == [[0, 255, 128], [1, 64, 255]]
+    assert sorted(p.name for p in (tmp_path / "out/s").rglob("*")) == [
+        "confidence", "f.png", "f.png", "labels",
+    ]  # fmt: skip
+
+
+def test_written_labels_are_read_back_as_a_folder(tmp_path, folder):
+    source = open_folder(folder)
+    writer = writers.LabelWriter(folder, source.classes)
+    label = source.label("a", "000001")
+    writer.write("a", "000002", label, np.ones(label.shape, np.float32))
+    assert (open_folder(folder).label("a", "000002") == label).all()
+
+
+def test_writing_twice_gives_the_same_bytes(tmp_path):
+    writer = writers.LabelWriter(tmp_path, CLASSES)
+    contents = []
+    for _ in range(2):
+        writer.write("s", "f", LABEL, CONFIDENCE)
+        contents.append(writer.label_path("s", "f").read_bytes())
+    assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.1, np.nan])
+def test_confidence_must_be_a_probability(tmp_path, wrong):
+    writer = writers.LabelWriter(tmp_path, CLASSES)
+    with pytest.raises(ValueError, match="confidence"):
+        writer.write("s", "f", LABEL, np.full((2, 3), wrong, np.float32))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "/x", "a\\b", "a\0b"])
+def test_names_cannot_lead_out_of_the_output(tmp_path, name):
+    writer = writers.LabelWriter(tmp_path, CLASSES)
+    for sequence, frame in ((name, "f"), ("s", name)):
+        with pytest.raises(UserError, match="no name for a file"):
+            writer.label_path(sequence, frame)
+
+
+def test_a_broken_write_leaves_nothing_new(tmp_path, monkeypatch):
+    path = tmp_path / "x.png"
+    writers.write_atomically(path, b"old")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match=r"x\.png cannot be written: No space left"):
+        writers.write_atomically(path, b"new")
+    monkeypatch.undo()
+    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+    writers.write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+
+
+def test_longest_names_can_be_written(tmp_path):
+    writer = writers.LabelWriter(tmp_path, CLASSES)
+    writer.write("s" * 255, "f" * 251, LABEL, CONFIDENCE)
+    assert writer.is_done("s" * 255, "f" * 251)
+
+
+def test_output_must_lie_outside_of_the_input(tmp_path, folder):
+    (tmp_path / "link").symlink_to(folder)
+    for output in (folder, folder / "out", folder / "a/labels", tmp_path / "link/out"):
+        with pytest.raises(UserError, match="lies inside the input"):
+            writers.check_output(output, tmp_path / "none", folder)
+        assert not (folder / "out").exists()
+    writers.check_output(tmp_path / "new/out", folder, None)
+    writers.check_output(tmp_path, folder)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [
+        ("{}", "d"),
+        ("tfds:set/part:train[:9]@{}", "d"),
+        ("tfds:set/part:train", None),
+        ("synthetic:clips=1", None),
+        ("synthetic", None),
+    ],
+)
+def test_inputs_lie_where_their_names_tell(tmp_path, spec, name):
+    expected = None if name is None else tmp_path / name
+    assert input_folder(spec.format(tmp_path / "d")) == expected
+
+
+def test_output_must_be_a_directory_that_may_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    for output in (tmp_path / "file", tmp_path / "file/out"):
+        with pytest.raises(UserError, match="file is a file"):
+            writers.check_output(output)
+    with pytest.raises(UserError, match="cannot be written"):
+        writers.write_atomically(tmp_path / "file/out/x.png", b"")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(UserError, match="no permission"):
+        writers.check_output(tmp_path / "out")
+
+
+def test_an_output_belongs_to_one_run(tmp_path):
+    out = tmp_path / "out"
+    writers.claim_output(out, {"config": {"tau": 0.5}, "shape": (1, 2)})
+    writers.claim_output(out, {"shape": (1, 2), "config": {"tau": 0.5}})
+    with pytest.raises(UserError, match="another config"):
+        writers.claim_output(out, {"config": {"tau": 0.6}, "shape": (1, 2)})
+    (out / writers.RUN_FILE).write_text("{")
+    with pytest.raises(UserError, match="cannot be read"):
+        writers.claim_output(out, {})
+
+
+def test_png_takes_8_bit_only():
+    with pytest.raises(TypeError):
+        images.encode_png(np.zeros((2, 2), np.int32))

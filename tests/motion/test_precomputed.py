@@ -1,0 +1,149 @@
+"""Flow from files: found by names, composed where a pair has no file, dumped and read again."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from wrp_jax.config import MotionConfig
+from wrp_jax.data.flow_files import read_flow, write_flow
+from wrp_jax.data.images import encode_png
+from wrp_jax.data.open_source import open_source
+from wrp_jax.motion.build import build_motion, motion_digest
+from wrp_jax.motion.dump import dump
+from wrp_jax.motion.precomputed import check_flows
+from wrp_jax.types import Motion, UserError, Window, clip_of
+
+NAMES = ("a", "b", "c", "d")
+H, W = 12, 20
+
+
+@pytest.fixture
+def frames(rng):
+    return rng.integers(0, 256, (4, H, W, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Everything moves one pixel to the right per frame."""
+    for i, name in enumerate(NAMES):
+        for kind, dx, there in (("backward", -1, i > 0), ("forward", 1, i < 3)):
+            if there:
+                flow = np.full((H, W, 2), (dx, 0), np.float32)
+                write_flow(tmp_path / "flow" / "street" / kind / f"{name}.flo", flow)
+    return tmp_path / "flow"
+
+
+def bound(folder, frames, **options):
+    motion = build_motion(MotionConfig(name="precomputed", folder=str(folder), **options))
+    return motion.within(clip_of(frames, "street", NAMES))
+
+
+def test_neighbours_come_from_their_direction(folder, frames):
+    motion = bound(folder, frames)
+    flow = motion.pairs(frames[1:], frames[:-1])
+    assert flow.shape == (3, H, W, 2) and flow.dtype == np.float32
+    np.testing.assert_array_equal(flow[..., 0], -1)
+    np.testing.assert_array_equal(motion.pairs(frames[:1], frames[1:2])[..., 0], 1)
+    np.testing.assert_array_equal(motion.pairs(frames[:1], frames[:1]), 0)
+    assert motion.pairs(frames[:0], frames[:0]).shape == (0, H, W, 2)
+
+
+def test_far_pairs_are_composed_and_void_stays_void(folder, frames):
+    path = folder / "street" / "backward" / "b.flo"
+    flow = read_flow(path)
+    flow[:, 5] = np.nan
+    write_flow(path, flow)
+    motion = bound(folder, frames)
+    far = motion.pairs(frames[3:], frames[:1])[0]
+    # On d, what lies at x was at x-1 on c, x-2 on b and x-3 on a; b is void at 5, d at 7.
+    known = np.isfinite(far).all(-1)
+    assert not known[:, 7].any() and known[:, :6].all() and known[:, 9:].all()
+    np.testing.assert_allclose(far[known][:, 0], -3, atol=1e-6)
+    again = motion.pairs(frames[2:3], frames[:1])[0]
+    np.testing.assert_allclose(again[np.isfinite(again).all(-1)][:, 0], -2, atol=1e-6)
+
+
+def test_a_far_pairs_own_file_goes_before_composing(folder, frames):
+    own = np.full((H, W, 2), (-7, 2), np.float32)
+    write_flow(folder / "street" / "into" / "a" / "c.npz", own)
+    motion = bound(folder, frames)
+    np.testing.assert_array_equal(motion.pairs(frames[2:3], frames[:1])[0], own)
+    # A longer one is composed with it.
+    np.testing.assert_allclose(motion.pairs(frames[3:], frames[:1])[0], own - [1, 0])
+
+
+def test_frames_of_no_video_are_left_to_the_other_motion(folder, frames):
+    motion = build_motion(MotionConfig(name="precomputed", folder=str(folder), flow="zero"))
+    np.testing.assert_array_equal(motion.pairs(frames[1:], frames[:-1]), 0)
+    simulated = motion.within(clip_of(frames))
+    np.testing.assert_array_equal(simulated.pairs(frames[1:], frames[:-1]), 0)
+    with pytest.raises(ValueError, match="not of the clip of street"):
+        bound(folder, frames).pairs(255 - frames[1:], frames[:-1])
+
+
+def test_mistakes_are_named(folder, frames, tmp_path):
+    motion = bound(folder, frames)
+    write_flow(folder / "street" / "forward" / "c.flo", np.zeros((H, W + 1, 2), np.float32))
+    with pytest.raises(UserError, match=r"c\.flo is 21x12 and the frames of street are 20x12"):
+        motion.pairs(frames[2:3], frames[3:])
+    (folder / "street" / "backward" / "d.flo").unlink()
+    with pytest.raises(UserError, match=r"backward/d\.flo is missing \(nor is there \.png or"):
+        motion.pairs(frames[3:], frames[:1])
+    with pytest.raises(UserError, match="is no folder: give the one"):
+        build_motion(MotionConfig(name="precomputed", folder=str(tmp_path / "none")))
+    with pytest.raises(UserError, match="flow='precomputed' needs flow itself"):
+        bound(folder, frames, flow="precomputed")
+
+
+@pytest.fixture
+def video(tmp_path, frames):
+    root = tmp_path / "data"
+    (root / "street" / "frames").mkdir(parents=True)
+    for name, frame in zip(NAMES, frames, strict=True):
+        (root / "street" / "frames" / f"{name}.png").write_bytes(encode_png(frame))
+    classes = [{"id": 0, "name": "x", "color": [0, 0, 0], "void": False}]
+    (root / "classes.json").write_text(json.dumps({"classes": classes}))
+    return open_source(str(root))
+
+
+def test_windows_are_checked_before_anything_is_done(folder, video):
+    window = Window("street", "b", "a", "d")
+    check_flows(folder, video, [window])
+    (folder / "street" / "forward" / "c.flo").rename(folder / "street" / "forward" / "c.bak")
+    check_flows(folder, video, [Window("street", "b", "a", "c")])
+    with pytest.raises(UserError, match=r"forward/c\.flo is missing"):
+        check_flows(folder, video, [window])
+    write_flow(folder / "street" / "backward" / "b.flo", np.zeros((5, 6, 2), np.float32))
+    with pytest.raises(UserError, match=r"b\.flo is 6x5"):
+        check_flows(folder, video, [window])
+
+
+@pytest.mark.parametrize("suffix", [".flo", ".npz", ".png"])
+def test_what_is_dumped_is_what_was_estimated(tmp_path, video, frames, rng, suffix):
+    known = {}
+
+    def pairs(target, source, initial=None):
+        flows = rng.integers(-640, 640, (len(target), H, W, 2)).astype(np.float32) / 64
+        for t, s, flow in zip(target, source, flows, strict=True):
+            known[t.tobytes(), s.tobytes()] = flow
+        return flows
+
+    out = tmp_path / "dumped"
+    assert dump(Motion(pairs), video, out, suffix=suffix, apart=(1, 3)) == 8
+    motion = bound(out, frames)
+    for t, s in [(1, 0), (0, 1), (3, 2), (3, 0), (0, 3)]:
+        got = motion.pairs(frames[t : t + 1], frames[s : s + 1])[0]
+        np.testing.assert_array_equal(got, known[frames[t].tobytes(), frames[s].tobytes()])
+    (out / "street" / "backward" / f"c{suffix}").unlink()
+    assert dump(Motion(pairs), video, out, suffix=suffix, apart=(1, 3)) == 1
+
+
+def test_other_files_are_another_digest(folder):
+    config = MotionConfig(name="precomputed", folder=str(folder))
+    before = motion_digest(config)
+    assert before == motion_digest(config) and motion_digest(MotionConfig()) == ""
+    (folder / "street" / "backward" / "b.flo").unlink()
+    assert motion_digest(config) != before

@@ -1,0 +1,208 @@
+"""The chooser in the recursion, and a window refined with it."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from rolling import CLASSES, clip, guesses, shifting
+
+from wrp_jax.models.refine.chooser import build_chooser
+from wrp_jax.ops.warp import warp_labels
+from wrp_jax.propagation.chooser import choose, hypotheses
+from wrp_jax.propagation.chooser import window as refined
+from wrp_jax.propagation.chooser.agreement import reliability_of
+from wrp_jax.propagation.methods import collect
+from wrp_jax.propagation.step import MaskOptions
+from wrp_jax.propagation.window_cues import HeldCues
+
+CHOOSER = build_chooser(width=4, class_width=4, class_convs=1)
+MASK = MaskOptions(0.5, 1.5, 0.7)
+EXPECTED = np.linspace(0.2, 0.9, 2 * CLASSES.num_classes, dtype=np.float32).reshape(-1, 2)
+
+
+def variables_for(carry, steps, reliability):
+    now = jax.tree.map(lambda a: a[0], steps)
+    found = hypotheses.guess(hypotheses.advance(carry, now), now)
+    inputs = hypotheses.frame_features(found), hypotheses.class_features(found, reliability)
+    return CHOOSER.init(jax.random.key(0), found.votes, *inputs)
+
+
+def refine(cues, key, label, variables, **options):
+    frames = refined.refine_frames(
+        HeldCues(cues),
+        key,
+        label,
+        CLASSES,
+        shifting(0),
+        CHOOSER,
+        variables,
+        EXPECTED,
+        MASK,
+        **options,
+    )
+    return collect(len(cues.images), frames)[:2]
+
+
+@pytest.mark.parametrize("recursive", [False, True])
+def test_scan_equals_the_loop_of_refine_frames(recursive):
+    carry, steps, _orders, labels, active = guesses(4, 1, 1)
+    cues, _ = clip(4, 1)
+    known = reliability_of(HeldCues(cues), 1, labels[1], EXPECTED)
+    known = jnp.asarray(np.stack([hypotheses.compact(known.T, active).T] * 2))
+    variables = variables_for(carry, steps, known)
+    step = functools.partial(
+        choose.choose_step, CHOOSER, variables, known, mask=MASK, recursive=recursive
+    )
+    _, (chosen, sure) = jax.jit(lambda c, x: jax.lax.scan(step, c, x))(carry, steps)
+    got, confidence = refine(cues, 1, labels[1], variables, recursive=recursive)
+    for b, t, frame in ((0, 0, 2), (0, 1, 3), (1, 0, 0)):
+        np.testing.assert_array_equal(got[frame], active[np.asarray(chosen[t, b])])
+        np.testing.assert_allclose(confidence[frame], sure[t, b], atol=1e-5)
+    np.testing.assert_array_equal(got[1], labels[1])
+
+
+@pytest.mark.parametrize(("composed", "full"), [(0, 0.2), (2, 0.55)])
+@pytest.mark.parametrize(("step", "share"), [(1, 1.0), (16, 0.5), (31, 0.0), (40, 0.0)])
+def test_in_doubt_the_label_of_warp_inpaint_stays(step, share, composed, full):
+    inpainted = jnp.asarray([[[[0.5, 0.3, 0.2]]]])
+    moved, stays = jnp.full((1, 1, 1), composed, jnp.int32), share * full
+    leads = [(stays + 0.01, 1), *([(stays - 0.01, 0)] if stays else [])]
+    for lead, chosen in leads:
+        other = (1.0 + lead) / 2
+        probs = jnp.asarray([[[[1.0 - other, other, 0.0]]]])
+        favoured = np.asarray(choose.favour_inpainted(probs, inpainted, moved, step))
+        assert favoured.argmax() == chosen
+        np.testing.assert_allclose(favoured.sum(-1), 1.0, atol=1e-6)
+
+
+def test_a_step_favours_what_the_mask_says():
+    """A chooser that knows nothing: the label of warp-inpaint decides, and so does its mask."""
+    carry, steps, *_ = guesses(3, 1, 1)
+    now = jax.tree.map(lambda a: a[0], steps)
+    known = jnp.full((2, carry.chain.shape[-1], 2), 0.5)
+    variables = jax.tree.map(jnp.zeros_like, variables_for(carry, steps, known))
+    found = {}
+    for tau in (0.0, 2.0):
+        options = MaskOptions(tau)
+        state, (place, _) = choose.choose_step(
+            CHOOSER, variables, known, carry, now, options, recursive=False
+        )
+        moved = hypotheses.advance(carry, now)
+        composed = np.asarray(warp_labels(moved.key.label, moved.composed)[0])
+        disputed = np.asarray(hypotheses.in_dispute(moved, now))
+        expected = np.asarray(hypotheses.inpaint(carry, now, options).inpainted.argmax(-1))
+        np.testing.assert_array_equal(state.image, now.image)
+        inpainted = disputed & (expected != composed)
+        found[tau] = np.mean((np.asarray(place) == expected)[inpainted])
+        assert found[tau] > 0.95 and inpainted.sum() > 10
+    assert (expected != np.asarray(now.probs.argmax(-1))).any()
+
+
+@pytest.mark.parametrize(("width", "share"), [(480, 1.0), (360, 0.5), (240, 0.0)])
+def test_a_disputed_pixel_hears_its_neighbours_in_large_pictures_alone(width, share):
+    probs = np.zeros((1, 5, width, 3), np.float32)
+    probs[..., 0] = 1.0
+    probs[0, 2, 2] = (0.2, 0.5, 0.3)
+    votes = np.zeros((1, 5, width, 2, 3), np.float32)
+    votes[..., 0] = 1.0
+    np.testing.assert_array_equal(choose.settle(jnp.asarray(votes), jnp.asarray(probs)), probs)
+    votes[0, 2, 2] = [(1, 0, 0), (0, 1, 0)]
+    settled = np.array(choose.settle(jnp.asarray(votes), jnp.asarray(probs)))
+    alone, all_nine = np.array([0.2, 0.5, 0.3]), np.array([8.2, 0.5, 0.3]) / 9
+    heard = ((1 - share) * alone + share * all_nine) * (1, 1, not share)  # nobody votes for 2
+    np.testing.assert_allclose(settled[0, 2, 2], heard / heard.sum(), atol=1e-6)
+    settled[0, 2, 2] = probs[0, 2, 2]
+    np.testing.assert_array_equal(settled, probs)
+
+
+def random_frame(h, w, classes):
+    """A carry and cues without any meaning."""
+    rng = np.random.default_rng(3)
+
+    def random(*shape):
+        return jnp.asarray(rng.random((2, h, w, *shape)), jnp.float32)
+
+    def flow():
+        vectors = (random(2) - 0.5) * jnp.asarray([w / 2, h / 2])
+        return vectors.at[:, h // 2 : h // 2 + 2, 3:5].set(jnp.nan)
+
+    label = jnp.asarray(rng.integers(0, 3, (2, h, w)), jnp.int32)
+    carry = hypotheses.init_carry(random(3), label, classes)
+    carry = carry._replace(composed=jnp.nan_to_num(flow()), anchor=jnp.nan_to_num(flow()))
+    cues = hypotheses.StepCues(
+        image=random(3), flow=flow(), consistency=random(), stride=flow(), direct=flow(),
+        fresh=flow(), probs=jax.nn.softmax(4 * random(classes)),
+    )  # fmt: skip
+    known = jnp.asarray(rng.random((2, classes, 2)), jnp.float32)
+    return carry, cues, known, variables_for(carry, jax.tree.map(lambda a: a[None], cues), known)
+
+
+@pytest.mark.parametrize("size", [(97, 20), (61, 83)])
+def test_tiles_give_what_the_frame_gives(size):
+    carry, cues, known, variables = random_frame(*size, 4)
+
+    def run(tile):
+        step = functools.partial(choose.choose_step, mask=MASK, recursive=True, tile=tile)
+        return jax.jit(step, static_argnums=0)(CHOOSER, variables, known, carry, cues)
+
+    whole, (place, sure) = run(size)
+    tiled, (other, confidence) = run((min(60, size[0]), min(50, size[1])))
+    np.testing.assert_allclose(confidence, sure, atol=1e-5)
+    assert np.mean(np.asarray(other) != place) < 0.002  # ties may fall either way
+    np.testing.assert_allclose(tiled.chain, whole.chain, atol=1e-5)
+
+
+@pytest.mark.parametrize("tile", [(97, 80), (60, 50)])
+def test_where_all_agree_the_chooser_is_not_asked(tile):
+    carry, cues, known, variables = random_frame(97, 80, 4)
+    agreed = jnp.zeros_like(carry.key.label).at[:, 80:].set(1)
+    still = jnp.zeros_like(carry.composed)
+    carry = hypotheses.init_carry(carry.key.image, agreed, 4)
+    probs = 0.4 * jax.nn.one_hot(agreed, 4) + 0.15
+    probs = probs.at[0, 10, 12].set(jnp.asarray([0.1, 0.2, 0.6, 0.1]))  # one pixel in dispute
+    cues = cues._replace(flow=still, stride=still, direct=still, fresh=still, probs=probs)
+    variables = jax.tree.map(lambda a: jnp.full_like(a, jnp.nan), variables)
+    step = functools.partial(choose.choose_step, mask=MASK, recursive=False, tile=tile)
+    _, (place, sure) = jax.jit(step, static_argnums=0)(CHOOSER, variables, known, carry, cues)
+    np.testing.assert_array_equal(np.argwhere(np.isnan(sure)), [[0, 10, 12]])
+    rest = ~np.isnan(np.asarray(sure))
+    np.testing.assert_array_equal(np.asarray(place)[rest], np.asarray(agreed)[rest])
+    np.testing.assert_allclose(np.asarray(sure)[rest], 0.775, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("size", "classes", "tile"),
+    [
+        ((17, 31), 60, (17, 31)),
+        ((360, 480), 12, (360, 480)),
+        ((360, 480), 60, (120, 120)),
+        ((100, 4000), 4, (100, 120)),
+        ((2160, 3840), 4, (120, 120)),
+    ],
+)
+def test_small_frames_are_taken_whole(size, classes, tile):
+    assert choose.tile_size(*size, classes) == tile
+
+
+def test_a_static_video_keeps_its_label():
+    cues, labels = clip(4, 0)
+    # All guesses agree; an untrained chooser counts votes.
+    cues = cues._replace(probs=np.asarray(jax.nn.one_hot(labels, cues.probs.shape[-1])))
+    carry, steps, *_, active = guesses(4, 0, 2)
+    known = jnp.zeros((2, len(active), 2))
+    variables = jax.tree.map(jnp.zeros_like, variables_for(carry, steps, known))
+    variables["params"]["plain"] = jnp.ones_like(variables["params"]["plain"])
+    got, _ = refine(cues, 2, labels[2], variables)
+    np.testing.assert_array_equal(got, labels)
+
+
+def test_a_window_of_one_frame_is_its_label():
+    cues, labels = clip(2, 0)
+    one = jax.tree.map(lambda a: a[:1], cues)._replace(
+        flow_backward=cues.flow_backward[:0], flow_forward=cues.flow_forward[:0]
+    )
+    got, confidence = refine(one, 0, labels[0], None)
+    np.testing.assert_array_equal(got, labels[:1])
+    assert (confidence == 1).all()

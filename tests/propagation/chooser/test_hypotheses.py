@@ -1,0 +1,131 @@
+"""Hypotheses along chains."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rolling import guesses
+
+from wrp_jax.propagation.chooser import hypotheses
+from wrp_jax.propagation.rollout import window_orders
+from wrp_jax.propagation.step import MaskOptions
+
+
+def test_orders_go_both_ways_and_stop_at_the_ends():
+    np.testing.assert_array_equal(window_orders(5, 1), [[1, 2, 3, 4], [1, 0, 0, 0]])
+    np.testing.assert_array_equal(window_orders(1, 0), [[0, 0], [0, 0]])
+
+
+def test_on_a_moving_picture_every_moving_guess_is_right():
+    carry, steps, orders, labels, active = guesses(6, 1, 0)
+    for t in range(5):
+        now = jax.tree.map(lambda a, t=t: a[t], steps)
+        carry = hypotheses.advance(carry, now)
+        found = hypotheses.guess(carry, now)
+        chosen = active[np.asarray(found.votes[0].argmax(-1))]
+        truth = labels[orders[0, t + 1]]
+        inner = (slice(None), slice(t + 1, None))  # what has come in from the left is unknown
+        for name in ("chain", "composed", "stride", "direct", "lookup"):
+            place = hypotheses.HYPOTHESES.index(name)
+            np.testing.assert_array_equal(chosen[inner][..., place], truth[inner], err_msg=name)
+        assert (found.age[0, :, : t + 1] == 1).all() and (found.age[0, :, t + 1 :] == 0).all()
+    static = hypotheses.HYPOTHESES.index("static")
+    assert (chosen[..., static] != truth).any()
+
+
+def test_features_are_finite_and_blind_to_the_order_of_classes():
+    carry, steps, *_ = guesses(3, 1, 1)
+    now = jax.tree.map(lambda a: a[0], steps)
+    found = hypotheses.guess(hypotheses.advance(carry, now), now)
+    features = hypotheses.frame_features(found)
+    assert np.isfinite(features).all()
+    turned = hypotheses.frame_features(found._replace(votes=found.votes[..., ::-1]))
+    np.testing.assert_allclose(features, turned, atol=1e-5)
+
+
+def test_void_flow_leaves_everything_finite():
+    carry, steps, *_ = guesses(3, 1, 1)
+    void = jax.tree.map(lambda a: a, steps)._replace(
+        **{
+            name: getattr(steps, name).at[:, :, 3:9].set(jnp.nan)
+            for name in ("flow", "consistency", "stride", "direct", "fresh")
+        }
+    )
+    for t in range(2):
+        now = jax.tree.map(lambda a, t=t: a[t], void)
+        carry = hypotheses.advance(carry, now)
+        found = hypotheses.guess(carry, now)
+        assert np.isfinite(hypotheses.frame_features(found)).all()
+    assert (np.asarray(found.valid)[:, 3:9, :, 0] == 0).all()
+
+
+def test_active_classes_are_those_seen_or_said_padded():
+    probs = np.zeros((2, 3, 3, 9), np.float32)
+    probs[..., 7] = 0.9
+    probs[..., 2] = 0.05
+    active = hypotheses.active_classes(np.array([[1, 4, -1]]), probs)
+    np.testing.assert_array_equal(active, [1, 4, 7, -1])
+    np.testing.assert_array_equal(
+        hypotheses.places_of(np.array([7, 4, 0, -1, 8]), active), [2, 1, -1, -1, -1]
+    )
+    np.testing.assert_array_equal(hypotheses.compact(np.arange(9.0), active), [1, 4, 7, 0])
+
+
+def test_only_where_guesses_differ_there_is_a_dispute():
+    carry, steps, *_ = guesses(4, 1, 0)
+    for t in range(3):
+        now = jax.tree.map(lambda a, t=t: a[t], steps)
+        carry = hypotheses.advance(carry, now)
+        votes = hypotheses.guess(carry, now).votes[..., :7, :]
+        assert "lookup" not in hypotheses.HYPOTHESES[:7]
+        winner = np.asarray(votes.argmax(-1))
+        expected = (winner != winner[..., :1]).any(-1)
+        np.testing.assert_array_equal(hypotheses.in_dispute(carry, now), expected)
+        assert expected.any() and not expected.all()
+
+
+def test_a_part_of_the_frame_is_guessed_as_in_the_whole():
+    carry, steps, *_ = guesses(3, 1, 0)
+    now = jax.tree.map(lambda a: a[0], steps)
+    carry = hypotheses.advance(carry, now)
+    whole = hypotheses.guess(carry, now)
+    origin, size = (5, 7), (12, 14)
+    moving = hypotheses.part_of(tuple(carry)[1:-1], origin, size)
+    part = hypotheses.guess(
+        hypotheses.Carry(carry.key, *moving, step=carry.step),
+        hypotheses.part_of(now, origin, size),
+        origin,
+    )
+    inner = slice(None), slice(2, -2), slice(2, -2)  # errors are means over squares
+    for name in ("votes", "error", "valid", "spread"):
+        expected = hypotheses.part_of(getattr(whole, name), origin, size)
+        np.testing.assert_allclose(getattr(part, name)[inner], expected[inner], atol=1e-5)
+
+
+def test_class_features_are_what_is_known_of_the_segmentation_and_its_votes():
+    carry, steps, *_ = guesses(3, 1, 0)
+    now = jax.tree.map(lambda a: a[0], steps)
+    found = hypotheses.guess(hypotheses.advance(carry, now), now)
+    known = jnp.asarray(np.random.default_rng(0).random((2, found.votes.shape[-1], 2)), jnp.float32)
+    features = np.asarray(hypotheses.class_features(found, known))
+    own = found.votes[1, 3, 4, hypotheses.HYPOTHESES.index("segmentation")]
+    np.testing.assert_allclose(features[1, 3, 4, :2], known[1].T)
+    np.testing.assert_allclose(features[1, 3, 4, 2:], known[1].T * own, rtol=1e-6)
+
+
+def test_warp_inpaint_on_soft_labels_asks_segmentation_where_motion_cannot_be_trusted():
+    carry, steps, *_ = guesses(3, 1, 0)
+    now = jax.tree.map(lambda a: a[0], steps)
+    other = now._replace(image=now.image.at[0, 4:7, 8:11].set(1.0 - now.image[0, 4:7, 8:11]))
+    options = MaskOptions(0.5)
+    before = hypotheses.inpaint(hypotheses.advance(carry, now), now, options).inpainted
+    after = hypotheses.inpaint(hypotheses.advance(carry, other), other, options).inpainted
+    error = np.linalg.norm(np.asarray(other.image - now.image), axis=-1)
+    lost = error > 0.5
+    assert 0 < lost.sum() <= 9
+    np.testing.assert_array_equal(after[lost], now.probs[lost])
+    np.testing.assert_array_equal(after[error == 0], before[error == 0])
+    outside = np.zeros(lost.shape, bool)
+    outside[0, :, 0] = True  # forward in time the picture rolls in from the left
+    np.testing.assert_array_equal(before[outside], now.probs[outside])
+    inner = np.asarray(before)[0, :, 1:]
+    np.testing.assert_array_equal(inner, np.asarray(carry.key.onehot)[0, :, :-1])

@@ -1,0 +1,240 @@
+"""What ``train.py`` and ``propagate.py`` share: exit codes and reading ``--config``.
+
+Exit codes: 0 done, 2 a user's mistake (one sentence on stderr), 4 interrupted: the same
+command goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import itertools
+import math
+import signal
+import sys
+import threading
+import types
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from absl import app, flags
+from ml_collections import config_flags
+
+from wrp_jax.config import Config
+from wrp_jax.types import Interrupted, UserError
+
+EXIT_USER_ERROR = 2
+
+
+EXIT_INTERRUPTED = 4
+
+
+_LEAST = {
+    **dict.fromkeys(("batch_size", "horizon", "width", "max_cycle_length"), 1),
+    **dict.fromkeys(("crop", "accumulate", "clips", "crops", "class_width", "max_pixels"), 1),
+    "motion_training.scale": -math.inf,  # powers of two
+}
+"""The least that a number may be, of options by name or ``group.name``; of all others 0."""
+
+
+_ABOVE_ZERO = {
+    *("learning_rate", "segmentation.scale", "scales", "average_scales", "steps_per_frame"),
+    *("gamma", "consistency_pixels"),
+}
+
+
+_SHARES = {
+    *("blur", "key_share", "class_share", "calibration_share", "flips", "erase", "flying"),
+    *("inpaint_confidence", "semantic_confidence"),
+}
+"""From 0 to 1."""
+
+
+_BELOW_ONE = {"ema_decay", "overlap"}
+
+
+_RANGES = {"scale", "steps_range"}
+"""Pairs, the smaller number first."""
+
+
+_LARGEST_SEED = 2**32 - 1
+
+
+def run(main: Callable[[], int | None]) -> int:
+    """Parses ``sys.argv``, calls ``main()`` and turns what it raises into an exit code.
+
+    Args:
+      main: reads ``absl.flags.FLAGS``; its return value is the exit code (None is 0).
+
+    Returns:
+      The exit code, for ``sys.exit``.
+    """
+    program = Path(sys.argv[0]).name
+    before = None
+    if threading.current_thread() is threading.main_thread():
+        before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        _parse(sys.argv)
+        return main() or 0
+    except UserError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except (Interrupted, KeyboardInterrupt) as error:
+        why = str(error) or "interrupted"
+        print(f"{program}: {why}; run the same command to go on.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    finally:
+        if before is not None:  # all is written: what Python still waits for may be killed
+            signal.signal(signal.SIGTERM, before)
+
+
+def define_config() -> flags.FlagHolder:
+    """Defines ``--config=FILE`` and ``--config.key=value``; read it by ``read_config``.
+
+    Ends the program where ``--flagfile`` names no file: it is opened here.
+    """
+    try:
+        return config_flags.DEFINE_config_file("config", None, "A file of configs/.")
+    except flags.CantOpenFlagFileError as error:
+        why = str(error).removeprefix("ERROR:: ")
+        print(f"{Path(sys.argv[0]).name}: {why}: correct --flagfile.", file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)
+
+
+def read_config(holder: flags.FlagHolder) -> Config:
+    """The options: the file's ``get_config()`` with the overrides of the command line.
+
+    Raises:
+      UserError: no ``--config``, a file that does not load, or a value of the wrong type.
+    """
+    config = holder.value
+    if config is None and not holder.present:
+        raise UserError("--config is missing: give a file of configs/, e.g. configs/folder.py.")
+    if not isinstance(config, Config):
+        try:
+            getattr(config, "stages", None)  # raises the OSError that the file met, if it met one
+        except OSError as error:
+            raise UserError(f"--config cannot be loaded ({error}): correct the file.") from error
+        raise UserError(
+            "--config must be a file whose get_config() returns a config.Config, not "
+            f"{type(config).__name__}."
+        )
+    _check_values(config, "--config")
+    return config
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    del frame
+    raise Interrupted(f"stopped by {signal.Signals(number).name}")
+
+
+def _parse(argv: list[str]) -> None:
+    """Parses flags. A wrong flag, config file or config key is a ``UserError``."""
+    app.define_help_flags()
+    for argument, following in itertools.zip_longest(argv[1:], argv[2:], fillvalue=""):
+        name, is_set, value = argument.lstrip("-").partition("=")
+        if argument.startswith("-") and name.startswith("config."):
+            _check_key(name)
+        elif argument.startswith("-") and name == "config":
+            _check_config_file(value if is_set else following)
+    try:
+        rest = flags.FLAGS(argv)
+    except flags.Error as error:
+        raise UserError(_flag_error(error)) from error
+    except UserError:
+        raise
+    except Exception as error:  # flags run the file of --config, which may raise anything
+        reason = (str(error) or repr(error)).splitlines()[0]
+        raise UserError(
+            f"--config cannot be loaded ({type(error).__name__}: {reason}): correct the file."
+        ) from error
+    if len(rest) > 1:
+        raise UserError(f"'{rest[1]}' is not a flag: every argument begins with '--'.")
+
+
+def _flag_error(error: flags.Error) -> str:
+    """One line. A config file's TypeError or ValueError arrives with its traceback as its text."""
+    first, *others = [line for line in str(error).splitlines() if line.strip()] or [repr(error)]
+    return f"{first} {others[-1]}: correct the file." if "config file:" in first else first
+
+
+def _check_config_file(value: str) -> None:
+    path = value.split(":")[0]  # FILE:VARIANT hands VARIANT to get_config
+    if not Path(path).is_file():
+        raise UserError(
+            f"--config={value} does not exist: give a file of configs/, e.g. configs/folder.py."
+        )
+
+
+def _check_key(name: str) -> None:
+    """Raises ``UserError`` for ``config.a.b`` that the tree of options does not have."""
+    node: Any = Config()
+    done = "config"
+    for part in name.split(".")[1:]:
+        known = [f.name for f in dataclasses.fields(node)] if dataclasses.is_dataclass(node) else []
+        if part not in known:
+            close = difflib.get_close_matches(part, known, n=1)
+            hint = f"did you mean --{done}.{close[0]}?" if close else f"it has {', '.join(known)}."
+            raise UserError(f"--{name}: {done} has no option '{part}'; {hint}")
+        node, done = getattr(node, part), f"{done}.{part}"
+    if dataclasses.is_dataclass(node):
+        raise UserError(f"--{name} is a group of options: set one of them.")
+
+
+def _check_values(options: Any, where: str) -> None:
+    hints = typing.get_type_hints(type(options))
+    for option in dataclasses.fields(options):
+        value, name = getattr(options, option.name), f"{where}.{option.name}"
+        if dataclasses.is_dataclass(value):
+            _check_values(value, name)
+        elif not _is_a(value, hints[option.name]):
+            hint = str(hints[option.name]).removeprefix("<class '").removesuffix("'>")
+            raise UserError(f"{name} is {value!r}: it must be of type {hint}.")
+        elif value != option.default:  # which may have a meaning of its own: config.py says which
+            _check_numbers(value, name)
+
+
+def _check_numbers(value: Any, name: str) -> None:
+    """Refuses numbers that are out of range."""
+    names = {name.rpartition(".")[2], ".".join(name.split(".")[-2:])}
+    numbers = [
+        n for n in (value if isinstance(value, tuple | list) else [value]) if _is_a(n, float)
+    ]
+    least = next((_LEAST[n] for n in names if n in _LEAST), 0)
+    if not all(map(math.isfinite, numbers)):
+        fault = "be finite"
+    elif min(numbers, default=least) < least:
+        fault = f"be at least {least}" if least else "not be negative"
+    elif names & _ABOVE_ZERO and 0 in numbers:
+        fault = "be above 0"
+    elif names & _SHARES and max(numbers, default=0) > 1:
+        fault = "be from 0 to 1"
+    elif names & _BELOW_ONE and max(numbers) >= 1:
+        fault = "be below 1"
+    elif names & _RANGES and numbers != sorted(numbers):
+        fault = "have the smaller number first"
+    elif "seed" in names and max(numbers) > _LARGEST_SEED:
+        fault = f"be at most {_LARGEST_SEED}"
+    else:
+        return
+    raise UserError(f"{name} is {value}: it must {fault}.")
+
+
+def _is_a(value: Any, hint: Any) -> bool:
+    """Whether a value is of a type: int, float, str, bool, a tuple or a union of these."""
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return any(_is_a(value, argument) for argument in arguments)
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, tuple | list):
+            return False
+        if len(arguments) == 2 and arguments[1] is Ellipsis:
+            return all(_is_a(item, arguments[0]) for item in value)
+        return len(value) == len(arguments) and all(map(_is_a, value, arguments))
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return not isinstance(hint, type) or isinstance(value, hint)

@@ -1,0 +1,59 @@
+"""``wrp flow``."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from wrp_jax.cli import command_line
+from wrp_jax.data.flow_files import SUFFIXES
+from wrp_jax.data.open_source import input_folder, open_source
+from wrp_jax.data.source import validate
+from wrp_jax.data.windows import whole_sequences
+from wrp_jax.files.lock import sole_writer
+from wrp_jax.files.output import check_output, claim_output
+from wrp_jax.motion.build import build_motion
+from wrp_jax.motion.dump import dump, settings
+from wrp_jax.types import UserError
+
+
+def main(config_flag: flags.FlagHolder) -> None:
+    """The command line."""
+    options = flags.FLAGS
+    config = command_line.read_config(config_flag).motion
+    if not options.data or not options.output:
+        raise UserError("--data=FOLDER and --output=FOLDER must be given.")
+    apart = [int(text) if text.isdigit() else 0 for text in options.apart]
+    if min(apart, default=0) < 1:
+        raise UserError(f"--apart={','.join(options.apart)}: give distances in frames, as in 1,3.")
+    output = Path(options.output)
+    source = open_source(options.data)
+    check_output(output, input_folder(options.data))
+    longest = max(len(source.frame_names(sequence)) for sequence in source.sequences)
+    if max(apart) >= longest:
+        raise UserError(
+            f"--apart={max(apart)}: the longest sequence of {source.name} has {longest} frames; "
+            "give smaller distances."
+        )
+    validate(source, whole_sequences(source), labels=())
+    motion = build_motion(config)
+    with sole_writer(output, "--output"):
+        claim_output(output, settings(config, options.format))
+        count = dump(motion, source, output, suffix=f".{options.format}", apart=apart)
+    print(f"{count} flow files written to {output}.")
+
+
+def define_flags() -> flags.FlagHolder:
+    """Defines the flags; returns that of the config."""
+    flags.DEFINE_string("data", None, "A folder, tfds:NAME/CONFIG:SPLIT[@dir], synthetic:….")
+    flags.DEFINE_string("output", None, "Where the flow files go.")
+    flags.DEFINE_enum("format", "flo", [s[1:] for s in SUFFIXES], "Of the files.")
+    flags.DEFINE_list("apart", ["1"], "Distances in frames: 1 is the neighbours.")
+    return command_line.define_config()
+
+
+if __name__ == "__main__":
+    sys.exit(command_line.run(functools.partial(main, define_flags())))

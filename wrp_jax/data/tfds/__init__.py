@@ -1,0 +1,1 @@
+"""TFDS data sets: read, built and written without TensorFlow."""

@@ -1,0 +1,257 @@
+"""Propagated labels as a TFDS data set in array_record, readable without this package.
+
+One element is one frame: ``image``, ``label`` (pixel value = id, 255 = nothing known),
+``confidence`` (255 = certain), ``sequence``, ``frame``, ``key`` (the labelled frame it comes
+from), ``offset`` (frames after the labelled frame, negative before it), ``distance``
+(``|offset|``) and ``is_keyframe``. Read with
+``tfds.builder_from_directory(DIR).as_data_source("train")``.
+
+The shards are written here and registered at the end: a TFDS generator that is killed starts
+from nothing. Number and contents of the shards follow from the list of frames alone, a shard
+that is there with a valid record of its hash is kept, and equal inputs give equal bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from array_record.python.array_record_module import ArrayRecordWriter
+
+from wrp_jax.data import images, label_maps
+from wrp_jax.data.label_writer import LabelWriter
+from wrp_jax.data.source import VideoSource
+from wrp_jax.data.tfds import clips
+from wrp_jax.data.windows import owners
+from wrp_jax.files.atomic import sync_directory, write_atomically
+from wrp_jax.types import ClassMap, UserError, Window
+
+DATASET = "propagated"
+SPLIT = "train"
+VERSION = "1.0.0"
+SHARD_EXAMPLES = 64
+"""Frames per shard; ArrayRecord pads small shards."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportRow:
+    """One element to be.
+
+    Attributes:
+      sequence, frame: which frame.
+      key: the labelled frame that its label comes from.
+      offset: frames after the labelled frame.
+    """
+
+    sequence: str
+    frame: str
+    key: str
+    offset: int
+
+
+def export_rows(windows: Sequence[Window], source: VideoSource) -> tuple[ExportRow, ...]:
+    """All frames of the windows, each once and from its nearest labelled frame, in order."""
+    order = {
+        (sequence, name): (i, j)
+        for i, sequence in enumerate(source.sequences)
+        for j, name in enumerate(source.frame_names(sequence))
+    }
+    owner = owners(windows, source)
+    rows = []
+    for sequence, frame in sorted(owner, key=order.__getitem__):
+        key = owner[sequence, frame].key
+        offset = order[sequence, frame][1] - order[sequence, key][1]
+        rows.append(ExportRow(sequence, frame, key, offset))
+    return tuple(rows)
+
+
+def export_tfds(
+    directory: Path, source: VideoSource, rows: Sequence[ExportRow], writer: LabelWriter
+) -> None:
+    """Writes the data set from the pictures that ``writer`` has written.
+
+    Args:
+      directory: where to; holds this data set and nothing else.
+      source: where the frames are.
+      rows: the elements, in order.
+      writer: knows where the labels and confidences lie; each must be done.
+
+    Raises:
+      UserError: a frame, label or confidence cannot be read, or the directory not written.
+    """
+    if not rows:
+        raise UserError(f"{directory}: there are no frames to export.")
+    features = _features(source.classes)
+    parts = [rows[i : i + SHARD_EXAMPLES] for i in range(0, len(rows), SHARD_EXAMPLES)]
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        shards = [_shard_name(k, len(parts)) for k in range(len(parts))]
+        _remove_others(directory, shards)
+        records = [
+            _write_shard(directory / shard, features, source, part, writer)
+            for shard, part in zip(shards, parts, strict=True)
+        ]
+        _register(directory, features, source.classes, records)
+    except OSError as error:
+        raise UserError(f"{directory} cannot be written: {error.strerror or error}.") from error
+
+
+def _features(classes: ClassMap) -> tfds.features.FeaturesDict:
+    return tfds.features.FeaturesDict(
+        {
+            "image": tfds.features.Image(shape=(None, None, 3)),
+            "label": clips.label_feature(classes),
+            "confidence": tfds.features.Image(shape=(None, None, 1)),
+            "sequence": tfds.features.Text(),
+            "frame": tfds.features.Text(),
+            "key": tfds.features.Text(),
+            "offset": np.int64,
+            "distance": np.int64,
+            "is_keyframe": np.bool_,
+        }
+    )
+
+
+def _examples(
+    source: VideoSource, rows: Sequence[ExportRow], writer: LabelWriter
+) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        label_path = writer.label_path(row.sequence, row.frame)
+        confidence_path = writer.confidence_path(row.sequence, row.frame)
+        label = images.decode_label(images.read_bytes(label_path), label_path)
+        confidence = images.decode_label(images.read_bytes(confidence_path), confidence_path)
+        yield {
+            "image": clips.frame_bytes(source, row.sequence, row.frame),
+            # Decoded and written again as grey: TFDS may turn palettes into colours.
+            "label": images.encode_png(label),
+            "confidence": images.encode_png(confidence),
+            "sequence": row.sequence,
+            "frame": row.frame,
+            "key": row.key,
+            "offset": row.offset,
+            "distance": abs(row.offset),
+            "is_keyframe": row.offset == 0,
+        }
+
+
+def _write_shard(
+    path: Path,
+    features: tfds.features.FeaturesDict,
+    source: VideoSource,
+    rows: Sequence[ExportRow],
+    writer: LabelWriter,
+) -> dict[str, Any]:
+    """Writes a shard unless it is there; returns what is known about it."""
+    record_path = path.with_name(path.name + ".json")
+    inputs = _fingerprint(source, rows, writer)
+    record = _valid_record(path, record_path, inputs)
+    if record is not None:
+        return record
+    specs: Any = features.get_serialized_info()  # TFDS's own hints do not fit each other
+    serializer = tfds.core.ExampleSerializer(specs)
+    temporary = path.with_name(f".{path.name}.tmp")
+    shard, payload = ArrayRecordWriter(str(temporary), "group_size:1"), 0
+    try:
+        for example in _examples(source, rows, writer):
+            message = serializer.get_tf_example(features.encode_example(example))
+            # Else the order of the fields, and with it the file, is another in every process.
+            serialized = message.SerializeToString(deterministic=True)
+            shard.write(serialized)
+            payload += len(serialized)
+        shard.close()
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        record = {
+            "examples": len(rows),
+            "bytes": payload,
+            "inputs": inputs,
+            "sha256": _sha256(temporary),
+        }
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+    write_atomically(record_path, json.dumps(record, indent=1, sort_keys=True).encode())
+    return record
+
+
+def _valid_record(path: Path, record_path: Path, inputs: str) -> dict[str, Any] | None:
+    try:
+        record = json.loads(record_path.read_text(encoding="utf-8"))
+        valid = record["inputs"] == inputs and record["sha256"] == _sha256(path)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return record if valid else None
+
+
+def _fingerprint(source: VideoSource, rows: Sequence[ExportRow], writer: LabelWriter) -> str:
+    """Of the elements' names, classes, labels and confidences; frames count by their name."""
+    head = [source.name, label_maps.classes_to_json(source.classes)]
+    digest = hashlib.sha256(json.dumps(head).encode())
+    for row in rows:
+        digest.update(json.dumps(dataclasses.astuple(row)).encode())
+        for path in (
+            writer.label_path(row.sequence, row.frame),
+            writer.confidence_path(row.sequence, row.frame),
+        ):
+            digest.update(hashlib.sha256(images.read_bytes(path)).digest())
+    return digest.hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _shard_name(shard: int, shards: int) -> str:
+    return f"{DATASET}-{SPLIT}.array_record-{shard:05d}-of-{shards:05d}"
+
+
+def _remove_others(directory: Path, shards: Sequence[str]) -> None:
+    """Removes shards of a longer or shorter list of frames, and what a killed run left."""
+    keep = {name for shard in shards for name in (shard, f"{shard}.json")}
+    for pattern in (f"{DATASET}-{SPLIT}.array_record-*", f".{DATASET}-{SPLIT}.array_record-*.tmp"):
+        for path in directory.glob(pattern):
+            if path.name not in keep:
+                path.unlink()
+
+
+def _register(
+    directory: Path,
+    features: tfds.features.FeaturesDict,
+    classes: ClassMap,
+    records: Sequence[dict[str, Any]],
+) -> None:
+    template = tfds.core.ShardedFileTemplate(
+        data_dir=tfds.core.Path(directory),
+        template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+        dataset_name=DATASET,
+        split=SPLIT,
+        filetype_suffix="array_record",
+    )
+    split = tfds.core.SplitInfo(
+        name=SPLIT,
+        shard_lengths=[record["examples"] for record in records],
+        num_bytes=sum(record["bytes"] for record in records),
+        filename_template=template,
+    )
+    # dataset_info.json comes last of what this writes: until then there is no data set.
+    tfds.folder_dataset.write_metadata(
+        data_dir=directory,
+        features=features,
+        split_infos=[split],
+        version=VERSION,
+        filename_template=template,
+        check_data=False,
+        description="Labels propagated from the labelled frames of videos; label 255: unknown.",
+        metadata=tfds.core.MetadataDict({"classes": label_maps.classes_to_json(classes)}),
+        disable_shuffling=True,
+    )

@@ -1,0 +1,1 @@
+"""Files that are complete or not there, locks, and whose an output folder is."""

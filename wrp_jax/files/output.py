@@ -1,0 +1,91 @@
+"""An output folder: what may be one, and whose it is."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wrp_jax.files.atomic import write_atomically
+from wrp_jax.types import UserError
+
+RUN_FILE = "run.json"
+
+
+def check_output(output: Path, *roots: Path | None) -> None:
+    """Refuses an output that is not to be written; writes nothing itself.
+
+    Args:
+      output: where results are to go; it need not exist.
+      *roots: where inputs lie, see ``source.input_folder``; None and what is no directory are
+        passed over.
+
+    Raises:
+      UserError: the output is a file, lies in an input, or nothing may be written there.
+    """
+    try:
+        resolved = output.expanduser().resolve()
+        existing = next(path for path in (resolved, *resolved.parents) if path.exists())
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, no such user
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{str(output)!r} is no place for an output: {reason}.") from error
+    for root in filter(None, roots):
+        for inside in _real_folders(root.expanduser()):
+            if resolved == inside or inside in resolved.parents:
+                raise UserError(
+                    f"{output} lies inside the input {root}: choose an output outside of it, so "
+                    "that results are not taken for labels."
+                )
+    if not existing.is_dir():
+        raise UserError(f"{output} cannot be written: {existing} is a file; choose a directory.")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(f"{output} cannot be written: no permission in {existing}.")
+
+
+def _real_folders(root: Path) -> set[Path]:
+    """An input and its folders of frames and labels, which may be links to elsewhere."""
+    found = (root, *root.glob("*"), *root.glob("*/frames"), *root.glob("*/labels"))
+    return {path.resolve() for path in found if path.is_dir()}
+
+
+def claim_output(output: Path, run: Mapping[str, Any]) -> None:
+    """Marks an output as belonging to a run, so that a rerun skips only its own results.
+
+    Args:
+      output: the output directory.
+      run: whatever the results depend on (configuration, checkpoint, windows); JSON values.
+
+    Raises:
+      UserError: the directory holds results of another run.
+    """
+    path = output / RUN_FILE
+    wanted = json.loads(json.dumps(run))
+    if path.is_file():
+        try:
+            before = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise UserError(f"{path} cannot be read: remove {output} and run again.") from error
+        differing = sorted(
+            key for key in before.keys() | wanted.keys() if before.get(key) != wanted.get(key)
+        )
+        if differing:
+            raise UserError(
+                f"{output} holds results of a run with another {differing[0]}: choose another "
+                "output or remove it."
+            )
+        return
+    write_atomically(path, json.dumps(wanted, indent=1, sort_keys=True).encode())
+
+
+def check_name(name: str) -> None:
+    """Refuses names of sequences and frames that would lead elsewhere as a file's name, or that
+    are no text: reports and data sets hold them too.
+
+    Raises:
+      UserError: it is such a name.
+    """
+    no_text = any("\ud800" <= c <= "\udfff" for c in name)  # bytes of a name that is not UTF-8
+    if name in ("", ".", "..") or any(c in name for c in "/\\\0") or no_text:
+        raise UserError(f"{name!r} is no name for a file: rename it in the input.")

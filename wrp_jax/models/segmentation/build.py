@@ -1,0 +1,102 @@
+"""Segmentation networks g_ψ, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+
+from wrp_jax.config import SegmentationConfig
+from wrp_jax.models.network import ARITHMETIC, Network
+from wrp_jax.models.segmentation.hrnet_ocr import HrnetOcr
+from wrp_jax.models.segmentation.light import LightSegmentation
+from wrp_jax.types import UserError
+
+
+def _light(config: SegmentationConfig, num_classes: int) -> nn.Module:
+    return LightSegmentation(num_classes, width=config.width or 24, max_pixels=config.max_pixels)
+
+
+def _hrnet_ocr(config: SegmentationConfig, num_classes: int) -> nn.Module:
+    return _hrnet(config, num_classes, attention=False, scales=())
+
+
+def _hrnet_ocr_mscale(config: SegmentationConfig, num_classes: int) -> nn.Module:
+    return _hrnet(config, num_classes, attention=True, scales=config.scales or (0.5, 1.0))
+
+
+def _hrnet(
+    config: SegmentationConfig, num_classes: int, *, attention: bool, scales: Sequence[float]
+) -> nn.Module:
+    if config.dtype not in ARITHMETIC:
+        raise UserError(
+            f"config.segmentation.dtype is {config.dtype!r}: choose one of {', '.join(ARITHMETIC)}."
+        )
+    if scales and (1.0 not in scales or min(scales) <= 0):
+        raise UserError(
+            f"config.segmentation.scales is {tuple(scales)}: give positive scales, 1.0 among them."
+        )
+    return HrnetOcr(
+        num_classes,
+        config.width or 48,
+        attention,
+        tuple(scales) or (1.0,),
+        config.remat,
+        ARITHMETIC[config.dtype].dtype,
+    )
+
+
+REGISTRY: dict[str, Callable[[SegmentationConfig, int], nn.Module]] = {
+    "light": _light,
+    "hrnet_ocr": _hrnet_ocr,
+    "hrnet_ocr_mscale": _hrnet_ocr_mscale,
+}
+"""From `SegmentationConfig.name` to what builds the module."""
+
+PUBLISHED = frozenset({"hrnet_ocr", "hrnet_ocr_mscale"})
+"""Networks that have published weights."""
+
+
+def build_segmentation(config: SegmentationConfig, num_classes: int) -> Network:
+    """Builds the network that ``config.name`` names.
+
+    Args:
+      config: options of the network.
+      num_classes: number of scores per pixel.
+
+    Returns:
+      ``init(key, images)`` and ``apply(variables, images, train=False, rngs=None)``, with images
+      float ``[b, h, w, 3]`` in 0 … 1 of any size, and a `SegmentationOutput` as the output. In
+      training an rng named ``dropout`` turns dropout on, where the network has any.
+
+    Raises:
+      UserError: there is no network of that name, or an option has no meaning.
+    """
+    if config.name not in REGISTRY:
+        raise UserError(
+            f"config.segmentation.name is {config.name!r}, which is not known; "
+            f"choose one of {', '.join(sorted(REGISTRY))}."
+        )
+    if config.scales and config.name != "hrnet_ocr_mscale":
+        raise UserError(
+            f"config.segmentation.scales is {tuple(config.scales)}, which only hrnet_ocr_mscale "
+            "reads: choose --config.segmentation.name=hrnet_ocr_mscale, or give average_scales."
+        )
+    module = REGISTRY[config.name](config, num_classes)
+    precision = ARITHMETIC[config.dtype].precision if config.name in PUBLISHED else None
+
+    def init(key: Any, images: Any) -> Any:
+        return module.init(key, images, train=False)
+
+    def apply(variables: Any, images: Any, train: bool = False, rngs: Any = None) -> Any:
+        with jax.default_matmul_precision(precision):
+            if not train:
+                return module.apply(variables, images, train=False)
+            output, updates = module.apply(
+                variables, images, train=True, rngs=rngs, mutable=["batch_stats"]
+            )
+        return output, updates["batch_stats"]
+
+    return Network(init, apply)

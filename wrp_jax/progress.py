@@ -1,0 +1,69 @@
+"""A progress bar with the time left."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import jax
+import tqdm
+
+_SECONDS_BETWEEN_LINES = 20.0
+
+
+class Progress:
+    """A bar with the time left on a terminal; elsewhere a line every twenty seconds.
+
+    Args:
+      name: of the stage.
+      steps: number of steps in all.
+      step: finished steps at the start.
+      stream: where to write; stderr unless told.
+    """
+
+    def __init__(self, name: str, steps: int, step: int, stream: Any = None):
+        self._name, self._steps, self._first = name, steps, step
+        self._stream = sys.stderr if stream is None else stream
+        self._start = self._last_line = time.monotonic()
+        self._step = step
+        self._shown = jax.process_index() == 0
+        self._text = ""
+        self._bar = None
+        if self._shown and self._stream.isatty():
+            self._bar = tqdm.tqdm(
+                total=steps, initial=step, desc=name, unit="step", file=self._stream,
+                dynamic_ncols=True,
+            )  # fmt: skip
+
+    def update(self, step: int, metrics: dict[str, float] | None = None) -> None:
+        """Shows that ``step`` steps are finished, and the newest metrics."""
+        if metrics:
+            self._text = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+        advanced, self._step = step - self._step, step
+        if self._bar is not None:
+            if metrics:
+                self._bar.set_postfix_str(self._text, refresh=False)
+            self._bar.update(advanced)
+        elif self._shown and time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
+            self._line()
+
+    def close(self) -> None:
+        """Ends the bar, or writes the last line."""
+        if self._bar is not None:
+            self._bar.close()
+        elif self._shown:
+            self._line()
+
+    def _line(self) -> None:
+        self._last_line = now = time.monotonic()
+        done = self._step - self._first
+        line = f"{self._name} {self._step}/{self._steps}"
+        if self._text:
+            line += f", {self._text}"
+        if done and self._step < self._steps:
+            left = (now - self._start) / done * (self._steps - self._step)
+            line += f", {tqdm.tqdm.format_interval(left)} left"
+        elif done:
+            line += f", {tqdm.tqdm.format_interval(now - self._start)}"
+        print(line, file=self._stream, flush=True)

@@ -1,0 +1,1 @@
+"""Our refiner: hypotheses along chains of frames, and the choice between them."""

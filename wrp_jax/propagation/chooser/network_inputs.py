@@ -1,0 +1,64 @@
+"""What the chooser's network sees of hypotheses, and its variables before the first step."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from wrp_jax.models.network import Network
+from wrp_jax.propagation.chooser.hypotheses import (
+    HYPOTHESES,
+    Hypotheses,
+    class_features,
+    frame_features,
+)
+
+
+def chooser_inputs(
+    hypotheses: Hypotheses, reliability: Float[Array, "b c 2"]
+) -> tuple[Array, Array, Array]:
+    """Votes, features of a pixel, and features of a pixel and class.
+
+    Args:
+      hypotheses: of b chains.
+      reliability: recall and precision of g_ψ in the active classes, 0 … 1; see
+        ``agreement.recall_and_precision``.
+
+    Returns:
+      ``[b, h, w, n, c]``, ``[b, h, w, f]`` and ``[b, h, w, m, c]``: the arguments of the
+      network's ``apply`` behind its variables.
+    """
+    return (
+        hypotheses.votes,
+        frame_features(hypotheses),
+        class_features(hypotheses, reliability),
+    )
+
+
+def init_chooser(network: Network, key: Array) -> Any:
+    """Variables before the first step; they depend on what the chooser sees by its sizes alone."""
+    n = len(HYPOTHESES)
+    of_pixel = {"votes": (n, 2), "error": (n,), "valid": (n,), "spread": (3,), "image": (3,)}
+    zeros = {
+        name: np.zeros((1, 8, 8, *of_pixel.get(name, ())), np.float32)
+        for name in Hypotheses._fields
+        if name != "distance"
+    }
+    blank = Hypotheses(distance=np.zeros((1, 1, 1), np.float32), **zeros)
+    return network.init(key, *chooser_inputs(blank, jnp.zeros((1, 2, 2))))
+
+
+def is_of_chooser(network: Network, variables: Any) -> bool:
+    """Whether variables belong to this chooser, by their names and shapes."""
+
+    def shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+        leaves = jax.tree.leaves_with_path(tree)
+        return {jax.tree_util.keystr(path): leaf.shape for path, leaf in leaves}
+
+    expected = jax.eval_shape(partial(init_chooser, network), jax.random.key(0))
+    return shapes(expected) == shapes(variables)

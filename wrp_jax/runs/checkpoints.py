@@ -1,0 +1,200 @@
+"""Checkpoints whose bytes are checked, and the weights of finished stages.
+
+Orbax makes a step all-or-nothing, but restores flipped bytes without a word and casts dtypes
+silently. So every step carries a manifest: shape, dtype and SHA-256 of every leaf, the
+position of the data iterator, and what the run was trained on. A step that fails the check is
+set aside and the one before it is taken. The program's version is noted and never compared.
+
+A workdir holds ``checkpoints/<stage>/<step>/`` (Orbax), ``<stage>.npz`` (finished weights).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from wrp_jax import __version__
+from wrp_jax.runs.compatibility import check_metadata
+from wrp_jax.runs.manifest import (
+    DamagedError,
+    as_json,
+    describe_leaf,
+    dtype_named,
+    host_leaves,
+    json_digest,
+    leaf_names,
+)
+from wrp_jax.types import UserError
+
+
+class Restored(NamedTuple):
+    """What a checkpoint gives back.
+
+    Attributes:
+      step: number of finished steps.
+      state: in the structure of the template, host numpy arrays.
+      host_state: what stands beside the state: position of the data iterator, metrics that
+        are not yet written.
+    """
+
+    step: int
+    state: Any
+    host_state: dict[str, Any]
+
+
+class Checkpoints:
+    """Steps of one stage, newest first, each verified before use.
+
+    Saving takes the state to the host and returns; the files are written behind the next
+    steps, which may donate the state.
+
+    Args:
+      directory: ``workdir/checkpoints/<stage>``.
+      metadata: JSON-serialisable; what ``check_metadata`` compares (classes, fingerprint,
+        config).
+      keep: number of steps that stay on disk; two or more, or there is nothing to fall back to.
+    """
+
+    def __init__(self, directory: str | os.PathLike, metadata: dict[str, Any], *, keep: int = 3):
+        self._directory = Path(directory).absolute()
+        self._metadata = as_json(metadata)
+        self._manager = ocp.CheckpointManager(
+            self._directory,
+            options=ocp.CheckpointManagerOptions(max_to_keep=keep, create=True),
+        )
+
+    def save(self, step: int, state: Any, host_state: dict[str, Any]) -> None:
+        """Starts to write a step; a step that exists already is left as it is.
+
+        Args:
+          step: number of finished steps.
+          state: pytree of arrays; may be donated when this returns.
+          host_state: JSON-serialisable.
+        """
+        if step in self._manager.all_steps():
+            return
+        leaves = host_leaves(state)
+        manifest = {
+            "metadata": self._metadata,
+            "version": __version__,
+            "host_state": host_state,
+            "leaves": {name: describe_leaf(leaf) for name, leaf in leaves.items()},
+        }
+        manifest["digest"] = json_digest(manifest)
+        stored = {name: leaf for name, leaf in leaves.items() if leaf.size}  # Orbax refuses empty
+        self._manager.save(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardSave(stored), manifest=ocp.args.JsonSave(manifest)
+            ),
+        )
+
+    def restore(self, template: Any) -> Restored | None:
+        """The newest step whose bytes are what was written, or None where there is no step.
+
+        Args:
+          template: a state of the structure, shapes and dtypes that are expected.
+
+        Raises:
+          UserError: trained on something else (see ``check_metadata``), another network, or
+            no step is intact.
+        """
+        steps = sorted(self._manager.all_steps(), reverse=True)
+        for position, step in enumerate(steps):
+            try:
+                manifest = self._read_manifest(step)
+                check_metadata(self._directory, manifest["metadata"], self._metadata)
+                _check_template(self._directory / str(step), manifest["leaves"], template)
+                restored = self._read_state(step, manifest, template)
+            except DamagedError as error:
+                older = steps[position + 1 :]
+                if not older:
+                    raise UserError(
+                        f"{self._directory}: no checkpoint is intact ({error}); delete this "
+                        f"folder to train again from the start."
+                    ) from error
+                self._set_aside(step)
+                print(
+                    f"{self._directory / str(step)} is damaged ({error}); going on from step "
+                    f"{older[0]}.",
+                    file=sys.stderr,
+                )
+                continue
+            return restored
+        return None
+
+    def wait(self) -> None:
+        """Returns when everything that was saved is on disk."""
+        self._manager.wait_until_finished()
+
+    def close(self) -> None:
+        """Waits, then ends the writer threads."""
+        self._manager.close()
+
+    def _read_manifest(self, step: int) -> dict[str, Any]:
+        try:
+            manifest = self._manager.restore(
+                step, args=ocp.args.Composite(manifest=ocp.args.JsonRestore())
+            )["manifest"]
+        except Exception as error:  # Orbax raises whatever its readers happen to raise.
+            raise DamagedError("its manifest cannot be read") from error
+        digest = manifest.pop("digest", None) if isinstance(manifest, dict) else None
+        if digest is None or digest != json_digest(manifest):
+            raise DamagedError("its manifest was changed")
+        return manifest
+
+    def _read_state(self, step: int, manifest: dict[str, Any], template: Any) -> Restored:
+        expected = {
+            name: np.empty(leaf["shape"], dtype_named(leaf["dtype"]))
+            for name, leaf in manifest["leaves"].items()
+        }
+        try:
+            leaves = self._manager.restore(
+                step,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardRestore(
+                        {name: leaf for name, leaf in expected.items() if leaf.size}
+                    )
+                ),
+            )["state"]
+        except Exception as error:
+            raise DamagedError("its arrays cannot be read") from error
+        leaves = {name: np.asarray(leaves.get(name, leaf)) for name, leaf in expected.items()}
+        for name, leaf in leaves.items():
+            if describe_leaf(leaf) != manifest["leaves"][name]:
+                raise DamagedError(f"{name} is not what was written")
+        names = leaf_names(template)
+        state = jax.tree.unflatten(jax.tree.structure(template), [leaves[name] for name in names])
+        return Restored(step, state, manifest["host_state"])
+
+    def _set_aside(self, step: int) -> None:
+        """Renames a damaged step, so that it can be looked at and its number is free again."""
+        if jax.process_index() == 0:
+            aside = self._directory.parent / "damaged"
+            aside.mkdir(exist_ok=True)
+            target = tempfile.mkdtemp(prefix=f"{self._directory.name}-{step}-", dir=aside)
+            os.replace(self._directory / str(step), target)
+        self._manager.reload()
+
+
+def _check_template(where: Path, leaves: Mapping[str, Any], template: Any) -> None:
+    expected = dict(zip(leaf_names(template), jax.tree.leaves(template), strict=True))
+    advice = "give the same --config, or another --workdir."
+    for name in sorted(set(expected) ^ set(leaves)):
+        has, lacks = ("network", "checkpoint") if name in expected else ("checkpoint", "network")
+        raise UserError(f"{where}: the {has} has {name}, the {lacks} has not: {advice}")
+    for name, leaf in expected.items():
+        dtype, shape = np.dtype(leaf.dtype).name, list(np.shape(leaf))
+        if [dtype, shape] != [leaves[name]["dtype"], leaves[name]["shape"]]:
+            raise UserError(
+                f"{where}: {name} is {leaves[name]['dtype']} {leaves[name]['shape']}, the "
+                f"network has {dtype} {shape}: {advice}"
+            )

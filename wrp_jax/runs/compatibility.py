@@ -1,0 +1,93 @@
+"""Whether what was trained fits what is asked for now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from wrp_jax.runs.manifest import (
+    as_json,
+)
+from wrp_jax.types import UserError
+
+
+def check_metadata(where: Any, trained: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuses what was trained on something else.
+
+    Args:
+      where: run or file, for the message.
+      trained: metadata of the checkpoint.
+      now: metadata of this program call. Of ``classes`` (the content of a
+        ``classes.json``), ``fingerprint`` and ``config`` those are compared that both have.
+
+    Raises:
+      UserError: with what differs.
+    """
+    both = {key for key in ("classes", "fingerprint", "config") if key in trained and key in now}
+    if "classes" in both and trained["classes"] != as_json(now["classes"]):
+        raise UserError(_classes_differ(where, trained["classes"], now["classes"]))
+    if "fingerprint" in both and trained["fingerprint"] != now["fingerprint"]:
+        raise UserError(
+            f"{where} was trained on other labelled frames (fingerprint "
+            f"{trained['fingerprint'][:12]}, now {now['fingerprint'][:12]}): give the same --data, "
+            f"--windows, --keyframes and --stills, or another --workdir."
+        )
+    if "config" in both:
+        changed = _changed(trained["config"], as_json(now["config"]))
+        if changed:
+            raise UserError(
+                f"{where} was trained with another config ({'; '.join(changed[:4])}): give the "
+                f"same --config, or another --workdir."
+            )
+
+
+def check_network(
+    where: Any, trained: Mapping[str, Any], group: str, options: Any, names: Sequence[str]
+) -> None:
+    """Refuses a config whose network is not the trained one.
+
+    Args:
+      where: the file, for the message.
+      trained: its metadata.
+      group: of the config, e.g. ``segmentation``.
+      options: that group now.
+      names: the options that decide which parameters there are.
+
+    Raises:
+      UserError: with what differs.
+    """
+    then = trained.get("config", {}).get(group, {})
+    now = {name: as_json(getattr(options, name)) for name in names}
+    changed = _changed({name: then[name] for name in names if name in then}, now, group)
+    if changed:
+        raise UserError(
+            f"{where} holds another network ({'; '.join(changed)}): give the --config and options "
+            "that train.py was given."
+        )
+
+
+def _classes_differ(where: Any, trained: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    old, new = trained["classes"], now["classes"]
+
+    def text(classes: list[dict[str, Any]]) -> str:
+        names = [str(entry["name"]) for entry in classes]
+        return f"{len(names)} classes ({', '.join(names[:4])}{', …' if len(names) > 4 else ''})"
+
+    sentence = f"{where} was trained on {text(old)}, the data has {text(new)}"
+    if len(old) == len(new):
+        changed = next((pair for pair in zip(old, new, strict=True) if pair[0] != pair[1]), None)
+        if changed is not None:
+            sentence += f"; the first that differs was {changed[0]} and is {changed[1]}"
+    return f"{sentence}: give the same classes.json, or another --workdir."
+
+
+def _changed(old: Any, new: Any, prefix: str = "") -> list[str]:
+    """``key was a, is b`` for every option that differs. One that the other tree does not have
+    belongs to another version of the program and says nothing.
+    """
+    if isinstance(old, dict) and isinstance(new, dict):
+        lines = []
+        for key in sorted(set(old) & set(new)):
+            lines += _changed(old[key], new[key], f"{prefix}.{key}" if prefix else key)
+        return lines
+    return [] if old == new else [f"{prefix} was {old}, is {new}"]

@@ -1,0 +1,161 @@
+"""The motion and the trained networks that a run's methods need."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+
+from wrp_jax.config import Config, SegmentationConfig
+from wrp_jax.data.source import VideoSource
+from wrp_jax.models.refine.pix2pix import refine_labels
+from wrp_jax.motion.build import motion_digest
+from wrp_jax.motion.still import zero_motion
+from wrp_jax.propagation.methods import METHODS, FrameLabels, mask_options
+from wrp_jax.propagation.step import Refine
+from wrp_jax.runs.results import result_path
+from wrp_jax.segmentation.predictions import PRECOMPUTED
+from wrp_jax.types import ClassMap, Motion, Segment, UserError, Window
+
+STANDS_STILL = frozenset({"static", "semantic-only", "semantic-argmax"})
+"""Methods that never look at motion."""
+
+RefineWindow = Callable[..., Iterator[FrameLabels]]
+
+
+class Networks(NamedTuple):
+    """What the methods of a run are given.
+
+    Attributes:
+      motion: f_θ.
+      segment: g_ψ, or None where no method reads it.
+      refine: a chooser over a window: ``refine(cues, key_index, key_label, classes, motion)``
+        yields every frame's labels; None where Ω is none, or not needed.
+      digest: of the weights and of precomputed flow; empty without any.
+      trained_on: ``"<sequence> <frame>"`` of the labelled frames they were trained on.
+      omega: Ω on the labels of Ψ^W (eq. 8), where it is no chooser.
+      tau: τ of eq. 6 that was learnt along with Ω, or None.
+      at_once: frames that are handed to ``segment`` together.
+    """
+
+    motion: Motion
+    segment: Segment | None
+    refine: RefineWindow | None
+    digest: str
+    trained_on: frozenset[str] = frozenset()
+    omega: Refine | None = None
+    tau: float | None = None
+    at_once: int = 4
+
+
+def needs_training(methods: Sequence[str], options: SegmentationConfig) -> bool:
+    """Whether any of the methods reads a network that ``train.py`` is to make first."""
+    there = options.weights or options.name == PRECOMPUTED
+    segments = any(METHODS[name].segments for name in methods) and not there
+    return segments or any(METHODS[name].refines for name in methods)
+
+
+def stages_to_train(methods: Sequence[str], config: Config) -> tuple[str, ...]:
+    """Stages of the config whose results the methods read."""
+    if any(METHODS[name].refines for name in methods):
+        return tuple(config.stages)
+    wanted = {"segmentation"} if needs_training(methods, config.segmentation) else set()
+    if not set(methods) <= STANDS_STILL:
+        wanted.add("motion")
+    return tuple(stage for stage in config.stages if stage in wanted)
+
+
+def load_networks(
+    config: Config,
+    methods: Sequence[str],
+    source: VideoSource,
+    windows: Sequence[Window],
+    workdir: Path | None,
+) -> Networks:
+    """Builds the motion and loads the weights, as far as the methods need them.
+
+    Args:
+      config: all options.
+      methods: that will run.
+      source: the video.
+      windows: what will be labelled.
+      workdir: of ``train.py``, where one is needed.
+
+    Raises:
+      UserError: no workdir where one is needed, a stage that is not trained, damaged weights,
+        or weights of other classes; predictions that are missing or broken.
+    """
+    from wrp_jax.runs.motion import motion_of
+
+    still = set(methods) <= STANDS_STILL
+    motion = zero_motion() if still else motion_of(config, workdir)
+    read = "" if still else motion_digest(config.motion)
+    parts = [read.encode()] if read else []
+    if workdir is not None and "motion" in config.stages and not still:
+        parts.append(_content(result_path(workdir, "motion")))
+    if not any(METHODS[name].segments or METHODS[name].refines for name in methods):
+        return Networks(motion, None, None, _digest(parts))
+    if workdir is None and needs_training(methods, config.segmentation):
+        trained = [name for name in methods if needs_training([name], config.segmentation)]
+        raise UserError(
+            f"--workdir is missing: {', '.join(trained)} need what train.py made there "
+            "(--method=motion-only needs nothing)."
+        )
+    from wrp_jax.runs.segmentation import load_segmenter, segmenter_digest
+
+    refines = any(METHODS[name].refines for name in methods)
+    segment = load_segmenter(workdir, config, source, windows, keep_features=refines)
+    parts.append(segmenter_digest(workdir, config, source))
+    refine, omega, tau, trained_on = None, None, None, frozenset()
+    if workdir is not None:
+        trained_on = _trained_on(workdir)
+        if refines:
+            refine, omega, tau = _load_refiner(config, source.classes, workdir)
+            parts.append(_content(result_path(workdir, "refiner")))
+    digest, at_once = _digest(parts), 4 * jax.local_device_count()
+    return Networks(motion, segment, refine, digest, trained_on, omega, tau, at_once)
+
+
+def _content(file: Path) -> bytes:
+    return hashlib.sha256(file.read_bytes()).digest()
+
+
+def _digest(parts: Sequence[bytes]) -> str:
+    """Of all that weights and predictions were read from; empty without any."""
+    return hashlib.sha256(b"".join(parts)).hexdigest() if parts else ""
+
+
+def _load_refiner(
+    config: Config, classes: ClassMap, workdir: Path
+) -> tuple[RefineWindow | None, Refine | None, float | None]:
+    """A chooser works on windows with hypotheses of its own; the paper's Ω inside the steps."""
+    from wrp_jax.propagation.chooser.window import refine_frames
+    from wrp_jax.runs.refiner import load_refiner
+
+    network, variables, tau, expected = load_refiner(workdir, config, classes)
+    if config.refiner.name == "pix2pix":
+        apply = functools.partial(refine_labels, network)
+        return None, jax.tree_util.Partial(apply, variables), tau
+    assert expected is not None  # load_refiner sees to it
+    window = functools.partial(
+        refine_frames,
+        refiner=network,
+        variables=variables,
+        expected=expected,
+        mask=mask_options(config.propagation),
+        recursive=config.refiner.recursive,
+    )
+    return window, None, None
+
+
+def _trained_on(workdir: Path) -> frozenset[str]:
+    """What ``training.stages`` notes in ``labels.json``; empty where there is no such note."""
+    try:
+        return frozenset(json.loads((workdir / "labels.json").read_text("utf-8"))["frames"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return frozenset()

@@ -1,0 +1,1 @@
+"""Clips simulated from labelled frames: camera, layers, sensor."""
