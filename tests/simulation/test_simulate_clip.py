@@ -5,9 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from wrp_jax.simulation.clip import Simulation, cut_pieces, simulate_clip, typical_speeds
+from wrp_jax.simulation.clip import simulate_clip, typical_speeds
+from wrp_jax.simulation.cutouts import extract_cutouts
+from wrp_jax.simulation.options import SimulationOptions
 
-CLEAN = Simulation(
+CLEAN = SimulationOptions(
     steps=4, size=(64, 80), gain=0.0, noise=0.0, blur=0.0, quality=(99, 100), jitter=0.0
 )
 
@@ -22,10 +24,10 @@ def still(rng, h=64, w=80):
 
 def test_same_seed_same_clip():
     image, label = still(np.random.default_rng(0))
-    pieces = cut_pieces(image, label)
+    cutouts = extract_cutouts(image, label)
     clips = [
         simulate_clip(
-            np.random.default_rng(seed), image, label, speed=2.0, pieces=pieces, config=CLEAN
+            np.random.default_rng(seed), image, label, speed=2.0, cutouts=cutouts, options=CLEAN
         )
         for seed in (3, 3, 4)
     ]
@@ -38,7 +40,7 @@ def test_same_seed_same_clip():
 def test_labels_stay_on_their_pixels(seed):
     image, label = still(np.random.default_rng(0))
     frames, labels = simulate_clip(
-        np.random.default_rng(seed), image, label, speed=3.0, config=CLEAN
+        np.random.default_rng(seed), image, label, speed=3.0, options=CLEAN
     )
     assert frames.shape == (5, 64, 80, 3) and labels.shape == (5, 64, 80)
     colors = np.array([[40, 40, 40], [220, 60, 60], [60, 220, 220]])
@@ -48,19 +50,19 @@ def test_labels_stay_on_their_pixels(seed):
 
 def test_pieces_carry_their_label_and_cover_their_share():
     image, label = still(np.random.default_rng(0))
-    pieces = cut_pieces(image, label)
-    assert sorted(p.label for p in pieces) == [2]  # the other two cover more than 0.15
-    assert pieces[0].mask.sum() == (label == 2).sum()
-    assert cut_pieces(image, label, largest=1.0)[0].label == 0
+    cutouts = extract_cutouts(image, label)
+    assert sorted(p.label for p in cutouts) == [2]  # the other two cover more than 0.15
+    assert cutouts[0].mask.sum() == (label == 2).sum()
+    assert extract_cutouts(image, label, largest=1.0)[0].label == 0
 
 
 def test_pasted_pieces_appear():
     rng = np.random.default_rng(1)
     image, label = still(rng)
-    pieces = cut_pieces(image, label)
+    cutouts = extract_cutouts(image, label)
     blank = np.full_like(image, 40), np.zeros_like(label)
     shown = [
-        (simulate_clip(np.random.default_rng(s), *blank, speed=2.0, pieces=pieces)[1] == 2).any()
+        (simulate_clip(np.random.default_rng(s), *blank, speed=2.0, cutouts=cutouts)[1] == 2).any()
         for s in range(6)
     ]
     assert any(shown)
@@ -71,7 +73,7 @@ def test_layers_leave_their_background_and_uncover_what_surrounds_them():
     moved = 0
     for seed in range(6):
         frames, labels = simulate_clip(
-            np.random.default_rng(seed), image, label, speed=3.0, config=CLEAN
+            np.random.default_rng(seed), image, label, speed=3.0, options=CLEAN
         )
         colors = np.array([[40, 40, 40], [220, 60, 60], [60, 220, 220]])
         nearest = np.abs(frames[..., None, :].astype(int) - colors).sum(-1).argmin(-1)
@@ -83,10 +85,10 @@ def test_layers_leave_their_background_and_uncover_what_surrounds_them():
 
 def test_the_first_label_alone_is_drawn_differently():
     image, label = still(np.random.default_rng(0))
-    config = dataclasses.replace(CLEAN, jitter=3.0)
+    options = dataclasses.replace(CLEAN, jitter=3.0)
     plain, drawn = (
-        simulate_clip(np.random.default_rng(5), image, label, speed=1.0, config=c)[1]
-        for c in (CLEAN, config)
+        simulate_clip(np.random.default_rng(5), image, label, speed=1.0, options=c)[1]
+        for c in (CLEAN, options)
     )
     changed = (plain != drawn).mean((1, 2))
     assert 0 < changed[0] < 0.2 and (changed[1:] == 0).all()
@@ -96,7 +98,7 @@ def test_speed_zero_hardly_moves_and_frames_are_cropped_to_size():
     rng = np.random.default_rng(2)
     image = rng.integers(0, 255, (90, 100, 3), dtype=np.uint8)
     label = rng.integers(0, 5, (90, 100))
-    frames, labels = simulate_clip(np.random.default_rng(0), image, label, speed=0.0, config=CLEAN)
+    frames, labels = simulate_clip(np.random.default_rng(0), image, label, speed=0.0, options=CLEAN)
     assert frames.shape[1:3] == (64, 80)
     assert (labels[1:] == labels[:1]).mean() > 0.4  # bending alone, over pixels of noise
 
@@ -112,8 +114,8 @@ def test_typical_speed_of_a_uniform_flow_is_its_length():
 def test_light_noise_and_compression_change_frames_and_leave_labels(strength):
     image, label = still(np.random.default_rng(0))
     (plain, labels), (changed, same) = (
-        simulate_clip(np.random.default_rng(7), image, label, speed=2.0, config=config)
-        for config in (CLEAN, dataclasses.replace(CLEAN, **strength))
+        simulate_clip(np.random.default_rng(7), image, label, speed=2.0, options=options)
+        for options in (CLEAN, dataclasses.replace(CLEAN, **strength))
     )
     np.testing.assert_array_equal(labels, same)
     difference = np.abs(changed.astype(int) - plain).mean((1, 2, 3))
@@ -129,7 +131,7 @@ def test_four_fifths_of_the_pixels_move_at_most_as_fast_as_asked(speed):
     found = []
     for seed in range(12):
         frames, _ = simulate_clip(
-            np.random.default_rng(seed), image, np.zeros((36, 40), int), speed=speed, config=CLEAN
+            np.random.default_rng(seed), image, np.zeros((36, 40), int), speed=speed, options=CLEAN
         )
         flows = np.diff(frames[..., :2].astype(np.float32), axis=0) / 6
         found.append(typical_speeds(list(flows)).mean())

@@ -10,6 +10,7 @@ from wrp_jax.config import Config
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.models.segmentation.hrnet_ocr import HrnetOcr
 from wrp_jax.motion.still import zero_motion
+from wrp_jax.runs.refiner import load_refiner
 from wrp_jax.runs.results import save_result
 from wrp_jax.training.refiner import stage as refiner
 from wrp_jax.training.refiner.chooser import chooser_maker, mirror
@@ -140,11 +141,11 @@ def test_a_chooser_of_an_earlier_version_is_refused(rng, tmp_path):
     metadata = {"classes": classes_to_json(stuff.known.classes)}
     whole = dict(course.variables) | dict(course.constants)
     save_result(tmp_path, "refiner", whole, metadata)
-    trained = refiner.load_refiner(tmp_path, options, stuff.known.classes)
+    trained = load_refiner(tmp_path, options, stuff.known.classes)
     np.testing.assert_array_equal(trained.reliability, stuff.measured.overall)
     assert "reliability" not in trained.variables
     other = {**whole, "params": {**course.variables["params"], "worth": np.ones(9)}}
     for earlier in (course.variables, other):
         save_result(tmp_path, "refiner", earlier, metadata)
         with pytest.raises(UserError, match=r"earlier version.*checkpoints.refiner"):
-            refiner.load_refiner(tmp_path, options, stuff.known.classes)
+            load_refiner(tmp_path, options, stuff.known.classes)

@@ -7,7 +7,7 @@ import pytest
 
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.motion.still import zero_motion
-from wrp_jax.simulation.clip import Simulation
+from wrp_jax.simulation.options import SimulationOptions
 from wrp_jax.training.refiner.simulated import simulated_clips
 from wrp_jax.types import ClassMap, Window
 
@@ -50,7 +50,7 @@ def test_clips_come_from_the_video_and_from_stills(key_share, brightness):
     clips = list(
         simulated_clips(
             np.random.default_rng(0), known, [], np.array([1.0]), zero_motion(), segment,
-            count=8, keys=[0], key_share=key_share, simulation=Simulation(steps=10, gain=0.0),
+            count=8, keys=[0], key_share=key_share, options=SimulationOptions(steps=10, gain=0.0),
         )
     )  # fmt: skip
     levels = {round(clip.frames[0].mean() / 60) for clip in clips}

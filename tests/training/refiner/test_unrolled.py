@@ -10,6 +10,7 @@ from test_refiner_stage import config, material, train
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.models.refine import pix2pix
 from wrp_jax.propagation.cues import chain_cues
+from wrp_jax.runs.refiner import load_refiner
 from wrp_jax.runs.results import save_result
 from wrp_jax.training.refiner import stage as refiner
 from wrp_jax.training.refiner import unrolled
@@ -88,7 +89,7 @@ def test_a_step_moves_omega_and_tau_and_the_loss_goes_down(rng, small_omega, tmp
     save_result(
         tmp_path, "refiner", inference_variables(state), {"classes": classes_to_json(CLASSES)}
     )
-    trained = refiner.load_refiner(tmp_path, options, CLASSES)
+    trained = load_refiner(tmp_path, options, CLASSES)
     assert trained.tau is not None and trained.tau != options.propagation.tau
     labels, features = jnp.zeros((1, 8, 8, 3)), jnp.zeros((1, 1, 1, 4))
     logits = jax.jit(trained.network.apply)(trained.variables, labels, features)

@@ -13,12 +13,12 @@ from wrp_jax.config import RefinerConfig
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
 from wrp_jax.progress import Progress
-from wrp_jax.simulation.clip import Simulation
+from wrp_jax.simulation.options import SimulationOptions
 from wrp_jax.training.refiner.calibrate import Measured, measure_reliability
 from wrp_jax.training.refiner.cycle import Cycle, cycles
 from wrp_jax.training.refiner.simulated import (
     SimulatedClip,
-    collect_pieces,
+    collect_cutouts,
     measure_speeds,
     simulated_clips,
 )
@@ -167,13 +167,13 @@ def _simulated(
     simulated = simulated_clips(
         rng,
         known,
-        collect_pieces(known, rng),
+        collect_cutouts(known, rng),
         measure_speeds(material.source, material.windows, motion),
         motion,
         material.segment,
         count=options.clips,
         keys=[i for i, item in enumerate(known.items) if item.source is material.source],
-        simulation=Simulation(jitter=options.jitter),
+        options=SimulationOptions(jitter=options.jitter),
         every_frame=every_frame,
         measured=material.measured,
     )

@@ -10,7 +10,9 @@ import numpy as np
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
 from wrp_jax.propagation.cues import clip_cues
-from wrp_jax.simulation.clip import Piece, Simulation, cut_pieces, simulate_clip, typical_speeds
+from wrp_jax.simulation.clip import simulate_clip, typical_speeds
+from wrp_jax.simulation.cutouts import Cutout, extract_cutouts
+from wrp_jax.simulation.options import SimulationOptions
 from wrp_jax.training.refiner.calibrate import Measured, match_recalls
 from wrp_jax.types import ClipCues, Motion, Segment, Window, clip_of
 
@@ -67,21 +69,21 @@ def measure_speeds(
     return typical_speeds(flows) if flows else np.array([2.0], np.float32)
 
 
-def collect_pieces(known: KnownLabels, rng: np.random.Generator, frames: int = 40) -> list[Piece]:
+def collect_cutouts(known: KnownLabels, rng: np.random.Generator, frames: int = 40) -> list[Cutout]:
     """Cut-outs of at most so many labelled frames."""
     order = rng.permutation(len(known.items))[:frames]
-    pieces = []
+    cutouts = []
     for index in order:
         item = known.items[int(index)]
         label = item.label()
-        pieces += [p for p in cut_pieces(item.frame(), label) if p.label >= 0]
-    return pieces
+        cutouts += [c for c in extract_cutouts(item.frame(), label) if c.label >= 0]
+    return cutouts
 
 
 def simulated_clips(
     rng: np.random.Generator,
     known: KnownLabels,
-    pieces: Sequence[Piece],
+    cutouts: Sequence[Cutout],
     speeds: np.ndarray,
     motion: Motion,
     segment: Segment,
@@ -89,7 +91,7 @@ def simulated_clips(
     count: int,
     keys: Sequence[int],
     key_share: float = 0.5,
-    simulation: Simulation | None = None,
+    options: SimulationOptions | None = None,
     every_frame: bool = False,
     measured: Measured | None = None,
 ) -> Iterator[SimulatedClip]:
@@ -98,19 +100,19 @@ def simulated_clips(
     Args:
       rng: source of every random choice.
       known: labelled frames.
-      pieces: cut-outs to paste.
+      cutouts: to paste.
       speeds: to draw from, pixels per frame; spread by a factor of 0.7 to 2.
       motion: f_θ.
       segment: g_ψ on uint8 frames.
       count: number of clips.
       keys: places in ``known.items`` of the video's own labelled frames.
       key_share: share of the clips made from those; the rest is made from all.
-      simulation: strengths.
+      options: strengths of the simulation; None: the default.
       measured: how reliable g_ψ is on real frames; in each clip its recalls are brought to those
         of a window of the clip's own sequence, or of any if there is none. None leaves it as it is.
       every_frame: run g_ψ on all frames rather than on the first and the guessed ones.
     """
-    simulation = Simulation() if simulation is None else simulation
+    options = SimulationOptions() if options is None else options
     for _ in range(count):
         own = bool(keys) and rng.uniform() < key_share
         index = int(rng.choice(keys)) if own else int(rng.integers(len(known.items)))
@@ -127,12 +129,12 @@ def simulated_clips(
             item.frame(),
             item.label(),
             speed=speed,
-            pieces=pieces,
+            cutouts=cutouts,
             beyond=(other.frame(), other.label()),
-            config=simulation,
+            options=options,
         )
         steps = tuple(
-            int(rng.integers(low, high + 1)) for low, high in _RANGES if high <= simulation.steps
+            int(rng.integers(low, high + 1)) for low, high in _RANGES if high <= options.steps
         )
         seen = list(range(len(frames))) if every_frame else [0, *steps]
         imitate = getattr(segment, "imitate", None)  # files hold no prediction of new frames
