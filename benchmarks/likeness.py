@@ -25,9 +25,10 @@ from wrp_jax.motion.build import build_motion
 from wrp_jax.propagation.chooser.chains import long_flows
 from wrp_jax.propagation.chooser.hypotheses import HYPOTHESES, Hypotheses
 from wrp_jax.runs.segmentation import load_segmenter
-from wrp_jax.training.refiner.crops import chain_moments
-from wrp_jax.training.refiner.examples import Maker, gather_material, make_examples
-from wrp_jax.training.refiner.simulated import SimulatedClip
+from wrp_jax.training.refiner.chooser.chain_states import chain_states
+from wrp_jax.training.refiner.examples.generate import ExampleGenerator, generate_examples
+from wrp_jax.training.refiner.examples.simulated import SimulatedClip
+from wrp_jax.training.refiner.examples.training_data import gather_training_data
 from wrp_jax.types import clip_of
 
 DISTANCES = ((1, 2), (3, 5), (6, 8), (9, 10))
@@ -88,15 +89,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         orders, steps = np.arange(len(clip.frames))[None], frozenset(clip.steps)
         bound = motion.within(clip_of(clip.frames))
         long = long_flows(clip.frames, clip.cues, orders, bound, steps=steps)
-        moments = chain_moments(clip.cues, long, orders, clip.labels[0], steps)
-        for step, active, carry, cues in moments:
+        states = chain_states(clip.cues, long, orders, clip.labels[0], steps)
+        for step, active, carry, cues in states:
             guesses = everywhere(carry, cues)
             one = Hypotheses(*(np.asarray(a)[0] if np.ndim(a) > 1 else a for a in guesses))
             yield contest(step, active, one, clip.labels[step])
 
-    material = gather_material(known, source, windows, motion, segment)
-    maker = Maker(of_clip, lambda *_: ())
-    simulated = total(make_examples(config.refiner, config.seed, material, maker))
+    data = gather_training_data(known, source, windows, motion, segment)
+    generator = ExampleGenerator(of_clip, lambda *_: ())
+    simulated = total(generate_examples(config.refiner, config.seed, data, generator))
     real = total(contest(*guess) for guess in scored_guesses(source, windows, motion, segment))
     print("Right where composed flow and segmentation differ, in %: motion / segmentation")
     print(f"{'frames':8s}{'way back':20s}{'simulated':>24s}{'video':>24s}")

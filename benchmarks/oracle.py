@@ -29,7 +29,7 @@ from wrp_jax.propagation.cues import clip_cues
 from wrp_jax.propagation.rollout import window_orders
 from wrp_jax.runs.segmentation import load_segmentation
 from wrp_jax.segmentation.clip import segment_clip
-from wrp_jax.training.refiner.crops import chain_moments
+from wrp_jax.training.refiner.chooser.chain_states import chain_states
 from wrp_jax.types import Motion, Segment, Window
 
 _MOTION = tuple(name for name in HYPOTHESES if name not in ("segmentation", "static"))
@@ -74,14 +74,14 @@ def scored_guesses(
         scored = truth.scored(window.sequence, window.key, names)
         orders = window_orders(len(frames), key)
         clip = clip_cues(frames, motion, segment)
-        moments = chain_moments(
+        states = chain_states(
             clip,
             long_flows(frames, clip, orders, motion),
             orders,
             known.label(window.sequence, window.key),
             frozenset(range(1, orders.shape[1])),
         )
-        for step, active, carry, cues in moments:
+        for step, active, carry, cues in states:
             host = jax.tree.map(np.asarray, everywhere(carry, cues))
             for b, order in enumerate(orders):
                 frame = order[step]

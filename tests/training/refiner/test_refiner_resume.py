@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import optax
 import pytest
-from test_cycle import Source, segment, toy
+from training.refiner.toy_video import Source, segment, toy
 
 from wrp_jax.config import Config, RefinerConfig
 from wrp_jax.motion.still import zero_motion

@@ -20,15 +20,12 @@ from wrp_jax.runs.segmentation import load_segmenter
 from wrp_jax.runs.workdir import run_metadata
 from wrp_jax.training.loop import fit
 from wrp_jax.training.pipeline import make_batches
-from wrp_jax.training.refiner.chooser import chooser_course
-from wrp_jax.training.refiner.examples import (
-    Course,
-    Material,
-    check_refiner,
-    gather_material,
-)
-from wrp_jax.training.refiner.pix2pix import pix2pix_course
-from wrp_jax.training.refiner.unrolled import unrolled_course
+from wrp_jax.training.refiner.chooser.training import chooser_setup
+from wrp_jax.training.refiner.examples.generate import check_refiner_options
+from wrp_jax.training.refiner.examples.training_data import TrainingData, gather_training_data
+from wrp_jax.training.refiner.pix2pix.single_step import single_step_setup
+from wrp_jax.training.refiner.pix2pix.unrolled import unrolled_setup
+from wrp_jax.training.refiner.setup import TrainingSetup
 from wrp_jax.training.state import create_train_state, inference_variables
 from wrp_jax.types import Window
 
@@ -42,7 +39,7 @@ def check_options(config: Config) -> None:
     """
     check_propagation(config.propagation)
     build_refiner(config.refiner)
-    check_refiner(config.refiner)
+    check_refiner_options(config.refiner)
     if MOTION not in config.stages:  # else its weights are yet to come
         build_motion(config.motion)
 
@@ -71,19 +68,19 @@ def train_refiner(
     options = config.refiner
     motion = motion_of(config, workdir)
     segment = load_segmenter(workdir, config, source, windows, known)
-    material = gather_material(known, source, windows, motion, segment)
+    data = gather_training_data(known, source, windows, motion, segment)
     optimizer = make_optimizer(options.learning_rate, options.steps)
-    course = make_course(config, material, optimizer)
+    setup = make_setup(config, data, optimizer)
     metadata = run_metadata(config, known)
     state = fit(
         name=REFINER,
-        state=create_train_state(course.variables, optimizer, ema=True),
-        train_step=course.train_step,
+        state=create_train_state(setup.variables, optimizer, ema=True),
+        train_step=setup.train_step,
         batches=make_batches(
-            course.examples,
+            setup.examples,
             batch_size=options.batch_size,
             seed=config.seed,
-            transform=course.transform,
+            transform=setup.transform,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         ),
@@ -92,22 +89,22 @@ def train_refiner(
         seed=config.seed,
         metadata=metadata,
     )
-    save_result(workdir, REFINER, inference_variables(state) | dict(course.constants), metadata)
+    save_result(workdir, REFINER, inference_variables(state) | dict(setup.constants), metadata)
 
 
-def make_course(
-    config: Config, material: Material, optimizer: optax.GradientTransformation
-) -> Course:
+def make_setup(
+    config: Config, data: TrainingData, optimizer: optax.GradientTransformation
+) -> TrainingSetup:
     """Network, examples and train step that ``config.refiner`` names.
 
     Raises:
       UserError: an unknown network or source of examples, or nothing to learn from.
     """
     if config.refiner.name != "pix2pix":
-        return chooser_course(config, material, optimizer)
+        return chooser_setup(config, data, optimizer)
     if config.refiner.unrolled or config.refiner.learn_tau:
-        return unrolled_course(config, material, optimizer)
-    return pix2pix_course(config, material, optimizer)
+        return unrolled_setup(config, data, optimizer)
+    return single_step_setup(config, data, optimizer)
 
 
 def make_optimizer(learning_rate: float, steps: int) -> optax.GradientTransformation:

@@ -1,11 +1,15 @@
 import numpy as np
-from test_cycle import Source, segment, toy
+from training.refiner.toy_video import Source, segment, toy
 
 from wrp_jax.config import MotionConfig
 from wrp_jax.data.flow_files import write_flow
 from wrp_jax.motion.build import build_motion
 from wrp_jax.propagation.chooser.agreement import count_agreement
-from wrp_jax.training.refiner.calibrate import Measured, match_recalls, measure_reliability
+from wrp_jax.training.refiner.examples.calibrate import (
+    ReliabilityInWindows,
+    match_recalls,
+    measure_reliability,
+)
 
 VOID = (False, False, False, True)
 
@@ -62,10 +66,10 @@ def test_where_the_truth_is_unknown_the_output_stays_what_it_was(rng):
 
 def test_a_clip_is_made_as_reliable_as_a_window_of_its_own_sequence(rng):
     windows = np.arange(6, dtype=np.float32).reshape(3, 1, 2)
-    measured = Measured(("a", "b", "a"), windows, np.full((1, 2), 9.0, np.float32))
-    assert {float(measured.draw(rng, "a")[0, 0]) for _ in range(30)} == {0.0, 4.0}
-    assert {float(measured.draw(rng, "c")[0, 0]) for _ in range(30)} == {0.0, 2.0, 4.0}
-    assert Measured((), windows[:0], measured.overall).draw(rng, "a")[0, 0] == 9.0
+    reliability = ReliabilityInWindows(("a", "b", "a"), windows, np.full((1, 2), 9.0, np.float32))
+    assert {float(reliability.sample(rng, "a")[0, 0]) for _ in range(30)} == {0.0, 4.0}
+    assert {float(reliability.sample(rng, "c")[0, 0]) for _ in range(30)} == {0.0, 2.0, 4.0}
+    assert ReliabilityInWindows((), windows[:0], reliability.overall).sample(rng, "a")[0, 0] == 9.0
 
 
 def test_reliability_is_measured_along_flow_from_files(rng, tmp_path):

@@ -4,8 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_cycle import CLASSES
-from test_refiner_stage import config, material, train
+from training.refiner.toy_video import CLASSES, config, train, training_data
 
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.models.refine import pix2pix
@@ -13,7 +12,8 @@ from wrp_jax.propagation.cues import chain_cues
 from wrp_jax.runs.refiner import load_refiner
 from wrp_jax.runs.results import save_result
 from wrp_jax.training.refiner import stage as refiner
-from wrp_jax.training.refiner import unrolled
+from wrp_jax.training.refiner.pix2pix import unrolled
+from wrp_jax.training.refiner.pix2pix.chain_crops import chain_crops, unpack_chain
 from wrp_jax.training.state import inference_variables
 from wrp_jax.types import ClipCues, UserError
 
@@ -37,7 +37,7 @@ def test_a_crop_is_its_place_in_the_padded_chain(rng):
     label = np.kron(place[0, ..., 0], np.ones((8, 8), int))  # the feature it lies under
     order = np.array([[0, 1, 2, 1, 0]])
     index = np.where(label < 3, label, 7)  # three classes; the rest is unknown
-    crops = list(unrolled.chain_crops(rng, clip, order, index, index, steps=6, count=3))
+    crops = list(chain_crops(rng, clip, order, index, index, steps=6, count=3))
     for crop in crops:
         assert crop.chain.flow.shape == (6, 64, 64, 2) and crop.chain.features.shape[1:3] == (8, 8)
         np.testing.assert_array_equal(crop.chain.active, [1, 1, 1, 1, 0, 0])
@@ -47,7 +47,7 @@ def test_a_crop_is_its_place_in_the_padded_chain(rng):
         expected = index[part]
         np.testing.assert_array_equal(crop.truth, np.where(expected < 3, expected, 255))
         batch = jax.tree.map(lambda a: a[None], crop.chain)
-        cues = jax.jit(unrolled.unpack_chain)(batch)
+        cues = jax.jit(unpack_chain)(batch)
         whole = chain_cues(clip, order)
         np.testing.assert_allclose(cues.image[:4, 0], whole.image[:, 0, *part], atol=1e-6)
         np.testing.assert_allclose(cues.probs[:4, 0], whole.probs[:, 0, *part], atol=1e-6)
@@ -70,20 +70,20 @@ def test_a_step_moves_omega_and_tau_and_the_loss_goes_down(rng, small_omega, tmp
     options.refiner.crops = 2
     options.propagation.mask = "paper"
     optimizer = refiner.make_optimizer(1e-2, 20)
-    stuff = material(rng)
+    data = training_data(rng)
     # Noise instead of a still picture: τ only matters where pictures differ.
-    stuff.source.frame = lambda sequence, name: np.random.default_rng(int(name)).integers(
+    data.source.frame = lambda sequence, name: np.random.default_rng(int(name)).integers(
         0, 255, (96, 104, 3), dtype=np.uint8
     )
-    course = refiner.make_course(options, stuff, optimizer)
-    state, metrics = train(course, optimizer, 6, batch_size=2)
+    setup = refiner.make_setup(options, data, optimizer)
+    state, metrics = train(setup, optimizer, 6, batch_size=2)
     assert metrics[-1]["loss"] < metrics[0]["loss"], metrics
     assert metrics[0]["tau"] != metrics[-1]["tau"]
-    before, after = (unrolled.take_tau(p)[0] for p in (course.variables["params"], state.params))
+    before, after = (unrolled.take_tau(p)[0] for p in (setup.variables["params"], state.params))
     for name in before:
         moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), before[name], after[name])
         assert max(jax.tree.leaves(moved)) > 0, name
-    stats = course.variables["batch_stats"], state.batch_stats
+    stats = setup.variables["batch_stats"], state.batch_stats
     assert any(jax.tree.leaves(jax.tree.map(lambda a, b: bool((a != b).any()), *stats)))
 
     save_result(
@@ -99,13 +99,15 @@ def test_a_step_moves_omega_and_tau_and_the_loss_goes_down(rng, small_omega, tmp
 def test_tau_alone_learns_with_omega_at_the_end(rng, small_omega):
     options = config(name="pix2pix", source="cycle", learn_tau=True, max_cycle_length=1)
     optimizer = refiner.make_optimizer(1e-2, 20)
-    course = refiner.make_course(options, material(rng), optimizer)
+    setup = refiner.make_setup(options, training_data(rng), optimizer)
     assert not options.refiner.unrolled
-    state, metrics = train(course, optimizer, 3, batch_size=2)
+    state, metrics = train(setup, optimizer, 3, batch_size=2)
     assert metrics[-1]["loss"] < metrics[0]["loss"]
     assert "log_tau" in state.params
 
 
 def test_the_chooser_is_not_unrolled(rng):
     with pytest.raises(UserError, match="pix2pix"):
-        refiner.make_course(config(unrolled=True), material(rng), refiner.make_optimizer(1e-2, 20))
+        refiner.make_setup(
+            config(unrolled=True), training_data(rng), refiner.make_optimizer(1e-2, 20)
+        )

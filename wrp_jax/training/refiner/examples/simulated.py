@@ -1,4 +1,4 @@
-"""Training examples from simulated clips: real flow and real g_ψ run on them, exact labels."""
+"""Simulated clips with their cues: real flow and real g_ψ run on them, exact labels."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Float32, Int32, UInt8
 
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
@@ -13,12 +14,11 @@ from wrp_jax.propagation.cues import clip_cues
 from wrp_jax.simulation.clip import simulate_clip, typical_speeds
 from wrp_jax.simulation.cutouts import Cutout, extract_cutouts
 from wrp_jax.simulation.options import SimulationOptions
-from wrp_jax.training.refiner.calibrate import Measured, match_recalls
+from wrp_jax.training.refiner.examples.calibrate import ReliabilityInWindows, match_recalls
 from wrp_jax.types import ClipCues, Motion, Segment, Window, clip_of
 
-# Steps at which guesses are made in each clip: one out of each range.
 _RANGES = ((1, 2), (3, 5), (6, 8), (9, 10))
-
+"""Steps at which guesses are made in each clip: one out of each range."""
 
 _FASTEST = 0.04  # of the width, per frame
 _SLOWEST = 0.004  # a still picture teaches nothing
@@ -28,21 +28,21 @@ class SimulatedClip(NamedTuple):
     """A clip made from a labelled frame.
 
     Attributes:
-      frames: uint8 ``[n, h, w, 3]``.
-      labels: int32 ``[n, h, w]``, class indices, -1 outside the classes.
+      frames: RGB.
+      labels: class indices, -1 outside the classes.
       steps: steps at which examples are to be taken.
       cues: ``probs`` and ``features`` are zero at frames that g_ψ was not run on.
     """
 
-    frames: np.ndarray
-    labels: np.ndarray
+    frames: UInt8[np.ndarray, "n h w 3"]
+    labels: Int32[np.ndarray, "n h w"]
     steps: tuple[int, ...]
     cues: ClipCues
 
 
 def measure_speeds(
     source: VideoSource, windows: Sequence[Window], motion: Motion, pairs: int = 24
-) -> np.ndarray:
+) -> Float32[np.ndarray, " speeds"]:
     """Typical motion in the user's own windows, pixels per frame; no label is looked at.
 
     Args:
@@ -84,7 +84,7 @@ def simulated_clips(
     rng: np.random.Generator,
     known: KnownLabels,
     cutouts: Sequence[Cutout],
-    speeds: np.ndarray,
+    speeds: Float[np.ndarray, " speeds"],
     motion: Motion,
     segment: Segment,
     *,
@@ -93,7 +93,7 @@ def simulated_clips(
     key_share: float = 0.5,
     options: SimulationOptions | None = None,
     every_frame: bool = False,
-    measured: Measured | None = None,
+    reliability: ReliabilityInWindows | None = None,
 ) -> Iterator[SimulatedClip]:
     """Makes clips one at a time.
 
@@ -108,7 +108,7 @@ def simulated_clips(
       keys: places in ``known.items`` of the video's own labelled frames.
       key_share: share of the clips made from those; the rest is made from all.
       options: strengths of the simulation; None: the default.
-      measured: how reliable g_ψ is on real frames; in each clip its recalls are brought to those
+      reliability: how reliable g_ψ is on real frames; in each clip its recalls are brought to those
         of a window of the clip's own sequence, or of any if there is none. None leaves it as it is.
       every_frame: run g_ψ on all frames rather than on the first and the guessed ones.
     """
@@ -142,8 +142,8 @@ def simulated_clips(
         some_probs, some_features = look
         some_probs = np.array(some_probs)
         sequence = item.sequence if index in keys else None
-        if measured is not None:
-            wanted = measured.draw(rng, sequence)[:, 0]
+        if reliability is not None:
+            wanted = reliability.sample(rng, sequence)[:, 0]
             wanted = np.where(known.classes.void, np.nan, wanted)  # g_ψ need not know it
             for i, t in enumerate(seen):
                 some_probs[i] = match_recalls(rng, some_probs[i], labels[t], wanted)

@@ -8,7 +8,7 @@ import pytest
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.motion.still import zero_motion
 from wrp_jax.simulation.options import SimulationOptions
-from wrp_jax.training.refiner.simulated import simulated_clips
+from wrp_jax.training.refiner.examples.simulated import simulated_clips
 from wrp_jax.types import ClassMap, Window
 
 CLASSES = ClassMap((0, 1), ("left", "right"), np.eye(2, 3, dtype=np.uint8), (False, False))

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from wrp_jax.propagation.chooser.hypotheses import HYPOTHESES, Hypotheses, LongFlows, compact, guess
-from wrp_jax.training.refiner.crops import (
+from wrp_jax.training.refiner.chooser.chain_states import chain_states
+from wrp_jax.training.refiner.chooser.crops import (
     CANDIDATES,
     CROP,
     NO_LABEL,
-    chain_moments,
     cut_crops,
     pack,
     unpack,
@@ -19,7 +19,7 @@ CLASSES = 3
 SAID = len(HYPOTHESES) - 2  # hypotheses that can be in dispute: without the look-ups
 
 
-def moment(rng, height, width, *, flow=4.0, agree=False):
+def chain_state(rng, height, width, *, flow=4.0, agree=False):
     """A chain of two steps over random frames, flows and predictions."""
 
     def smooth(*shape):
@@ -37,7 +37,7 @@ def moment(rng, height, width, *, flow=4.0, agree=False):
     clip = jax.tree.map(lambda a: np.asarray(a, np.float32), clip)
     long = LongFlows(*(np.asarray(f[:, None], np.float32) for f in flows[2:]))
     orders = np.arange(n)[None]
-    return next(chain_moments(clip, long, orders, label, frozenset({2}))), label
+    return next(chain_states(clip, long, orders, label, frozenset({2}))), label
 
 
 def crops_of(rng, at, label, count, **options):
@@ -46,7 +46,7 @@ def crops_of(rng, at, label, count, **options):
 
 
 def test_a_crop_is_that_part_of_the_guesses_at_the_whole_frame(rng):
-    at, label = moment(rng, 110, 130)
+    at, label = chain_state(rng, 110, 130)
     whole = unpack(pack(jax.jit(guess)(at.carry, at.cues)))
     for crop in crops_of(rng, at, label, 8):
         told = unpack(crop.hypotheses)
@@ -74,7 +74,7 @@ def test_a_crop_is_that_part_of_the_guesses_at_the_whole_frame(rng):
 
 
 def test_crops_lie_where_hypotheses_differ(rng):
-    at, label = moment(rng, 150, 170, agree=True)
+    at, label = chain_state(rng, 150, 170, agree=True)
     votes = np.asarray(at.cues.probs)[0].copy()
     row, column = 100, 120
     votes[row, column] = np.roll(votes[row, column], 1)  # a single pixel in dispute
@@ -88,7 +88,7 @@ def test_crops_lie_where_hypotheses_differ(rng):
 
 @pytest.mark.parametrize("size", [(17, 31), (40, 90), (70, 64)])
 def test_small_frames_are_mirrored_up_to_a_crop(rng, size):
-    at, label = moment(rng, *size)
+    at, label = chain_state(rng, *size)
     for crop in crops_of(rng, at, label, 3):
         assert crop.label.shape == (CROP, CROP)
         assert crop.hypotheses.votes.shape == (CROP, CROP, 9, CANDIDATES)

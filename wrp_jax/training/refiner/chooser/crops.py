@@ -9,26 +9,22 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int, Int8
 
-from wrp_jax.propagation.chooser.chains import step_cues
 from wrp_jax.propagation.chooser.choose import HALO
 from wrp_jax.propagation.chooser.hypotheses import (
     Carry,
     Hypotheses,
-    LongFlows,
     StepCues,
-    active_classes,
-    advance,
     compact,
     guess,
     in_dispute,
-    init_carry,
     moving_part,
     part_of,
     places_of,
 )
-from wrp_jax.types import ClipCues
+from wrp_jax.training.refiner.chooser.chain_states import ChainState
+from wrp_jax.training.refiner.padding import pad_to_size
 
 CROP = 64
 """Side of a crop in pixels; frames that are smaller are padded up to it."""
@@ -39,7 +35,6 @@ CANDIDATES = 6
 NO_LABEL = -1
 """Where the truth is not among a crop's candidates, or unknown."""
 
-_advance = jax.jit(advance)
 _in_dispute = jax.jit(in_dispute)
 
 
@@ -51,40 +46,22 @@ def _guess_part(
     return guess(moving_part(carry, origin, size), part_of(cues, origin, size), origin)
 
 
-class Moment(NamedTuple):
-    """A chain at one of its steps.
-
-    Attributes:
-      step: counted from 1.
-      active: active classes, see ``hypotheses.active_classes``.
-      carry: at the frame that the step leads to.
-      cues: of the step.
-    """
-
-    step: int
-    active: np.ndarray
-    carry: Carry
-    cues: StepCues
-
-    def labels(self) -> Int[np.ndarray, "b h w"]:
-        """What the chain says, class indices."""
-        return self.active[np.asarray(jnp.argmax(self.carry.chain, axis=-1))]
-
-
-class Crop(NamedTuple):
+class ChooserCrop(NamedTuple):
     """One example, or a batch of them: compact dtypes, see ``unpack``.
+
+    ``s`` is ``CROP``, ``k`` is ``CANDIDATES``; a batch has an axis in front.
 
     Attributes:
       hypotheses: votes and image in 1/255, the rest in half precision.
-      label: int8, index into the crop's candidates, or ``NO_LABEL``.
-      weight: float32 ``[CANDIDATES]``, loss weight of each candidate.
-      reliability: float32 ``[CANDIDATES, 2]``, of g_ψ in each, see ``propagation/chooser/``.
+      label: index into the crop's candidates, or ``NO_LABEL``.
+      weight: loss weight of each candidate.
+      reliability: recall and precision of g_ψ in each, see ``propagation/chooser/agreement.py``.
     """
 
-    hypotheses: Any
-    label: Any
-    weight: Any
-    reliability: Any
+    hypotheses: Hypotheses
+    label: Int8[Any, "*batch s s"]
+    weight: Float32[Any, "*batch k"]
+    reliability: Float32[Any, "*batch k 2"]
 
 
 def pack(hypotheses: Hypotheses) -> Hypotheses:
@@ -101,63 +78,34 @@ def unpack(hypotheses: Hypotheses) -> Hypotheses:
     return h._replace(votes=h.votes / 255.0, image=h.image / 255.0)
 
 
-def chain_moments(
-    clip: ClipCues,
-    long: LongFlows,
-    orders: Int[np.ndarray, "b steps"],
-    key_label: Int[np.ndarray, "h w"],
-    steps: frozenset[int],
-) -> Iterator[Moment]:
-    """Runs chains and stops at some of their steps.
-
-    Args:
-      clip: cues; ``probs`` are read at the frames of these steps only.
-      long: flows of these chains.
-      orders: frames visited, the key frame first.
-      key_label: class indices of the key frame.
-      steps: where to stop, counted from 1.
-    """
-    active = active_classes(key_label, clip.probs)
-    cues = step_cues(clip, long, orders, active)
-    b, key = len(orders), int(orders[0, 0])
-    label = np.stack([places_of(key_label, active)] * b)
-    image = np.stack([np.asarray(clip.images[key])] * b)
-    carry = init_carry(jnp.asarray(image), jnp.asarray(label), len(active))
-    for t in range(orders.shape[1] - 1):
-        now = jax.tree.map(lambda a, t=t: jnp.asarray(a[t]), cues)
-        carry = _advance(carry, now)
-        if t + 1 in steps:
-            yield Moment(t + 1, active, carry, now)
-
-
 def cut_crops(
     rng: np.random.Generator,
-    moment: Moment,
+    state: ChainState,
     label: Int[np.ndarray, "h w"],
     class_weights: Float[np.ndarray, " classes"],
     reliability: Float[np.ndarray, "classes 2"],
     *,
     count: int,
     disputed: float = 0.85,
-) -> Iterator[Crop]:
+) -> Iterator[ChooserCrop]:
     """Cuts crops, most of them where hypotheses disagree; guesses are made there alone.
 
     Args:
       rng: source of the positions.
-      moment: of one chain.
+      state: of one chain.
       label: the truth, class indices.
       class_weights: loss weight per class index.
       reliability: of g_ψ in the clip, per class index.
       count: crops.
       disputed: share of the crops that hold a pixel in dispute.
     """
-    place = places_of(label, moment.active)
-    weights = compact(class_weights, moment.active)
-    trust = compact(reliability.T, moment.active).T
+    place = places_of(label, state.active)
+    weights = compact(class_weights, state.active)
+    trust = compact(reliability.T, state.active).T
     height, width = label.shape
     core = min(CROP, height), min(CROP, width)
     whole = min(CROP + 2 * HALO, height), min(CROP + 2 * HALO, width)
-    ys, xs = np.nonzero(np.asarray(_in_dispute(moment.carry, moment.cues))[0])
+    ys, xs = np.nonzero(np.asarray(_in_dispute(state.carry, state.cues))[0])
     for _ in range(count):
         if len(ys) and rng.uniform() < disputed:
             i = int(rng.integers(len(ys)))
@@ -168,21 +116,21 @@ def cut_crops(
         # Seen with a rim that is thrown away, unless the frame ends there.
         top = int(np.clip(y - HALO, 0, height - whole[0]))
         left = int(np.clip(x - HALO, 0, width - whole[1]))
-        seen = pack(_guess_part(moment.carry, moment.cues, (top, left), whole))
+        seen = pack(_guess_part(state.carry, state.cues, (top, left), whole))
         rows, columns = slice(y - top, y - top + core[0]), slice(x - left, x - left + core[1])
         fields = {
-            name: _at_least(getattr(seen, name)[0, rows, columns], CROP)
+            name: pad_to_size(getattr(seen, name)[0, rows, columns], CROP)
             for name in seen._fields
             if name != "distance"
         }
         distance = np.full((1, 1), seen.distance, np.float32)
-        truth = _at_least(place[y : y + core[0], x : x + core[1]], CROP)
+        truth = pad_to_size(place[y : y + core[0], x : x + core[1]], CROP)
         yield _keep_candidates(Hypotheses(distance=distance, **fields), truth, weights, trust)
 
 
 def _keep_candidates(
     cut: Hypotheses, truth: np.ndarray, weights: np.ndarray, reliability: np.ndarray
-) -> Crop:
+) -> ChooserCrop:
     total = cut.votes.max(-2).astype(np.int64).sum((0, 1))
     kept = np.argsort(-total, kind="stable")[:CANDIDATES]
     label = np.full(truth.shape, NO_LABEL, np.int8)
@@ -192,12 +140,19 @@ def _keep_candidates(
     votes = np.pad(cut.votes[..., kept], [(0, 0)] * 3 + [(0, missing)])
     weight = np.pad(weights[kept].astype(np.float32), (0, missing))
     trust = np.pad(reliability[kept].astype(np.float32), [(0, missing), (0, 0)])
-    return Crop(cut._replace(votes=votes), label, weight, trust)
+    return ChooserCrop(cut._replace(votes=votes), label, weight, trust)
 
 
-def _at_least(array: np.ndarray, size: int) -> np.ndarray:
-    """Mirrors the two leading axes up to a size."""
-    pad = [(0, max(0, size - n)) for n in array.shape[:2]]
-    if not any(p[1] for p in pad):
-        return array
-    return np.pad(array, pad + [(0, 0)] * (array.ndim - 2), mode="symmetric")
+def mirror(crop: ChooserCrop, rng: np.random.Generator) -> ChooserCrop:
+    """Flips a crop left to right half of the time; no feature has a direction."""
+    if rng.uniform() < 0.5:
+        return crop
+    h = crop.hypotheses
+    flipped = {
+        name: np.ascontiguousarray(getattr(h, name)[:, ::-1])
+        for name in h._fields
+        if name != "distance"
+    }
+    return crop._replace(
+        hypotheses=h._replace(**flipped), label=np.ascontiguousarray(crop.label[:, ::-1])
+    )

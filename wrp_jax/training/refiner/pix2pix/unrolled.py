@@ -7,64 +7,37 @@ becomes a sigmoid while training, and τ learns along.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
 from wrp_jax.config import Config
 from wrp_jax.models.network import Network
 from wrp_jax.models.refine.build import build_refiner
-from wrp_jax.models.refine.pix2pix import STRIDE, on_code_grid
 from wrp_jax.propagation.carriers import build_carrier
-from wrp_jax.propagation.cues import Chain, derive, lay_out
 from wrp_jax.propagation.methods import mask_options
 from wrp_jax.propagation.rollout import rollout
 from wrp_jax.propagation.step import MaskOptions, make_step
 from wrp_jax.runs.refiner import LOG_TAU, take_tau
-from wrp_jax.training.refiner.cycle import Cycle
-from wrp_jax.training.refiner.examples import Course, Maker, Material, make_examples
-from wrp_jax.training.refiner.pix2pix import (
-    IGNORE,
-    draw_part,
-    label_loss,
-    reach_crop,
-    there_and_back,
-)
-from wrp_jax.training.refiner.simulated import SimulatedClip
+from wrp_jax.training.loop import TrainStep
+from wrp_jax.training.refiner.examples.generate import generate_examples
+from wrp_jax.training.refiner.examples.training_data import TrainingData
+from wrp_jax.training.refiner.pix2pix.chain_crops import ChainCrop, chain_examples, unpack_chain
+from wrp_jax.training.refiner.pix2pix.loss import label_loss
+from wrp_jax.training.refiner.setup import TrainingSetup
 from wrp_jax.training.state import TrainState, apply_gradients
-from wrp_jax.types import ClipCues, Cues
-
-CROP = 64
-"""Side of a crop in pixels. What leaves it counts as having left the picture."""
-
+from wrp_jax.types import Cues
 
 SOFTNESS = 0.1
 """Width of the sigmoid through which τ learns, in the units of τ."""
 
 
-class ChainCrop(NamedTuple):
-    """One example, or a batch of them, batch in front: a chain of T steps over small pictures.
-
-    Attributes:
-      chain: ``cues.Chain`` of one chain without its axis b; pictures and probabilities in 1/255,
-        flows and features in half precision.
-      label: uint8 ``[s, s]``, class indices of the frame where the chain starts.
-      truth: uint8 ``[s, s]``, class indices of the frame where it ends, or ``IGNORE``.
-    """
-
-    chain: Any
-    label: Any
-    truth: Any
-
-
-def unrolled_course(
-    config: Config, material: Material, optimizer: optax.GradientTransformation
-) -> Course:
+def unrolled_setup(
+    config: Config, data: TrainingData, optimizer: optax.GradientTransformation
+) -> TrainingSetup:
     """What the paper's Ω is trained with in the unrolled form.
 
     Raises:
@@ -72,9 +45,8 @@ def unrolled_course(
     """
     options = config.refiner
     network = build_refiner(options)
-    examples = make_examples(
-        options, config.seed, material, chain_maker(options.crops, 2 * options.max_cycle_length)
-    )
+    generator = chain_examples(options.crops, 2 * options.max_cycle_length)
+    examples = generate_examples(options, config.seed, data, generator)
     first = examples[0].chain
     variables = network.init(
         jax.random.key(config.seed),
@@ -88,93 +60,10 @@ def unrolled_course(
         network,
         optimizer,
         mask_options(config.propagation),
-        jnp.asarray(material.class_weights),
+        jnp.asarray(data.class_weights),
         unrolled=options.unrolled,
     )
-    return Course(variables, examples, step)
-
-
-def chain_maker(crops: int, steps: int) -> Maker:
-    """Crops of chains of at most ``steps`` steps: whole cycles, or simulated clips up to there.
-
-    A cycle gives ``crops`` of them, and so does a simulated clip.
-    """
-
-    def simulated(rng: np.random.Generator, clip: SimulatedClip) -> Iterator[ChainCrop]:
-        last = min(steps, len(clip.frames) - 1)
-        for _ in range(crops):
-            end = int(rng.integers(1, last + 1))
-            order = np.arange(end + 1)[None]
-            ends = clip.labels[0], clip.labels[end]
-            yield from chain_crops(rng, clip.cues, order, *ends, steps=steps, count=1)
-
-    def cycle(rng: np.random.Generator, drawn: Cycle) -> Iterator[ChainCrop]:
-        order, truth = there_and_back(drawn.out), drawn.truth
-        return chain_crops(rng, drawn.cues, order, truth, truth, steps=steps, count=crops)
-
-    return Maker(simulated, cycle, every_frame=True)
-
-
-def chain_crops(
-    rng: np.random.Generator,
-    clip: ClipCues,
-    order: Int[np.ndarray, "1 frames"],
-    label: Int[np.ndarray, "h w"],
-    truth: Int[np.ndarray, "h w"],
-    *,
-    steps: int,
-    count: int,
-) -> Iterator[ChainCrop]:
-    """Cuts a chain out of the pictures.
-
-    Args:
-      rng: source of the positions.
-      clip: cues, segmentation at every frame included; host arrays.
-      order: frames visited.
-      label: class indices of the first of them.
-      truth: class indices of the last.
-      steps: the chain is padded to so many, and stands still there.
-      count: how many crops.
-    """
-    padding = np.repeat(order[:, -1:], steps + 1 - order.shape[1], axis=1)
-    order = np.concatenate([order, padding], axis=1)
-    num_classes = clip.probs.shape[-1]
-
-    def index(labels: np.ndarray) -> np.ndarray:
-        known = (labels >= 0) & (labels < num_classes)
-        return reach_crop(np.where(known, labels, IGNORE).astype(np.uint8), CROP, IGNORE)
-
-    def reach(array: np.ndarray, size: int) -> np.ndarray:
-        return np.moveaxis(reach_crop(np.moveaxis(np.asarray(array), 0, 2), size), 2, 0)
-
-    features = on_code_grid(jnp.asarray(clip.features), clip.images.shape[1:3])
-    whole = ClipCues(
-        images=reach(clip.images, CROP),
-        flow_backward=reach(clip.flow_backward, CROP),
-        flow_forward=reach(clip.flow_forward, CROP),
-        probs=reach(clip.probs, CROP),
-        features=reach(np.asarray(features), CROP // STRIDE),
-    )
-    label, truth = index(label), index(truth)
-    for _ in range(count):
-        part, place = draw_part(rng, whole.images.shape[1:], CROP)
-        cut = jax.tree.map(lambda a, part=part: a[:, *part], whole)
-        cut = cut._replace(features=whole.features[:, *place])
-        chain = jax.tree.map(lambda a: a[:, 0], lay_out(cut, order))
-        chain = chain._replace(
-            images=np.round(255 * chain.images).astype(np.uint8),
-            flow=chain.flow.astype(np.float16),
-            reverse=chain.reverse.astype(np.float16),
-            probs=np.round(255 * chain.probs).astype(np.uint8),
-            features=chain.features.astype(np.float16),
-        )
-        yield ChainCrop(chain, label[part], truth[part])
-
-
-def unpack_chain(chain: Chain) -> Cues:
-    """Cues of a batch of ``ChainCrop.chain``, time in front, inside jit."""
-    chain = jax.tree.map(lambda a: jnp.moveaxis(a.astype(jnp.float32), 0, 1), chain)
-    return derive(chain._replace(images=chain.images / 255.0, probs=chain.probs / 255.0))
+    return TrainingSetup(variables, examples, step)
 
 
 def make_train_step(
@@ -184,7 +73,7 @@ def make_train_step(
     class_weights: Float[Array, " c"],
     *,
     unrolled: bool = True,
-) -> Any:
+) -> TrainStep:
     """Builds ``train_step(state, batch, key) -> (state, metrics)`` for ``loop.fit``.
 
     Where the parameters hold log τ, τ of the mask is exchanged for it and learns; it is logged as
@@ -247,7 +136,7 @@ def chain_loss(
       label: L_t.
       mask: M of eq. 6; with a ``softness`` above 0 τ receives a gradient.
       class_weights: of the cross entropy.
-      truth: label of the frame where the chain ends; L_t unless told.
+      truth: label of the frame where the chain ends; None: L_t.
       unrolled: Ω inside every step (Ψ^R there and back) instead of once at the end; the
         gradient then passes through the whole chain.
       remat: recompute each step when differentiating instead of keeping its activations.

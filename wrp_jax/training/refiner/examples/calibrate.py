@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
@@ -29,7 +29,7 @@ from wrp_jax.types import Motion, Segment, Window, clip_of
 _BORDER_CELL = 12  # pixels over which a border is displaced alike
 
 
-class Measured(NamedTuple):
+class ReliabilityInWindows(NamedTuple):
     """How reliable g_ψ is on the user's own video.
 
     Attributes:
@@ -42,8 +42,8 @@ class Measured(NamedTuple):
     windows: Float[np.ndarray, "windows c 2"]
     overall: Float[np.ndarray, "c 2"]
 
-    def draw(self, rng: np.random.Generator, sequence: str | None) -> Float[np.ndarray, "c 2"]:
-        """That of a window of the sequence, or of any where there is none of it."""
+    def sample(self, rng: np.random.Generator, sequence: str | None) -> Float[np.ndarray, "c 2"]:
+        """That of a random window of the sequence, or of any window where the sequence has none."""
         if not self.sequences:
             return self.overall
         own = [i for i, s in enumerate(self.sequences) if s == sequence]
@@ -58,7 +58,7 @@ def measure_reliability(
     segment: Segment,
     *,
     limit: int = 12,
-) -> Measured:
+) -> ReliabilityInWindows:
     """Recall and precision of g_ψ in the windows, against labels that motion carried.
 
     Args:
@@ -67,7 +67,7 @@ def measure_reliability(
       windows: at most ``limit`` of them are looked at, spread evenly.
       motion: f_θ.
       segment: g_ψ.
-      limit: see there.
+      limit: largest number of windows looked at.
     """
     sequences, found, pixels = [], [], 0
     size = known.classes.num_classes
@@ -90,12 +90,15 @@ def measure_reliability(
     counts = np.array(found, np.int64).reshape(-1, 3, size)
     overall = recall_and_precision(Agreement(*counts.sum(0)), pixels)
     each = recall_and_precision(Agreement(*np.moveaxis(counts, 1, 0)), pixels, overall)
-    return Measured(tuple(sequences), each, overall)
+    return ReliabilityInWindows(tuple(sequences), each, overall)
 
 
 def match_recalls(
-    rng: np.random.Generator, probs: np.ndarray, label: np.ndarray, goals: np.ndarray
-) -> np.ndarray:
+    rng: np.random.Generator,
+    probs: Float[np.ndarray, "h w c"],
+    label: Int[np.ndarray, "h w"],
+    goals: Float[np.ndarray, " c"],
+) -> Float[np.ndarray, "h w c"]:
     """Brings the recall of every class in g_ψ's output to about a goal, from either side.
 
     In smooth random regions of a class' area the output is exchanged: where g_ψ does too well for
@@ -105,14 +108,15 @@ def match_recalls(
 
     Args:
       rng: source of every random choice.
-      probs: ``[h, w, c]``.
+      probs: output of g_ψ, distributions.
       label: the truth, class indices, -1 where unknown: nothing changes there.
       goals: recall wanted per class; NaN leaves the class' area as it is.
     """
     h, w, _ = probs.shape
-    said = probs.argmax(-1)
-    told = _told(rng, probs, np.where(np.isnan(np.append(goals, np.nan))[label], said, label))
-    elsewhere = _elsewhere(rng, probs)
+    predicted = probs.argmax(-1)
+    no_goal = np.isnan(np.append(goals, np.nan))[label]  # label -1 reads the last
+    better = _blurred_truth(rng, probs, np.where(no_goal, predicted, label))
+    worse = _shifted_prediction(rng, probs)
     cells = int(rng.integers(4, 13))
     field = cv2.resize(
         rng.uniform(size=(cells, cells)).astype(np.float32), (w, h), interpolation=cv2.INTER_CUBIC
@@ -122,8 +126,8 @@ def match_recalls(
         if np.isnan(goals[index]):
             continue
         area = label == index
-        right, goal = said[area] == index, goals[index]
-        other = elsewhere if right.mean() > goal else told
+        right, goal = predicted[area] == index, goals[index]
+        other = worse if right.mean() > goal else better
         # Which pixels turn, in the order of the field; as many as bring the recall to its goal.
         change = (other[area].argmax(-1) == index).astype(int) - right
         order = np.argsort(field[area], kind="stable")
@@ -135,15 +139,19 @@ def match_recalls(
     return out
 
 
-def _elsewhere(rng: np.random.Generator, probs: np.ndarray) -> np.ndarray:
-    """The output of another place."""
+def _shifted_prediction(
+    rng: np.random.Generator, probs: Float[np.ndarray, "h w c"]
+) -> Float[np.ndarray, "h w c"]:
+    """At every pixel the output at another place of the picture."""
     h, w, _ = probs.shape
     shift = int(rng.integers(h // 4, 3 * h // 4 + 1)), int(rng.integers(w // 4, 3 * w // 4 + 1))
     return np.roll(probs[:, ::-1] if rng.uniform() < 0.5 else probs, shift, axis=(0, 1))
 
 
-def _told(rng: np.random.Generator, probs: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """A label map as a network would say it: borders some pixels off, and vague."""
+def _blurred_truth(
+    rng: np.random.Generator, probs: Float[np.ndarray, "h w c"], label: Int[np.ndarray, "h w"]
+) -> Float[np.ndarray, "h w c"]:
+    """A label map as a network would predict it: borders some pixels off, and vague."""
     h, w, c = probs.shape
     off = rng.uniform(0.5, 2.5)
     cells = max(w // _BORDER_CELL, 2), max(h // _BORDER_CELL, 2)
@@ -156,5 +164,5 @@ def _told(rng: np.random.Generator, probs: np.ndarray, label: np.ndarray) -> np.
     )
     onehot = (truth[..., None] == np.arange(c)).astype(np.float32)
     sigma = rng.uniform(0.8, 2.0)
-    told = [cv2.GaussianBlur(onehot[..., k], (0, 0), sigma) for k in range(c)]
-    return (0.97 * np.stack(told, -1) + 0.03 * probs).astype(probs.dtype)
+    blurred = [cv2.GaussianBlur(onehot[..., k], (0, 0), sigma) for k in range(c)]
+    return (0.97 * np.stack(blurred, -1) + 0.03 * probs).astype(probs.dtype)

@@ -1,10 +1,4 @@
-"""Examples from cycles in time (paper, 3.4): labels go out l steps and come back, and should
-be what they were.
-
-For a chooser the way back is a chain of its own, whose key frame is the turning frame with the
-labels that arrived there: a hypothesis that saw the start frame itself would give the answer
-away.
-"""
+"""Cycles in time (paper, 3.4): labels go out l steps, come back and should be as they were."""
 
 from __future__ import annotations
 
@@ -12,32 +6,37 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Int
 
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
-from wrp_jax.propagation.chooser.chains import long_flows
 from wrp_jax.propagation.cues import clip_cues
-from wrp_jax.training.refiner.crops import Crop, chain_moments, cut_crops
+from wrp_jax.propagation.rollout import cycle_order
 from wrp_jax.types import ClipCues, Motion, Segment, Window, clip_of
 
 
 class Cycle(NamedTuple):
-    """A way out from a labelled frame, and back.
+    """A way out from a labelled frame t, and back.
 
     Attributes:
-      cues: of ``l + 1`` frames.
-      out: ``[1, l + 1]``, places in them on the way out.
-      truth: class indices of the labelled frame, L_t.
+      cues: of ``l + 1`` frames, in the order of time.
+      order: their places in the order of the visits, ``t … t±l … t``.
+      truth: class indices of frame t, L_t.
       motion: f_θ that knows which frames of the video these are.
     """
 
     cues: ClipCues
-    out: np.ndarray
-    truth: np.ndarray
+    order: Int[np.ndarray, "1 2l+1"]
+    truth: Int[np.ndarray, "h w"]
     motion: Motion
 
+    @property
+    def length(self) -> int:
+        """Frames between the labelled one and the turn, l."""
+        return self.order.shape[1] // 2
 
-def cycles(
+
+def draw_cycles(
     rng: np.random.Generator,
     known: KnownLabels,
     source: VideoSource,
@@ -73,36 +72,7 @@ def cycles(
         length = int(rng.integers(1, min(max_length, reach) + 1))
         there = names[key : key + length + 1] if direction > 0 else names[key - length : key + 1]
         frames = np.stack([source.frame(window.sequence, name) for name in there])
-        out = np.arange(length + 1)[None] if direction > 0 else np.arange(length, -1, -1)[None]
+        order = cycle_order(0 if direction > 0 else length, length, direction)
         bound = motion.within(clip_of(frames, window.sequence, tuple(there)))
         clip = clip_cues(frames, bound, segment)
-        yield Cycle(clip, out, known.label(window.sequence, window.key), bound)
-
-
-def cycle_crops(
-    rng: np.random.Generator,
-    cycle: Cycle,
-    class_weights: np.ndarray,
-    reliability: np.ndarray,
-    *,
-    crops: int,
-) -> Iterator[Crop]:
-    """Crops for a chooser at the end of one cycle.
-
-    Args:
-      rng: source of the crops' positions.
-      cycle: one of ``cycles``.
-      class_weights: loss weight per class index.
-      reliability: of g_ψ, ``[classes, 2]``.
-      crops: how many.
-    """
-    clip, out, truth, motion = cycle
-    frames = np.round(np.asarray(clip.images) * 255.0).astype(np.uint8)
-    steps = frozenset({out.shape[1] - 1})
-    # On the way out the chain alone is read, so the long flows need no estimate of their own.
-    long = long_flows(frames, clip, out, motion, steps=frozenset())
-    turned = next(chain_moments(clip, long, out, truth, steps)).labels()
-    back = out[:, ::-1]
-    long = long_flows(frames, clip, back, motion, steps=steps)
-    for moment in chain_moments(clip, long, back, turned[0], steps):
-        yield from cut_crops(rng, moment, truth, class_weights, reliability, count=crops)
+        yield Cycle(clip, order, known.label(window.sequence, window.key), bound)

@@ -1,0 +1,1 @@
+"""Ω: its examples, and the training of either refiner on them."""

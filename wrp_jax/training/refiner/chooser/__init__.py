@@ -1,0 +1,1 @@
+"""Training the chooser on crops of hypotheses."""

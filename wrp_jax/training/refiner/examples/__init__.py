@@ -1,0 +1,1 @@
+"""What both refiners learn from: simulated clips and cycles in time."""
