@@ -16,7 +16,7 @@ from wrp_jax.cli.convert import SETS
 from wrp_jax.data.folder import open_folder
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.models.segmentation.build import build_segmentation
-from wrp_jax.training.segmentation.crops import CropBatch, choose_material
+from wrp_jax.training.segmentation.crops import CropBatch, build_crop_dataset
 from wrp_jax.training.segmentation.recipe import (
     epoch_steps,
     make_loss,
@@ -69,8 +69,8 @@ def test_first_step(path, stills, traced):
     assert config.stages == ("segmentation",) and f"--config=configs/{path.name}" in module.__doc__
     options = dataclasses.replace(config.segmentation, batch_size=2)
     source, known = stills
-    material = choose_material(options, known, source, ())
-    crop = material.draw(0, np.random.default_rng(0))
+    dataset = build_crop_dataset(options, known, source, ())
+    crop = dataset.draw(0, np.random.default_rng(0))
     assert crop.image.shape == (48, 64, 3) or crop.image.shape == (options.crop[0], 64, 3)
     steps, epoch = number_of_steps(options, 3), epoch_steps(options, 3)
     assert steps >= 300

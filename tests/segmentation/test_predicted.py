@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from wrp_jax.data.known_labels import KnownLabels
-from wrp_jax.segmentation.predicted import Manners, PrecomputedSegment
+from wrp_jax.segmentation.predicted import ErrorModel, PrecomputedSegment
 from wrp_jax.segmentation.predictions import Predictions, write_arrays
 from wrp_jax.types import ClassMap, UserError, Window
 
@@ -69,11 +69,11 @@ def test_imitations_err_as_often_as_the_files(tmp_path, rng):
     sure = np.where(said == label, 0.95, 0.6)
     probs = np.repeat(((1 - sure) / 2)[..., None], 3, -1).astype(np.float32)
     np.put_along_axis(probs, said[..., None], sure[..., None].astype(np.float32), -1)
-    manners = Manners(VOID)
-    manners.learn(probs, label)
+    error_model = ErrorModel(VOID)
+    error_model.learn(probs, label)
     rates = []
     for _ in range(30):
-        got = manners.imitate(rng, label)
+        got = error_model.imitate(rng, label)
         np.testing.assert_allclose(got.sum(-1), 1.0, atol=1e-5)
         wrong = got.argmax(-1) != label
         rates.append([wrong[label == 1].mean(), wrong[label == 0].mean()])

@@ -46,7 +46,7 @@ class PrecomputedSegment:
         self._keys = [(w.sequence, w.key) for w in windows]
         frames = [(w.sequence, name) for w in windows for name in window_frames(w, source)]
         self._lookup = FrameLookup(source, frames)
-        self._manners: Manners | None = None
+        self._error_model: ErrorModel | None = None
 
     def __call__(
         self, frames: UInt8[np.ndarray, "n h w 3"]
@@ -75,19 +75,19 @@ class PrecomputedSegment:
           rng: source of the mistakes.
           labels: class indices; -1 where unknown.
         """
-        if self._manners is None:
+        if self._error_model is None:
             if self._known is None:
                 raise ValueError("predictions can be imitated where labels are known only")
-            self._manners = Manners(self._known.classes.void)
+            self._error_model = ErrorModel(self._known.classes.void)
             for key in self._keys[:32]:
                 label = self._known.label(*key)
                 probs, _ = self._predictions.read(*key, (label.shape[0], label.shape[1]))
-                self._manners.learn(probs, label)
-        probs = np.stack([self._manners.imitate(rng, label) for label in labels])
+                self._error_model.learn(probs, label)
+        probs = np.stack([self._error_model.imitate(rng, label) for label in labels])
         return probs, np.stack([block_means(p) for p in probs])
 
 
-class Manners:
+class ErrorModel:
     """How a g_ψ errs: which class it says for which, and how sure it is when right and wrong."""
 
     def __init__(self, void: Sequence[bool]):

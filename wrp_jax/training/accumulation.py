@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from wrp_jax.training.unroll import unroll_for_gradients
 from wrp_jax.types import UserError
 
 Loss = Callable[[Any, Any, Any, jax.Array], tuple[jax.Array, Any]]
@@ -58,9 +59,9 @@ def gradient_in_parts(loss: Loss, parts: int) -> Callable[..., tuple[tuple[jax.A
 
         zero = (jnp.zeros(()), jax.tree.map(jnp.zeros_like, params))
         rest = (jax.tree.map(split, batch), jax.random.split(key, parts))
-        # On CPUs the gradient of a convolution inside a loop is tens of times slower.
-        unroll = jax.default_backend() == "cpu"
-        (total, stats), _ = jax.lax.scan(add, (zero, batch_stats), rest, unroll=unroll)
+        (total, stats), _ = jax.lax.scan(
+            add, (zero, batch_stats), rest, unroll=unroll_for_gradients()
+        )
         value, gradients = jax.tree.map(lambda x: x / parts, total)
         return (value, stats), gradients
 

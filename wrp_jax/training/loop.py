@@ -65,10 +65,10 @@ def fit(
       workdir: of the run.
       seed: of the keys that ``train_step`` gets.
       metadata: JSON-serialisable; see ``checkpoint.check_metadata``.
-      checkpoint_every: steps between checkpoints; a tenth of ``steps`` unless told.
+      checkpoint_every: steps between checkpoints; None: a tenth of ``steps``.
       log_every: steps between lines of metrics.
       eval_fn: ``eval_fn(state) -> metrics`` on the host, after each checkpoint.
-      mesh: devices; unless told all of them, or as many as divide the batch.
+      mesh: devices; None: all of them, or as many as divide the batch.
 
     Returns:
       The state after the last step, on all devices.
@@ -104,7 +104,7 @@ def fit(
         start = time.monotonic()
 
         def save() -> None:
-            averages.settle()
+            averages.flush()
             _check_finite((state.params, state.batch_stats), "a parameter", name, step)
             host_state = {"batches": device_batches.get_state(), "averages": averages.get_state()}
             checkpoints.save(step, state, host_state)
@@ -162,13 +162,13 @@ class _Averages:
         self._pending.append((step, metrics))
         self._drain(keep=1)
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Waits for all steps and checks them."""
         self._drain(keep=0)
 
     def take(self) -> dict[str, float]:
         """Means since the last call."""
-        self.settle()
+        self.flush()
         means = {name: total / count for name, (total, count) in self._sums.items() if count}
         self._sums = {}
         return means

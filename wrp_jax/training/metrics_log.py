@@ -33,7 +33,7 @@ class MetricsLog:
         if jax.process_index() != 0:
             return
         path = Path(workdir) / "metrics.jsonl"
-        _forget_later_lines(path, stage, step)
+        _drop_lines_after(path, stage, step)
         self._file = path.open("a", encoding="utf-8")
         self._events = _event_writer(Path(workdir) / "tensorboard" / stage, step)
 
@@ -56,16 +56,16 @@ class MetricsLog:
             self._events.close()
 
 
-def _forget_later_lines(path: Path, stage: str, step: int) -> None:
+def _drop_lines_after(path: Path, stage: str, step: int) -> None:
     if not path.exists():
         return
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
-    kept = [line for line in lines if _stays(line, stage, step)]
+    kept = [line for line in lines if _is_up_to(line, stage, step)]
     if kept != lines:
         write_atomically(path, "".join(kept).encode())
 
 
-def _stays(line: str, stage: str, step: int) -> bool:
+def _is_up_to(line: str, stage: str, step: int) -> bool:
     """False for later lines of this stage, and for a line that a kill cut off."""
     try:
         entry = json.loads(line)

@@ -93,7 +93,7 @@ class Batches(Iterator[Any]):
             # Each worker reads one batch at a time: parallelism comes from the processes.
             read = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)
             processes = grain.MultiprocessingOptions(num_workers=self._workers)
-            return iter(rest.to_iter_dataset(read).mp_prefetch(processes, _deaf_to_interrupts))
+            return iter(rest.to_iter_dataset(read).mp_prefetch(processes, _ignore_interrupts))
         read = grain.ReadOptions(num_threads=self._threads, prefetch_buffer_size=2 * self._threads)
         return iter(rest.to_iter_dataset(read))
 
@@ -142,14 +142,14 @@ def make_batches(
     dataset = dataset.repeat()
     closed = [False]
     if transform is not None:
-        dataset = dataset.random_map(functools.partial(_unless, closed, transform))
+        dataset = dataset.random_map(functools.partial(_transform_unless_closed, closed, transform))
     dataset = dataset[process_index::process_count]
     # The list is endless: nothing is dropped. Rounding its length up overflows for batches of one.
     dataset = dataset.batch(batch_size // process_count, drop_remainder=True)
     return Batches(dataset, batch_size, threads=threads, workers=workers, closed=closed)
 
 
-def _deaf_to_interrupts(index: int, count: int) -> None:
+def _ignore_interrupts(index: int, count: int) -> None:
     """Ctrl-C reaches every process of the terminal: the program alone answers, and ends these."""
     del index, count
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -159,7 +159,9 @@ class _ClosedError(Exception):
     """Nobody wants the batch any more."""
 
 
-def _unless(closed: list[bool], transform: Transform, example: Any, rng: Any) -> Any:
+def _transform_unless_closed(
+    closed: list[bool], transform: Transform, example: Any, rng: Any
+) -> Any:
     """The program cannot end while a thread still reads: it may leave its batch half read."""
     if closed[0]:
         raise _ClosedError

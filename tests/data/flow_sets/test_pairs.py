@@ -9,7 +9,7 @@ from moving import affine_pair, fetch_error, surface
 from wrp_jax.data.flow_sets.pairs import FlowPair, Mixture, flow_pairs, known
 from wrp_jax.data.synthetic.config import CLASSES
 from wrp_jax.data.synthetic.source import open_synthetic
-from wrp_jax.training.motion.flying import Flight, FlyingPieces
+from wrp_jax.training.motion.flying import FlyingOptions, FlyingPieces
 from wrp_jax.types import UserError
 
 
@@ -95,7 +95,7 @@ def test_a_mixture_repeats_its_parts():
     assert [mixed.part(i) for i in range(len(mixed))] == [0, 0, 0, 0, 1, 1, 1]
 
 
-CALM = Flight(light=0.0, noise=0.0, blur=0.0, drift=0.02, speed=0.04)
+CALM = FlyingOptions(light=0.0, noise=0.0, blur=0.0, drift=0.02, speed=0.04)
 
 
 def test_flying_pieces_have_exact_flow():

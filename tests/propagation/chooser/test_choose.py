@@ -107,14 +107,16 @@ def test_a_disputed_pixel_hears_its_neighbours_in_large_pictures_alone(width, sh
     probs[0, 2, 2] = (0.2, 0.5, 0.3)
     votes = np.zeros((1, 5, width, 2, 3), np.float32)
     votes[..., 0] = 1.0
-    np.testing.assert_array_equal(choose.settle(jnp.asarray(votes), jnp.asarray(probs)), probs)
+    np.testing.assert_array_equal(
+        choose.smooth_disputed(jnp.asarray(votes), jnp.asarray(probs)), probs
+    )
     votes[0, 2, 2] = [(1, 0, 0), (0, 1, 0)]
-    settled = np.array(choose.settle(jnp.asarray(votes), jnp.asarray(probs)))
+    smoothed = np.array(choose.smooth_disputed(jnp.asarray(votes), jnp.asarray(probs)))
     alone, all_nine = np.array([0.2, 0.5, 0.3]), np.array([8.2, 0.5, 0.3]) / 9
     heard = ((1 - share) * alone + share * all_nine) * (1, 1, not share)  # nobody votes for 2
-    np.testing.assert_allclose(settled[0, 2, 2], heard / heard.sum(), atol=1e-6)
-    settled[0, 2, 2] = probs[0, 2, 2]
-    np.testing.assert_array_equal(settled, probs)
+    np.testing.assert_allclose(smoothed[0, 2, 2], heard / heard.sum(), atol=1e-6)
+    smoothed[0, 2, 2] = probs[0, 2, 2]
+    np.testing.assert_array_equal(smoothed, probs)
 
 
 def random_frame(h, w, classes):

@@ -114,7 +114,7 @@ def test_each_change_is_the_published_one():
 
 def test_wiping_paints_the_mean_over_at_most_two_rectangles(rng):
     image = rng.integers(0, 256, (300, 400, 3), np.uint8)
-    wiped = a.wipe(np.random.default_rng(3), image)
+    wiped = a.erase_patches(np.random.default_rng(3), image)
     changed = (wiped != image).any(-1)
     mean = image.reshape(-1, 3).mean(0).astype(np.uint8)
     assert 0 < changed.sum() <= 2 * 100 * 100

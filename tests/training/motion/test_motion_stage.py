@@ -18,7 +18,7 @@ from wrp_jax.motion.dump import dump
 from wrp_jax.runs.results import load_result
 from wrp_jax.sharding import make_mesh
 from wrp_jax.training.motion import stage as m
-from wrp_jax.training.motion.examples import KeptExamples, PairExamples, pair_examples
+from wrp_jax.training.motion.examples import CachedExamples, PairExamples, pair_examples
 from wrp_jax.training.motion.networks import Estimator, both_ways, build_estimator, pair_of
 from wrp_jax.training.refiner import stage as refiner
 from wrp_jax.training.stages import reads_labels, run_stages
@@ -313,9 +313,9 @@ def test_both_ways_exchanges_target_and_source(rng):
 def test_kept_examples_are_drawn_once_and_stay_true():
     options = config(loss="sequence", crop=(32, 32), keep=3, flying=0.0, scale=(0.0, 0.0))
     examples = pair_examples(options, open_source(SYNTHETIC), 32, None)
-    assert isinstance(examples, KeptExamples) and len(examples) == 3
+    assert isinstance(examples, CachedExamples) and len(examples) == 3
     calls, draw = [], PairExamples.draw
-    kept = KeptExamples(examples._examples, 3, (32, 32), 0)
+    kept = CachedExamples(examples._examples, 3, (32, 32), 0)
 
     def counted(self, index, rng):
         calls.append(index)

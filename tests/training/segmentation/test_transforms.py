@@ -55,7 +55,7 @@ def test_without_augmentation_a_crop_is_a_piece_of_the_frame():
     label = rng.integers(0, 4, (40, 50), dtype=np.uint8)
     centre = (19.5 + 8, 15.5 + 4)  # whole pixels: the crop begins at x = 8, y = 4
     matrix = transforms.affine(rng, (32, 40), centre, PLAIN)
-    out, ids = transforms.cut(image, label, matrix, (32, 40))
+    out, ids = transforms.affine_crop(image, label, matrix, (32, 40))
     np.testing.assert_array_equal(out, image[4:36, 8:48])
     np.testing.assert_array_equal(ids, label[4:36, 8:48])
 
@@ -66,7 +66,7 @@ def test_mirrored_crop():
     label = rng.integers(0, 4, (32, 40), dtype=np.uint8)
     options = Augmentation((1.0, 1.0), stretch=0.0, rotation=0.0, flip=1.0)
     matrix = transforms.affine(rng, (32, 40), (19.5, 15.5), options)
-    out, ids = transforms.cut(image, label, matrix, (32, 40))
+    out, ids = transforms.affine_crop(image, label, matrix, (32, 40))
     np.testing.assert_array_equal(out, image[:, ::-1])
     np.testing.assert_array_equal(ids, label[:, ::-1])
 
@@ -115,8 +115,8 @@ def test_frames_are_drawn_by_weight():
 @pytest.mark.parametrize("place", [(30.0, 40.0), (0.0, 79.0), (59.0, 3.0)])
 def test_a_published_crop_shows_its_centroid(monkeypatch, place):
     frame = _patches(np.random.default_rng(0))
-    maps, cut = [], transforms.cut
-    monkeypatch.setattr(transforms, "cut", lambda *a: maps.append(a[2]) or cut(*a))
+    maps, crop = [], transforms.affine_crop
+    monkeypatch.setattr(transforms, "affine_crop", lambda *a: maps.append(a[2]) or crop(*a))
 
     def places(augmentation):
         """Where the centroid lies in 200 crops (row, column)."""

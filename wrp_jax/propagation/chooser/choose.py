@@ -56,7 +56,7 @@ def tile_size(height: int, width: int, num_classes: int) -> tuple[int, int]:
     return min(_SIDE, height), min(_SIDE, width)
 
 
-def settle(
+def smooth_disputed(
     votes: Float[Array, "b h w n c"], probs: Float[Array, "b h w c"]
 ) -> Float[Array, "b h w c"]:
     """Lets a disputed pixel hear its eight neighbours; where all guesses agree nothing changes.
@@ -139,7 +139,7 @@ def choose_step(
     def choose(carry: Carry, cues: StepCues, origin: tuple[Any, Any]) -> Array:
         hypotheses = guess(carry, cues, origin)
         logits = network.apply(variables, *chooser_inputs(hypotheses, reliability))
-        return settle(hypotheses.votes, jax.nn.softmax(logits, axis=-1))
+        return smooth_disputed(hypotheses.votes, jax.nn.softmax(logits, axis=-1))
 
     tile = tile_size(height, width, classes) if tile is None else tile
     if tile == (height, width):

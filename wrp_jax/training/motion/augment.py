@@ -57,7 +57,7 @@ def augment(rng: np.random.Generator, pair: FlowPair, options: FlowAugmentation)
     """
     first, second = recolour(rng, [pair.first, pair.second], options)
     if rng.random() < options.erase:
-        second = wipe(rng, second)
+        second = erase_patches(rng, second)
     pair = pair._replace(first=first, second=second)
     pair = _rescaled(rng, pair, options)
     for axis, chance in ((1, options.flips[0]), (0, options.flips[1])):
@@ -105,7 +105,7 @@ def _blend(image: np.ndarray, other: Any, factor: float) -> np.ndarray:
     return np.clip(mixed, 0, 255).astype(np.uint8)
 
 
-def wipe(rng: np.random.Generator, image: UInt8[np.ndarray, "h w 3"]) -> np.ndarray:
+def erase_patches(rng: np.random.Generator, image: UInt8[np.ndarray, "h w 3"]) -> np.ndarray:
     """Covers one or two rectangles with the mean colour: what is hidden must be guessed."""
     h, w, _ = image.shape
     image = image.copy()

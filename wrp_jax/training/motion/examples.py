@@ -88,7 +88,7 @@ class VideoExamples:
         return example if "guess" in example else with_guess(example, self.guide)
 
 
-class KeptExamples:
+class CachedExamples:
     """Examples drawn once and then only mirrored and cropped: saves most of the host's work.
 
     Which example an index stands for depends on the seed and the index alone.
@@ -171,7 +171,7 @@ def check_pair_options(options: MotionTrainingConfig) -> None:
 
 def pair_examples(
     config: Config, source: VideoSource, multiple: int, guide: Motion | None
-) -> PairExamples | KeptExamples:
+) -> PairExamples | CachedExamples:
     """Pairs of ``source``, of flying pieces of its frames, and of ``mix``.
 
     Raises:
@@ -198,7 +198,7 @@ def pair_examples(
     larger = (crop[0] + multiple, crop[1] + multiple) if options.keep else crop
     augmentations = tuple(augmentation(own, larger) for own in chosen)
     examples = PairExamples(Mixture(parts), augmentations, guide)
-    return KeptExamples(examples, options.keep, crop, config.seed) if options.keep else examples
+    return CachedExamples(examples, options.keep, crop, config.seed) if options.keep else examples
 
 
 def video_examples(

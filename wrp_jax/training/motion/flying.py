@@ -20,7 +20,7 @@ from wrp_jax.data.source import VideoSource
 
 
 @dataclasses.dataclass(frozen=True)
-class Flight:
+class FlyingOptions:
     """How strongly things move and differ.
 
     Attributes:
@@ -60,7 +60,7 @@ class FlyingPieces:
         source: VideoSource,
         size: tuple[int, int],
         count: int,
-        options: Flight | None = None,
+        options: FlyingOptions | None = None,
     ):
         """Lists the frames.
 
@@ -68,10 +68,10 @@ class FlyingPieces:
           source: its frames are what is cut up.
           size: height and width of the pairs.
           count: pairs of one pass.
-          options: see ``Flight``.
+          options: see ``FlyingOptions``.
         """
         self._source, self._size, self._count = source, size, count
-        self._options = options or Flight()
+        self._options = options or FlyingOptions()
         self._frames = [(s, name) for s in source.sequences for name in source.frame_names(s)]
 
     def __len__(self) -> int:
@@ -107,7 +107,7 @@ class FlyingPieces:
         flow = np.stack(
             [m[..., i, 0] * x + m[..., i, 1] * y + m[..., i, 2] for i in range(2)], axis=-1
         ) - np.stack([x, y], axis=-1)
-        first, second = self._develop(frames, rng)
+        first, second = self._take_pictures(frames, rng)
         return FlowPair(first, second, flow, np.ones((h, w), bool))
 
     def _layers(self, rng: np.random.Generator) -> list[_Layer]:
@@ -142,7 +142,9 @@ class FlyingPieces:
         gain, offset = np.exp(rng.normal(0, 0.25, 3)), rng.normal(0, 12)
         return np.ascontiguousarray(np.clip(image * gain + offset, 0, 255), np.float32)
 
-    def _develop(self, frames: list[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
+    def _take_pictures(
+        self, frames: list[np.ndarray], rng: np.random.Generator
+    ) -> list[np.ndarray]:
         o = self._options
         blur, noise = rng.uniform(0, o.blur), rng.uniform(0, o.noise)
         light = np.exp(rng.uniform(-o.light, o.light) * rng.choice([0, 1]))

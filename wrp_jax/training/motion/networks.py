@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from wrp_jax.config import Config
 from wrp_jax.models.motion import raft, refined_dis, sdcnet
+from wrp_jax.training.unroll import unroll_for_gradients
 from wrp_jax.types import UserError
 
 Batch = dict[str, Any]
@@ -77,8 +78,7 @@ def _raft(config: Config) -> Estimator:
         config.motion.name,
         iterations=options.iterations,
         frozen_batch_norm=options.freeze_batch_norm,
-        # Gradients of convolutions inside a scan are tens of times slower on CPUs.
-        unroll=jax.default_backend() == "cpu",
+        unroll=unroll_for_gradients(),
     )
 
     def flows(variables: Any, batch: Batch, train: bool):

@@ -32,7 +32,7 @@ class CropBatch(NamedTuple):
     label: Any
 
 
-class Material(NamedTuple):
+class CropDataset(NamedTuple):
     """What one training is made of.
 
     Attributes:
@@ -61,13 +61,13 @@ class Material(NamedTuple):
         return CropBatch(*(fine or self.sampler)(rng))
 
 
-def choose_material(
+def build_crop_dataset(
     options: SegmentationConfig,
     known: KnownLabels,
     source: VideoSource,
     windows: Sequence[Window],
-) -> Material:
-    """Reads all labels once and settles from which frames and how crops are drawn.
+) -> CropDataset:
+    """Reads all labels once and decides from which frames and how crops are drawn.
 
     Args:
       options: of the segmentation.
@@ -87,7 +87,7 @@ def choose_material(
     kept = np.setdiff1d(np.arange(len(known.items)), held)
     items = tuple(known.items[i] for i in kept)
     is_coarse = is_coarse[kept]
-    frames = Frames(items, known.classes, options.learn_void)
+    frames = FrameCache(items, known.classes, options.learn_void)
     draw = functools.partial(
         CropSampler,
         frames,
@@ -101,11 +101,11 @@ def choose_material(
     )
     held_items = tuple(known.items[i] for i in held)
     if not is_coarse.any():
-        return Material(items, held_items, draw())
+        return CropDataset(items, held_items, draw())
     boosted = named_classes(known.classes, options.coarse_classes)
     around = ~is_coarse[:, None] | boosted
     learnt = tuple(item for item, coarse in zip(items, is_coarse, strict=True) if not coarse)
-    return Material(
+    return CropDataset(
         learnt,
         held_items,
         draw(around=around),
@@ -199,7 +199,7 @@ def frame_weights(is_key: np.ndarray, key_share: float) -> np.ndarray:
     return np.where(is_key, share / part, (1.0 - share) / (1.0 - part))
 
 
-class Frames(Sequence[tuple[np.ndarray, np.ndarray]]):
+class FrameCache(Sequence[tuple[np.ndarray, np.ndarray]]):
     """Labelled frames as uint8 pairs; frames decoded once while memory lasts, else at each use."""
 
     def __init__(

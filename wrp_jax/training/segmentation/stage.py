@@ -26,7 +26,12 @@ from wrp_jax.segmentation.temperature import measure_temperature
 from wrp_jax.training.accumulation import check_parts, gradient_in_parts
 from wrp_jax.training.loop import fit
 from wrp_jax.training.pipeline import make_batches
-from wrp_jax.training.segmentation.crops import CropBatch, Frames, augmentation, choose_material
+from wrp_jax.training.segmentation.crops import (
+    CropBatch,
+    FrameCache,
+    augmentation,
+    build_crop_dataset,
+)
 from wrp_jax.training.segmentation.losses import class_weights
 from wrp_jax.training.segmentation.pretrained import initial_variables
 from wrp_jax.training.segmentation.recipe import (
@@ -91,18 +96,18 @@ def train_segmentation(
     if options.name == PRECOMPUTED:
         open_predictions(options.folder, source, windows)  # or the next stage would find out
         return
-    material = choose_material(options, known, source, windows)
-    learnt = len(material.learnt)
+    dataset = build_crop_dataset(options, known, source, windows)
+    learnt = len(dataset.learnt)
     steps = number_of_steps(options, learnt)
     network = build_for_classes(options, known.classes)
     optimizer = make_optimizer(options, steps, epoch_steps(options, learnt))
-    example = jnp.zeros((1, *material.sampler.crop, 3))
+    example = jnp.zeros((1, *dataset.sampler.crop, 3))
     variables = initial_variables(network, options, known.classes, example, config.seed)
     metadata = run_metadata(config, known)
-    weights = class_weights(jnp.asarray(material.sampler.expected_counts, jnp.float32))
+    weights = class_weights(jnp.asarray(dataset.sampler.expected_counts, jnp.float32))
     loss = make_loss(options, weights)
     # Where the sampler changes on the way, a crop's place in the training must be known.
-    in_order = material.coarse_crops > 0
+    in_order = dataset.coarse_crops > 0
     state = fit(
         name=SEGMENTATION,
         state=create_train_state(variables, optimizer, ema=options.ema_decay > 0),
@@ -113,7 +118,7 @@ def train_segmentation(
             range(steps * options.batch_size if in_order else learnt),
             batch_size=options.batch_size,
             seed=config.seed,
-            transform=material.draw,
+            transform=dataset.draw,
             shuffle=not in_order,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
@@ -126,8 +131,8 @@ def train_segmentation(
         eval_fn=eval_fn,
     )
     variables = jax.device_get(inference_variables(state))
-    if material.held:
-        unseen = Frames(material.held, known.classes, options.learn_void)
+    if dataset.held:
+        unseen = FrameCache(dataset.held, known.classes, options.learn_void)
         asked = for_inference(network, options)
         variables[TEMPERATURE] = np.float32(
             measure_temperature(asked, variables, unseen, known.classes.num_classes, config.seed)

@@ -92,7 +92,7 @@ def affine(
     return np.concatenate([linear, (np.asarray(centre) - linear @ middle)[:, None]], axis=1)
 
 
-def cut(
+def affine_crop(
     image: UInt8[np.ndarray, "h w 3"],
     label: UInt8[np.ndarray, "h w"],
     matrix: np.ndarray,
@@ -239,7 +239,7 @@ class CropSampler:
         matrix = affine(rng, self.crop, (x, y), options)
         matrix[:, 2] += matrix[:, :2] @ offset
         matrix[:, 2] += _inward(matrix, self.crop, (image.shape[0], image.shape[1]))
-        image, label = cut(image, label, matrix, self.crop)
+        image, label = affine_crop(image, label, matrix, self.crop)
         return recolour(rng, image, self._options), label
 
     def _place_of_class(self, rng: np.random.Generator, wanted: int) -> tuple[int, float, float]:

@@ -1,5 +1,7 @@
 """The paper's Ω trained through the chain, τ with it."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,12 +11,13 @@ from training.refiner.toy_video import CLASSES, config, train, training_data
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.models.refine import pix2pix
 from wrp_jax.propagation.cues import chain_cues
+from wrp_jax.propagation.step import MaskOptions
 from wrp_jax.runs.refiner import load_refiner
 from wrp_jax.runs.results import save_result
 from wrp_jax.training.refiner import stage as refiner
 from wrp_jax.training.refiner.pix2pix import unrolled
 from wrp_jax.training.refiner.pix2pix.chain_crops import chain_crops, unpack_chain
-from wrp_jax.training.state import inference_variables
+from wrp_jax.training.state import create_train_state, inference_variables
 from wrp_jax.types import ClipCues, UserError
 
 
@@ -111,3 +114,21 @@ def test_the_chooser_is_not_unrolled(rng):
         refiner.make_setup(
             config(unrolled=True), training_data(rng), refiner.make_optimizer(1e-2, 20)
         )
+
+
+@pytest.mark.parametrize(("backend", "unrolled_steps"), [("cpu", 2), ("gpu", 1)])
+def test_the_chain_is_unrolled_on_a_cpu_alone(rng, monkeypatch, backend, unrolled_steps):
+    label = np.zeros((72, 80), int)
+    order = np.array([[0, 1, 0]])
+    crops = list(chain_crops(rng, moving_clip(rng), order, label, label, steps=2, count=1))
+    batch = jax.tree.map(lambda a: a[None], crops[0])
+    network = pix2pix.build_pix2pix(width=2, scales=1, blocks=1)
+    variables = network.init(
+        jax.random.key(0), batch.chain.probs[:, 0] / 255.0, batch.chain.features[:, 0]
+    )
+    optimizer = refiner.make_optimizer(1e-2, 20)
+    state = create_train_state(variables, optimizer, ema=True)
+    step = unrolled.make_train_step(network, optimizer, MaskOptions(0.5), jnp.ones(3))
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    program = str(jax.make_jaxpr(step)(state, batch, jax.random.key(0)))
+    assert set(re.findall(r"unroll=(\w+)", program)) == {str(unrolled_steps)}

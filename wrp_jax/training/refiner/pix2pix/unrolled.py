@@ -29,6 +29,7 @@ from wrp_jax.training.refiner.pix2pix.chain_crops import ChainCrop, chain_exampl
 from wrp_jax.training.refiner.pix2pix.loss import label_loss
 from wrp_jax.training.refiner.setup import TrainingSetup
 from wrp_jax.training.state import TrainState, apply_gradients
+from wrp_jax.training.unroll import unroll_for_gradients
 from wrp_jax.types import Cues
 
 SOFTNESS = 0.1
@@ -100,6 +101,8 @@ def make_train_step(
                 truth=truth,
                 unrolled=unrolled,
                 remat=True,
+                # Ω at the end alone stands outside the loop.
+                unroll=unrolled and unroll_for_gradients(),
                 train=True,
             )
 
@@ -140,7 +143,7 @@ def chain_loss(
       unrolled: Ω inside every step (Ψ^R there and back) instead of once at the end; the
         gradient then passes through the whole chain.
       remat: recompute each step when differentiating instead of keeping its activations.
-      unroll: steps per iteration of the scan; True unrolls it.
+      unroll: steps per iteration of the scan; True unrolls it, False is 1.
       train: normalise by the statistics of the batch, and move the running ones along the chain.
 
     Returns:
