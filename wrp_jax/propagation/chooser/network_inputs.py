@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from wrp_jax.models.network import Network
@@ -45,11 +44,11 @@ def init_chooser(network: Network, key: Array) -> Any:
     n = len(HYPOTHESES)
     of_pixel = {"votes": (n, 2), "error": (n,), "valid": (n,), "spread": (3,), "image": (3,)}
     zeros = {
-        name: np.zeros((1, 8, 8, *of_pixel.get(name, ())), np.float32)
+        name: jnp.zeros((1, 8, 8, *of_pixel.get(name, ())), jnp.float32)
         for name in Hypotheses._fields
         if name != "distance"
     }
-    blank = Hypotheses(distance=np.zeros((1, 1, 1), np.float32), **zeros)
+    blank = Hypotheses(distance=jnp.zeros((1, 1, 1), jnp.float32), **zeros)
     return network.init(key, *chooser_inputs(blank, jnp.zeros((1, 2, 2))))
 
 
