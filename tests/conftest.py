@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pathlib
+import sys
 
 import hypothesis
 import jax
 import numpy as np
 import pytest
+from absl.testing import flagsaver
 from jax.experimental.compilation_cache import compilation_cache
 from video_folder import folder  # noqa: F401 (a fixture of many)
+
+from wrp_jax.cli.main import main
 
 # A busy machine is slow; how long an example takes is no property of the code.
 hypothesis.settings.register_profile("no deadline", deadline=None)
@@ -23,6 +27,18 @@ jax.config.update("jax_default_matmul_precision", "highest")
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def wrp(monkeypatch):
+    """``wrp(command, flag, …)``: the exit code of a command in this process; its flags go again."""
+
+    def call(*words):
+        with flagsaver.flagsaver(), monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", sys.argv)
+            return main([str(word) for word in words])
+
+    return call
 
 
 @pytest.fixture
