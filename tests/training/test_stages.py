@@ -201,7 +201,7 @@ PROGRAM = """
 import sys
 import numpy as np
 from wrp_jax.cli.main import run_command
-from wrp_jax.runs.checkpoints import save_result
+from wrp_jax.runs.results import save_result
 from wrp_jax.training import stages
 
 def toy(config, known, source, windows, workdir):
