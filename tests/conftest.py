@@ -13,8 +13,6 @@ from absl.testing import flagsaver
 from jax.experimental.compilation_cache import compilation_cache
 from video_folder import folder  # noqa: F401 (a fixture of many)
 
-from wrp_jax.cli.main import main
-
 # A busy machine is slow; how long an example takes is no property of the code.
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
@@ -32,6 +30,7 @@ def rng() -> np.random.Generator:
 @pytest.fixture
 def wrp(monkeypatch):
     """``wrp(command, flag, …)``: the exit code of a command in this process; its flags go again."""
+    from wrp_jax.cli.main import main  # not above: what is imported there is not type-checked
 
     def call(*words):
         with flagsaver.flagsaver(), monkeypatch.context() as patch:
