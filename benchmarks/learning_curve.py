@@ -24,12 +24,12 @@ import jax
 from absl import flags
 
 from wrp_jax.cli import command_line
-from wrp_jax.cli.calibrate import score_segmentation
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels, parse_stills
 from wrp_jax.data.open_source import open_source
 from wrp_jax.data.source import VideoSource
 from wrp_jax.data.windows import read_frames
+from wrp_jax.evaluation.segmentation import score_segmentation
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.runs.results import SEGMENTATION, load_result, result_path, save_result
 from wrp_jax.runs.segmentation import load_segmentation

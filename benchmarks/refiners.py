@@ -25,7 +25,7 @@ from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels, parse_stills
 from wrp_jax.data.open_source import open_source
 from wrp_jax.data.windows import choose_windows
-from wrp_jax.labelling.plan import Request
+from wrp_jax.labelling.request import Request
 from wrp_jax.training.refiner.stage import train_refiner
 
 METHOD = "warp-refine"

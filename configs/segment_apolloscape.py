@@ -1,6 +1,6 @@
 """g_ψ on ApolloScape (2005 labelled frames, the middle ones of 21): MSA-HRNet-OCR.
 
-python -m wrp_jax.cli.convert --set=apolloscape --data=APOLLO --output=D
+wrp convert --set=apolloscape --data=APOLLO --output=D
 python train.py --config=configs/segment_apolloscape.py --stills=D:splits/train_middle.txt \\
     --workdir=RUN
 

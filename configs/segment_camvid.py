@@ -1,7 +1,7 @@
 """g_ψ on CamVid's labelled stills (11 classes, 480x360): the light network, without a GPU.
 
 python train.py --config=configs/segment_camvid.py --stills=D:splits/train_far.txt --workdir=RUN
-python -m wrp_jax.cli.calibrate --config=configs/segment_camvid.py --data=D \\
+wrp calibrate --config=configs/segment_camvid.py --data=D \\
     --frames=D/splits/seq15hz_a.txt --workdir=RUN --output=OUT
 
 D: CamVid in this project's folder layout (README).

@@ -1,6 +1,6 @@
 """g_ψ on Cityscapes (2975 finely, 19998 coarsely labelled frames, 19 classes): MSA-HRNet-OCR.
 
-python -m wrp_jax.cli.convert --set=cityscapes --data=CITYSCAPES --output=D
+wrp convert --set=cityscapes --data=CITYSCAPES --output=D
 python train.py --config=configs/segment_mapillary.py --workdir=MAPILLARY \\
     --stills=M:splits/training.txt
 python train.py --config=configs/segment_cityscapes.py --workdir=RUN \\

@@ -1,7 +1,7 @@
 """g_ψ alone, on anybody's labelled pictures: the light network, on a machine without a GPU.
 
 python train.py --config=configs/segment_folder.py --stills=D:LIST --workdir=RUN
-python -m wrp_jax.cli.calibrate --config=configs/segment_folder.py --data=D \\
+wrp calibrate --config=configs/segment_folder.py --data=D \\
     --frames=OTHERS --workdir=RUN --output=OUT
 
 D holds <sequence>/frames/*, <sequence>/labels/* and classes.json; LIST and OTHERS name frames,

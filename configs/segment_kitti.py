@@ -1,6 +1,6 @@
 """g_ψ on KITTI (200 labelled frames, 19 classes, 1242x375): MSA-HRNet-OCR.
 
-python -m wrp_jax.cli.convert --set=kitti --data=KITTI --output=D
+wrp convert --set=kitti --data=KITTI --output=D
 python train.py --config=configs/segment_kitti.py --stills=D:splits/train.txt --workdir=RUN
 
 KITTI holds data_semantics.zip as it is unpacked, and data_scene_flow_multiview.zip where the frames

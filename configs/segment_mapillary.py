@@ -1,6 +1,6 @@
 """g_ψ on Mapillary Vistas (18000 labelled frames, 65 classes): the pre-training of MSA-HRNet-OCR.
 
-python -m wrp_jax.cli.convert --set=mapillary_v1.2 --data=VISTAS --output=D
+wrp convert --set=mapillary_v1.2 --data=VISTAS --output=D
 python train.py --config=configs/segment_mapillary.py --stills=D:splits/training.txt --workdir=RUN
 
 VISTAS holds training, validation and config_v1.2.json as they are unpacked: see

@@ -1,6 +1,6 @@
 """g_ψ on NYU-Depth V2 (795 labelled frames, 40 classes, 640x480): MSA-HRNet-OCR.
 
-python -m wrp_jax.cli.convert --set=nyuv2 --data=NYU --output=D
+wrp convert --set=nyuv2 --data=NYU --output=D
 python train.py --config=configs/segment_nyuv2.py --stills=D:splits/train.txt --workdir=RUN
 
 NYU holds nyu_depth_v2_labeled.mat, splits.mat and classMapping40.mat: see

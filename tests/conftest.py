@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pathlib
+import sys
 
 import hypothesis
 import jax
 import numpy as np
 import pytest
+from absl.testing import flagsaver
 from jax.experimental.compilation_cache import compilation_cache
 from video_folder import folder  # noqa: F401 (a fixture of many)
 
@@ -23,6 +25,19 @@ jax.config.update("jax_default_matmul_precision", "highest")
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def wrp(monkeypatch):
+    """``wrp(command, flag, …)``: the exit code of a command in this process; its flags go again."""
+    from wrp_jax.cli.main import main  # not above: what is imported there is not type-checked
+
+    def call(*words):
+        with flagsaver.flagsaver(), monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", sys.argv)
+            return main([str(word) for word in words])
+
+    return call
 
 
 @pytest.fixture

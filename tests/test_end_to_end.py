@@ -145,7 +145,7 @@ def trained(home, run):
 @pytest.fixture(scope="module")
 def permuted_set(run):
     """The folder with other unlisted labels, as a TFDS data set: what to give as ``--data``."""
-    return run("wrp_jax/cli/build.py", "--data=P", "--output=sets").split()[-1]
+    return run("wrp_jax/__main__.py", "build", "--data=P", "--output=sets").split()[-1]
 
 
 def pictures(output, kind):

@@ -47,6 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("types", "config", "files", "data", "weights", "motion", "segmentation", "evaluation"),
         *("runs", "training", "reporting", "labelling"),
     },
+    "__main__": {"cli"},
 }
 WITHOUT_JAX = (
     "types",

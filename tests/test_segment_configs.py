@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wrp_jax.cli.convert import SETS
 from wrp_jax.data.folder import open_folder
 from wrp_jax.data.known_labels import KnownLabels
+from wrp_jax.data.public_sets.convert import PUBLIC_SETS
 from wrp_jax.models.segmentation.build import build_segmentation
 from wrp_jax.training.segmentation.crops import CropBatch, build_crop_dataset
 from wrp_jax.training.segmentation.recipe import (
@@ -56,8 +56,8 @@ def test_there_is_one_for_each_data_set():
 
 
 def test_public_data_sets_are_read_by_the_command_they_name():
-    named = [re.findall(r"data\.convert --set=(\S+)", path.read_text()) for path in CONFIGS]
-    assert set().union(*named) == set(SETS) - {"mapillary_v2.0"}
+    named = [re.findall(r"wrp convert --set=(\S+)", path.read_text()) for path in CONFIGS]
+    assert set().union(*named) == set(PUBLIC_SETS) - {"mapillary_v2.0"}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

@@ -7,7 +7,8 @@ from PIL import Image
 
 from wrp_jax.evaluation.confusion import confusion, mean_iou
 from wrp_jax.labelling.finish import finish, scores_text
-from wrp_jax.labelling.plan import Request, make_plan
+from wrp_jax.labelling.plan import make_plan
+from wrp_jax.labelling.request import Request
 from wrp_jax.labelling.run import label_windows
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wrp_jax.labelling.plan import Request, check_free, chosen_methods, claim, make_plan
+from wrp_jax.labelling.plan import check_free, chosen_methods, claim, make_plan
+from wrp_jax.labelling.request import Request
 from wrp_jax.types import UserError, Window
 
 

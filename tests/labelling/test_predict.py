@@ -14,8 +14,8 @@ from wrp_jax.config import Config, SegmentationConfig
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.data.open_source import open_source
-from wrp_jax.labelling.plan import Request
 from wrp_jax.labelling.predict import predict, write_predictions
+from wrp_jax.labelling.request import Request
 from wrp_jax.ops.resize import resize
 from wrp_jax.propagation import cues
 from wrp_jax.runs import segmentation as segmenter

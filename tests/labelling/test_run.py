@@ -8,7 +8,8 @@ from PIL import Image
 from wrp_jax.labelling import run
 from wrp_jax.labelling.files import OutputFiles
 from wrp_jax.labelling.finish import finish
-from wrp_jax.labelling.plan import Request, make_plan
+from wrp_jax.labelling.plan import make_plan
+from wrp_jax.labelling.request import Request
 from wrp_jax.labelling.run import label_windows
 from wrp_jax.propagation.window_cues import HeldCues
 from wrp_jax.types import Interrupted, Motion

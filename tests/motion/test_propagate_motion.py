@@ -13,7 +13,7 @@ from PIL import Image
 from wrp_jax.cli.propagate import propagate
 from wrp_jax.config import Config
 from wrp_jax.data.open_source import open_source
-from wrp_jax.labelling.plan import Request
+from wrp_jax.labelling.request import Request
 from wrp_jax.motion.build import build_motion
 from wrp_jax.motion.dump import dump
 from wrp_jax.types import UserError

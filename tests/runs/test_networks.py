@@ -4,7 +4,7 @@ import pytest
 
 from wrp_jax.cli.propagate import propagate
 from wrp_jax.config import Config, MotionConfig, SegmentationConfig
-from wrp_jax.labelling.plan import Request
+from wrp_jax.labelling.request import Request
 from wrp_jax.propagation.methods import METHODS
 from wrp_jax.runs.networks import stages_to_train
 from wrp_jax.training import stages

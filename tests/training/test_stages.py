@@ -200,8 +200,8 @@ def test_run_metadata_leaves_out_which_stages_and_who_reads(folder):
 PROGRAM = """
 import sys
 import numpy as np
-import train
-from wrp_jax.runs.checkpoints import save_result
+from wrp_jax.cli.main import run_command
+from wrp_jax.runs.results import save_result
 from wrp_jax.training import stages
 
 def toy(config, known, source, windows, workdir):
@@ -209,8 +209,7 @@ def toy(config, known, source, windows, workdir):
     save_result(workdir, "segmentation", {"a": np.ones(1)}, stages.run_metadata(config, known))
 
 stages.STAGES["segmentation"] = "__main__:toy"
-sys.argv[0] = "train.py"
-sys.exit(train.command_line.run(train.main))
+sys.exit(run_command("train", ["train.py", *sys.argv[1:]]))
 """
 
 

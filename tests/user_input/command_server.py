@@ -1,4 +1,4 @@
-"""Runs ``train.py`` and ``propagate.py`` in processes of their own, importing JAX once for all.
+"""Runs programs of the repository in processes of their own, importing JAX once for all.
 
 Reads ``[cwd, [program, flag, …]]`` per line of JSON, answers ``[exit code, stdout, stderr]``.
 """
@@ -11,7 +11,8 @@ import tempfile
 import warnings
 from pathlib import Path
 
-import wrp_jax.cli.propagate
+import wrp_jax.labelling.finish
+import wrp_jax.labelling.run
 import wrp_jax.training.refiner.stage  # noqa: F401
 
 ROOT = Path(__file__).parents[2]

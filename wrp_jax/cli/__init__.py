@@ -1,1 +1,1 @@
-"""The commands: flags in, exit codes out."""
+"""The commands of ``wrp``: flags in, exit codes out; what they do lives in the other rooms."""

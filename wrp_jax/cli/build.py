@@ -1,63 +1,51 @@
-"""Writes a folder of video as a TFDS data set in array_record.
+"""Writes a folder of video or a published flow set as a TFDS data set.
 
-    python -m wrp_jax.cli.build --data=FOLDER --output=DIR [--name=NAME] [--dataset=camvid]
+  wrp build --data=FOLDER --output=DIR
+  wrp build --set=camvid --data=CAMVID --output=DIR
+  wrp build --set=sintel_flow --pass=final --data=SINTEL --output=DIR
 
-The result is read with ``--data=tfds:folder_video/NAME:train@DIR``.
+Prints what to give as --data to read it, one for each split.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from wrp_jax.data.folder import open_folder
-from wrp_jax.data.source import validate
-from wrp_jax.data.tfds.builders import Camvid, ClipBuilder, FolderVideo
-from wrp_jax.data.tfds.prepare import exit_code, prepare
-from wrp_jax.data.windows import whole_sequences
-from wrp_jax.files.output import check_output
+from absl import flags
+
+from wrp_jax.cli import command_line
+from wrp_jax.types import UserError
+
+_PASS = "pass"  # no attribute of FLAGS: it is a word of Python
 
 
-def build(data: Path, output: Path, name: str | None = None, dataset: str = "folder") -> str:
-    """Builds the data set; what a killed build has left is removed first.
+def define_flags() -> None:
+    """Defines the flags."""
+    from wrp_jax.data.flow_sets.builders import BUILDERS
+    from wrp_jax.data.tfds.build import CLIP_SETS
 
-    Args:
-      data: the folder.
-      output: TFDS data directory to write into.
-      name: configuration name, the folder's own by default; folder data sets only.
-      dataset: ``folder`` or ``camvid``.
-
-    Returns:
-      What to give as ``--data`` to read it, one per split.
-
-    Raises:
-      UserError: bad input, before anything is written; or the data set is there already.
-    """
-    source = open_folder(data)
-    check_output(output, data)
-    labels = [(s, name) for s in source.sequences for name in sorted(source.label_names(s))]
-    validate(source, whole_sequences(source), labels)
-    builder: ClipBuilder
-    if dataset == "camvid":
-        builder = Camvid(data_dir=str(output))
-        builder.open_manual(data)
-    else:
-        builder = FolderVideo(folder=data, name=name, data_dir=str(output))
-    return prepare(builder, data, output)
+    flags.DEFINE_enum("set", CLIP_SETS[0], [*CLIP_SETS, *sorted(BUILDERS)], "What it is.")
+    flags.DEFINE_string("data", None, "The folder of video, or the set as it was published.")
+    flags.DEFINE_string("output", None, "TFDS data directory to write into.")
+    flags.DEFINE_string("name", None, "Of a folder's data set; the folder's own if absent.")
+    flags.DEFINE_string(
+        _PASS, None, "Which rendering: clean or final (Sintel), cleanpass or finalpass (Things)."
+    )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command; exit code 2 and one sentence for mistakes of the user."""
-    parser = argparse.ArgumentParser(prog="python -m wrp_jax.cli.build", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of video")
-    parser.add_argument("--output", type=Path, required=True, help="TFDS data directory")
-    parser.add_argument("--name", help="name of the data set, the folder's by default")
-    parser.add_argument("--dataset", choices=("folder", "camvid"), default="folder")
-    flags = parser.parse_args(argv)
-    return exit_code(lambda: build(flags.data, flags.output, flags.name, flags.dataset))
+def main() -> None:
+    """Reads the flags and builds."""
+    from wrp_jax.data.flow_sets.build import build_flow_set
+    from wrp_jax.data.tfds.build import CLIP_SETS, build_clips
 
-
-if __name__ == "__main__":
-    sys.exit(main())
+    command_line.require("data", "output")
+    options = flags.FLAGS
+    kind, data, output = options.set, Path(options.data), Path(options.output)
+    if options.name and kind != "folder":
+        raise UserError(f"--name has no effect: --set={kind} has a name; leave it out.")
+    if kind not in CLIP_SETS:
+        print(build_flow_set(kind, data, output, options[_PASS].value))
+        return
+    if options[_PASS].value:
+        raise UserError(f"--pass has no effect with --set={kind}; leave it out.")
+    print(build_clips(kind, data, output, options.name))

@@ -1,4 +1,4 @@
-"""What ``train.py`` and ``propagate.py`` share: exit codes and reading ``--config``.
+"""What the commands share: exit codes, ``--help``, and reading ``--config``.
 
 Exit codes: 0 done, 2 a user's mistake (one sentence on stderr), 4 interrupted: the same
 command goes on where it stopped.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import itertools
 import math
 import signal
 import sys
@@ -22,6 +21,8 @@ from typing import Any
 from absl import app, flags
 from ml_collections import config_flags
 
+from wrp_jax.cli.config_files import CONFIG_HELP, config_file
+from wrp_jax.cli.help_text import HELP_FLAGS, command_help
 from wrp_jax.config import Config
 from wrp_jax.types import Interrupted, UserError
 
@@ -62,16 +63,20 @@ _RANGES = {"scale", "steps_range"}
 _LARGEST_SEED = 2**32 - 1
 
 
-def run(main: Callable[[], int | None]) -> int:
+def run(main: Callable[[], int | None], description: str | None = None) -> int:
     """Parses ``sys.argv``, calls ``main()`` and turns what it raises into an exit code.
 
     Args:
       main: reads ``absl.flags.FLAGS``; its return value is the exit code (None is 0).
+      description: what ``--help`` says above the flags; by default the program's docstring.
 
     Returns:
       The exit code, for ``sys.exit``.
     """
     program = Path(sys.argv[0]).name
+    if HELP_FLAGS & set(sys.argv[1:]):
+        print(command_help(description or sys.modules["__main__"].__doc__ or ""))
+        return 0
     before = None
     if threading.current_thread() is threading.main_thread():
         before = signal.signal(signal.SIGTERM, _interrupt)
@@ -96,11 +101,27 @@ def define_config() -> flags.FlagHolder:
     Ends the program where ``--flagfile`` names no file: it is opened here.
     """
     try:
-        return config_flags.DEFINE_config_file("config", None, "A file of configs/.")
+        return config_flags.DEFINE_config_file("config", None, CONFIG_HELP)
     except flags.CantOpenFlagFileError as error:
         why = str(error).removeprefix("ERROR:: ")
         print(f"{Path(sys.argv[0]).name}: {why}: correct --flagfile.", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
+
+
+def define_data() -> None:
+    """Defines ``--data`` of the commands that read video."""
+    flags.DEFINE_string("data", None, "A folder, tfds:NAME/CONFIG:SPLIT[@dir], synthetic:….")
+
+
+def require(*names: str) -> None:
+    """Refuses to go on without these flags.
+
+    Raises:
+      UserError: one is not given, or empty.
+    """
+    for name in names:
+        if not flags.FLAGS[name].value:
+            raise UserError(f"--{name} is missing: --help says what it is.")
 
 
 def read_config(holder: flags.FlagHolder) -> Config:
@@ -111,7 +132,9 @@ def read_config(holder: flags.FlagHolder) -> Config:
     """
     config = holder.value
     if config is None and not holder.present:
-        raise UserError("--config is missing: give a file of configs/, e.g. configs/folder.py.")
+        raise UserError(
+            "--config is missing: give a file, or the name of a packaged config, e.g. folder."
+        )
     if not isinstance(config, Config):
         try:
             getattr(config, "stages", None)  # raises the OSError that the file met, if it met one
@@ -133,14 +156,10 @@ def _interrupt(number: int, frame: Any) -> None:
 def _parse(argv: list[str]) -> None:
     """Parses flags. A wrong flag, config file or config key is a ``UserError``."""
     app.define_help_flags()
-    for argument, following in itertools.zip_longest(argv[1:], argv[2:], fillvalue=""):
-        name, is_set, value = argument.lstrip("-").partition("=")
-        if argument.startswith("-") and name.startswith("config."):
-            _check_key(name)
-        elif argument.startswith("-") and name == "config":
-            _check_config_file(value if is_set else following)
     try:
-        rest = flags.FLAGS(argv)
+        # Files of --flagfile are read first, so that what they give is checked as well.
+        given = flags.FLAGS.read_flags_from_files(argv[1:], force_gnu=False)
+        rest = flags.FLAGS([argv[0], *_with_config_file(given)])
     except flags.Error as error:
         raise UserError(_flag_error(error)) from error
     except UserError:
@@ -160,12 +179,19 @@ def _flag_error(error: flags.Error) -> str:
     return f"{first} {others[-1]}: correct the file." if "config file:" in first else first
 
 
-def _check_config_file(value: str) -> None:
-    path = value.split(":")[0]  # FILE:VARIANT hands VARIANT to get_config
-    if not Path(path).is_file():
-        raise UserError(
-            f"--config={value} does not exist: give a file of configs/, e.g. configs/folder.py."
-        )
+def _with_config_file(arguments: list[str]) -> list[str]:
+    """The arguments, with the path of the file in the place of a config's name."""
+    found = list(arguments)
+    for i, argument in enumerate(arguments):
+        name, is_set, value = argument.lstrip("-").partition("=")
+        if argument.startswith("-") and name.startswith("config."):
+            _check_key(name)
+        elif argument.startswith("-") and name == "config":
+            if is_set:
+                found[i] = f"--config={config_file(value)}"
+            elif i + 1 < len(found):
+                found[i + 1] = config_file(found[i + 1])
+    return found
 
 
 def _check_key(name: str) -> None:

@@ -1,166 +1,35 @@
-"""Writes a public data set, as its authors lay it out, as a folder (see ``folder``).
+"""Writes a public data set, as its authors lay it out, as a folder to train on.
 
-    python -m wrp_jax.cli.convert --set=cityscapes --data=CITYSCAPES --output=D
+  wrp convert --set=cityscapes --data=CITYSCAPES --output=D
 
-CITYSCAPES is the set as it is unpacked; what has to lie there is told by
-``wrp_jax/data/public_sets/<set>.py``. Frames are linked (written where they are no files of their
-own), labels written with the ids of ``D/classes.json``; void is what the set does not score, and a
-label of void alone counts as none. ``D/splits/*.txt`` list the frames, and the command prints what
-to give as ``--stills`` and ``--windows``. Stopped at any time, the same command goes on.
+CITYSCAPES is the set as it is unpacked; wrp_jax/data/public_sets/<set>.py says what has to lie
+there. Frames are linked, labels written with the ids of D/classes.json. D/splits/*.txt list the
+frames, and the command prints what to give as --stills and --windows. Stopped at any time, the same
+command goes on.
 """
 
 from __future__ import annotations
 
-import argparse
-import functools
-import json
-import os
-import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-import tqdm
-from jaxtyping import UInt8
+from absl import flags
 
-from wrp_jax.data import images, label_maps
-from wrp_jax.data.public_sets.apolloscape import read_apolloscape
-from wrp_jax.data.public_sets.cityscapes import read_cityscapes
-from wrp_jax.data.public_sets.kitti import read_kitti
-from wrp_jax.data.public_sets.mapillary import read_mapillary
-from wrp_jax.data.public_sets.nyuv2 import read_nyuv2
-from wrp_jax.data.public_sets.public_set import Picture, Pixels, PublicSet
-from wrp_jax.data.tfds.prepare import exit_code
-from wrp_jax.files.atomic import write_atomically
-from wrp_jax.files.output import check_output, claim_output
-from wrp_jax.types import UserError
-
-SETS: dict[str, Callable[[Path], PublicSet]] = {
-    "apolloscape": read_apolloscape,
-    "cityscapes": read_cityscapes,
-    "kitti": read_kitti,
-    "mapillary_v1.2": functools.partial(read_mapillary, version="v1.2"),
-    "mapillary_v2.0": functools.partial(read_mapillary, version="v2.0"),
-    "nyuv2": read_nyuv2,
-}
-"""The readers, by what is given as ``--set``."""
+from wrp_jax.cli import command_line
 
 
-def convert(name: str, data: Path, output: Path) -> str:
-    """Writes the folder.
+def define_flags() -> None:
+    """Defines the flags."""
+    from wrp_jax.data.public_sets.convert import PUBLIC_SETS
 
-    Args:
-      name: of the set, one of ``SETS``.
-      data: the set, unpacked.
-      output: the folder to write.
-
-    Returns:
-      What to give as ``--stills`` and ``--windows``, one line for each list.
-
-    Raises:
-      UserError: what the reader of the set finds missing, before anything is written; a label
-        that is broken, of another size than its frame, or holds ids that the set does not have; an
-        output inside of the set, or with another set in it.
-    """
-    check_output(output, data)
-    found = SETS[name](data)
-    claim_output(output, {"set": name})
-    content = json.dumps(label_maps.classes_to_json(found.classes), indent=1) + "\n"
-    write_atomically(output / label_maps.CLASSES_FILE, content.encode())
-    known = set()
-    for picture in tqdm.tqdm(found.pictures, desc=name, unit="picture", disable=None):
-        _put_frame(output, picture)
-        if _put_label(output, picture, found):
-            known.add((picture.sequence, picture.name))
-    lines = []
-    for title, rows in found.lists.items():
-        rows = [row for row in rows if row[:2] in known]
-        if rows:
-            file = f"splits/{title}.txt"
-            write_atomically(output / file, "".join("\t".join(r) + "\n" for r in rows).encode())
-            stills = len(rows[0]) == 2
-            lines.append(f"--stills={output}:{file}" if stills else f"--windows={output}/{file}")
-    return "\n".join(lines)
+    flags.DEFINE_enum("set", None, sorted(PUBLIC_SETS), "Which data set it is.")
+    flags.DEFINE_string("data", None, "The data set, unpacked.")
+    flags.DEFINE_string("output", None, "The folder to write.")
 
 
-def _put_frame(output: Path, picture: Picture) -> None:
-    """Links a frame, or writes it where it is no file."""
-    folder = output / picture.sequence / "frames"
-    if isinstance(picture.frame, Pixels):
-        path = folder / f"{picture.name}.png"
-        if not path.is_file():
-            write_atomically(path, images.encode_png(picture.frame.read()))
-        return
-    link = folder / f"{picture.name}{picture.frame.suffix.lower()}"
-    target = str(picture.frame.resolve())
-    try:
-        link.parent.mkdir(parents=True, exist_ok=True)
-        if link.is_symlink() and os.readlink(link) != target:
-            link.unlink()  # the set has moved since
-        if not link.is_symlink():
-            link.symlink_to(target)
-    except OSError as error:
-        raise UserError(f"{link} cannot be made: {error.strerror}.") from error
+def main() -> None:
+    """Reads the flags and converts."""
+    from wrp_jax.data.public_sets.convert import convert_set
 
-
-def _put_label(output: Path, picture: Picture, found: PublicSet) -> bool:
-    """Writes a label if it is not there; whether the frame has one."""
-    path = output / picture.sequence / "labels" / f"{picture.name}.png"
-    if path.is_file():  # by a run that was stopped: files appear when they are complete
-        return True
-    if picture.label is None:
-        return False
-    if isinstance(picture.label, Pixels):
-        where, raw = picture.label.where, picture.label.read()
-    else:
-        where = str(picture.label)
-        raw = images.decode_label(images.read_bytes(picture.label), picture.label)
-    height, width = _size(picture.frame)
-    if raw.shape != (height, width) or not np.issubdtype(raw.dtype, np.integer):
-        raise UserError(
-            f"{where} is no map of ids of {width}x{height}, the size of its frame: unpack both "
-            "again."
-        )
-    ids = _ids_to_write(raw, found, where)
-    void = [i for i, is_void in zip(found.classes.ids, found.classes.void, strict=True) if is_void]
-    if np.isin(ids, void).all():
-        return False
-    write_atomically(path, images.encode_png(ids, label_maps.palette(found.classes)))
-    return True
-
-
-def _size(frame: Path | Pixels) -> tuple[int, int]:
-    if isinstance(frame, Pixels):
-        height, width = frame.read().shape[:2]
-        return height, width
-    return images.frame_size(frame, frame)
-
-
-def _ids_to_write(raw: np.ndarray, found: PublicSet, where: str) -> UInt8[np.ndarray, "h w"]:
-    """The ids of a label of the set as they are written; refuses any that the set has not."""
-    table = np.full(max(found.ids) + 2, -1, np.int16)
-    table[list(found.ids)] = list(found.ids.values())
-    outside = len(table) - 1  # its last entry: no id of the set
-    ids = table[np.where((raw < 0) | (raw > outside), outside, raw)]
-    if ids.min() < 0:
-        y, x = (int(v) for v in np.argwhere(ids < 0)[0])
-        raise UserError(
-            f"{where} has {int((ids < 0).sum())} pixels with ids that are none of this set, the "
-            f"first {int(raw[y, x])} at row {y}, column {x}: unpack it again, or choose another "
-            "--set."
-        )
-    return ids.astype(np.uint8)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command; exit code 2 and one sentence for mistakes of the user."""
-    parser = argparse.ArgumentParser(prog="python -m wrp_jax.cli.convert", description=__doc__)
-    parser.add_argument("--set", choices=sorted(SETS), required=True, help="which data set it is")
-    parser.add_argument("--data", type=Path, required=True, help="the data set, unpacked")
-    parser.add_argument("--output", type=Path, required=True, help="folder to write")
-    flags = parser.parse_args(argv)
-    return exit_code(lambda: convert(flags.set, flags.data, flags.output))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    command_line.require("set", "data", "output")
+    options = flags.FLAGS
+    print(convert_set(options.set, Path(options.data), Path(options.output)))

@@ -1,62 +1,39 @@
-"""Converts published PyTorch weights: ``python -m wrp_jax.cli.convert_weights IN OUT``.
+"""Converts published PyTorch weights to safetensors.
 
-Needs no PyTorch and executes nothing from the file. Prints how the names fit and writes only
-where all of them do. Exit code 0: converted; 2: nothing written.
+  wrp convert-weights --network=raft_large --weights=IN.pth --output=OUT.safetensors
+
+Needs no PyTorch and executes nothing from the file. Prints how the names fit and writes only where
+all of them do.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Sequence
+from absl import flags
 
+from wrp_jax.cli import command_line
 from wrp_jax.types import UserError
-from wrp_jax.weights import published
-from wrp_jax.weights.load import FORMAT
-from wrp_jax.weights.pth_reader import read_pth
-from wrp_jax.weights.safetensors_file import write_safetensors
 
 
-def convert(source: str, target: str, network: str) -> published.Report:
-    """Reads ``source`` and, if it fits the network in every name, writes ``target``.
+def define_flags() -> None:
+    """Defines the flags."""
+    from wrp_jax.weights.published import NETWORKS
 
-    Raises:
-      UserError: a file cannot be read or written.
-    """
-    found, report = published.fit_state_dict(read_pth(source), network)
-    if report.complete:
-        arrays = {".".join(path): array for path, array in sorted(found.items())}
-        try:
-            write_safetensors(target, arrays, {"network": network, "format": FORMAT})
-        except OSError as error:
-            raise UserError(
-                f"{target} cannot be written ({error.strerror}); choose another path."
-            ) from None
-    return report
+    flags.DEFINE_enum("network", None, sorted(NETWORKS), "Whose weights they are.")
+    flags.DEFINE_string("weights", None, "The downloaded .pth or .pth.tar file.")
+    flags.DEFINE_string("output", None, "The .safetensors file to write.")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m wrp_jax.cli.convert_weights",
-        description="Convert published PyTorch weights to safetensors.",
-    )
-    parser.add_argument("source", help="the downloaded .pth or .pth.tar file")
-    parser.add_argument("target", help="the .safetensors file to write")
-    parser.add_argument("--network", required=True, choices=sorted(published.NETWORKS))
-    options = parser.parse_args(arguments)
-    try:
-        report = convert(options.source, options.target, options.network)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
+def main() -> None:
+    """Reads the flags, converts and prints how the names fit."""
+    from wrp_jax.weights.convert import convert_weights
+
+    command_line.require("network", "weights", "output")
+    options = flags.FLAGS
+    report = convert_weights(options.weights, options.output, options.network)
     print(report)
     if not report.complete:
-        print(f"{options.source} is not {options.network}: nothing written", file=sys.stderr)
-        return 2
-    print(f"wrote {options.target}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        raise UserError(
+            f"{options.weights} does not hold the weights of {options.network}, as the list above "
+            "shows: nothing was written; choose another --network."
+        )
+    print(f"wrote {options.output}")

@@ -1,31 +1,47 @@
-"""``wrp flow``."""
+"""Writes optical flow between the frames of a video to files.
+
+  wrp flow --config=folder --data=D --output=DIR
+  wrp flow --config=folder --config.motion.name=raft_large --config.motion.weights=FILE \\
+      --data=D --output=DIR --format=npz --apart=1,3
+
+The files are read with --config.motion.name=precomputed --config.motion.folder=DIR. Those that are
+there already are kept: the same command goes on where it was stopped.
+"""
 
 from __future__ import annotations
 
-import functools
-import sys
 from pathlib import Path
 
 from absl import flags
 
 from wrp_jax.cli import command_line
-from wrp_jax.data.flow_files import SUFFIXES
-from wrp_jax.data.open_source import input_folder, open_source
-from wrp_jax.data.source import validate
-from wrp_jax.data.windows import whole_sequences
-from wrp_jax.files.lock import sole_writer
-from wrp_jax.files.output import check_output, claim_output
-from wrp_jax.motion.build import build_motion
-from wrp_jax.motion.dump import dump, settings
 from wrp_jax.types import UserError
 
 
+def define_flags() -> flags.FlagHolder:
+    """Defines the flags; returns that of the config."""
+    from wrp_jax.data.flow_files import SUFFIXES
+
+    command_line.define_data()
+    flags.DEFINE_string("output", None, "Where the flow files go.")
+    flags.DEFINE_enum("format", "flo", [s[1:] for s in SUFFIXES], "Of the files.")
+    flags.DEFINE_list("apart", ["1"], "Distances in frames: 1 is the neighbours.")
+    return command_line.define_config()
+
+
 def main(config_flag: flags.FlagHolder) -> None:
-    """The command line."""
+    """Reads the flags and writes the flow."""
+    from wrp_jax.data.open_source import input_folder, open_source
+    from wrp_jax.data.source import validate
+    from wrp_jax.data.windows import whole_sequences
+    from wrp_jax.files.lock import sole_writer
+    from wrp_jax.files.output import check_output, claim_output
+    from wrp_jax.motion.build import build_motion
+    from wrp_jax.motion.dump import dump, settings
+
     options = flags.FLAGS
     config = command_line.read_config(config_flag).motion
-    if not options.data or not options.output:
-        raise UserError("--data=FOLDER and --output=FOLDER must be given.")
+    command_line.require("data", "output")
     apart = [int(text) if text.isdigit() else 0 for text in options.apart]
     if min(apart, default=0) < 1:
         raise UserError(f"--apart={','.join(options.apart)}: give distances in frames, as in 1,3.")
@@ -44,16 +60,3 @@ def main(config_flag: flags.FlagHolder) -> None:
         claim_output(output, settings(config, options.format))
         count = dump(motion, source, output, suffix=f".{options.format}", apart=apart)
     print(f"{count} flow files written to {output}.")
-
-
-def define_flags() -> flags.FlagHolder:
-    """Defines the flags; returns that of the config."""
-    flags.DEFINE_string("data", None, "A folder, tfds:NAME/CONFIG:SPLIT[@dir], synthetic:….")
-    flags.DEFINE_string("output", None, "Where the flow files go.")
-    flags.DEFINE_enum("format", "flo", [s[1:] for s in SUFFIXES], "Of the files.")
-    flags.DEFINE_list("apart", ["1"], "Distances in frames: 1 is the neighbours.")
-    return command_line.define_config()
-
-
-if __name__ == "__main__":
-    sys.exit(command_line.run(functools.partial(main, define_flags())))

@@ -16,26 +16,14 @@ from wrp_jax.data.open_source import input_folder, open_source
 from wrp_jax.data.source import VideoSource, validate
 from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.files.output import RUN_FILE, check_output, claim_output
+from wrp_jax.labelling.request import ALL, Request
 from wrp_jax.propagation.methods import METHODS, check_options
 from wrp_jax.types import UserError, Window
 
-ALL = "all"
 RESERVED = frozenset({"methods", "tfds", "training"})
 """Folders of the output that no sequence may be called."""
 _SHOWN_WINDOWS = 3
 _FORMAT = 1
-
-
-@dataclasses.dataclass(frozen=True)
-class Request:
-    """What a run is asked for; see the flags of ``propagate.py``."""
-
-    data: str
-    output: Path
-    method: str = ALL
-    windows: str | None = None
-    keyframes: str | None = None
-    horizon: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

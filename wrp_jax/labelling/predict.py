@@ -1,9 +1,5 @@
 """Writes what g_ψ says of every frame to files, in the form that ``precomputed`` reads.
 
-python -m wrp_jax.labelling.predict --config=C --data=D --workdir=RUN --output=DIR [--format=npz]
-
-Published weights (``--config.segmentation.weights=FILE``) need no ``--workdir``.
-
 ``png``: the likeliest class as palette PNG and its confidence, 8 bits each; nothing is left out
 below a threshold, so that one set serves many: ``--config.propagation.semantic_confidence`` applies
 when it is read. ``npz``: probabilities and features, which read back exactly. Frames whose files
@@ -29,8 +25,6 @@ from wrp_jax.progress import Progress
 from wrp_jax.segmentation.predictions import PRECOMPUTED, Predictions, write_arrays
 from wrp_jax.types import Segment, UserError
 
-FORMATS = ("png", "npz")
-
 
 def write_predictions(segment: Segment, source: VideoSource, output: Path, kind: str) -> int:
     """Writes the predictions of all frames of a source that are not there yet.
@@ -39,7 +33,7 @@ def write_predictions(segment: Segment, source: VideoSource, output: Path, kind:
       segment: g_ψ.
       source: the video; frames of a sequence are of one size.
       output: DIR.
-      kind: of `FORMATS`.
+      kind: of ``predictions.FORMATS``.
 
     Returns:
       How many frames were written.
@@ -81,7 +75,7 @@ def predict(config: Config, data: str, workdir: Path | None, output: Path, kind:
       data: spec of the video.
       workdir: of ``train.py``; None where ``config.segmentation.weights`` is all there is.
       output: DIR.
-      kind: of `FORMATS`.
+      kind: of ``predictions.FORMATS``.
 
     Returns:
       How many frames were written.

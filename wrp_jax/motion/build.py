@@ -136,6 +136,6 @@ def _unknown(option: str, name: str) -> UserError:
 def _no_weights(network: str, option: str) -> UserError:
     return UserError(
         f"{network} has no weights: give --{option}=FILE (a published .pth, what "
-        "wrp_jax.cli.convert_weights wrote, or the motion.safetensors of a run that trained it: "
+        "wrp convert-weights wrote, or the motion.safetensors of a run that trained it: "
         "configs/motion_video.py), or choose another motion such as dis."
     )

@@ -1,9 +1,6 @@
 """Writes the flow of any motion to files, in the layout that ``precomputed`` reads.
 
-python -m wrp_jax.motion.dump --config=configs/folder.py --data=D --output=DIR [--format=flo]
-    [--apart=1,3] [--config.motion.name=...]
-
-Files that are there already are kept: the same command goes on where it was stopped.
+Files that are there already are kept: a second run goes on where the first was stopped.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@
 
 ``.flo``, ``.png`` or ``.npz`` (``data/flow_files.py``). A flow over several frames that has no
 file is composed of those between neighbours, which must all be there.
-``python -m wrp_jax.motion.dump`` writes this layout.
+``wrp flow`` writes this layout.
 """
 
 from __future__ import annotations

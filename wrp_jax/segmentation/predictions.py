@@ -8,7 +8,7 @@
 
 The class map names our class for each of their ids (PNG) or channels (``.npz``), null for one
 that says nothing. Without it ids are those of our ``classes.json`` and channels stand in its order.
-``python -m wrp_jax.labelling.predict`` writes either form.
+``wrp predict`` writes either form.
 
 Logits are resized to the frame, then made probabilities; probabilities are resized. Resizing is
 bilinear on half-pixel centres, and the mean over the covered pixels where it shrinks. Ids and
@@ -37,6 +37,9 @@ from wrp_jax.files.output import check_name
 from wrp_jax.types import ClassMap, UserError, Window
 
 PRECOMPUTED = "precomputed"
+
+FORMATS = ("png", "npz")
+"""What predictions are written as: labels and confidence, or all there is."""
 """The name in ``config.segmentation`` of predictions that lie in files."""
 
 CLASS_MAP_FILE = "class_map.json"

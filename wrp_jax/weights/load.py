@@ -76,7 +76,7 @@ def variables_of(file: WeightFile, network: str) -> dict[str, Any]:
         raise UserError(
             f"{path} does not hold the weights of {network} ({len(report.missing)} names missing, "
             f"{len(report.misshaped)} mis-shaped, {len(report.unused)} unknown, such as "
-            f"{names[0]!r}); python -m wrp_jax.cli.convert_weights lists them all."
+            f"{names[0]!r}); wrp convert-weights lists them all."
         )
     _check_finite(path, flat)
     return published.nest(flat)

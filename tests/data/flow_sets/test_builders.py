@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wrp_jax.cli.build_flow import build, main
 from wrp_jax.data.flow_files import write_flow
+from wrp_jax.data.flow_sets.build import build_flow_set
 from wrp_jax.data.flow_sets.pairs import flow_pairs
 from wrp_jax.data.flow_sets.pfm import read_pfm
 from wrp_jax.data.open_source import open_source
@@ -91,7 +91,7 @@ def write_kitti(path, seed):
 
 def opened(name, make, tmp_path, config=None):
     make(tmp_path / "data")
-    specs = build(name, tmp_path / "data", tmp_path / "tfds", config).split()
+    specs = build_flow_set(name, tmp_path / "data", tmp_path / "tfds", config).split()
     return [open_source(spec) for spec in specs]
 
 
@@ -122,7 +122,7 @@ def test_sintel_passes(tmp_path):
     assert len(source) == 2
     np.testing.assert_array_equal(source.pair(1, RNG).flow, flow_of(2))
     with pytest.raises(UserError, match="clean does not hold alley_1"):
-        build("sintel_flow", tmp_path / "data", tmp_path / "other", "clean")
+        build_flow_set("sintel_flow", tmp_path / "data", tmp_path / "other", "clean")
 
 
 def test_kitti_is_sparse(tmp_path):
@@ -148,7 +148,7 @@ def test_hd1k_pairs_stay_within_a_sequence(tmp_path):
     assert (source.pair(2, RNG).second == 77).all()
     (tmp_path / "data/hd1k_flow_gt/flow_occ/000002_0000.png").unlink()
     with pytest.raises(UserError, match=r"flow_occ/000002_0000\.png is missing"):
-        build("hd1k_flow", tmp_path / "data", tmp_path / "other")
+        build_flow_set("hd1k_flow", tmp_path / "data", tmp_path / "other")
 
 
 def test_pfm_in_both_byte_orders(tmp_path):
@@ -179,20 +179,24 @@ def test_damaged_pfm_is_refused(tmp_path, damage):
         read_pfm(path)
 
 
-def test_mistakes_are_told_and_nothing_is_written(tmp_path, capsys):
+def test_mistakes_are_told_and_nothing_is_written(tmp_path, capsys, wrp):
     data, out = tmp_path / "data", tmp_path / "tfds"
     chairs(data)
     (data / "data" / "00002_flow.flo").unlink()
-    arguments = ["--dataset=flying_chairs", f"--data={data}", f"--output={out}"]
-    assert main(arguments) == 2
+    arguments = ["build", "--set=flying_chairs", f"--data={data}", f"--output={out}"]
+    assert wrp(*arguments) == 2
     error = capsys.readouterr().err
     assert "00002_flow.flo is missing" in error and error.count("\n") == 1
     write_flow(data / "data" / "00002_flow.flo", np.zeros((3, 4, 2), np.float32))
-    assert main(arguments) == 2
+    assert wrp(*arguments) == 2
     assert "they must have one size" in capsys.readouterr().err
     (data / "FlyingChairs_train_val.txt").write_text("1\n2\n")
-    assert main(arguments) == 2
+    assert wrp(*arguments) == 2
     assert "2 marks and there are 3 pairs" in capsys.readouterr().err
-    assert main([*arguments[:1], f"--data={tmp_path / 'none'}", arguments[2]]) == 2
-    assert main([*arguments, "--config=final"]) == 2
-    assert "flying_chairs has no configurations" in capsys.readouterr().err
+    assert wrp(*arguments[:2], f"--data={tmp_path / 'none'}", arguments[3]) == 2
+    assert wrp(*arguments, "--pass=final") == 2
+    assert "flying_chairs has one rendering only" in capsys.readouterr().err
+    assert wrp(*arguments, "--name=mine") == 2
+    assert "--name has no effect" in capsys.readouterr().err
+    assert wrp("build", *arguments[2:], "--pass=final") == 2
+    assert "--pass has no effect with --set=folder" in capsys.readouterr().err

@@ -1,13 +1,12 @@
 """What tests of public data sets share: pictures on disk, and the folder that comes out."""
 
-import re
-
 import numpy as np
 import pytest
 from PIL import Image
 
-from wrp_jax.cli import convert
 from wrp_jax.data.open_source import open_source
+from wrp_jax.data.public_sets.convert import convert_set
+from wrp_jax.types import UserError
 
 
 def write(path, pixels):
@@ -27,7 +26,7 @@ def write_pair(frame, label, ids, value=0):
 
 def converted(name, data, out):
     """The source that a data set becomes."""
-    convert.convert(name, data, out)
+    convert_set(name, data, out)
     return open_source(str(out))
 
 
@@ -48,24 +47,24 @@ def void_names(classes):
     return [name for name, void in zip(classes.names, classes.void, strict=True) if void]
 
 
-def expect_sentence(name, data, out, capsys, says, *, untouched=False):
-    """The command ends with exit code 2 and one sentence that holds ``says``."""
-    assert convert.main([f"--set={name}", f"--data={data}", f"--output={out}"]) == 2
-    message = capsys.readouterr().err
-    assert re.search(says, message), message
-    assert message.count("\n") == 1 and message.endswith(".\n")
+def expect_sentence(name, data, out, says, *, untouched=False):
+    """The set is refused with one sentence that holds ``says``."""
+    with pytest.raises(UserError, match=says) as refused:
+        convert_set(name, data, out)
+    message = str(refused.value)
+    assert "\n" not in message and message.endswith(".")
     assert not (untouched and out.exists())
 
 
 def expect_resume(name, data, out):
     """A run over a finished folder writes what is gone, and nothing else."""
-    convert.convert(name, data, out)
+    convert_set(name, data, out)
     gone, *others = sorted(out.glob("*/labels/*.png"))
     assert others, "one label cannot show what is kept"
     content, before = gone.read_bytes(), [path.stat().st_mtime_ns for path in others]
     gone.unlink()
     next(iter(out.glob("*/frames/*"))).unlink()
-    assert convert.convert(name, data, out)
+    assert convert_set(name, data, out)
     assert gone.read_bytes() == content
     assert [path.stat().st_mtime_ns for path in others] == before
     assert len(list(out.glob("*/frames/*"))) >= len(others) + 1

@@ -134,7 +134,7 @@ def test_a_stopped_run_goes_on(unpacked, tmp_path):
     ("label", f"frame {SEQUENCE} {_name(3)} is in a list and has no label"),
     ("both", f"frame {SEQUENCE} {_name(3)} is in a list and has no label"),
 )
-def test_mistakes_are_told_in_one_sentence(unpacked, tmp_path, capsys, spoil, says):
+def test_mistakes_are_told_in_one_sentence(unpacked, tmp_path, spoil, says):
     data = unpacked
     place = "Record001/Camera 5"
     label = data / "road01_ins/Label" / place / f"{_name(3)}_bin.png"
@@ -155,4 +155,4 @@ def test_mistakes_are_told_in_one_sentence(unpacked, tmp_path, capsys, spoil, sa
         _list(data, "road01_ins", "train", [3])
         _list(data, "road01_ins", "test", [3])
     early = spoil not in ("size", "ids")
-    expect_sentence("apolloscape", data, tmp_path / "D", capsys, says, untouched=early)
+    expect_sentence("apolloscape", data, tmp_path / "D", says, untouched=early)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from made_up_sets import expect_resume, expect_sentence, parametrize_mistakes, write, write_pair
 
-from wrp_jax.cli import convert
 from wrp_jax.config import published_protocol
 from wrp_jax.data.known_labels import KnownLabels, parse_stills
 from wrp_jax.data.public_sets.cityscapes import cityscapes_classes
@@ -34,9 +33,9 @@ def unpacked(tmp_path):
     return root
 
 
-def test_fine_and_coarse_labels_become_lists_of_stills(unpacked, tmp_path, capsys):
+def test_fine_and_coarse_labels_become_lists_of_stills(unpacked, tmp_path, capsys, wrp):
     out = tmp_path / "D"
-    assert convert.main(["--set=cityscapes", f"--data={unpacked}", f"--output={out}"]) == 0
+    assert wrp("convert", "--set=cityscapes", f"--data={unpacked}", f"--output={out}") == 0
     parts = ("fine_train", "coarse_train", "coarse_train_extra")
     given = capsys.readouterr().out.split()
     assert given == [f"--stills={out}:splits/{part}.txt" for part in parts]
@@ -80,7 +79,7 @@ def test_a_stopped_run_goes_on(unpacked, tmp_path):
     ("ids", "labelIds.png has 1 pixels with ids that are none of this set, the first 77 at row 2"),
     ("output", "lies inside the input"),
 )
-def test_mistakes_are_told_in_one_sentence(unpacked, tmp_path, capsys, spoil, says):
+def test_mistakes_are_told_in_one_sentence(unpacked, tmp_path, spoil, says):
     data, out = unpacked, tmp_path / "D"
     aachen = data / "gtFine/train/aachen" / f"{AACHEN}_gtFine_labelIds.png"
     if spoil == "nothing":
@@ -97,5 +96,5 @@ def test_mistakes_are_told_in_one_sentence(unpacked, tmp_path, capsys, spoil, sa
     else:
         out = unpacked / "D"
     expect_sentence(
-        "cityscapes", data, out, capsys, says, untouched=spoil in ("nothing", "frame", "output")
+        "cityscapes", data, out, says, untouched=spoil in ("nothing", "frame", "output")
     )

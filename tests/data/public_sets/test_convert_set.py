@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 from made_up_sets import converted, expect_sentence, rows, write, write_pair
 
-from wrp_jax.cli import convert
-
 
 @pytest.fixture
 def kitti(tmp_path):
@@ -42,19 +40,20 @@ def test_the_set_is_not_touched(kitti, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in kitti.rglob("*")} == before
 
 
-def test_a_damaged_label_is_named(kitti, tmp_path, capsys):
+def test_a_damaged_label_is_named(kitti, tmp_path):
     label = kitti / "training/semantic/000001_10.png"
     label.write_bytes(label.read_bytes()[:40])
-    expect_sentence("kitti", kitti, tmp_path / "D", capsys, "semantic/000001_10.png is")
+    expect_sentence("kitti", kitti, tmp_path / "D", "semantic/000001_10.png is")
     assert not list((tmp_path / "D").glob("000001/labels/*"))
 
 
-def test_an_output_that_is_a_file(kitti, tmp_path, capsys):
+def test_an_output_that_is_a_file(kitti, tmp_path):
     (tmp_path / "D").write_text("")
-    expect_sentence("kitti", kitti, tmp_path / "D", capsys, "is a file; choose a directory")
+    expect_sentence("kitti", kitti, tmp_path / "D", "is a file; choose a directory")
 
 
-def test_an_unknown_set(kitti, tmp_path, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        convert.main(["--set=other", f"--data={kitti}", f"--output={tmp_path / 'D'}"])
-    assert stopped.value.code == 2 and "invalid choice: 'other'" in capsys.readouterr().err
+def test_an_unknown_set(kitti, tmp_path, capsys, wrp):
+    assert wrp("convert", "--set=other", f"--data={kitti}", f"--output={tmp_path / 'D'}") == 2
+    error = capsys.readouterr().err
+    assert "--set=other" in error and "cityscapes|kitti" in error and error.count("\n") == 1
+    assert not (tmp_path / "D").exists()

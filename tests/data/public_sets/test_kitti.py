@@ -83,7 +83,7 @@ def test_a_stopped_run_goes_on(semantics, tmp_path):
     ("size", "000003_10.png is no map of ids of 6x4"),
     ("ids", "000003_10.png has 24 pixels with ids that are none of this set, the first 40"),
 )
-def test_mistakes_are_told_in_one_sentence(semantics, tmp_path, capsys, spoil, says):
+def test_mistakes_are_told_in_one_sentence(semantics, tmp_path, spoil, says):
     data = semantics
     if spoil == "nothing":
         data = tmp_path / "nowhere"
@@ -94,4 +94,4 @@ def test_mistakes_are_told_in_one_sentence(semantics, tmp_path, capsys, spoil, s
     else:
         write(data / "training/semantic/000003_10.png", np.full((4, 6), 40))
     early = spoil in ("nothing", "frame")
-    expect_sentence("kitti", data, tmp_path / "D", capsys, says, untouched=early)
+    expect_sentence("kitti", data, tmp_path / "D", says, untouched=early)

@@ -15,7 +15,7 @@ from made_up_sets import (
     written,
 )
 
-from wrp_jax.cli import convert
+from wrp_jax.data.public_sets.convert import PUBLIC_SETS
 
 NAMES = ("wall", "floor", "otherprop")
 MAPPING = (3, 1, 2, 3, 3)
@@ -73,9 +73,9 @@ def test_a_stopped_run_goes_on(given, tmp_path):
     expect_resume("nyuv2", given, tmp_path / "D")
 
 
-def test_without_h5py_the_extra_is_named(given, tmp_path, capsys, monkeypatch):
+def test_without_h5py_the_extra_is_named(given, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
-    expect_sentence("nyuv2", given, tmp_path / "D", capsys, r"pip install -e \"\.\[nyu\]\"")
+    expect_sentence("nyuv2", given, tmp_path / "D", r"pip install -e \"\.\[nyu\]\"")
 
 
 @parametrize_mistakes(
@@ -88,7 +88,7 @@ def test_without_h5py_the_extra_is_named(given, tmp_path, capsys, monkeypatch):
     ("size", r"cannot be read \(images of .*, labels of"),
     ("ids", "picture 4 has 24 pixels with ids that are none of this set, the first 6"),
 )
-def test_mistakes_are_told_in_one_sentence(given, tmp_path, capsys, spoil, says):
+def test_mistakes_are_told_in_one_sentence(given, tmp_path, spoil, says):
     data = given
     images, labels = _pictures()
     if spoil == "nothing":
@@ -110,10 +110,10 @@ def test_mistakes_are_told_in_one_sentence(given, tmp_path, capsys, spoil, says)
         labels[3] = 6
         _write_set(data / "nyu_depth_v2_labeled.mat", images, labels)
     early = spoil != "ids"
-    expect_sentence("nyuv2", data, tmp_path / "D", capsys, says, untouched=early)
+    expect_sentence("nyuv2", data, tmp_path / "D", says, untouched=early)
 
 
-def test_a_missing_variable(given, tmp_path, capsys):
+def test_a_missing_variable(given, tmp_path):
     scipy.io.savemat(given / "splits.mat", {"trainNdxs": [[1]]})
-    expect_sentence("nyuv2", given, tmp_path / "D", capsys, r"cannot be read \('testNdxs'\)")
-    assert "nyuv2" in convert.SETS
+    expect_sentence("nyuv2", given, tmp_path / "D", r"cannot be read \('testNdxs'\)")
+    assert "nyuv2" in PUBLIC_SETS

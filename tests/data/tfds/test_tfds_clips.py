@@ -9,7 +9,6 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from wrp_jax.cli.build import main
 from wrp_jax.data import images
 from wrp_jax.data.label_maps import same_classes
 from wrp_jax.data.open_source import open_source
@@ -35,10 +34,10 @@ def _same(a, b, sequences):
 
 
 @pytest.fixture
-def built(folder, tmp_path, monkeypatch, capsys) -> str:
+def built(folder, tmp_path, monkeypatch, capsys, wrp) -> str:
     """Specification of the folder as a data set; its sequence ``a`` is cut in three clips."""
     monkeypatch.setattr(clips, "CLIP_FRAMES", 2)
-    assert main([f"--data={folder}", f"--output={tmp_path / 'tfds'}"]) == 0
+    assert wrp("build", f"--data={folder}", f"--output={tmp_path / 'tfds'}") == 0
     return capsys.readouterr().out.strip().splitlines()[-1]
 
 
@@ -96,7 +95,7 @@ def test_little_is_kept_in_memory(built, monkeypatch):
 
 def test_tensorflow_stays_out(built):
     code = (
-        "import sys; from wrp_jax.data import open_source; "
+        "import sys; from wrp_jax.data.open_source import open_source; "
         f"s = open_source({built!r}); s.frame('a', '000000'); s.label('a', '000001'); "
         "assert 'tensorflow' not in sys.modules"
     )
@@ -199,16 +198,16 @@ def test_other_kinds_of_data_sets_are_refused(tmp_path):
         open_source(f"tfds:other:train@{tmp_path}")
 
 
-def test_build_says_what_is_wrong_and_writes_nothing(folder, tmp_path, capsys):
+def test_build_says_what_is_wrong_and_writes_nothing(folder, tmp_path, capsys, wrp):
     output = tmp_path / "tfds"
     label = folder / "a/labels/000004.png"
     content = label.read_bytes()
     label.write_bytes(content[:-60])
-    assert main([f"--data={folder}", f"--output={output}"]) == 2
+    assert wrp("build", f"--data={folder}", f"--output={output}") == 2
     label.write_bytes(content)
-    assert main([f"--data={folder}", f"--output={folder / 'out'}"]) == 2
-    assert main([f"--data={folder}", f"--output={output}", "--name=../x"]) == 2
-    assert main([f"--data={folder}", f"--output={output}", "--dataset=camvid"]) == 2
+    assert wrp("build", f"--data={folder}", f"--output={folder / 'out'}") == 2
+    assert wrp("build", f"--data={folder}", f"--output={output}", "--name=../x") == 2
+    assert wrp("build", f"--data={folder}", f"--output={output}", "--set=camvid") == 2
     said = capsys.readouterr().err.strip().splitlines()
     for line, part in zip(
         said, ("000004.png", "lies inside the input", "no name for a data set", "11 classes"),
@@ -216,12 +215,12 @@ def test_build_says_what_is_wrong_and_writes_nothing(folder, tmp_path, capsys):
     ):  # fmt: skip
         assert part in line
     assert not output.exists() and not (folder / "out").exists()
-    assert main([f"--data={folder}", f"--output={output}"]) == 0
-    assert main([f"--data={folder}", f"--output={output}"]) == 2
+    assert wrp("build", f"--data={folder}", f"--output={output}") == 0
+    assert wrp("build", f"--data={folder}", f"--output={output}") == 2
     assert "is there already" in capsys.readouterr().err
 
 
-def test_what_a_killed_build_left_is_removed(folder, tmp_path, capsys):
+def test_what_a_killed_build_left_is_removed(folder, tmp_path, capsys, wrp):
     home = tmp_path / "tfds" / "folder_video" / "videos"
     left, other = home / "incomplete.ABCDEF_1.0.0", home / "incomplete.ABCDEF_2.0.0"
     for place in (left, other):
@@ -229,13 +228,13 @@ def test_what_a_killed_build_left_is_removed(folder, tmp_path, capsys):
         (place / "half").write_bytes(b"half")
     command = [f"--data={folder}", f"--output={tmp_path / 'tfds'}"]
     with sole_writer(home, "--output"):
-        assert main(command) == 2
+        assert wrp("build", *command) == 2
         assert "by another run" in capsys.readouterr().err and left.exists()
-    assert main(command) == 0
+    assert wrp("build", *command) == 0
     assert sorted(p.name for p in home.iterdir()) == ["1.0.0", other.name]
 
 
-def test_camvid_has_video_and_stills(tmp_path, capsys):
+def test_camvid_has_video_and_stills(tmp_path, capsys, wrp):
     shared = Path(__file__).parents[3] / ".." / "shared" / "data" / "camvid"
     if not shared.is_dir():
         pytest.skip("the CamVid frames are not beside this repository")
@@ -246,7 +245,7 @@ def test_camvid_has_video_and_stills(tmp_path, capsys):
             for path in sorted((shared / sequence / kind).iterdir())[:3]:
                 (root / sequence / kind / path.name).write_bytes(path.read_bytes())
     (root / "classes.json").write_bytes((shared / "classes.json").read_bytes())
-    assert main([f"--data={root}", f"--output={tmp_path / 'out'}", "--dataset=camvid"]) == 0
+    assert wrp("build", f"--data={root}", f"--output={tmp_path / 'out'}", "--set=camvid") == 0
     video, stills = capsys.readouterr().out.strip().splitlines()[-1].split()
     assert video.startswith("tfds:camvid:video@") and stills.startswith("tfds:camvid:stills@")
     _same(open_source(video), open_source(str(root)), ["0016E5_15hz_a"])

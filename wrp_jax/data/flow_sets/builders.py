@@ -1,6 +1,6 @@
 """TFDS builders of published flow sets that the user has downloaded, in array_record.
 
-    python -m wrp_jax.cli.build_flow --dataset=flying_chairs --data=FOLDER --output=DIR
+    wrp build --set=flying_chairs --data=FOLDER --output=DIR
 
 The element of every set::
 

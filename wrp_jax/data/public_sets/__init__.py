@@ -1,1 +1,3 @@
-"""Public data sets as their authors lay them out, one module each; ``data.convert`` writes them."""
+"""Public data sets as their authors lay them out, one module each, and ``convert``, which writes
+them as folders.
+"""

@@ -1,7 +1,7 @@
 """What a reader of a public data set says about it: its classes, its pictures and its lists.
 
 A reader looks at names alone, so that a missing file is told before anything is written; pixels
-are read by ``wrp_jax.cli.convert``.
+are read by ``convert``.
 """
 
 from __future__ import annotations

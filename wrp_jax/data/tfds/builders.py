@@ -1,6 +1,6 @@
 """TFDS builders of clips (see ``clips``), in array_record and without TensorFlow.
 
-``python -m wrp_jax.cli.build`` runs them from a command line.
+``wrp build`` runs them from a command line.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
-"""What the commands that write TFDS data sets share: one writer, whole data sets, exit codes."""
+"""Writing TFDS data sets: one writer at a time, whole data sets or none."""
 
 from __future__ import annotations
 
 import shutil
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow_datasets as tfds
@@ -42,16 +40,6 @@ def prepare(builder: tfds.core.DatasetBuilder, data: Path, output: Path) -> str:
             raise UserError(f"{output} cannot be written: {error.strerror or error}.") from error
     full_name = target.parent.relative_to(Path(builder.data_dir_root))
     return " ".join(f"tfds:{full_name}:{split}@{output}" for split in builder.info.splits)
-
-
-def exit_code(build: Callable[[], str]) -> int:
-    """Prints what ``build`` gives; 2 and one sentence for a mistake of the user."""
-    try:
-        print(build())
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
 
 
 def _check_free(target: Path) -> None:

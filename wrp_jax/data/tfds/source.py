@@ -170,7 +170,7 @@ def open_tfds(spec: str) -> TfdsSource | FlowSetSource:
         if _FEATURES - set(features):
             raise UserError(
                 f"{spec}: {directory} holds no video clips of this project; convert your data to "
-                "a folder and run python -m wrp_jax.cli.build."
+                "a folder and run wrp build."
             )
         metadata = builder.info.metadata or {}
         classes = label_maps.parse_classes(metadata.get("classes"), f"{directory}/metadata.json")
@@ -250,6 +250,6 @@ def _find(name: str, data_dir: Path, spec: str) -> Path:
     if not numbered:
         raise UserError(
             f"{spec}: there is no prepared data set in {data_dir / name}; build it with "
-            "python -m wrp_jax.cli.build, or give @DATA_DIR."
+            "wrp build, or give @DATA_DIR."
         )
     return max(numbered, key=lambda path: tuple(map(int, path.name.split("."))))

@@ -13,13 +13,18 @@ import numpy as np
 import pytest
 from hand_made import write_state
 
-from wrp_jax.cli import convert_weights as convert
 from wrp_jax.types import UserError
 from wrp_jax.weights import published
 from wrp_jax.weights.load import load_weights
 from wrp_jax.weights.safetensors_file import write_safetensors
 
-FIXTURES = pathlib.Path(__file__).parents[1] / "weights" / "fixtures"
+FIXTURES = pathlib.Path(__file__).parent / "fixtures"
+
+
+def command(wrp, network, source, target):
+    """The exit code."""
+    flags = {"network": network, "weights": source, "output": target}
+    return wrp("convert-weights", *(f"--{name}={value}" for name, value in flags.items()))
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +37,9 @@ def small_pth(tmp_path_factory):
     return path
 
 
-def test_convert_and_load_agree_with_the_checkpoint(small_pth, tmp_path, capsys):
+def test_convert_and_load_agree_with_the_checkpoint(small_pth, tmp_path, capsys, wrp):
     target = tmp_path / "small.safetensors"
-    assert convert.main([str(small_pth), str(target), "--network=raft_small"]) == 0
+    assert command(wrp, "raft_small", small_pth, target) == 0
     printed = capsys.readouterr().out
     assert "matched 106, missing 0, unused 0, mis-shaped 0" in printed
     expected = load_weights(small_pth, "raft_small")
@@ -45,9 +50,9 @@ def test_convert_and_load_agree_with_the_checkpoint(small_pth, tmp_path, capsys)
         load_weights(target, "sdcnet")
 
 
-def test_another_networks_weights_are_refused(small_pth, tmp_path, capsys):
+def test_another_networks_weights_are_refused(small_pth, tmp_path, capsys, wrp):
     target = tmp_path / "wrong.safetensors"
-    assert convert.main([str(small_pth), str(target), "--network=sdcnet"]) == 2
+    assert command(wrp, "sdcnet", small_pth, target) == 2
     output = capsys.readouterr()
     assert "missing: conv1.0.weight" in output.out
     assert "unused: fnet.conv1.weight" in output.out
@@ -57,14 +62,14 @@ def test_another_networks_weights_are_refused(small_pth, tmp_path, capsys):
         load_weights(small_pth, "sdcnet")
 
 
-def test_damaged_and_unwritable_files_end_in_one_sentence(tmp_path, capsys):
+def test_damaged_and_unwritable_files_end_in_one_sentence(tmp_path, capsys, wrp):
     bad = tmp_path / "bad.pth"
     bad.write_text("nothing")
-    assert convert.main([str(bad), str(tmp_path / "x"), "--network=raft_small"]) == 2
+    assert command(wrp, "raft_small", bad, tmp_path / "x") == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_unwritable_target_is_named(tmp_path, monkeypatch, capsys):
+def test_unwritable_target_is_named(tmp_path, monkeypatch, capsys, wrp):
     found = {
         path: np.zeros(leaf.shape, np.float32)
         for path, leaf in published.template("sdcnet").items()
@@ -74,7 +79,7 @@ def test_unwritable_target_is_named(tmp_path, monkeypatch, capsys):
         published, "fit_state_dict", lambda state, network: (found, published.Report(*empty))
     )
     target = tmp_path / "missing" / "x.safetensors"
-    assert convert.main([str(FIXTURES / "zip.pth"), str(target), "--network=sdcnet"]) == 2
+    assert command(wrp, "sdcnet", FIXTURES / "zip.pth", target) == 2
     assert "cannot be written" in capsys.readouterr().err
 
 
@@ -99,7 +104,7 @@ def test_safetensors_with_published_names_are_read_and_nan_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("network", ["raft_small", "hrnet_ocr_mscale"])
-def test_a_checkpoint_becomes_ours_without_torch(network, tmp_path, capsys):
+def test_a_checkpoint_becomes_ours_without_torch(network, tmp_path, capsys, wrp):
     if network == "raft_small":
         state = golden_files.state_dict(network)
     else:
@@ -112,7 +117,7 @@ def test_a_checkpoint_becomes_ours_without_torch(network, tmp_path, capsys):
     source, target = tmp_path / "w.pth", tmp_path / "w.safetensors"
     parallel = {f"module.{name}": array for name, array in state.items()}
     write_state(source, parallel, "zip", lambda tensors: {"epoch": 3, "state_dict": tensors})
-    assert convert.main([str(source), str(target), f"--network={network}"]) == 0
+    assert command(wrp, network, source, target) == 0
     printed = capsys.readouterr().out
     assert "missing 0, unused 0, mis-shaped 0" in printed and f"wrote {target}" in printed
     got = load_weights(target, network)
@@ -134,14 +139,16 @@ def test_missing_files_are_named(tmp_path, suffix):
         load_weights(tmp_path / f"none{suffix}", "raft_small")
 
 
-def test_the_module_runs_and_imports_no_torch(tmp_path):
+def test_the_command_runs_and_imports_no_torch(tmp_path):
     code = (
-        "import sys; from wrp_jax.weights import convert; "
-        "code = convert.main(sys.argv[1:]); assert 'torch' not in sys.modules; sys.exit(code)"
+        "import sys; from wrp_jax.cli.main import main; "
+        "code = main(sys.argv[1:]); assert 'torch' not in sys.modules; sys.exit(code)"
     )
-    arguments = [str(FIXTURES / "legacy.pth"), str(tmp_path / "x"), "--network=raft_small"]
+    words = ["convert-weights", f"--weights={FIXTURES / 'legacy.pth'}", "--network=raft_small"]
     result = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True
+        [sys.executable, "-c", code, *words, f"--output={tmp_path / 'x'}"],
+        capture_output=True,
+        text=True,
     )
     assert result.returncode == 2, result.stderr
     assert "missing: cnet.conv1.bias" in result.stdout

@@ -1,0 +1,1 @@
+"""Options for whole runs, one file each: ``--config=NAME``. Installed as ``wrp_jax.configs``."""

@@ -1,0 +1,38 @@
+"""Writes a published flow set as a TFDS data set in array_record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wrp_jax.data.flow_sets.builders import BUILDERS
+from wrp_jax.data.tfds.prepare import prepare
+from wrp_jax.files.output import check_output
+from wrp_jax.types import UserError
+
+
+def build_flow_set(name: str, data: Path, output: Path, rendering: str | None = None) -> str:
+    """Builds the data set.
+
+    Args:
+      name: a key of ``builders.BUILDERS``.
+      data: the folder as published; ``builders`` says how.
+      output: TFDS data directory to write into.
+      rendering: ``cleanpass`` or ``finalpass``, ``clean`` or ``final``; the first by default.
+
+    Returns:
+      What to give as ``--data`` to read it, one per split.
+
+    Raises:
+      UserError: bad input, or the data set is there already.
+    """
+    check_output(output, data)
+    kind = BUILDERS[name]
+    renderings = [option.name for option in kind.BUILDER_CONFIGS]
+    if rendering is not None and rendering not in renderings:
+        raise UserError(
+            f"--pass={rendering}: {name} has {', '.join(renderings) or 'one rendering only'}."
+        )
+    chosen = rendering or (renderings[0] if renderings else None)
+    builder = kind(config=chosen, data_dir=str(output))
+    builder.files(data)
+    return prepare(builder, data, output)
