@@ -129,11 +129,6 @@ def test_weights_are_higher_for_rare_classes_with_a_mean_of_one(rng):
     assert (weights[0] > weights[1]) == (share[0] < share[1])
 
 
-def test_unknown_source_is_a_users_mistake(rng):
-    with pytest.raises(UserError, match="simulated, cycle or both"):
-        refiner.make_course(config(source="magic"), material(rng), refiner.make_optimizer(1e-3, 2))
-
-
 def test_a_chooser_of_an_earlier_version_is_refused(rng, tmp_path):
     options, stuff = config(), material(rng)
     course = refiner.make_course(options, stuff, refiner.make_optimizer(1e-2, 20))

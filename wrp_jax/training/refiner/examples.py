@@ -24,8 +24,6 @@ from wrp_jax.training.refiner.simulated import (
 )
 from wrp_jax.types import Motion, Segment, UserError, Window
 
-SOURCES = ("simulated", "cycle", "both")
-
 
 class Material(NamedTuple):
     """What examples are made of.
@@ -115,11 +113,7 @@ def gather_material(
 
 
 def check_refiner(options: RefinerConfig) -> None:
-    """Raises ``UserError`` for an unknown source, or an option that the network does not have."""
-    if options.source not in SOURCES:
-        raise UserError(
-            f"config.refiner.source={options.source!r} is unknown: use simulated, cycle or both."
-        )
+    """Raises ``UserError`` for an option that the network does not have."""
     for option in ("unrolled", "learn_tau"):
         if getattr(options, option) and options.name != "pix2pix":
             raise UserError(
