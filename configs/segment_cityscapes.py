@@ -21,8 +21,8 @@ the set. Zhu et al. 2019 use those, for ("truck", "bus", "train", "wall", "rider
 Hardware of the published recipe: 16 GPUs of 32 GB, one crop each (on 8: batch_size=8,
 learning_rate=5e-3). On one device of 80 GB: --config.segmentation.optimiser.accumulate=16
 --config.segmentation.network.remat=true, one crop after the other; its batch norm sees one crop at
-a time, not sixteen. Figure of the paper: 83.35 mIoU on the validation split, without propagated labels
-(Table 1).
+a time, not sixteen. Figure of the paper: 83.35 mIoU on the validation split, without propagated
+labels (Table 1).
 
 Not run: built, its crops drawn from a made-up set, and its first step shape-checked.
 """
