@@ -29,8 +29,8 @@ HEIGHT, WIDTH, CLASSES = 360, 480, 12
 COMMAND_FRAMES = (21, 201)
 COMMAND_SIZE = (120, 160)
 SHORT_TRAINING = (
-    "--config.segmentation.steps=4",
-    "--config.segmentation.crop=(96,128)",
+    "--config.segmentation.optimiser.steps=4",
+    "--config.segmentation.sampling.crop=(96,128)",
     "--config.refiner.steps=4",
     "--config.refiner.clips=1",
 )

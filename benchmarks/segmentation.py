@@ -18,7 +18,7 @@ import torch.nn.functional as F
 
 from benchmarks.hrnet_torch import HrnetOcr
 from benchmarks.timing import compare, report, threads
-from wrp_jax.config import SegmentationConfig
+from wrp_jax.config import SegmentationConfig, SegmentationNetwork
 from wrp_jax.models.segmentation.build import build_segmentation
 from wrp_jax.weights.published import fit_state_dict, nest
 
@@ -43,7 +43,10 @@ def main() -> None:
     theirs = HrnetOcr(CLASSES, options.width)
     state = {name: value.numpy() for name, value in theirs.state_dict().items()}
     variables = jax.tree.map(jnp.asarray, nest(fit_state_dict(state, "hrnet_ocr")[0]))
-    network = build_segmentation(SegmentationConfig(name="hrnet_ocr", width=options.width), CLASSES)
+    network = build_segmentation(
+        SegmentationConfig(name="hrnet_ocr", network=SegmentationNetwork(width=options.width)),
+        CLASSES,
+    )
     normalised = torch.from_numpy((image - MEAN) / STD).permute(0, 3, 1, 2)
     normalised = normalised.contiguous(memory_format=torch.channels_last)
     print(f"HRNet-OCR W{options.width}, {options.size}, {threads()} threads each")

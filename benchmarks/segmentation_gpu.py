@@ -25,7 +25,7 @@ from benchmarks.accelerator import compiled, copy_rate, operations, product_rate
 from benchmarks.hrnet_torch import HrnetOcr
 from benchmarks.raft_gpu import torch_mode
 from benchmarks.segmentation import CLASSES, MEAN, STD, train_step
-from wrp_jax.config import SegmentationConfig
+from wrp_jax.config import SegmentationConfig, SegmentationNetwork
 from wrp_jax.models.network import ARITHMETIC
 from wrp_jax.models.segmentation.build import build_segmentation
 from wrp_jax.weights.published import fit_state_dict, nest
@@ -48,7 +48,9 @@ def main() -> None:
     state = {name: value.numpy() for name, value in theirs.state_dict().items()}
     variables = jax.tree.map(jnp.asarray, nest(fit_state_dict(state, "hrnet_ocr")[0]))
     theirs = theirs.to(place, memory_format=torch.channels_last)
-    config = SegmentationConfig(name="hrnet_ocr", width=options.width, dtype=options.mode)
+    config = SegmentationConfig(
+        name="hrnet_ocr", network=SegmentationNetwork(width=options.width, dtype=options.mode)
+    )
     network = build_segmentation(config, CLASSES)
 
     for training, batch in enumerate(options.batch):

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import optax
 
 from benchmarks.segmentation import CLASSES
-from wrp_jax.config import SegmentationConfig
+from wrp_jax.config import SegmentationConfig, SegmentationNetwork, SegmentationOptimiser
 from wrp_jax.models.segmentation.build import build_segmentation
 from wrp_jax.training.segmentation.crops import CropBatch
 from wrp_jax.training.segmentation.recipe import make_loss
@@ -91,7 +91,11 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true")
     o = parser.parse_args()
     size, part = tuple(o.size), o.batch // o.accumulate
-    options = SegmentationConfig(name="hrnet_ocr_mscale", remat=o.remat, dtype=o.dtype, loss=o.loss)
+    options = SegmentationConfig(
+        name="hrnet_ocr_mscale",
+        network=SegmentationNetwork(remat=o.remat, dtype=o.dtype),
+        optimiser=SegmentationOptimiser(loss=o.loss),
+    )
     print(vars(o), kept(size, part, options), flush=True)
     if o.compile:
         print(memory(size, o.batch, o.accumulate, options), flush=True)

@@ -7,14 +7,18 @@ carries the labels to all others by every method, and writes labels, overlays, s
 demo_output/report.html.
 """
 
-from wrp_jax.config import Config, RefinerConfig, SegmentationConfig
+from wrp_jax.config import Config, RefinerConfig
 
 
 def get_config() -> Config:
     """Small frames and short training; things grow fast as the camera drives, so crops vary."""
-    return Config(
+    config = Config(
         data="synthetic:clips=6,frames=21,height=112,width=192,seed=0",
         key_every=21,
-        segmentation=SegmentationConfig(steps=700, crop=(96, 128), scale=(0.5, 2.0), width=16),
         refiner=RefinerConfig(clips=16, steps=300, jitter=0.0),
     )
+    config.segmentation.network.width = 16
+    config.segmentation.sampling.crop = (96, 128)
+    config.segmentation.sampling.scale = (0.5, 2.0)
+    config.segmentation.optimiser.steps = 700
+    return config

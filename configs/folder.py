@@ -5,12 +5,12 @@ python propagate.py --config=configs/folder.py --data=D --workdir=RUN --output=O
 
 D holds <sequence>/frames/*, <sequence>/labels/* and classes.json. Every option has one value for
 all data sets; the length of training follows from the number of labelled frames. A longer
-training: --config.segmentation.steps=8000.
+training: --config.segmentation.optimiser.steps=8000.
 """
 
 from wrp_jax.config import Config
 
 
 def get_config() -> Config:
-    """The defaults of ``wrp_jax/config.py``."""
+    """The defaults of ``wrp_jax/config``."""
     return Config()

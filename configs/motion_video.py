@@ -12,11 +12,17 @@ smoothness). It carries labels better than as shipped, and as well as DIS alone,
 
 RAFT, on a GPU, with a census loss and edge-aware smoothness where forward and backward flow agree
 (Jonschkowski et al., ECCV 2020): --config.motion.name=raft_large
---config.motion_training.loss=unsupervised --config.motion_training.steps=20000
---config.motion_training.crop="(256,320)".
+--config.motion_training.optimiser.loss=unsupervised --config.motion_training.optimiser.steps=20000
+--config.motion_training.sampling.crop="(256,320)".
 """
 
-from wrp_jax.config import Config, MotionConfig, MotionTrainingConfig
+from wrp_jax.config import (
+    Config,
+    MotionConfig,
+    MotionOptimiser,
+    MotionSampling,
+    MotionTrainingConfig,
+)
 
 
 def get_config() -> Config:
@@ -25,11 +31,15 @@ def get_config() -> Config:
         stages=("motion",),
         motion=MotionConfig(name="refined_dis"),
         motion_training=MotionTrainingConfig(
-            loss="reconstruction",
             from_shipped=True,
-            steps=300,
-            learning_rate=3e-4,
-            crop=(128, 160),
-            gamma=0.6,
+            sampling=MotionSampling(
+                crop=(128, 160),
+            ),
+            optimiser=MotionOptimiser(
+                loss="reconstruction",
+                steps=300,
+                learning_rate=3e-4,
+                gamma=0.6,
+            ),
         ),
     )

@@ -12,12 +12,13 @@ from wrp_jax.config import Config, published_raft
 
 def get_config() -> Config:
     """The stage's own options."""
-    return published_raft(
-        batch_size=10,
-        crop=(368, 496),
-        learning_rate=4e-4,
-        weight_decay=1e-4,
-        gamma=0.8,
-        freeze_batch_norm=False,
-        scale=(-0.1, 1.0),
-    )
+    config = published_raft()
+    stage = config.motion_training
+    stage.optimiser.batch_size = 10
+    stage.sampling.crop = (368, 496)
+    stage.optimiser.learning_rate = 4e-4
+    stage.optimiser.weight_decay = 1e-4
+    stage.optimiser.gamma = 0.8
+    stage.freeze_batch_norm = False
+    stage.sampling.scale = (-0.1, 1.0)
+    return config

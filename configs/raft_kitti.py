@@ -13,13 +13,14 @@ from wrp_jax.config import Config, published_raft
 
 def get_config() -> Config:
     """The stage's own options."""
-    return published_raft(
-        steps=50_000,
-        crop=(288, 960),
-        learning_rate=1e-4,
-        scale=(-0.2, 0.4),
-        flips=(0.0, 0.0),
-        jitter=0.3,
-        hue=0.0955,
-        sparse=True,
-    )
+    config = published_raft()
+    stage = config.motion_training
+    stage.optimiser.steps = 50_000
+    stage.sampling.crop = (288, 960)
+    stage.optimiser.learning_rate = 1e-4
+    stage.sampling.scale = (-0.2, 0.4)
+    stage.sampling.flips = (0.0, 0.0)
+    stage.sampling.jitter = 0.3
+    stage.sampling.hue = 0.0955
+    stage.sampling.sparse = True
+    return config

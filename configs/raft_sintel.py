@@ -4,8 +4,8 @@ python train.py --config=configs/raft_sintel.py --workdir=RUN \\
     --data=tfds:sintel_flow/clean:train@DIR \\
     --config.motion.weights=RAFT_THINGS/motion.safetensors
 
-Published is a mixture. --config.motion_training.mix takes an entry for each further set: how often
-it occurs in one pass, the set, and what its augmentation has of its own:
+Published is a mixture. --config.motion_training.sampling.mix takes an entry for each further set:
+how often it occurs in one pass, the set, and what its augmentation has of its own:
 
     ('99 tfds:sintel_flow/clean:train@DIR', '100 tfds:sintel_flow/final:train@DIR',
     '200 tfds:kitti_flow:train@DIR sparse scale=-0.3,0.5 flips=0.5,0 jitter=0.3 hue=0.0955',
@@ -22,4 +22,8 @@ from wrp_jax.config import Config, published_raft
 
 def get_config() -> Config:
     """The stage's own options."""
-    return published_raft(crop=(368, 768), scale=(-0.2, 0.6))
+    config = published_raft()
+    stage = config.motion_training
+    stage.sampling.crop = (368, 768)
+    stage.sampling.scale = (-0.2, 0.6)
+    return config

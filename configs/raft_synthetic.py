@@ -6,7 +6,13 @@ python train.py --config=configs/raft_synthetic.py --workdir=RUN \\
 The options of the first published stage at a smaller crop. Not yet run to its end: it needs a GPU.
 """
 
-from wrp_jax.config import Config, MotionConfig, MotionTrainingConfig
+from wrp_jax.config import (
+    Config,
+    MotionConfig,
+    MotionOptimiser,
+    MotionSampling,
+    MotionTrainingConfig,
+)
 
 
 def get_config() -> Config:
@@ -15,12 +21,16 @@ def get_config() -> Config:
         stages=("motion",),
         motion=MotionConfig(name="raft_small"),
         motion_training=MotionTrainingConfig(
-            loss="sequence",
-            steps=50_000,
-            batch_size=8,
-            crop=(256, 384),
-            learning_rate=4e-4,
             freeze_batch_norm=False,
-            flying=0.5,
+            sampling=MotionSampling(
+                crop=(256, 384),
+                flying=0.5,
+            ),
+            optimiser=MotionOptimiser(
+                loss="sequence",
+                steps=50_000,
+                batch_size=8,
+                learning_rate=4e-4,
+            ),
         ),
     )

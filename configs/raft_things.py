@@ -4,7 +4,7 @@ python train.py --config=configs/raft_things.py --workdir=RUN \\
     --data=tfds:flying_things3d/cleanpass:train@DIR \\
     --config.motion.weights=RAFT_CHAIRS/motion.safetensors
 
-Published are both passes: --config.motion_training.mix takes
+Published are both passes: --config.motion_training.sampling.mix takes
 ('1 tfds:flying_things3d/finalpass:train@DIR',).
 
 Published, with two GPUs: end-point error 1.43 (clean) and 2.71 (final) on Sintel's training
@@ -17,4 +17,10 @@ from wrp_jax.config import Config, published_raft
 
 def get_config() -> Config:
     """The stage's own options."""
-    return published_raft(crop=(400, 720), weight_decay=1e-4, gamma=0.8, scale=(-0.4, 0.8))
+    config = published_raft()
+    stage = config.motion_training
+    stage.sampling.crop = (400, 720)
+    stage.optimiser.weight_decay = 1e-4
+    stage.optimiser.gamma = 0.8
+    stage.sampling.scale = (-0.4, 0.8)
+    return config

@@ -6,7 +6,13 @@ python train.py --config=configs/refined_dis.py --workdir=RUN \\
 700 pairs are made once, 7 of 10 of them pieces of the street's frames flying over other frames.
 """
 
-from wrp_jax.config import Config, MotionConfig, MotionTrainingConfig
+from wrp_jax.config import (
+    Config,
+    MotionConfig,
+    MotionOptimiser,
+    MotionSampling,
+    MotionTrainingConfig,
+)
 
 
 def get_config() -> Config:
@@ -15,17 +21,21 @@ def get_config() -> Config:
         stages=("motion",),
         motion=MotionConfig(name="refined_dis"),
         motion_training=MotionTrainingConfig(
-            loss="sequence",
-            steps=5000,
-            batch_size=4,
-            crop=(160, 224),
-            keep=700,
-            learning_rate=1e-3,
-            ema_decay=0.998,
-            gamma=0.6,
-            flying=0.7,
-            scale=(-0.2, 0.4),
-            jitter=0.2,
-            erase=0.1,
+            sampling=MotionSampling(
+                crop=(160, 224),
+                keep=700,
+                flying=0.7,
+                scale=(-0.2, 0.4),
+                jitter=0.2,
+                erase=0.1,
+            ),
+            optimiser=MotionOptimiser(
+                loss="sequence",
+                steps=5000,
+                batch_size=4,
+                learning_rate=1e-3,
+                ema_decay=0.998,
+                gamma=0.6,
+            ),
         ),
     )

@@ -10,7 +10,13 @@ of the release); 500 epochs of its data stand for ``steps`` here. DIS takes Flow
 yet run at this size: it needs a GPU.
 """
 
-from wrp_jax.config import Config, MotionConfig, MotionTrainingConfig
+from wrp_jax.config import (
+    Config,
+    MotionConfig,
+    MotionOptimiser,
+    MotionSampling,
+    MotionTrainingConfig,
+)
 
 
 def get_config() -> Config:
@@ -19,13 +25,17 @@ def get_config() -> Config:
         stages=("motion",),
         motion=MotionConfig(name="sdcnet"),
         motion_training=MotionTrainingConfig(
-            loss="reconstruction",
-            steps=100_000,
-            batch_size=4,
-            crop=(448, 448),
-            learning_rate=1e-4,
-            schedule="steps",
-            weight_decay=0.0,
-            clip=0.0,
+            sampling=MotionSampling(
+                crop=(448, 448),
+            ),
+            optimiser=MotionOptimiser(
+                loss="reconstruction",
+                steps=100_000,
+                batch_size=4,
+                learning_rate=1e-4,
+                schedule="steps",
+                weight_decay=0.0,
+                clip=0.0,
+            ),
         ),
     )

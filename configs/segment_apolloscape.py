@@ -23,5 +23,5 @@ from wrp_jax.config import Config, published_protocol
 def get_config() -> Config:
     """The protocol of Cityscapes on frames of about 3.4 million pixels."""
     segmentation = published_protocol()
-    segmentation.max_pixels = 2048 * 1640
+    segmentation.network.max_pixels = 2048 * 1640
     return Config(stages=("segmentation",), segmentation=segmentation)

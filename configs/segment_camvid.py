@@ -13,12 +13,13 @@ pedestrian 30.8, bicyclist 65.6); 63.0 without the mirror image. The temperature
 expected calibration error of these frames from 0.024 to 0.007. The paper does not use CamVid.
 """
 
-from wrp_jax.config import Config, SegmentationConfig
+from wrp_jax.config import Config
 
 
 def get_config() -> Config:
     """A tenth of the 359 frames is held out for the temperature, in runs of neighbours."""
-    return Config(
-        stages=("segmentation",),
-        segmentation=SegmentationConfig(steps=1000, scale=(0.5, 2.0), calibration_share=0.1),
-    )
+    config = Config(stages=("segmentation",))
+    config.segmentation.sampling.scale = (0.5, 2.0)
+    config.segmentation.sampling.calibration_share = 0.1
+    config.segmentation.optimiser.steps = 1000
+    return config

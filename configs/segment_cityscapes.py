@@ -19,10 +19,10 @@ the set. Zhu et al. 2019 use those, for ("truck", "bus", "train", "wall", "rider
 "fence").
 
 Hardware of the published recipe: 16 GPUs of 32 GB, one crop each (on 8: batch_size=8,
-learning_rate=5e-3). On one device of 80 GB: --config.segmentation.accumulate=16
---config.segmentation.remat=true, one crop after the other; its batch norm sees one crop at a time,
-not sixteen. Figure of the paper: 83.35 mIoU on the validation split, without propagated labels
-(Table 1).
+learning_rate=5e-3). On one device of 80 GB: --config.segmentation.optimiser.accumulate=16
+--config.segmentation.network.remat=true, one crop after the other; its batch norm sees one crop at
+a time, not sixteen. Figure of the paper: 83.35 mIoU on the validation split, without propagated
+labels (Table 1).
 
 Not run: built, its crops drawn from a made-up set, and its first step shape-checked.
 """
@@ -33,10 +33,10 @@ from wrp_jax.config import Config, published_protocol
 def get_config() -> Config:
     """The published recipe: 175 epochs, crops of 1024x2048, RMI, single scales at 0.05."""
     segmentation = published_protocol()
-    segmentation.coarse = "coarse_*"
-    segmentation.coarse_classes = (
+    segmentation.sampling.coarse = "coarse_*"
+    segmentation.sampling.coarse_classes = (
         "wall", "fence", "traffic light", "traffic sign", "terrain", "person", "rider", "car",
         "truck", "bus", "train", "motorcycle", "bicycle",
     )  # fmt: skip
-    segmentation.coarse_epochs = 150
+    segmentation.sampling.coarse_epochs = 150
     return Config(stages=("segmentation",), segmentation=segmentation)

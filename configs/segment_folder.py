@@ -16,5 +16,5 @@ from wrp_jax.config import Config
 
 
 def get_config() -> Config:
-    """The defaults of ``wrp_jax/config.py``, segmentation alone."""
+    """The defaults of ``wrp_jax/config``, segmentation alone."""
     return Config(stages=("segmentation",))

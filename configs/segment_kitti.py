@@ -21,8 +21,8 @@ from wrp_jax.config import Config, published_protocol
 def get_config() -> Config:
     """The protocol of Cityscapes at the size of KITTI."""
     segmentation = published_protocol()
-    segmentation.crop = (368, 1232)
-    segmentation.max_pixels = 1242 * 376
-    segmentation.centroid_tile = 376
-    segmentation.learning_rate = 5e-3
+    segmentation.sampling.crop = (368, 1232)
+    segmentation.network.max_pixels = 1242 * 376
+    segmentation.sampling.centroid_tile = 376
+    segmentation.optimiser.learning_rate = 5e-3
     return Config(stages=("segmentation",), segmentation=segmentation)

@@ -20,11 +20,11 @@ from wrp_jax.config import Config, published_protocol
 def get_config() -> Config:
     """The published recipe: 200 epochs, crops of 1024x1024, blur, RMI."""
     segmentation = published_protocol()
-    segmentation.epochs = 200
-    segmentation.crop = (1024, 1024)
-    segmentation.max_pixels = 2177 * 1633
-    segmentation.blur = 0.5
-    segmentation.learning_rate = 5e-3
-    segmentation.poly_power = 1.0
-    segmentation.single_scale_weight = 0.0
+    segmentation.optimiser.epochs = 200
+    segmentation.sampling.crop = (1024, 1024)
+    segmentation.network.max_pixels = 2177 * 1633
+    segmentation.sampling.blur = 0.5
+    segmentation.optimiser.learning_rate = 5e-3
+    segmentation.optimiser.poly_power = 1.0
+    segmentation.optimiser.single_scale_weight = 0.0
     return Config(stages=("segmentation",), segmentation=segmentation)

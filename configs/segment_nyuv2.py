@@ -20,7 +20,7 @@ from wrp_jax.config import Config, published_protocol
 def get_config() -> Config:
     """The protocol of Cityscapes at the size of NYUv2."""
     segmentation = published_protocol()
-    segmentation.crop = (480, 640)
-    segmentation.max_pixels = 640 * 480
-    segmentation.centroid_tile = 480
+    segmentation.sampling.crop = (480, 640)
+    segmentation.network.max_pixels = 640 * 480
+    segmentation.sampling.centroid_tile = 480
     return Config(stages=("segmentation",), segmentation=segmentation)

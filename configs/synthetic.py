@@ -6,15 +6,19 @@ As the demo, with more streets, longer clips and a longer training: motion is ah
 segmentation near the labelled frame and behind it far from there. Some ten minutes on two cores.
 """
 
-from wrp_jax.config import Config, PropagationConfig, RefinerConfig, SegmentationConfig
+from wrp_jax.config import Config, PropagationConfig, RefinerConfig
 
 
 def get_config() -> Config:
     """Twelve clips of 41 frames; their middle frames are the only labels."""
-    return Config(
+    config = Config(
         data="synthetic:clips=12,frames=41,height=112,width=192,seed=0",
         key_every=41,
-        segmentation=SegmentationConfig(steps=1200, crop=(96, 128), scale=(0.5, 2.0), width=16),
         propagation=PropagationConfig(horizon=20),
         refiner=RefinerConfig(clips=24, steps=700, jitter=0.0),
     )
+    config.segmentation.network.width = 16
+    config.segmentation.sampling.crop = (96, 128)
+    config.segmentation.sampling.scale = (0.5, 2.0)
+    config.segmentation.optimiser.steps = 1200
+    return config

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "wrp_jax"
 # From left to right, as data runs: a room may import the rooms to its left that its line names.
 MAY_IMPORT: dict[str, set[str]] = {
     "types": set(),
-    "config": set(),
+    "config": {"types"},
     "files": {"types"},
     "progress": set(),
     "sharding": {"types"},

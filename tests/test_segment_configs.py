@@ -1,6 +1,5 @@
 """Every configs/segment_*.py: built, and its first step traced on a folder of tiny pictures."""
 
-import dataclasses
 import importlib.util
 import json
 import pathlib
@@ -67,29 +66,31 @@ def test_first_step(path, stills, traced):
     spec.loader.exec_module(module)
     config = module.get_config()
     assert config.stages == ("segmentation",) and f"--config=configs/{path.name}" in module.__doc__
-    options = dataclasses.replace(config.segmentation, batch_size=2)
+    options = config.segmentation
+    recipe = options.optimiser
+    recipe.batch_size = 2
     source, known = stills
     dataset = build_crop_dataset(options, known, source, ())
     crop = dataset.draw(0, np.random.default_rng(0))
-    assert crop.image.shape == (48, 64, 3) or crop.image.shape == (options.crop[0], 64, 3)
-    steps, epoch = number_of_steps(options, 3), epoch_steps(options, 3)
+    assert crop.image.shape == (48, 64, 3) or crop.image.shape == (options.sampling.crop[0], 64, 3)
+    steps, epoch = number_of_steps(recipe, 3), epoch_steps(recipe, 3)
     assert steps >= 300
-    kind = (options.name, options.loss, options.single_scale_weight, options.ema_decay)
+    kind = (options.name, recipe.loss, recipe.single_scale_weight, recipe.ema_decay)
     if (kind, crop.image.shape) in traced:
         return  # the program of another config: tracing it takes half a minute
     traced.add((kind, crop.image.shape))
-    optimizer = make_optimizer(options, steps, epoch)
+    optimizer = make_optimizer(recipe, steps, epoch)
     network = build_segmentation(options, 3)
-    loss = make_loss(options, jnp.ones(3))
-    step = make_train_step(network, optimizer, loss, ema_decay=options.ema_decay)
+    loss = make_loss(recipe, jnp.ones(3))
+    step = make_train_step(network, optimizer, loss, ema_decay=recipe.ema_decay)
 
     def first(key, batch):
         variables = network.init(key, jnp.zeros((1, *crop.image.shape)))
-        state = create_train_state(variables, optimizer, ema=options.ema_decay > 0)
+        state = create_train_state(variables, optimizer, ema=recipe.ema_decay > 0)
         return state, *step(state, batch, key)
 
     batch = CropBatch(*(np.stack([x, x]) for x in crop))
     before, after, metrics = jax.eval_shape(first, jax.random.key(0), batch)
-    assert metrics["loss"].shape == () and (after.ema is None) == (options.ema_decay == 0)
+    assert metrics["loss"].shape == () and (after.ema is None) == (recipe.ema_decay == 0)
     shapes = [jax.tree.map(lambda x: (x.shape, x.dtype), s.params) for s in (before, after)]
     assert shapes[0] == shapes[1]

@@ -56,16 +56,16 @@ def test_the_public_configs_are_taken(config, file):
 def test_options_are_set(config):
     code, options = config(
         "--config.seed=3",
-        "--config.segmentation.learning_rate=1",
-        "--config.segmentation.learn_void=true",
-        "--config.segmentation.crop=(64,96)",
+        "--config.segmentation.optimiser.learning_rate=1",
+        "--config.segmentation.network.learn_void=true",
+        "--config.segmentation.sampling.crop=(64,96)",
         "--config.stages=refiner",
     )
     assert code == 0
     assert options.seed == 3
-    assert options.segmentation.learning_rate == 1.0
-    assert options.segmentation.learn_void is True
-    assert options.segmentation.crop == (64, 96)
+    assert options.segmentation.optimiser.learning_rate == 1.0
+    assert options.segmentation.network.learn_void is True
+    assert options.segmentation.sampling.crop == (64, 96)
     assert options.stages == ("refiner",)
 
 
@@ -73,23 +73,42 @@ def test_options_are_set(config):
     ("argument", "message"),
     [
         ("--config.sed=1", "config has no option 'sed'; did you mean --config.seed?"),
-        ("--config.segmentation.stps=1", "did you mean --config.segmentation.steps?"),
+        ("--config.segmentation.stps=1", "did you mean --config.segmentation.optimiser.steps?"),
+        (
+            "--config.segmentation.steps=300",
+            "--config.segmentation.steps is now --config.segmentation.optimiser.steps.",
+        ),
+        ("--config.segmentation.optimizer=sgd", "is now --config.segmentation.optimiser.name."),
+        ("--config.motion_training.steps=1", "is now --config.motion_training.optimiser.steps."),
+        ("--config.segmentation.ema_decy=1", "mean --config.segmentation.optimiser.ema_decay?"),
+        ("--config.segmentation.optimiser=1", "is a group of options"),
+        ("--config.segmentation.optimiser.ema_decay=1", "ema_decay is 1.0: it must be below 1"),
+        ("--config.refiner.doubt.frames=1", "doubt.frames is 1: it must be at least 2"),
+        ("--config.motion_training.optimiser.smoothness_order=3", "it must be from 1 to 2"),
+        ("--config.refiner.name=x", "--config.refiner.name is 'x': use one of chooser, pix2pix"),
+        ("--config.stages=('refine',)", "use one of motion, segmentation, refiner"),
         ("--config.motion.zzz=1", "config.motion has no option 'zzz'; it has name, preset"),
         ("--config.seed.x=1", "config.seed has no option 'x'"),
         ("--config.motion=dis", "--config.motion is a group of options"),
         ("--config.seed=one", "invalid literal"),
-        ("--config.segmentation.crop=64", "crop is (64,): it must be of type tuple[int, int]"),
-        ("--config.segmentation.crop=(64,'a')", "crop is (64, 'a'): it must be of type"),
+        (
+            "--config.segmentation.sampling.crop=64",
+            "crop is (64,): it must be of type tuple[int, int]",
+        ),
+        ("--config.segmentation.sampling.crop=(64,'a')", "crop is (64, 'a'): it must be of type"),
         ("--config.refiner.batch_size=0", "--config.refiner.batch_size is 0: it must be at least"),
         ("--config.workers=-1", "--config.workers is -1: it must not be negative"),
         ("--config.refiner.steps=-1", "--config.refiner.steps is -1: it must not be negative"),
-        ("--config.segmentation.crop=(0,64)", "crop is (0, 64): it must be at least 1"),
-        ("--config.segmentation.learning_rate=nan", "learning_rate is nan: it must be finite"),
+        ("--config.segmentation.sampling.crop=(0,64)", "crop is (0, 64): it must be at least 1"),
+        (
+            "--config.segmentation.optimiser.learning_rate=nan",
+            "learning_rate is nan: it must be finite",
+        ),
         ("--config.refiner.learning_rate=0", "learning_rate is 0.0: it must be above 0"),
         ("--config.propagation.tau=-1", "tau is -1.0: it must not be negative"),
-        ("--config.segmentation.blur=1.5", "blur is 1.5: it must be from 0 to 1"),
-        ("--config.segmentation.overlap=1", "overlap is 1.0: it must be below 1"),
-        ("--config.segmentation.scale=(2.0,0.5)", "must have the smaller number first"),
+        ("--config.segmentation.sampling.blur=1.5", "blur is 1.5: it must be from 0 to 1"),
+        ("--config.segmentation.inference.overlap=1", "overlap is 1.0: it must be from 0 to 0.9"),
+        ("--config.segmentation.sampling.scale=(2.0,0.5)", "must have the smaller number first"),
         ("--config.seed=9999999999999999999999", "it must be at most 4294967295"),
         ("--confg=1", "Unknown command line flag 'confg'"),
         ("D", "'D' is not a flag"),

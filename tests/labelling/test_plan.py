@@ -111,6 +111,9 @@ def test_output_belongs_to_its_settings(make_folder, tmp_path, config):
     config.propagation.tau = 0.1
     with pytest.raises(UserError, match="another propagation"):
         claim(make_plan(config, request_for(root, tmp_path)), "weights 1")
-    config.propagation.tau, config.segmentation.flip = 0.5, False
-    with pytest.raises(UserError, match=r"another segmentation\.flip"):
+    config.propagation.tau, config.segmentation.inference.flip = 0.5, False
+    with pytest.raises(UserError, match=r"another segmentation\.inference\.flip"):
+        claim(make_plan(config, request_for(root, tmp_path)), "weights 1")
+    config.segmentation.inference.flip, config.refiner.doubt.frames = True, 5
+    with pytest.raises(UserError, match=r"another refiner\.doubt"):
         claim(make_plan(config, request_for(root, tmp_path)), "weights 1")

@@ -10,7 +10,7 @@ from golden_files import published_state
 from PIL import Image
 
 from wrp_jax.cli.propagate import propagate
-from wrp_jax.config import Config, SegmentationConfig
+from wrp_jax.config import Config, SegmentationConfig, SegmentationInference, SegmentationNetwork
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.data.open_source import open_source
@@ -95,7 +95,12 @@ def test_files_are_checked_before_anything_is_written(video, tmp_path):
 
 def _saved(workdir, classes):
     """A config, and a workdir with a network of it whose weights are drawn at random."""
-    config = Config(segmentation=SegmentationConfig(width=4, max_pixels=400, flip=False))
+    config = Config(
+        segmentation=SegmentationConfig(
+            network=SegmentationNetwork(width=4, max_pixels=400),
+            inference=SegmentationInference(flip=False),
+        )
+    )
     network = build_for_classes(config.segmentation, classes)
     images, rng = np.zeros((1, 16, 16, 3), np.float32), np.random.default_rng(0)
     shapes = jax.eval_shape(network.init, jax.random.key(0), images)
@@ -162,7 +167,10 @@ def test_published_weights_need_no_workdir(make_folder, tmp_path, monkeypatch):
     root, output = make_folder({"a": 2}), tmp_path / "out"
     config = Config()
     config.segmentation = SegmentationConfig(
-        name="hrnet_ocr", width=4, weights=str(tmp_path / "w.safetensors"), flip=False
+        name="hrnet_ocr",
+        weights=str(tmp_path / "w.safetensors"),
+        network=SegmentationNetwork(width=4),
+        inference=SegmentationInference(flip=False),
     )
     monkeypatch.setattr(segmenter, "make_mesh", lambda devices: make_mesh(devices[:1]))
     monkeypatch.setattr(cues, "_segment_batch", cues._segment_batch.__wrapped__)  # by layer

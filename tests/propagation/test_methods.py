@@ -10,6 +10,7 @@ from wrp_jax.config import MotionConfig, PropagationConfig
 from wrp_jax.motion.build import build_motion
 from wrp_jax.propagation import methods
 from wrp_jax.propagation.methods import METHODS, propagate_window
+from wrp_jax.propagation.step import trust
 from wrp_jax.types import UNLABELLED, ClassMap, Motion, UserError
 
 CARRIERS = ["hard", "soft", "composed"]
@@ -225,6 +226,17 @@ def test_tiny_and_odd_sizes(rng, size):
         result = propagate_window(method, options(), frames, 0, label, CLASSES, motion, segment)
         assert result.labels.shape == (3, *size)
         assert result.labels.max() < 3
+
+
+@pytest.mark.parametrize("pixels", [0.5, 1.5, 2.5])
+def test_consistency_pixels_is_from_where_flow_does_not_lead_back(pixels):
+    """Colours agree and g_ψ is sure: the forward-backward error alone decides."""
+    mask = methods.mask_options(options(consistency_pixels=pixels))
+    errors = jnp.array([[[0.0, 1.0, 2.0, 3.0]]])
+    probs = jax.nn.one_hot(jnp.zeros((1, 1, 4), jnp.int32), 3)
+    trusted = trust(mask, jnp.zeros((1, 1, 4)), jnp.ones((1, 1, 4)), errors, probs)
+    np.testing.assert_array_equal(trusted, errors < pixels)
+    assert methods.mask_options(options(mask="paper")).consistency_pixels is None
 
 
 def test_mistakes_are_named(scene):

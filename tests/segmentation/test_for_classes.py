@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from wrp_jax.config import SegmentationConfig
+from wrp_jax.config import SegmentationConfig, SegmentationNetwork
 from wrp_jax.models.network import Network
 from wrp_jax.segmentation import for_classes
 from wrp_jax.types import ClassMap, SegmentationOutput
@@ -26,7 +26,9 @@ def built(monkeypatch):
         return Network(lambda key, images: {}, apply)
 
     monkeypatch.setattr(for_classes, "build_segmentation", build)
-    return lambda **options: for_classes.build_for_classes(SegmentationConfig(**options), CLASSES)
+    return lambda name="light", learn_void=False: for_classes.build_for_classes(
+        SegmentationConfig(name=name, network=SegmentationNetwork(learn_void=learn_void)), CLASSES
+    )
 
 
 @pytest.mark.parametrize(

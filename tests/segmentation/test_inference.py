@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from wrp_jax.config import SegmentationConfig
+from wrp_jax.config import SegmentationConfig, SegmentationInference, SegmentationNetwork
 from wrp_jax.models.network import Network
 from wrp_jax.models.segmentation.build import build_segmentation
 from wrp_jax.ops.resize import resize
@@ -85,13 +85,12 @@ def test_windows_cover_the_side_with_the_overlap_asked_for(length, overlap):
 
 def test_options_are_composed_and_mistakes_named(image):
     plain = network(_looks_left)
-    assert inference.for_inference(plain, SegmentationConfig(flip=False)) is plain
-    options = SegmentationConfig(flip=True, average_scales=(0.5,), window=(32, 64), overlap=0.5)
+    assert inference.for_inference(plain, SegmentationInference(flip=False)) is plain
+    options = SegmentationInference(flip=True, average_scales=(0.5,), window=(32, 64), overlap=0.5)
     output = jax.jit(inference.for_inference(plain, options).apply)(2.0, image)
     assert output.logits.shape == (2, 75, 101, 6)
-    for wrong, says in (({"window": (100, 64)}, "multiples of 32"), ({"overlap": 1.0}, "0 … 0.9")):
-        with pytest.raises(UserError, match=says):
-            inference.for_inference(plain, SegmentationConfig(**{"window": (32, 32), **wrong}))
+    with pytest.raises(UserError, match="multiples of 32"):
+        inference.for_inference(plain, SegmentationInference(window=(100, 64)))
     with pytest.raises(ValueError, match="inference"):
         inference.average_flips(plain).apply(2.0, image, train=True)
 
@@ -99,7 +98,7 @@ def test_options_are_composed_and_mistakes_named(image):
 def test_a_constant_image_is_a_fixed_point_of_all(image):
     flat = jnp.full((1, 70, 90, 3), 0.5)
     plain = network(_per_pixel)
-    options = SegmentationConfig(flip=True, average_scales=(0.5, 2.0), window=(64, 64))
+    options = SegmentationInference(flip=True, average_scales=(0.5, 2.0), window=(64, 64))
     logits = jax.jit(inference.for_inference(plain, options).apply)(2.0, flat).logits
     expected = resize(plain.apply(2.0, flat[:, :1, :1]).logits, (70, 90))
     np.testing.assert_allclose(logits, expected, atol=1e-5)
@@ -107,10 +106,13 @@ def test_a_constant_image_is_a_fixed_point_of_all(image):
 
 def _light(window, image):
     """The light network at a small width, and variables of it, for windows larger than it sees."""
-    options = SegmentationConfig(width=2, max_pixels=2000, flip=False, window=window)
+    options = SegmentationConfig(
+        network=SegmentationNetwork(width=2, max_pixels=2000),
+        inference=SegmentationInference(flip=False, window=window),
+    )
     plain = build_segmentation(options, 3)
     variables = jax.jit(plain.init)(jax.random.key(0), image[:, :32, :32])
-    return plain, jax.jit(inference.for_inference(plain, options).apply), variables
+    return plain, jax.jit(inference.for_inference(plain, options.inference).apply), variables
 
 
 def test_windows_of_a_network_that_makes_them_smaller_are_laid_over_one_another(image):
@@ -135,8 +137,8 @@ def test_a_window_that_covers_the_image_changes_nothing(image):
 
 
 def test_the_default_network_looks_through_windows_of_a_large_frame():
-    options = SegmentationConfig(window=(512, 512))
-    plain = build_segmentation(options, 3)
+    options = SegmentationInference(window=(512, 512))
+    plain = build_segmentation(SegmentationConfig(), 3)
     frame = jax.ShapeDtypeStruct((1, 720, 1280, 3), jnp.float32)
     variables = jax.eval_shape(plain.init, jax.random.key(0), frame)
     output = jax.eval_shape(inference.for_inference(plain, options).apply, variables, frame)

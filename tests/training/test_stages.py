@@ -162,7 +162,7 @@ def test_options_of_every_stage_are_looked_at_before_the_first_is_trained(folder
     config = Config()
     config.refiner.source = "cycles"
     source, windows, known = opened(folder)
-    with pytest.raises(UserError, match=r"refiner\.source='cycles' is unknown"):
+    with pytest.raises(UserError, match=r"refiner\.source is 'cycles': use one of"):
         stages.run_stages(config, known, source, windows, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -190,7 +190,9 @@ def test_run_metadata_leaves_out_which_stages_and_who_reads(folder):
     configs = Config(stages=("first",)), Config(stages=("second",), workers=2)
     one, two = (stages.run_metadata(config, known) for config in configs)
     assert one == two == json.loads(json.dumps(one))
-    assert one["config"]["segmentation"]["crop"] == list(Config().segmentation.crop)
+    assert one["config"]["segmentation"]["sampling"]["crop"] == list(
+        Config().segmentation.sampling.crop
+    )
     assert set(one["config"]) == {f.name for f in dataclasses.fields(Config)} - {
         "stages",
         "workers",

@@ -12,10 +12,12 @@ from small_folder import CLASSES, save, write
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """
-from wrp_jax.config import Config, SegmentationConfig
+from wrp_jax.config import Config
 
 def get_config():
-    return Config(segmentation=SegmentationConfig(steps=1))
+    config = Config()
+    config.segmentation.optimiser.steps = 1
+    return config
 """
 
 

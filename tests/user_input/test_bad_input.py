@@ -204,17 +204,19 @@ FLAGS = {
         ("--method=all", "--workdir=RUN"),
         "segmentation.npz does not exist",
     ),
-    "unknown carrier": (("propagate.py",), ("--config.propagation.carrier=x",), "carrier='x'"),
-    "unknown mask": (("propagate.py",), ("--config.propagation.mask=x",), "mask='x'"),
-    "unknown motion": (BOTH, ("--config.motion.name=x",), "motion.name='x'"),
-    "unknown preset": (BOTH, ("--config.motion.preset=x",), "preset='x'"),
+    "unknown carrier": (("propagate.py",), ("--config.propagation.carrier=x",), "carrier is 'x'"),
+    "unknown mask": (("propagate.py",), ("--config.propagation.mask=x",), "mask is 'x'"),
+    "unknown motion": (BOTH, ("--config.motion.name=x",), "motion.name is 'x'"),
+    "unknown preset": (BOTH, ("--config.motion.preset=x",), "preset is 'x'"),
     "unknown segmenter": (("train.py",), ("--config.segmentation.name=x",), "name is 'x'"),
-    "unknown refiner": (("train.py",), ("--config.refiner.name=x",), "refiner.name='x'"),
-    "unknown source": (("train.py",), ("--config.refiner.source=x",), "refiner.source='x'"),
+    "unknown refiner": (("train.py",), ("--config.refiner.name=x",), "refiner.name is 'x'"),
+    "unknown source": (("train.py",), ("--config.refiner.source=x",), "refiner.source is 'x'"),
     "paper's option": (("train.py",), ("--config.refiner.learn_tau=true",), "refiner.learn_tau"),
-    "unknown optimizer": (("train.py",), ("--config.segmentation.optimizer=x",), "optimizer='x'"),
+    "unknown optimiser": (
+        ("train.py",), ("--config.segmentation.optimiser.name=x",), "optimiser.name is 'x'",
+    ),
     "batch that does not divide": (
-        ("train.py",), ("--config.segmentation.accumulate=3",), "does not divide into",
+        ("train.py",), ("--config.segmentation.optimiser.accumulate=3",), "does not divide into",
     ),
     "weights that only the stage reads": (
         ("train.py",), ("--config.segmentation.weights=none.npz",), "none.npz is no segmentation",
@@ -222,32 +224,32 @@ FLAGS = {
     "no stage": (("train.py",), ("--config.stages=()",), "config.stages is empty"),
     "no label by the rule": (BOTH, ("--config.key_every=100",), "in the middle of each 100"),
     "unknown augmentation": (
-        ("train.py",), ("--config.segmentation.augmentation=x",), "augmentation='x'",
+        ("train.py",), ("--config.segmentation.sampling.augmentation=x",), "augmentation is 'x'",
     ),
     "unknown segmentation loss": (
-        ("train.py",), ("--config.segmentation.loss=x",), "segmentation.loss='x'",
+        ("train.py",), ("--config.segmentation.optimiser.loss=x",), "optimiser.loss is 'x'",
     ),
     "unknown motion loss": (
-        ("train.py",), ("--config=motion.py", "--config.motion_training.loss=x"),
-        "training.loss='x'",
+        ("train.py",), ("--config=motion.py", "--config.motion_training.optimiser.loss=x"),
+        "optimiser.loss is 'x'",
     ),
     "unknown schedule": (
-        ("train.py",), ("--config=motion.py", "--config.motion_training.schedule=x"),
-        "schedule='x'",
+        ("train.py",), ("--config=motion.py", "--config.motion_training.optimiser.schedule=x"),
+        "schedule is 'x'",
     ),
     "unknown preset in training": (
-        ("train.py",), ("--config=motion.py", "--config.motion.preset=x"), "preset='x'",
+        ("train.py",), ("--config=motion.py", "--config.motion.preset=x"), "preset is 'x'",
     ),
     "unknown flow for SDC-Net": (
         ("train.py",), ("--config=motion.py", "--config.motion.name=sdcnet",
-        "--config.motion_training.loss=reconstruction", "--config.motion.flow=x"),
+        "--config.motion_training.optimiser.loss=reconstruction", "--config.motion.flow=x"),
         "motion.flow='x' is unknown",
     ),
     "motion to train on that is not there": (
         ("train.py",), ("--config=motion.py", "--config.motion.weights=none.pth"), "none.pth",
     ),
     "a mixture without numbers": (
-        ("train.py",), ("--config=motion.py", "--config.motion_training.mix=('chairs',)"),
+        ("train.py",), ("--config=motion.py", "--config.motion_training.sampling.mix=('chairs',)"),
         "write 'COUNT SPEC'",
     ),
     "motion that cannot be trained": (

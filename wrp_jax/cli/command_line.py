@@ -6,14 +6,9 @@ command goes on where it stopped.
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import math
 import signal
 import sys
 import threading
-import types
-import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,44 +18,13 @@ from ml_collections import config_flags
 
 from wrp_jax.cli.config_files import CONFIG_HELP, config_file
 from wrp_jax.cli.help_text import HELP_FLAGS, command_help
-from wrp_jax.config import Config
+from wrp_jax.config import Config, check, check_key
 from wrp_jax.types import Interrupted, UserError
 
 EXIT_USER_ERROR = 2
 
 
 EXIT_INTERRUPTED = 4
-
-
-_LEAST = {
-    **dict.fromkeys(("batch_size", "horizon", "width", "max_cycle_length"), 1),
-    **dict.fromkeys(("crop", "accumulate", "clips", "crops", "class_width", "max_pixels"), 1),
-    "motion_training.scale": -math.inf,  # powers of two
-}
-"""The least that a number may be, of options by name or ``group.name``; of all others 0."""
-
-
-_ABOVE_ZERO = {
-    *("learning_rate", "segmentation.scale", "scales", "average_scales", "steps_per_frame"),
-    *("gamma", "consistency_pixels"),
-}
-
-
-_SHARES = {
-    *("blur", "key_share", "class_share", "calibration_share", "flips", "erase", "flying"),
-    *("inpaint_confidence", "semantic_confidence"),
-}
-"""From 0 to 1."""
-
-
-_BELOW_ONE = {"ema_decay", "overlap"}
-
-
-_RANGES = {"scale", "steps_range"}
-"""Pairs, the smaller number first."""
-
-
-_LARGEST_SEED = 2**32 - 1
 
 
 def run(main: Callable[[], int | None], description: str | None = None) -> int:
@@ -144,7 +108,7 @@ def read_config(holder: flags.FlagHolder) -> Config:
             "--config must be a file whose get_config() returns a config.Config, not "
             f"{type(config).__name__}."
         )
-    _check_values(config, "--config")
+    check(config, "--config")
     return config
 
 
@@ -185,82 +149,10 @@ def _with_config_file(arguments: list[str]) -> list[str]:
     for i, argument in enumerate(arguments):
         name, is_set, value = argument.lstrip("-").partition("=")
         if argument.startswith("-") and name.startswith("config."):
-            _check_key(name)
+            check_key(name)
         elif argument.startswith("-") and name == "config":
             if is_set:
                 found[i] = f"--config={config_file(value)}"
             elif i + 1 < len(found):
                 found[i + 1] = config_file(found[i + 1])
     return found
-
-
-def _check_key(name: str) -> None:
-    """Raises ``UserError`` for ``config.a.b`` that the tree of options does not have."""
-    node: Any = Config()
-    done = "config"
-    for part in name.split(".")[1:]:
-        known = [f.name for f in dataclasses.fields(node)] if dataclasses.is_dataclass(node) else []
-        if part not in known:
-            close = difflib.get_close_matches(part, known, n=1)
-            hint = f"did you mean --{done}.{close[0]}?" if close else f"it has {', '.join(known)}."
-            raise UserError(f"--{name}: {done} has no option '{part}'; {hint}")
-        node, done = getattr(node, part), f"{done}.{part}"
-    if dataclasses.is_dataclass(node):
-        raise UserError(f"--{name} is a group of options: set one of them.")
-
-
-def _check_values(options: Any, where: str) -> None:
-    hints = typing.get_type_hints(type(options))
-    for option in dataclasses.fields(options):
-        value, name = getattr(options, option.name), f"{where}.{option.name}"
-        if dataclasses.is_dataclass(value):
-            _check_values(value, name)
-        elif not _is_a(value, hints[option.name]):
-            hint = str(hints[option.name]).removeprefix("<class '").removesuffix("'>")
-            raise UserError(f"{name} is {value!r}: it must be of type {hint}.")
-        elif value != option.default:  # which may have a meaning of its own: config.py says which
-            _check_numbers(value, name)
-
-
-def _check_numbers(value: Any, name: str) -> None:
-    """Refuses numbers that are out of range."""
-    names = {name.rpartition(".")[2], ".".join(name.split(".")[-2:])}
-    numbers = [
-        n for n in (value if isinstance(value, tuple | list) else [value]) if _is_a(n, float)
-    ]
-    least = next((_LEAST[n] for n in names if n in _LEAST), 0)
-    if not all(map(math.isfinite, numbers)):
-        fault = "be finite"
-    elif min(numbers, default=least) < least:
-        fault = f"be at least {least}" if least else "not be negative"
-    elif names & _ABOVE_ZERO and 0 in numbers:
-        fault = "be above 0"
-    elif names & _SHARES and max(numbers, default=0) > 1:
-        fault = "be from 0 to 1"
-    elif names & _BELOW_ONE and max(numbers) >= 1:
-        fault = "be below 1"
-    elif names & _RANGES and numbers != sorted(numbers):
-        fault = "have the smaller number first"
-    elif "seed" in names and max(numbers) > _LARGEST_SEED:
-        fault = f"be at most {_LARGEST_SEED}"
-    else:
-        return
-    raise UserError(f"{name} is {value}: it must {fault}.")
-
-
-def _is_a(value: Any, hint: Any) -> bool:
-    """Whether a value is of a type: int, float, str, bool, a tuple or a union of these."""
-    arguments = typing.get_args(hint)
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return any(_is_a(value, argument) for argument in arguments)
-    if typing.get_origin(hint) is tuple:
-        if not isinstance(value, tuple | list):
-            return False
-        if len(arguments) == 2 and arguments[1] is Ellipsis:
-            return all(_is_a(item, arguments[0]) for item in value)
-        return len(value) == len(arguments) and all(map(_is_a, value, arguments))
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return not isinstance(hint, type) or isinstance(value, hint)

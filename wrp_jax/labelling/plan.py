@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wrp_jax.config import Config, inference_options
+from wrp_jax.config import Config, check, inference_options
 from wrp_jax.data import windows as window_lists
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.label_writer import LabelWriter
@@ -17,7 +17,7 @@ from wrp_jax.data.source import VideoSource, validate
 from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.files.output import RUN_FILE, check_output, claim_output
 from wrp_jax.labelling.request import ALL, Request
-from wrp_jax.propagation.methods import METHODS, check_options
+from wrp_jax.propagation.methods import METHODS
 from wrp_jax.types import UserError, Window
 
 RESERVED = frozenset({"methods", "tfds", "training"})
@@ -72,6 +72,8 @@ class Plan:
         }
         if any(METHODS[name].segments or METHODS[name].refines for name in self.methods):
             settings |= inference_options(self.config.segmentation)
+        if any(METHODS[name].refines for name in self.methods):
+            settings["refiner.doubt"] = options["refiner"]["doubt"]
         return json.loads(json.dumps(settings))
 
 
@@ -82,7 +84,7 @@ def make_plan(config: Config, request: Request) -> Plan:
       UserError: the first thing found wrong.
     """
     methods = chosen_methods(request.method)
-    check_options(config.propagation)
+    check(config)
     if request.horizon is not None and request.horizon < 1:
         raise UserError(f"--horizon={request.horizon} must be at least 1.")
     source = open_source(request.data)

@@ -40,4 +40,4 @@ ARITHMETIC = {
     "tf32": Arithmetic(jnp.float32, "default"),
     "bfloat16": Arithmetic(jnp.bfloat16, "default"),
 }
-"""By the name in ``config.motion.dtype`` and ``config.segmentation.dtype``."""
+"""By the name in ``config.motion.dtype`` and ``config.segmentation.network.dtype``."""

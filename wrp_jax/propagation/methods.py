@@ -186,16 +186,6 @@ def mask_options(config: PropagationConfig) -> MaskOptions:
     )
 
 
-def check_options(config: PropagationConfig) -> None:
-    """Refuses names that are none, before anything is written.
-
-    Raises:
-      UserError: there is no such carrier or mask.
-    """
-    mask_options(config)
-    build_carrier(config.carrier, num_classes=2)
-
-
 def _along_chains(
     config: PropagationConfig, window: Window, *, inpaint: bool, refine: bool
 ) -> Iterator[FrameLabels]:

@@ -1,13 +1,17 @@
-"""Whether what was trained fits what is asked for now."""
+"""Whether what was trained fits what is asked for now.
+
+What an earlier version has trained holds its options in other places: they are brought to their
+present ones first.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wrp_jax.runs.manifest import (
-    as_json,
-)
+from wrp_jax.config import Config, translated
+from wrp_jax.runs.manifest import as_json
 from wrp_jax.types import UserError
 
 
@@ -33,7 +37,7 @@ def check_metadata(where: Any, trained: Mapping[str, Any], now: Mapping[str, Any
             f"--windows, --keyframes and --stills, or another --workdir."
         )
     if "config" in both:
-        changed = _changed(trained["config"], as_json(now["config"]))
+        changed = _changed(translated(trained["config"]), as_json(now["config"]))
         if changed:
             raise UserError(
                 f"{where} was trained with another config ({'; '.join(changed[:4])}): give the "
@@ -42,23 +46,27 @@ def check_metadata(where: Any, trained: Mapping[str, Any], now: Mapping[str, Any
 
 
 def check_network(
-    where: Any, trained: Mapping[str, Any], group: str, options: Any, names: Sequence[str]
+    where: Any, trained: Mapping[str, Any], config: Config, names: Sequence[str]
 ) -> None:
     """Refuses a config whose network is not the trained one.
 
     Args:
       where: the file, for the message.
       trained: its metadata.
-      group: of the config, e.g. ``segmentation``.
-      options: that group now.
-      names: the options that decide which parameters there are.
+      config: all options now.
+      names: the options that decide which parameters there are, e.g.
+        ``segmentation.network.width``.
 
     Raises:
       UserError: with what differs.
     """
-    then = trained.get("config", {}).get(group, {})
-    now = {name: as_json(getattr(options, name)) for name in names}
-    changed = _changed({name: then[name] for name in names if name in then}, now, group)
+    then = _leaves(translated(trained.get("config", {})))
+    now = _leaves(as_json(dataclasses.asdict(config)))
+    changed = [
+        f"{name} was {then[name]}, is {now[name]}"
+        for name in names
+        if name in then and then[name] != now[name]
+    ]
     if changed:
         raise UserError(
             f"{where} holds another network ({'; '.join(changed)}): give the --config and options "
@@ -79,6 +87,15 @@ def _classes_differ(where: Any, trained: Mapping[str, Any], now: Mapping[str, An
         if changed is not None:
             sentence += f"; the first that differs was {changed[0]} and is {changed[1]}"
     return f"{sentence}: give the same classes.json, or another --workdir."
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The options of a tree by ``group.name``."""
+    found = {}
+    for key, value in tree.items():
+        inner = isinstance(value, Mapping)
+        found |= _leaves(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value}
+    return found
 
 
 def _changed(old: Any, new: Any, prefix: str = "") -> list[str]:

@@ -134,6 +134,7 @@ def _load_refiner(
     config: Config, classes: ClassMap, workdir: Path
 ) -> tuple[RefineWindow | None, Refine | None, float | None]:
     """A chooser works on windows with hypotheses of its own; the paper's Ω inside the steps."""
+    from wrp_jax.propagation.chooser.choose import doubt_of
     from wrp_jax.propagation.chooser.window import refine_frames
     from wrp_jax.runs.refiner import load_refiner
 
@@ -149,6 +150,7 @@ def _load_refiner(
         expected=expected,
         mask=mask_options(config.propagation),
         recursive=config.refiner.recursive,
+        doubt=doubt_of(config.refiner.doubt),
     )
     return window, None, None
 

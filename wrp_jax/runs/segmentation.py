@@ -56,14 +56,10 @@ def load_segmenter(
         predictions = open_predictions(config.segmentation.folder, source, windows)
         return PrecomputedSegment(predictions, source, windows, known)
     options = config.segmentation
-    if options.frames_per_device < 0:
-        raise UserError(
-            f"config.segmentation.frames_per_device={options.frames_per_device}: give 1 to 4, or "
-            "0 to have it chosen."
-        )
     network, variables = load_segmentation(workdir, config, source.classes)
     mesh = make_mesh(jax.local_devices())
-    count = options.frames_per_device or (examples_at_once() if options.name in PUBLISHED else 4)
+    at_once = examples_at_once() if options.name in PUBLISHED else 4
+    count = options.inference.frames_per_device or at_once
     return functools.partial(
         segment_clip,
         network,
@@ -112,11 +108,10 @@ def load_segmentation(
     else:
         variables, metadata = load_result(workdir, SEGMENTATION)
         check_metadata(path, metadata, {"classes": classes_to_json(classes)})
-        check_network(
-            path, metadata, SEGMENTATION, config.segmentation, ("name", "width", "learn_void")
-        )
+        decide = ("segmentation.name", "segmentation.network.width")
+        check_network(path, metadata, config, (*decide, "segmentation.network.learn_void"))
         network = build_for_classes(config.segmentation, classes)
-    return for_inference(tempered(network), config.segmentation), variables
+    return for_inference(tempered(network), config.segmentation.inference), variables
 
 
 def segmentation_file(workdir: str | os.PathLike | None, config: Config) -> Path:

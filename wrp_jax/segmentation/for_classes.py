@@ -29,7 +29,7 @@ def build_for_classes(options: SegmentationConfig, classes: ClassMap) -> Network
     """
     network = build_segmentation(options, scores_of(options, classes))
     never = np.asarray(classes.void)
-    if options.learn_void or not never.any():
+    if options.network.learn_void or not never.any():
         return network
     if options.name not in PUBLISHED:
         return with_logits(network, lambda x: jnp.where(never, IMPOSSIBLE, x))
@@ -39,7 +39,7 @@ def build_for_classes(options: SegmentationConfig, classes: ClassMap) -> Network
 
 def scores_of(options: SegmentationConfig, classes: ClassMap) -> int:
     """Scores per pixel of the network itself, before it is laid out by class."""
-    without_void = options.name in PUBLISHED and not options.learn_void
+    without_void = options.name in PUBLISHED and not options.network.learn_void
     return classes.num_classes - sum(classes.void) * without_void
 
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from wrp_jax.config import SegmentationConfig
+from wrp_jax.config import SegmentationInference
 from wrp_jax.models.network import Network
 from wrp_jax.models.segmentation.hrnet_ocr import scaled_size
 from wrp_jax.ops.resize import resize
@@ -26,7 +26,7 @@ ALIGNMENT = 32
 """Windows start at multiples of this, so that all strides of a network see the same grid."""
 
 
-def for_inference(network: Network, options: SegmentationConfig) -> Network:
+def for_inference(network: Network, options: SegmentationInference) -> Network:
     """The network as ``options`` want it asked: averaged over scales and flips, in windows.
 
     Raises:
@@ -39,13 +39,8 @@ def for_inference(network: Network, options: SegmentationConfig) -> Network:
     if any(options.window):
         if any(side <= 0 or side % ALIGNMENT for side in options.window):
             raise UserError(
-                f"config.segmentation.window is {options.window}: give a height and a width that "
-                f"are multiples of {ALIGNMENT}, or (0, 0) for whole images."
-            )
-        if not 0 <= options.overlap <= 0.9:
-            raise UserError(
-                f"config.segmentation.overlap is {options.overlap}: give the share of a window "
-                "that its neighbour sees too, 0 … 0.9."
+                f"config.segmentation.inference.window is {options.window}: give a height and a "
+                f"width that are multiples of {ALIGNMENT}, or (0, 0) for whole images."
             )
         network = over_windows(network, options.window, options.overlap)
     return network

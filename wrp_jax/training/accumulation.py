@@ -19,8 +19,8 @@ def check_parts(batch_size: int, parts: int) -> None:
     """Raises ``UserError`` where a batch does not divide into so many parts."""
     if batch_size % parts:
         raise UserError(
-            f"batch_size {batch_size} does not divide into --config.segmentation.accumulate="
-            f"{parts} parts: give a multiple."
+            f"batch_size {batch_size} does not divide into "
+            f"--config.segmentation.optimiser.accumulate={parts} parts: give a multiple."
         )
 
 

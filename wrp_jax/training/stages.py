@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from wrp_jax.config import Config
+from wrp_jax.config import Config, check
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
 from wrp_jax.runs.compatibility import check_metadata
@@ -57,13 +57,11 @@ def check_stages(config: Config) -> None:
     """Looks through the options of all stages: none is to be trained before another one fails.
 
     Raises:
-      UserError: a stage that does not exist, or an option that one of them does not know.
+      UserError: an option out of its range, no stage, or options that do not fit together.
     """
+    check(config)
     if not config.stages:
         raise UserError(f"--config.stages is empty: there are {', '.join(STAGES)}.")
-    for name in config.stages:
-        if name not in STAGES:
-            raise UserError(f"--config.stages has '{name}': there are {', '.join(STAGES)}.")
     for name in config.stages:
         if name in CHECKS:
             _imported(CHECKS[name])(config)

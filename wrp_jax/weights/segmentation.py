@@ -52,10 +52,11 @@ def load_segmentation_weights(
         )
     variables = variables_of(file, held)
     width = variables["params"]["backbone"]["transition1_0"]["norm"]["bias"].shape[0]
-    wanted = options.width or 48
+    wanted = options.network.width or 48
     if width != wanted:
         raise UserError(
-            f"{path} holds a network of width {width}: give --config.segmentation.width={width}."
+            f"{path} holds a network of width {width}: give "
+            f"--config.segmentation.network.width={width}."
         )
     if held == "hrnetv2_imagenet":
         return variables

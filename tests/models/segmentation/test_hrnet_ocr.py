@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from compiled_layers import by_layer
 
-from wrp_jax.config import SegmentationConfig
+from wrp_jax.config import SegmentationConfig, SegmentationNetwork
 from wrp_jax.models.layers import ConvNorm
 from wrp_jax.models.segmentation.build import REGISTRY, build_segmentation
 from wrp_jax.models.segmentation.hrnet_ocr import HrnetOcr, combine, scaled_size
@@ -211,7 +211,9 @@ def test_bfloat16_stays_near():
 
 @pytest.mark.parametrize(("dtype", "asked"), [("float32", "HIGHEST"), ("tf32", "DEFAULT")])
 def test_only_float32_asks_accelerators_for_all_digits(dtype, asked):
-    network = build_segmentation(SegmentationConfig(name="hrnet_ocr", width=18, dtype=dtype), 3)
+    network = build_segmentation(
+        SegmentationConfig(name="hrnet_ocr", network=SegmentationNetwork(width=18, dtype=dtype)), 3
+    )
     images = jnp.zeros((1, 64, 64, 3))
     shapes = jax.eval_shape(network.init, jax.random.key(0), images)
     program = str(jax.make_jaxpr(network.apply)(shapes, images))
@@ -223,13 +225,14 @@ def test_only_float32_asks_accelerators_for_all_digits(dtype, asked):
 
 def test_options_without_a_meaning_are_named():
     for options, says in (
-        ({"dtype": "float16"}, "bfloat16"),
-        ({"scales": (0.5, 2.0)}, "1.0 among them"),
-        ({"scales": (0.5, 1.0), "name": "hrnet_ocr"}, "only hrnet_ocr_mscale .*average_scales"),
-        ({"scales": (0.5, 1.0), "name": "light"}, "choose .*name=hrnet_ocr_mscale"),
+        (("hrnet_ocr_mscale", (0.5, 2.0)), "1.0 among them"),
+        (("hrnet_ocr", (0.5, 1.0)), "only hrnet_ocr_mscale .*average_scales"),
+        (("light", (0.5, 1.0)), "choose .*name=hrnet_ocr_mscale"),
     ):
+        name, scales = options
         with pytest.raises(UserError, match=says) as error:
-            build_segmentation(SegmentationConfig(**{"name": "hrnet_ocr_mscale", **options}), 19)
+            network = SegmentationNetwork(scales=scales)
+            build_segmentation(SegmentationConfig(name=name, network=network), 19)
         assert "\n" not in str(error.value)
     for name in REGISTRY:  # the default is no mistake
         build_segmentation(SegmentationConfig(name=name), 19)

@@ -4,7 +4,7 @@ import numpy as np
 import optax
 import pytest
 
-from wrp_jax.config import SegmentationConfig
+from wrp_jax.config import SegmentationConfig, SegmentationNetwork
 from wrp_jax.models.network import Network
 from wrp_jax.models.segmentation.build import build_segmentation
 from wrp_jax.training.segmentation.losses import segmentation_loss
@@ -17,7 +17,7 @@ COLOURS = np.array([[0.8, 0.2, 0.2], [0.2, 0.8, 0.2], [0.3, 0.3, 0.9]], np.float
 
 @pytest.fixture(scope="module")
 def tiny():
-    network = build_segmentation(SegmentationConfig(width=4), 3)
+    network = build_segmentation(SegmentationConfig(network=SegmentationNetwork(width=4)), 3)
     network = Network(jax.jit(network.init), jax.jit(network.apply, static_argnames="train"))
     return network, network.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
 
@@ -71,7 +71,9 @@ def test_padding_is_the_edge_repeated(tiny):
 
 def test_a_large_picture_is_segmented_at_the_working_size(tiny):
     variables = tiny[1]
-    network = build_segmentation(SegmentationConfig(width=4, max_pixels=32 * 32), 3)
+    network = build_segmentation(
+        SegmentationConfig(network=SegmentationNetwork(width=4, max_pixels=32 * 32)), 3
+    )
     output = jax.eval_shape(network.apply, variables, jnp.zeros((1, 64, 256, 3)))
     assert output.logits.shape == (1, 8, 32, 3)  # 16 x 64 pixels
     flat = jax.jit(network.apply)(variables, jnp.full((1, 64, 64, 3), 0.25))

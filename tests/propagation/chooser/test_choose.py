@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from rolling import CLASSES, clip, guesses, shifting
 
+from wrp_jax.config import DoubtConfig
 from wrp_jax.models.refine.chooser import build_chooser
 from wrp_jax.ops.warp import warp_labels
 from wrp_jax.propagation.chooser import choose, hypotheses
@@ -75,6 +76,31 @@ def test_in_doubt_the_label_of_warp_inpaint_stays(step, share, composed, full):
         favoured = np.asarray(choose.favour_inpainted(probs, inpainted, moved, step))
         assert favoured.argmax() == chosen
         np.testing.assert_allclose(favoured.sum(-1), 1.0, atol=1e-6)
+
+
+def test_the_rules_for_doubt_are_options(monkeypatch):
+    """They are asked with what the options say; without them the chooser's answer stands."""
+    votes = jax.nn.one_hot(jnp.array([[[[0, 1]] * 10] * 3]).reshape(1, 3, 10, 2), 3)
+    probs = jax.nn.softmax(jax.random.normal(jax.random.key(0), (1, 3, 10, 3)))
+    assert (choose.settle(votes, probs, (10, 20)) == probs).all()
+    assert (choose.settle(votes, probs, (5, 10)) != probs).any()
+    off = choose.doubt_of(DoubtConfig(inpainted=0.0, inpainted_over_motion=0.0))
+    label = jnp.zeros((1, 3, 10), jnp.int32)
+    np.testing.assert_array_equal(choose.favour_inpainted(probs, probs, label, 1, off), probs)
+    carry, steps, _orders, labels, _active = guesses(4, 1, 1)
+    cues, _ = clip(4, 1)
+    known = jnp.full((2, carry.chain.shape[-1], 2), 0.5)
+    variables = jax.tree.map(jnp.zeros_like, variables_for(carry, steps, known))
+    asked, favour = [], choose.favour_inpainted
+
+    def watched(*arguments):
+        asked.append(arguments[-1])
+        return favour(*arguments)
+
+    monkeypatch.setattr(choose, "favour_inpainted", watched)
+    doubt = choose.doubt_of(DoubtConfig(inpainted=0.25, frames=7, neighbours_width=(3, 4)))
+    refine(cues, 1, labels[1], variables, doubt=doubt)
+    assert set(asked) == {choose.Doubt(0.25, 0.55, 7, (3, 4))}
 
 
 def test_a_step_favours_what_the_mask_says():

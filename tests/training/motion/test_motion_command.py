@@ -16,9 +16,9 @@ from wrp_jax.runs.results import load_result
 ROOT = Path(__file__).parents[3]
 OPTIONS = (
     "--config.motion.preset=ultrafast",
-    "--config.motion_training.steps=8",
-    "--config.motion_training.batch_size=2",
-    "--config.motion_training.crop=(32,32)",
+    "--config.motion_training.optimiser.steps=8",
+    "--config.motion_training.optimiser.batch_size=2",
+    "--config.motion_training.sampling.crop=(32,32)",
 )
 STOPPED = """
 import os, runpy, signal, sys
@@ -114,8 +114,9 @@ def test_sdcnet_without_flownet2(run, tmp_path):
     video, workdir = labelled_video(tmp_path, 4, 64, 72), tmp_path / "run"
     given = (
         "--config=configs/sdcnet.py", f"--data={video}", f"--workdir={workdir}",
-        "--config.motion.preset=ultrafast", "--config.motion_training.steps=2",
-        "--config.motion_training.batch_size=1", "--config.motion_training.crop=(64,64)",
+        "--config.motion.preset=ultrafast", "--config.motion_training.optimiser.steps=2",
+        "--config.motion_training.optimiser.batch_size=1",
+        "--config.motion_training.sampling.crop=(64,64)",
     )  # fmt: skip
     code, error = run("train.py", *given)
     assert code == 0, error

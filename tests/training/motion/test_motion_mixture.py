@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wrp_jax.config import Config, MotionTrainingConfig
+from wrp_jax.config import Config, MotionOptimiser, MotionSampling, MotionTrainingConfig
 from wrp_jax.data.open_source import open_source
 from wrp_jax.training.motion import examples
 from wrp_jax.training.motion.examples import pair_examples
@@ -15,18 +15,18 @@ from wrp_jax.training.motion.mixture import augmentation, further_set
 from wrp_jax.types import UserError
 
 CONFIGS = Path(__file__).parents[3] / "configs"
-OPTIONS = MotionTrainingConfig(scale=(-0.2, 0.6), sparse=True)
+OPTIONS = MotionSampling(scale=(-0.2, 0.6), sparse=True)
 
 
 def test_an_entry_says_what_is_its_own():
     plain = further_set("3 tfds:a/b:train@my flows/scale", OPTIONS)
     assert plain[:2] == (3, "tfds:a/b:train@my flows/scale")
-    assert plain.options == MotionTrainingConfig(scale=(-0.2, 0.6), sparse=False)
+    assert plain.options == MotionSampling(scale=(-0.2, 0.6), sparse=False)
     own = further_set(
         " 20 D sparse  scale=-0.3,0.5 flips=0.5,0 jitter=0.3 hue=0.1 erase=0", OPTIONS
     )
     assert own[:2] == (20, "D")
-    assert own.options == MotionTrainingConfig(
+    assert own.options == MotionSampling(
         sparse=True, scale=(-0.3, 0.5), flips=(0.5, 0.0), jitter=0.3, hue=0.1, erase=0.0
     )
 
@@ -34,9 +34,12 @@ def test_an_entry_says_what_is_its_own():
 def test_the_sintel_mixture_is_the_published_one():
     """princeton-vl/RAFT, core/datasets.py, and the defaults of core/utils/augmentor.py."""
     path = CONFIGS / "raft_sintel.py"
-    text, stage = path.read_text(), runpy.run_path(str(path))["get_config"]().motion_training
+    text, stage = (
+        path.read_text(),
+        runpy.run_path(str(path))["get_config"]().motion_training.sampling,
+    )
     found = {}
-    for entry in re.findall(r"'(\d[^']*)'", text.split("training.mix")[1]):
+    for entry in re.findall(r"'(\d[^']*)'", text.split("sampling.mix")[1]):
         further = further_set(" ".join(entry.split()), stage)
         found[further.spec.split(":")[1]] = (further.count, augmentation(further.options, (8, 8)))
     dense, sparse = (0.4, 0.4, 0.4, 0.5 / np.pi), (0.3, 0.3, 0.3, 0.3 / np.pi)
@@ -71,18 +74,20 @@ def test_the_stages_are_the_published_ones(
     config = runpy.run_path(str(CONFIGS / f"raft_{name}.py"))["get_config"]()
     assert config.stages == ("motion",) and config.motion.name == "raft_large"
     stage = config.motion_training
-    assert (stage.loss, stage.schedule, stage.iterations, stage.clip) == (
-        "sequence", "one_cycle", 12, 1.0
-    )  # fmt: skip
-    assert (stage.steps, stage.batch_size, stage.crop) == (steps, batch, crop)
-    assert (stage.learning_rate, stage.weight_decay, stage.gamma) == (rate, decay, gamma)
-    assert (stage.freeze_batch_norm, stage.sparse) == (frozen, sparse)
+    recipe, sampling = stage.optimiser, stage.sampling
+    assert (recipe.loss, recipe.schedule, recipe.clip) == ("sequence", "one_cycle", 1.0)
+    assert (recipe.steps, recipe.batch_size, sampling.crop) == (steps, batch, crop)
+    assert (recipe.learning_rate, recipe.weight_decay, recipe.gamma) == (rate, decay, gamma)
+    assert (stage.iterations, stage.freeze_batch_norm, sampling.sparse) == (12, frozen, sparse)
 
 
 def test_every_pair_is_augmented_as_its_set(monkeypatch):
     one, two = (f"synthetic:clips=1,frames={n},height=48,width=56" for n in (2, 3))
     stage = MotionTrainingConfig(
-        loss="sequence", crop=(32, 32), flying=0.5, mix=(f"2 {two} sparse scale=0,0.1 erase=0",)
+        optimiser=MotionOptimiser(loss="sequence"),
+        sampling=MotionSampling(
+            crop=(32, 32), flying=0.5, mix=(f"2 {two} sparse scale=0,0.1 erase=0",)
+        ),
     )
     seen, augment = {}, examples.augment
 

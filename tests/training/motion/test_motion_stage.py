@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wrp_jax.config import Config, MotionConfig, MotionTrainingConfig
+from wrp_jax.config import (
+    Config,
+    MotionConfig,
+    MotionOptimiser,
+    MotionSampling,
+    MotionTrainingConfig,
+    translated,
+)
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.open_source import open_source
 from wrp_jax.motion import build
@@ -29,11 +36,15 @@ SYNTHETIC = "synthetic:clips=1,frames=3,height=64,width=80,speed=2"
 
 
 def config(name="refined_dis", **options):
-    options = {"steps": 6, "batch_size": 8, "crop": (32, 32), "learning_rate": 1e-2, **options}
+    """``options``: of the training, by name, wherever they are in the tree."""
+    flat = {"steps": 6, "batch_size": 8, "crop": (32, 32), "learning_rate": 1e-2, **options}
+    tree = translated({"motion_training": flat})["motion_training"]
+    tree["sampling"] = MotionSampling(**tree["sampling"])
+    tree["optimiser"] = MotionOptimiser(**tree["optimiser"])
     return Config(
         stages=("motion",),
         motion=MotionConfig(name=name, preset="ultrafast"),
-        motion_training=MotionTrainingConfig(**options),
+        motion_training=MotionTrainingConfig(**tree),
     )
 
 
@@ -86,7 +97,7 @@ def test_one_cycle_is_pytorchs():
 
 def test_the_optimisers_first_steps():
     params = {"w": jnp.array([3.0, 4.0])}
-    options = MotionTrainingConfig(
+    options = MotionOptimiser(
         schedule="steps", steps=10, learning_rate=0.1, weight_decay=0.0, clip=1.0
     )
     optimizer = m.make_optimizer(options)
@@ -99,7 +110,7 @@ def test_the_optimisers_first_steps():
 
 
 def optimizers(clip=1.0, decay=0.0):
-    options = MotionTrainingConfig(clip=clip, weight_decay=decay, learning_rate=0.1, steps=10)
+    options = MotionOptimiser(clip=clip, weight_decay=decay, learning_rate=0.1, steps=10)
     return m.make_optimizer(options)
 
 
@@ -209,7 +220,7 @@ def test_every_parameter_of_the_networks_gets_a_gradient(name, loss, size):
     example = examples.draw(0, np.random.default_rng(0))
     assert example["frames"].shape == (estimator.frames, size, size, 3)
     variables = m.initial_variables(options, estimator, example)
-    measure = m.loss_function(estimator, options.motion_training)
+    measure = m.loss_function(estimator, options.motion_training.optimiser)
     batch = jax.tree.map(lambda a: jnp.asarray(a)[None], example)
     stats = variables.get("batch_stats", {})
     gradients = jax.jit(jax.grad(lambda p: measure({"params": p, "batch_stats": stats}, batch)[0]))(
@@ -219,6 +230,25 @@ def test_every_parameter_of_the_networks_gets_a_gradient(name, loss, size):
     assert np.isfinite(norms).all()
     # Biases in front of an instance norm have none by construction.
     assert np.mean([n > 0 for n in norms]) > 0.6
+
+
+def test_smoothness_order_says_what_is_smooth():
+    """Linear flow costs nothing where linear flow is smooth; the census loss is that of no flow."""
+    images = jnp.full((2, 2, 32, 32, 3), 100, jnp.uint8)  # a pair of even grey
+    x = jnp.linspace(-3.0, 3.0, 32)
+    linear = jnp.stack(jnp.meshgrid(x, jnp.zeros(32)), axis=-1)[None]
+
+    def flows(variables, batch, train):
+        return [jnp.concatenate([linear, linear, -linear, -linear])], {}
+
+    def loss(**options):
+        recipe = MotionOptimiser(loss="unsupervised", **options)
+        estimator = Estimator(lambda key, batch: {}, flows, 2, 1)
+        return float(m.loss_function(estimator, recipe)({"params": {}}, {"frames": images})[0])
+
+    without = loss(smoothness=0.0)
+    assert loss(smoothness_order=1) > without + 0.1
+    assert loss(smoothness_order=2) == pytest.approx(without, abs=0.01)
 
 
 def test_frames_come_in_the_order_of_time():
@@ -355,10 +385,10 @@ def test_a_folder_of_frames_without_labels_is_enough(toy, frames, tmp_path):
     ("options", "data", "message"),
     [
         (config("dis"), SYNTHETIC, "'dis' cannot be trained: use one of refined_dis"),
-        (config(loss="best"), SYNTHETIC, "'best' is unknown: use one of sequence"),
+        (config(loss="best"), SYNTHETIC, "loss is 'best': use one of sequence"),
         (config("sdcnet", loss="sequence"), SYNTHETIC, "looks at 3 frames"),
-        (config(schedule="cosine"), SYNTHETIC, "'cosine' is unknown"),
-        (config(loss="sequence", flying=1.5), SYNTHETIC, "must be 0 to 1"),
+        (config(schedule="cosine"), SYNTHETIC, "schedule is 'cosine': use one of"),
+        (config(loss="sequence", flying=1.5), SYNTHETIC, "must be from 0 to 1"),
         (config(loss="sequence", mix=("chairs",)), SYNTHETIC, "write 'COUNT SPEC'"),
         (config(loss="sequence", crop=(16, 64)), SYNTHETIC, "too small"),
         (config(loss="unsupervised"), "synthetic:clips=1,frames=1", "no sequence of 2 frames"),

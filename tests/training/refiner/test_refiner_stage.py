@@ -95,13 +95,6 @@ def test_weights_are_higher_for_rare_classes_with_a_mean_of_one(rng):
     assert (weights[0] > weights[1]) == (share[0] < share[1])
 
 
-def test_unknown_source_is_a_users_mistake(rng):
-    with pytest.raises(UserError, match="simulated, cycle or both"):
-        refiner.make_setup(
-            config(source="magic"), training_data(rng), refiner.make_optimizer(1e-3, 2)
-        )
-
-
 def test_a_chooser_of_an_earlier_version_is_refused(rng, tmp_path):
     options, data = config(), training_data(rng)
     setup = refiner.make_setup(options, data, refiner.make_optimizer(1e-2, 20))

@@ -5,14 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 
-from wrp_jax.config import SegmentationConfig
+from wrp_jax.config import SegmentationConfig, SegmentationSampling
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.training.segmentation.crops import build_crop_dataset
 from wrp_jax.types import ClassMap, UserError
 
 CLASSES = ClassMap((0, 1, 2), ("road", "bus", "sky"), np.zeros((3, 3), np.uint8), (False,) * 3)
 FRAMES = {"fine_a": 10, "fine_b": 20, "coarse_a": 100, "coarse_b": 200}
-OPTIONS = SegmentationConfig(
+OPTIONS = SegmentationSampling(
     crop=(16, 16),
     augmentation="published",
     scale=(1.0, 1.0),
@@ -49,7 +49,9 @@ class Stills:
 def _dataset(sequences=tuple(FRAMES), **options):
     source = Stills()
     known = KnownLabels(source, (), [(source, [(s, "0") for s in sequences])])
-    return build_crop_dataset(dataclasses.replace(OPTIONS, **options), known, source, ())
+    return build_crop_dataset(
+        SegmentationConfig(sampling=dataclasses.replace(OPTIONS, **options)), known, source, ()
+    )
 
 
 def _shown(dataset, index=0, draws=400):

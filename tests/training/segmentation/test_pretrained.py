@@ -9,7 +9,7 @@ import pytest
 from compiled_layers import by_layer
 from golden_files import published_state
 
-from wrp_jax.config import Config, SegmentationConfig
+from wrp_jax.config import Config, SegmentationConfig, SegmentationInference, SegmentationNetwork
 from wrp_jax.models.segmentation.build import build_segmentation
 from wrp_jax.propagation import cues
 from wrp_jax.runs import networks
@@ -42,8 +42,16 @@ def file(tmp_path_factory):
 
 
 def _config(file, **options):
-    defaults = {"name": "hrnet_ocr", "width": WIDTH, "weights": str(file)}
-    return Config(segmentation=SegmentationConfig(**{**defaults, **options}))
+    options = {"name": "hrnet_ocr", "weights": str(file), **options}
+    width, at_once = options.pop("width", WIDTH), options.pop("frames_per_device", 0)
+    void = options.pop("learn_void", False)
+    return Config(
+        segmentation=SegmentationConfig(
+            network=SegmentationNetwork(width=width, learn_void=void),
+            inference=SegmentationInference(frames_per_device=at_once),
+            **options,
+        )
+    )
 
 
 def test_segments_without_training_or_workdir(file, monkeypatch, rng):
@@ -86,7 +94,7 @@ def test_frames_that_a_device_gets_at_a_time(monkeypatch, backend, options, coun
     ("options", "classes", "says"),
     [
         ({}, 3, "tells 2 classes apart and classes.json has 3"),
-        ({"width": 48}, 2, "width 4: give --config.segmentation.width=4"),
+        ({"width": 48}, 2, "width 4: give --config.segmentation.network.width=4"),
         ({"name": "hrnet_ocr_mscale"}, 2, "holds hrnet_ocr, and .* takes hrnet_ocr_mscale without"),
         ({"name": "light"}, 2, "files hold weights of hrnet_ocr, hrnet_ocr_mscale"),
     ],

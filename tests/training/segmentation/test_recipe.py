@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from wrp_jax.config import SegmentationConfig
+from wrp_jax.config import SegmentationOptimiser
 from wrp_jax.training.segmentation.losses import segmentation_loss
 from wrp_jax.training.segmentation.published_losses import (
     binary_cross_entropy,
@@ -19,12 +19,12 @@ from wrp_jax.training.segmentation.recipe import (
     number_of_steps,
     poly_per_epoch,
 )
-from wrp_jax.types import SegmentationOutput, UserError
+from wrp_jax.types import SegmentationOutput
 
 
 @pytest.mark.parametrize(("frames", "steps"), [(1, 100), (30, 180), (500, 900)])
 def test_steps_follow_from_the_labelled_frames(frames, steps):
-    options = SegmentationConfig(steps=0, steps_per_frame=6.0, steps_range=(100, 900))
+    options = SegmentationOptimiser(steps=0, steps_per_frame=6.0, steps_range=(100, 900))
     assert number_of_steps(options, frames) == steps
     assert number_of_steps(dataclasses.replace(options, steps=7), frames) == 7
     epochs = dataclasses.replace(options, epochs=3, batch_size=8, steps=7)
@@ -38,9 +38,7 @@ def test_the_rate_falls_once_per_epoch():
 
 
 def test_sgd_is_that_of_the_protocol():
-    options = SegmentationConfig(
-        optimizer="sgd", learning_rate=0.1, weight_decay=0.5, poly_power=1.0
-    )
+    options = SegmentationOptimiser(name="sgd", learning_rate=0.1, weight_decay=0.5, poly_power=1.0)
     optimizer = make_optimizer(options, steps=4, steps_per_epoch=2)
     params, momentum = jnp.array([2.0, -1.0]), np.zeros(2)
     expected, state = np.array([2.0, -1.0]), optimizer.init(params)
@@ -58,7 +56,7 @@ def test_rmi_with_auxiliary_and_single_scales():
     logits, aux, low, high = (jax.random.normal(k, (1, 16, 20, 3)) for k in keys)
     labels = jax.random.randint(keys[0], (1, 16, 20), 0, 4)  # 3 is no class
     output = SegmentationOutput(logits, jnp.zeros((1, 2, 2, 1)), aux)
-    options = SegmentationConfig(loss="rmi", single_scale_weight=0.05)
+    options = SegmentationOptimiser(loss="rmi", single_scale_weight=0.05)
     expected = region_mutual_information(logits, labels) + 0.4 * binary_cross_entropy(aux, labels)
     loss = make_loss(options, jnp.ones(3))
     np.testing.assert_allclose(loss(output, labels), expected, rtol=1e-6)
@@ -75,7 +73,7 @@ def test_every_loss_takes_logits_of_any_stride(name):
         jnp.zeros((2, 8, 8, 3)),
     )
     labels = jax.random.randint(jax.random.key(1), (2, 32, 32), 0, 3)
-    loss = make_loss(SegmentationConfig(loss=name), jnp.ones(3))
+    loss = make_loss(SegmentationOptimiser(loss=name), jnp.ones(3))
     value, gradient = jax.value_and_grad(lambda z: loss(output._replace(logits=z), labels))(
         output.logits
     )
@@ -85,12 +83,18 @@ def test_every_loss_takes_logits_of_any_stride(name):
 def test_weighted_is_the_cross_entropy_of_the_shares():
     output = SegmentationOutput(jnp.ones((1, 4, 4, 2)), jnp.zeros((1, 1, 1, 1)))
     labels, weights = jnp.zeros((1, 8, 8), jnp.int32), jnp.array([0.5, 2.0])
-    loss = make_loss(SegmentationConfig(), weights)
+    loss = make_loss(SegmentationOptimiser(), weights)
     np.testing.assert_allclose(loss(output, labels), segmentation_loss(output, labels, weights))
 
 
-def test_unknown_names_are_refused():
-    with pytest.raises(UserError, match="loss='focal'"):
-        make_loss(SegmentationConfig(loss="focal"), jnp.ones(2))
-    with pytest.raises(UserError, match="optimizer='lion'"):
-        make_optimizer(SegmentationConfig(optimizer="lion"), 2, 1)
+@pytest.mark.parametrize("weight", [0.0, 0.4, 2.0])
+@pytest.mark.parametrize("name", ["weighted", "image_weighted"])
+def test_aux_weight_is_the_weight_of_the_auxiliary_output(name, weight):
+    main, aux = jax.random.normal(jax.random.key(0), (2, 1, 4, 4, 3))
+    labels = jax.random.randint(jax.random.key(1), (1, 8, 8), 0, 3)
+    loss = make_loss(SegmentationOptimiser(loss=name, aux_weight=weight), jnp.ones(3))
+    alone = make_loss(SegmentationOptimiser(loss=name, aux_weight=0.0), jnp.ones(3))
+    output = SegmentationOutput(main, jnp.zeros((1, 1, 1, 1)), aux)
+    # The same logits in both outputs: the loss of the auxiliary one is that of the main one.
+    expected = alone(output, labels) + weight * alone(output._replace(logits=aux), labels)
+    np.testing.assert_allclose(loss(output, labels), expected, rtol=1e-5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from test_segmentation_stage import CLASSES, WINDOW, Halves
 
-from wrp_jax.config import Config, SegmentationConfig
+from wrp_jax.config import Config, SegmentationConfig, SegmentationOptimiser, SegmentationSampling
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.models.network import Network
 from wrp_jax.runs.results import load_result
@@ -14,7 +14,8 @@ from wrp_jax.training.segmentation import stage
 from wrp_jax.types import SegmentationOutput
 
 OPTIONS = SegmentationConfig(
-    steps=5, batch_size=8, crop=(16, 16), learning_rate=3e-2, ema_decay=0.5
+    optimiser=SegmentationOptimiser(steps=5, batch_size=8, learning_rate=3e-2, ema_decay=0.5),
+    sampling=SegmentationSampling(crop=(16, 16)),
 )
 
 

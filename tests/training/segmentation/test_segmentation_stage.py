@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 import functools
 import json
@@ -10,7 +11,14 @@ import optax
 import pytest
 from flax.traverse_util import flatten_dict
 
-from wrp_jax.config import Config, SegmentationConfig
+from wrp_jax.config import (
+    Config,
+    SegmentationConfig,
+    SegmentationInference,
+    SegmentationNetwork,
+    SegmentationOptimiser,
+    SegmentationSampling,
+)
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.models.segmentation.build import REGISTRY
 from wrp_jax.models.segmentation.light import LightSegmentation
@@ -67,7 +75,9 @@ WINDOW = Window("s", "b", "a", "c")
 def run(tmp_path_factory):
     config = Config()
     config.segmentation = SegmentationConfig(
-        width=8, steps=150, batch_size=4, crop=(32, 32), learning_rate=3e-2, ema_decay=0.5
+        network=SegmentationNetwork(width=8),
+        optimiser=SegmentationOptimiser(steps=150, batch_size=4, learning_rate=3e-2, ema_decay=0.5),
+        sampling=SegmentationSampling(crop=(32, 32)),
     )
     workdir = tmp_path_factory.mktemp("run")
     source = Halves()
@@ -105,9 +115,10 @@ def test_other_classes_are_refused(run):
 
 def test_another_network_is_refused(run):
     config, workdir = run
-    wider = dataclasses.replace(config.segmentation, width=config.segmentation.width + 8)
-    with pytest.raises(UserError, match=r"another network \(segmentation.width was"):
-        load_segmentation(workdir, dataclasses.replace(config, segmentation=wider), CLASSES)
+    wider = copy.deepcopy(config)
+    wider.segmentation.network.width += 8
+    with pytest.raises(UserError, match=r"another network \(segmentation.network.width was"):
+        load_segmentation(workdir, wider, CLASSES)
 
 
 def _start(workdir, config, classes=CLASSES, **options):
@@ -142,7 +153,11 @@ def test_another_run_trains_on_from_here(run):
             {},
             "on other classes .left",
         ),
-        (CLASSES, {"width": 16}, "holds another network than config.segmentation.name=light"),
+        (
+            CLASSES,
+            {"network": SegmentationNetwork(width=16)},
+            "holds another network than config.segmentation.name=light",
+        ),
         (CLASSES, {"weights": "refiner.npz"}, "refiner.npz is no segmentation of a run"),
         (CLASSES, {"weights": "segmentation.npz"}, "does not exist"),
     ],
@@ -166,13 +181,13 @@ def test_one_device_is_eight(rng, monkeypatch):
     # Shallow, for it is compiled twice.
     shallow = functools.partial(LightSegmentation, width=4, blocks=(1, 1, 1))
     monkeypatch.setitem(REGISTRY, "light", lambda config, count: shallow(count))
-    options = SegmentationConfig(width=4)
+    options = SegmentationConfig(network=SegmentationNetwork(width=4))
     network = build_for_classes(options, CLASSES)
     # Not the stage's own, which makes a step of the same size of every gradient, rounding errors
     # of nothing included.
     optimizer = optax.sgd(0.1)
     step = make_train_step(
-        network, optimizer, make_loss(options, jnp.array([1.0, 2.0, 0.0])), ema_decay=0.9
+        network, optimizer, make_loss(options.optimiser, jnp.array([1.0, 2.0, 0.0])), ema_decay=0.9
     )
     variables = initial_variables(network, options, CLASSES, jnp.zeros((1, 32, 32, 3)), seed=0)
     # Every picture is of other colours: statistics of a part are not those of the batch.
@@ -252,13 +267,10 @@ def test_frames_held_out_are_not_learnt_from_and_fit_a_temperature(tmp_path):
     known = KnownLabels(source, (), [(source, [("s", n) for n in source.frame_names("s")])])
     config = Config()
     config.segmentation = SegmentationConfig(
-        width=4,
-        steps=2,
-        batch_size=8,
-        crop=(16, 16),
-        calibration_share=0.2,
-        max_pixels=16 * 24,
-        flip=False,
+        network=SegmentationNetwork(width=4, max_pixels=16 * 24),
+        optimiser=SegmentationOptimiser(steps=2, batch_size=8),
+        sampling=SegmentationSampling(crop=(16, 16), calibration_share=0.2),
+        inference=SegmentationInference(flip=False),
     )
     train_segmentation(config, known, source, (), tmp_path)
     variables, _ = load_result(tmp_path, "segmentation")

@@ -114,7 +114,7 @@ def flow_pairs(source: VideoSource) -> FlowPairs:
     if not isinstance(source, SyntheticSource):
         raise UserError(
             f"{source.name} has no true flow: give --data=synthetic:… or a set of "
-            "wrp build, or --config.motion_training.loss=unsupervised."
+            "wrp build, or --config.motion_training.optimiser.loss=unsupervised."
         )
     if source.config.frames < 2:
         raise UserError("synthetic:frames=1 has no motion: give two frames or more.")

@@ -16,7 +16,9 @@ from wrp_jax.types import UserError
 
 
 def _light(config: SegmentationConfig, num_classes: int) -> nn.Module:
-    return LightSegmentation(num_classes, width=config.width or 24, max_pixels=config.max_pixels)
+    return LightSegmentation(
+        num_classes, width=config.network.width or 24, max_pixels=config.network.max_pixels
+    )
 
 
 def _hrnet_ocr(config: SegmentationConfig, num_classes: int) -> nn.Module:
@@ -24,27 +26,24 @@ def _hrnet_ocr(config: SegmentationConfig, num_classes: int) -> nn.Module:
 
 
 def _hrnet_ocr_mscale(config: SegmentationConfig, num_classes: int) -> nn.Module:
-    return _hrnet(config, num_classes, attention=True, scales=config.scales or (0.5, 1.0))
+    return _hrnet(config, num_classes, attention=True, scales=config.network.scales or (0.5, 1.0))
 
 
 def _hrnet(
     config: SegmentationConfig, num_classes: int, *, attention: bool, scales: Sequence[float]
 ) -> nn.Module:
-    if config.dtype not in ARITHMETIC:
-        raise UserError(
-            f"config.segmentation.dtype is {config.dtype!r}: choose one of {', '.join(ARITHMETIC)}."
-        )
     if scales and (1.0 not in scales or min(scales) <= 0):
         raise UserError(
-            f"config.segmentation.scales is {tuple(scales)}: give positive scales, 1.0 among them."
+            f"config.segmentation.network.scales is {tuple(scales)}: give positive scales, 1.0 "
+            "among them."
         )
     return HrnetOcr(
         num_classes,
-        config.width or 48,
+        config.network.width or 48,
         attention,
         tuple(scales) or (1.0,),
-        config.remat,
-        ARITHMETIC[config.dtype].dtype,
+        config.network.remat,
+        ARITHMETIC[config.network.dtype].dtype,
     )
 
 
@@ -79,13 +78,14 @@ def build_segmentation(config: SegmentationConfig, num_classes: int) -> Network:
             f"config.segmentation.name is {config.name!r}, which is not known; "
             f"choose one of {', '.join(sorted(REGISTRY))}."
         )
-    if config.scales and config.name != "hrnet_ocr_mscale":
+    if config.network.scales and config.name != "hrnet_ocr_mscale":
         raise UserError(
-            f"config.segmentation.scales is {tuple(config.scales)}, which only hrnet_ocr_mscale "
-            "reads: choose --config.segmentation.name=hrnet_ocr_mscale, or give average_scales."
+            f"config.segmentation.network.scales is {tuple(config.network.scales)}, which only "
+            "hrnet_ocr_mscale reads: choose --config.segmentation.name=hrnet_ocr_mscale, or give "
+            "--config.segmentation.inference.average_scales."
         )
     module = REGISTRY[config.name](config, num_classes)
-    precision = ARITHMETIC[config.dtype].precision if config.name in PUBLISHED else None
+    precision = ARITHMETIC[config.network.dtype].precision if config.name in PUBLISHED else None
 
     def init(key: Any, images: Any) -> Any:
         return module.init(key, images, train=False)

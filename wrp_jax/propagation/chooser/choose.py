@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from wrp_jax.config import DoubtConfig
 from wrp_jax.models.network import Network
 from wrp_jax.ops.filters import box_mean
 from wrp_jax.ops.warp import warp_labels
@@ -28,10 +29,31 @@ from wrp_jax.propagation.step import MaskOptions
 
 Choice = tuple[Int[Array, "b h w"], Float[Array, "b h w"]]
 
-# In probability, of warp-inpaint's label one frame from the labelled one.
-_ADVANTAGE = 0.2
-_INPAINTED = 0.55  # where motion says otherwise
-_NO_ADVANTAGE = 31  # frames from there, and all beyond
+
+class Doubt(NamedTuple):
+    """What is done to the chooser's answers where hypotheses differ; hashable.
+
+    Attributes:
+      inpainted: probability that warp-inpaint's label gains, one frame from the labelled one.
+      inpainted_over_motion: the same where motion brings another label.
+      frames: from so many frames on it gains nothing.
+      neighbours_width: width in pixels up to which a pixel hears none of its neighbours, and
+        from which it hears them in full.
+    """
+
+    inpainted: float
+    inpainted_over_motion: float
+    frames: int
+    neighbours_width: tuple[int, int]
+
+
+def doubt_of(options: DoubtConfig) -> Doubt:
+    """The options, as jitted functions take them."""
+    low, high = options.neighbours_width
+    return Doubt(options.inpainted, options.inpainted_over_motion, options.frames, (low, high))
+
+
+DEFAULT_DOUBT = doubt_of(DoubtConfig())
 
 _SIDE = 120
 HALO = 12
@@ -57,20 +79,21 @@ def tile_size(height: int, width: int, num_classes: int) -> tuple[int, int]:
 
 
 def smooth_disputed(
-    votes: Float[Array, "b h w n c"], probs: Float[Array, "b h w c"]
+    votes: Float[Array, "b h w n c"],
+    probs: Float[Array, "b h w c"],
+    widths: tuple[int, int] = DEFAULT_DOUBT.neighbours_width,
 ) -> Float[Array, "b h w c"]:
     """Lets a disputed pixel hear its eight neighbours; where all guesses agree nothing changes.
 
-    Three pixels are little in a large picture and a whole pole in a small one: the neighbours
-    count in full from 480 pixels of width on, and not at all up to 240. One trained chooser each,
-    by scripts that are not kept: a full vote gained on DAVIS (854) and a little on CamVid (480),
-    and lost on thin things at 240 and 192. What nobody votes for stays out.
+    What nobody votes for stays out.
 
     Args:
       votes: of the hypotheses.
       probs: of the chooser.
+      widths: see ``Doubt.neighbours_width``.
     """
-    share = min(max((probs.shape[2] - 240) / 240, 0.0), 1.0)
+    none, full = widths
+    share = min(max((probs.shape[2] - none) / max(full - none, 1), 0.0), 1.0)
     if not share:
         return probs
     winner = jnp.argmax(votes, axis=-1)
@@ -85,6 +108,7 @@ def favour_inpainted(
     inpainted: Float[Array, "b h w c"],
     composed: Int[Array, "b h w"],
     step: Int[Array, ""] | int,
+    doubt: Doubt = DEFAULT_DOUBT,
 ) -> Float[Array, "b h w c"]:
     """In doubt, leaves the label of warp-inpaint, above all where it has replaced motion's.
 
@@ -96,11 +120,13 @@ def favour_inpainted(
       inpainted: soft labels of Ψ^W.
       composed: labels that composed flow brings.
       step: frames from the labelled one.
+      doubt: how much it gains.
     """
-    share = jnp.clip((_NO_ADVANTAGE - step) / (_NO_ADVANTAGE - 1), 0.0, 1.0)
+    share = jnp.clip((doubt.frames - step) / (doubt.frames - 1), 0.0, 1.0)
     place = jnp.argmax(inpainted, axis=-1)
     label = jax.nn.one_hot(place, probs.shape[-1], dtype=probs.dtype)
-    advantage = share * jnp.where(place == composed, _ADVANTAGE, _INPAINTED)[..., None]
+    gain = jnp.where(place == composed, doubt.inpainted, doubt.inpainted_over_motion)
+    advantage = share * gain[..., None]
     return (probs + advantage * label) / (1.0 + advantage)
 
 
@@ -114,6 +140,7 @@ def choose_step(
     *,
     recursive: bool,
     tile: tuple[int, int] | None = None,
+    doubt: Doubt = DEFAULT_DOUBT,
 ) -> tuple[Carry, Choice]:
     """One step. Only pixels on which hypotheses differ are put to the chooser.
 
@@ -128,6 +155,7 @@ def choose_step(
       mask: of the warp-inpaint that has the label in doubt.
       recursive: whether the next step starts from what was chosen here.
       tile: ``tile_size`` unless told; results are the same.
+      doubt: what is done to its answers.
 
     Returns:
       The new carry; the chosen place in the list of active classes, and its probability.
@@ -139,7 +167,9 @@ def choose_step(
     def choose(carry: Carry, cues: StepCues, origin: tuple[Any, Any]) -> Array:
         hypotheses = guess(carry, cues, origin)
         logits = network.apply(variables, *chooser_inputs(hypotheses, reliability))
-        return smooth_disputed(hypotheses.votes, jax.nn.softmax(logits, axis=-1))
+        return smooth_disputed(
+            hypotheses.votes, jax.nn.softmax(logits, axis=-1), doubt.neighbours_width
+        )
 
     tile = tile_size(height, width, classes) if tile is None else tile
     if tile == (height, width):
@@ -147,7 +177,7 @@ def choose_step(
     else:
         chosen = _in_tiles(choose, carry, cues, differs, tile)
     composed, _ = warp_labels(carry.key.label, carry.composed)
-    chosen = favour_inpainted(chosen, carry.inpainted, composed, carry.step)
+    chosen = favour_inpainted(chosen, carry.inpainted, composed, carry.step, doubt)
     probs = jnp.where(differs[..., None], chosen, 0.5 * (carry.chain + cues.probs))
     if recursive:
         carry = carry._replace(chain=probs)

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from wrp_jax.models.network import Network
 from wrp_jax.propagation.chooser.agreement import reliability_of
 from wrp_jax.propagation.chooser.chains import walk_cues
-from wrp_jax.propagation.chooser.choose import choose_step
+from wrp_jax.propagation.chooser.choose import DEFAULT_DOUBT, Doubt, choose_step
 from wrp_jax.propagation.chooser.hypotheses import active_classes, compact, init_carry, places_of
 from wrp_jax.propagation.methods import FrameLabels, Window
 from wrp_jax.propagation.rollout import window_orders
@@ -23,9 +23,11 @@ from wrp_jax.propagation.window_cues import WindowCues
 from wrp_jax.types import ClassMap, Motion
 
 
-@functools.partial(jax.jit, static_argnames=("network", "mask", "recursive"))
-def _jitted_step(network, variables, reliability, carry, cues, mask, recursive):
-    return choose_step(network, variables, reliability, carry, cues, mask, recursive=recursive)
+@functools.partial(jax.jit, static_argnames=("network", "mask", "recursive", "doubt"))
+def _jitted_step(network, variables, reliability, carry, cues, mask, recursive, doubt):
+    return choose_step(
+        network, variables, reliability, carry, cues, mask, recursive=recursive, doubt=doubt
+    )
 
 
 def refine_frames(
@@ -40,6 +42,7 @@ def refine_frames(
     mask: MaskOptions,
     *,
     recursive: bool = False,
+    doubt: Doubt = DEFAULT_DOUBT,
 ) -> Iterator[FrameLabels]:
     """Labels every frame of a window from one labelled frame; both directions run as one batch.
 
@@ -58,6 +61,7 @@ def refine_frames(
         itself says of them is measured here (``agreement.py``).
       mask: see ``choose_step``.
       recursive: see there.
+      doubt: see there.
 
     Yields:
       Class indices and confidences in 0 … 1, nearer frames first; the labelled frame comes
@@ -78,7 +82,7 @@ def refine_frames(
     for t, step in enumerate(walk_cues(cues, orders, active, motion), 1):
         now = jax.tree.map(jnp.asarray, step)
         carry, (chosen, sure) = _jitted_step(
-            refiner, variables, reliability, carry, now, mask, recursive
+            refiner, variables, reliability, carry, now, mask, recursive, doubt
         )
         for b in range(2):
             frame = int(orders[b, t])

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from wrp_jax.config import Config, MotionTrainingConfig
+from wrp_jax.config import Config, MotionSampling
 from wrp_jax.data.flow_sets.pairs import FlowPairs, Mixture, flow_pairs
 from wrp_jax.data.open_source import open_source
 from wrp_jax.data.source import VideoSource
@@ -161,10 +161,8 @@ def with_guess(example: dict[str, Any], guide: Motion | None) -> dict[str, Any]:
     return {**example, "guess": np.nan_to_num(np.stack(both, axis=1)).astype(np.float32)}
 
 
-def check_pair_options(options: MotionTrainingConfig) -> None:
-    """Raises ``UserError`` for a ``flying`` or a ``mix`` that cannot be."""
-    if not 0 <= options.flying <= 1:
-        raise UserError(f"config.motion_training.flying={options.flying} must be 0 to 1.")
+def check_pair_options(options: MotionSampling) -> None:
+    """Raises ``UserError`` for a ``mix`` that cannot be."""
     for text in options.mix:
         further_set(text, options)
 
@@ -177,10 +175,10 @@ def pair_examples(
     Raises:
       UserError: no true flow, or crops that are too small.
     """
-    options = config.motion_training
+    options = config.motion_training.sampling
     crop = _fitting(options.crop, options.crop, multiple)
     parts: list[tuple[FlowPairs, int]] = []
-    chosen: list[MotionTrainingConfig] = []  # of each part
+    chosen: list[MotionSampling] = []  # of each part
     if options.flying < 1:
         parts.append((flow_pairs(source), 1))
         chosen.append(options)
@@ -218,7 +216,7 @@ def video_examples(
     if not runs:
         raise UserError(f"{source.name} has no sequence of {frames} frames to learn motion from.")
     smallest = tuple(int(n) for n in np.min(sizes, axis=0))
-    crop = _fitting(config.motion_training.crop, smallest, multiple)
+    crop = _fitting(config.motion_training.sampling.crop, smallest, multiple)
     return VideoExamples(source, runs, frames, crop, guide)
 
 
@@ -228,6 +226,6 @@ def _fitting(wanted: tuple[int, int], size: tuple[int, ...], multiple: int) -> t
     if min(height, width) < multiple:
         raise UserError(
             f"frames or crops of {size[0]}x{size[1]} are too small: this network takes multiples "
-            f"of {multiple} pixels; give larger frames or --config.motion_training.crop."
+            f"of {multiple} pixels; give larger frames or --config.motion_training.sampling.crop."
         )
     return height, width

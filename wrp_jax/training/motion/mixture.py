@@ -6,16 +6,16 @@ import ast
 import dataclasses
 from typing import Any, NamedTuple
 
-from wrp_jax.config import MotionTrainingConfig
+from wrp_jax.config import MotionSampling
 from wrp_jax.training.motion.augment import FlowAugmentation
 from wrp_jax.types import UserError
 
 OWN = ("scale", "flips", "jitter", "hue", "erase")
-"""Options of ``MotionTrainingConfig`` that a set may have of its own, besides ``sparse``."""
+"""Options of ``MotionSampling`` that a set may have of its own, besides ``sparse``."""
 
 
 class FurtherSet(NamedTuple):
-    """An entry of ``config.motion_training.mix``.
+    """An entry of ``config.motion_training.sampling.mix``.
 
     Attributes:
       count: how often the set occurs in one pass.
@@ -25,10 +25,10 @@ class FurtherSet(NamedTuple):
 
     count: int
     spec: str
-    options: MotionTrainingConfig
+    options: MotionSampling
 
 
-def further_set(text: str, options: MotionTrainingConfig) -> FurtherSet:
+def further_set(text: str, options: MotionSampling) -> FurtherSet:
     """Reads ``COUNT SPEC [sparse] [scale=A,B] [flips=A,B] [jitter=X] [hue=X] [erase=X]``.
 
     An entry is dense unless it says ``sparse``; what else it does not say is as in ``options``.
@@ -45,13 +45,13 @@ def further_set(text: str, options: MotionTrainingConfig) -> FurtherSet:
     spec = " ".join(words).strip()
     if not count.isdigit() or int(count) < 1 or not spec:
         raise UserError(
-            f"config.motion_training.mix has {text!r}: write 'COUNT SPEC', a number and a set, "
-            f"and after them 'sparse' or its own {', '.join(f'{name}=' for name in OWN)}."
+            f"config.motion_training.sampling.mix has {text!r}: write 'COUNT SPEC', a number and "
+            f"a set, and after them 'sparse' or its own {', '.join(f'{name}=' for name in OWN)}."
         )
     return FurtherSet(int(count), spec, dataclasses.replace(options, **own))
 
 
-def augmentation(options: MotionTrainingConfig, crop: tuple[int, int]) -> FlowAugmentation:
+def augmentation(options: MotionSampling, crop: tuple[int, int]) -> FlowAugmentation:
     """The published augmentation, with the strengths of the options.
 
     That of sparse flow has one scale for both axes and the same change of colour for both
@@ -76,7 +76,7 @@ def _own_option(word: str) -> dict[str, Any] | None:
     name, equals, text = word.partition("=")
     if not equals or name not in OWN:
         return None
-    pair = isinstance(getattr(MotionTrainingConfig, name), tuple)
+    pair = isinstance(getattr(MotionSampling, name), tuple)
     try:
         value: Any = ast.literal_eval(text)
     except (SyntaxError, ValueError):
@@ -84,7 +84,7 @@ def _own_option(word: str) -> dict[str, Any] | None:
     numbers: tuple[Any, ...] = value if pair and isinstance(value, tuple) else (value,)
     if len(numbers) != 1 + pair or not all(isinstance(n, int | float) for n in numbers):
         raise UserError(
-            f"config.motion_training.mix has {word!r}: give {name} "
+            f"config.motion_training.sampling.mix has {word!r}: give {name} "
             f"{'two numbers, as in -0.3,0.5' if pair else 'a number'}."
         )
     return {name: tuple(map(float, numbers)) if pair else float(numbers[0])}

@@ -13,7 +13,7 @@ import numpy as np
 import optax
 from flax import traverse_util
 
-from wrp_jax.config import Config, MotionTrainingConfig
+from wrp_jax.config import Config, MotionOptimiser
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
 from wrp_jax.motion.build import ASSETS, NETWORKS, SDCNETS, guide_of
@@ -41,30 +41,22 @@ from wrp_jax.types import UserError, Window
 from wrp_jax.weights.load import load_weights
 from wrp_jax.weights.safetensors_file import write_safetensors
 
-LOSSES = ("sequence", "reconstruction", "unsupervised")
-
 
 def check_options(config: Config) -> None:
     """Refuses what the stage does not know.
 
     Raises:
-      UserError: the network, loss or schedule does not exist, or they do not fit; weights that
-        cannot be read; what is to give the flows that the network reads has none.
+      UserError: the network cannot be trained, or not by this loss; weights that cannot be read;
+        what is to give the flows that the network reads has none.
     """
-    options = config.motion_training
+    options = config.motion_training.optimiser
     check_trainable(config.motion.name)
-    if options.loss not in LOSSES:
-        raise UserError(
-            f"config.motion_training.loss={options.loss!r} is unknown: use one of "
-            f"{', '.join(LOSSES)}."
-        )
     if config.motion.name in SDCNETS and options.loss != "reconstruction":
         raise UserError(
             f"{config.motion.name} looks at 3 frames: train it with "
-            "--config.motion_training.loss=reconstruction."
+            "--config.motion_training.optimiser.loss=reconstruction."
         )
-    check_pair_options(options)
-    make_optimizer(options)
+    check_pair_options(config.motion_training.sampling)
     if config.motion.weights:
         load_weights(config.motion.weights, config.motion.name)
     guide_of(config.motion)
@@ -92,7 +84,7 @@ def train_motion(
       UserError: the loss and the network do not fit, or the source lacks what they need.
     """
     del windows
-    options = config.motion_training
+    options = config.motion_training.optimiser
     estimator = build_estimator(config)
     examples = _examples(config, source, estimator)
     batches = make_batches(
@@ -157,28 +149,19 @@ def one_cycle(peak: float, steps: int) -> optax.Schedule:
     )
 
 
-def make_optimizer(options: MotionTrainingConfig) -> optax.GradientTransformation:
-    """AdamW with clipped gradients (RAFT), or the decay of SDC-Net's release.
-
-    Raises:
-      UserError: the schedule is unknown.
-    """
+def make_optimizer(options: MotionOptimiser) -> optax.GradientTransformation:
+    """AdamW with clipped gradients (RAFT), or the decay of SDC-Net's release."""
     if options.schedule == "one_cycle":
         schedule = one_cycle(options.learning_rate, options.steps)
-    elif options.schedule == "steps":
+    else:
         drops = {options.steps // 2: 0.1, options.steps * 9 // 10: 0.1}
         schedule = optax.piecewise_constant_schedule(options.learning_rate, drops)
-    else:
-        raise UserError(
-            f"config.motion_training.schedule={options.schedule!r} is unknown: use one_cycle or "
-            "steps."
-        )
     clip = optax.clip_by_global_norm(options.clip) if options.clip else optax.identity()
     return optax.chain(clip, optax.adamw(schedule, weight_decay=options.weight_decay))
 
 
 def make_train_step(
-    estimator: Estimator, optimizer: optax.GradientTransformation, options: MotionTrainingConfig
+    estimator: Estimator, optimizer: optax.GradientTransformation, options: MotionOptimiser
 ) -> Any:
     """Builds ``train_step(state, batch, key) -> (state, metrics)`` for ``loop.fit``."""
     measure = loss_function(estimator, options)
@@ -205,7 +188,7 @@ def make_train_step(
 
 
 def loss_function(
-    estimator: Estimator, options: MotionTrainingConfig
+    estimator: Estimator, options: MotionOptimiser
 ) -> Callable[[Any, Batch], tuple[jax.Array, tuple[Any, dict[str, Any]]]]:
     """``measure(variables, batch) -> (loss, (batch_stats, metrics))`` of ``options.loss``."""
 
@@ -263,6 +246,6 @@ def workers(config: Config) -> int:
 
 def _examples(config: Config, source: VideoSource, estimator: Estimator) -> Any:
     guide = guide_of(config.motion)
-    if config.motion_training.loss == "sequence":
+    if config.motion_training.optimiser.loss == "sequence":
         return pair_examples(config, source, estimator.multiple, guide)
     return video_examples(config, source, estimator.frames, estimator.multiple, guide)

@@ -13,7 +13,6 @@ from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
 from wrp_jax.models.refine.build import build_refiner
 from wrp_jax.motion.build import build_motion
-from wrp_jax.propagation.methods import check_options as check_propagation
 from wrp_jax.runs.motion import motion_of
 from wrp_jax.runs.results import MOTION, REFINER, save_result
 from wrp_jax.runs.segmentation import load_segmenter
@@ -34,10 +33,8 @@ def check_options(config: Config) -> None:
     """Refuses what the stage does not know.
 
     Raises:
-      UserError: there is no network, source of examples, carrier, mask or motion of that name, or
-        options that exclude each other; a motion network without weights.
+      UserError: options that exclude each other, or a motion network without weights.
     """
-    check_propagation(config.propagation)
     build_refiner(config.refiner)
     check_refiner_options(config.refiner)
     if MOTION not in config.stages:  # else its weights are yet to come

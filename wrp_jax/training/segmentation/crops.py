@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wrp_jax.config import SegmentationConfig
+from wrp_jax.config import SegmentationConfig, SegmentationSampling
 from wrp_jax.data.known_labels import KnownLabels, LabelledFrame
 from wrp_jax.data.source import VideoSource
 from wrp_jax.models.segmentation.light import working_scale
@@ -79,30 +79,31 @@ def build_crop_dataset(
     Raises:
       UserError: there is nothing to learn from, or no class of a name in ``coarse_classes``.
     """
+    sampling = options.sampling
     is_key = key_frames(known, source, windows)
-    is_coarse = coarse_frames(known, options.coarse)
+    is_coarse = coarse_frames(known, sampling.coarse)
     # The video's own labelled frames teach most: they are held out where there is nothing else.
     candidates = np.flatnonzero(~is_coarse & (~is_key if not is_key.all() else is_key))
-    held = hold_out(candidates.tolist(), options.calibration_share)
+    held = hold_out(candidates.tolist(), sampling.calibration_share)
     kept = np.setdiff1d(np.arange(len(known.items)), held)
     items = tuple(known.items[i] for i in kept)
     is_coarse = is_coarse[kept]
-    frames = FrameCache(items, known.classes, options.learn_void)
+    frames = FrameCache(items, known.classes, options.network.learn_void)
     draw = functools.partial(
         CropSampler,
         frames,
         counts=frames.counts,
-        crop=crop_size(options.crop, frames.sizes),
-        weights=frame_weights(is_key[kept], options.key_share),
-        scales=np.array([working_scale(size, options.max_pixels) for size in frames.sizes]),
-        class_share=options.class_share,
-        centroids=frames.centroids(options.centroid_tile) if options.centroid_tile else None,
-        augmentation=augmentation(options),
+        crop=crop_size(sampling.crop, frames.sizes),
+        weights=frame_weights(is_key[kept], sampling.key_share),
+        scales=np.array([working_scale(size, options.network.max_pixels) for size in frames.sizes]),
+        class_share=sampling.class_share,
+        centroids=frames.centroids(sampling.centroid_tile) if sampling.centroid_tile else None,
+        augmentation=augmentation(sampling),
     )
     held_items = tuple(known.items[i] for i in held)
     if not is_coarse.any():
         return CropDataset(items, held_items, draw())
-    boosted = named_classes(known.classes, options.coarse_classes)
+    boosted = named_classes(known.classes, sampling.coarse_classes)
     around = ~is_coarse[:, None] | boosted
     learnt = tuple(item for item, coarse in zip(items, is_coarse, strict=True) if not coarse)
     return CropDataset(
@@ -110,7 +111,7 @@ def build_crop_dataset(
         held_items,
         draw(around=around),
         draw(around=around & ~is_coarse[:, None]),
-        options.coarse_epochs * len(learnt),
+        sampling.coarse_epochs * len(learnt),
     )
 
 
@@ -123,8 +124,9 @@ def coarse_frames(known: KnownLabels, pattern: str) -> np.ndarray:
     coarse = np.array([fnmatch.fnmatchcase(x.sequence, pattern) for x in known.items], bool)
     if coarse.size and coarse.all():
         raise UserError(
-            f"All labelled frames are coarse by config.segmentation.coarse={pattern!r}: add "
-            "--stills that are not, or give --config.segmentation.coarse= to learn from all alike."
+            f"All labelled frames are coarse by config.segmentation.sampling.coarse={pattern!r}: "
+            "add --stills that are not, or give --config.segmentation.sampling.coarse= to learn "
+            "from all alike."
         )
     return coarse
 
@@ -138,24 +140,15 @@ def named_classes(classes: ClassMap, names: Sequence[str]) -> np.ndarray:
     wrong = next((repr(name) for name in names if name not in classes.names), None)
     if wrong or not names:
         raise UserError(
-            f"config.segmentation.coarse_classes has {wrong or 'no names'}: choose from the "
-            f"classes of classes.json, {', '.join(classes.names)}."
+            f"config.segmentation.sampling.coarse_classes has {wrong or 'no names'}: choose from "
+            f"the classes of classes.json, {', '.join(classes.names)}."
         )
     return np.array([name in names for name in classes.names])
 
 
-def augmentation(options: SegmentationConfig) -> Augmentation:
-    """What ``options.augmentation`` names, with the options' own scale and blur.
-
-    Raises:
-      UserError: there is no augmentation of that name.
-    """
+def augmentation(options: SegmentationSampling) -> Augmentation:
+    """What ``options.augmentation`` names, with the options' own scale and blur."""
     named = {"strong": Augmentation(), "published": PUBLISHED}
-    if options.augmentation not in named:
-        raise UserError(
-            f"config.segmentation.augmentation={options.augmentation!r} is unknown: use strong or "
-            "published."
-        )
     return dataclasses.replace(named[options.augmentation], scale=options.scale, blur=options.blur)
 
 
@@ -226,7 +219,7 @@ class FrameCache(Sequence[tuple[np.ndarray, np.ndarray]]):
         if not self.counts.sum():
             raise UserError(
                 f"The {len(items)} labelled frames show no class other than void: label more, or "
-                f"give --config.segmentation.learn_void=True."
+                f"give --config.segmentation.network.learn_void=True."
             )
 
     def centroids(self, tile: int) -> list[np.ndarray]:

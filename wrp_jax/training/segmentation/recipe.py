@@ -18,7 +18,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-from wrp_jax.config import SegmentationConfig
+from wrp_jax.config import SegmentationOptimiser
 from wrp_jax.ops.resize import resize
 from wrp_jax.training.segmentation.losses import segmentation_loss
 from wrp_jax.training.segmentation.published_losses import (
@@ -28,19 +28,19 @@ from wrp_jax.training.segmentation.published_losses import (
     relax_labels,
     relaxed_cross_entropy,
 )
-from wrp_jax.types import SegmentationOutput, UserError
+from wrp_jax.types import SegmentationOutput
 
 Loss = Callable[[SegmentationOutput, Array], Array]
 
 _MOMENTUM = 0.9
 
 
-def epoch_steps(options: SegmentationConfig, labelled_frames: int) -> int:
+def epoch_steps(options: SegmentationOptimiser, labelled_frames: int) -> int:
     """Steps in which as many crops are drawn as there are labelled frames."""
     return max(1, math.ceil(labelled_frames / options.batch_size))
 
 
-def number_of_steps(options: SegmentationConfig, labelled_frames: int) -> int:
+def number_of_steps(options: SegmentationOptimiser, labelled_frames: int) -> int:
     """From ``epochs``, else ``steps``; where both are 0 so many per labelled frame in limits."""
     if options.epochs:
         return options.epochs * epoch_steps(options, labelled_frames)
@@ -51,30 +51,16 @@ def number_of_steps(options: SegmentationConfig, labelled_frames: int) -> int:
 
 
 def make_optimizer(
-    options: SegmentationConfig, steps: int, steps_per_epoch: int
+    options: SegmentationOptimiser, steps: int, steps_per_epoch: int
 ) -> optax.GradientTransformation:
-    """The optimiser that ``options.optimizer`` names, with its schedule.
+    """The optimiser that ``options.name`` names, with its schedule.
 
     Args:
       options: of the segmentation.
       steps: of the whole training.
       steps_per_epoch: after so many steps SGD's rate falls.
-
-    Raises:
-      UserError: there is no optimiser of that name.
     """
-    if options.optimizer == "muon":
-        return _muon(options, steps)
-    if options.optimizer == "sgd":
-        schedule = poly_per_epoch(
-            options.learning_rate, steps, steps_per_epoch, power=options.poly_power
-        )
-        return optax.chain(
-            optax.add_decayed_weights(options.weight_decay), optax.sgd(schedule, _MOMENTUM)
-        )
-    raise UserError(
-        f"config.segmentation.optimizer={options.optimizer!r} is unknown: use muon or sgd."
-    )
+    return _OPTIMISERS[options.name](options, steps, steps_per_epoch)
 
 
 def poly_per_epoch(
@@ -92,7 +78,20 @@ def poly_per_epoch(
     return schedule
 
 
-def _muon(options: SegmentationConfig, steps: int) -> optax.GradientTransformation:
+def _sgd(
+    options: SegmentationOptimiser, steps: int, steps_per_epoch: int
+) -> optax.GradientTransformation:
+    schedule = poly_per_epoch(
+        options.learning_rate, steps, steps_per_epoch, power=options.poly_power
+    )
+    return optax.chain(
+        optax.add_decayed_weights(options.weight_decay), optax.sgd(schedule, _MOMENTUM)
+    )
+
+
+def _muon(
+    options: SegmentationOptimiser, steps: int, steps_per_epoch: int
+) -> optax.GradientTransformation:
     """Muon on the kernels and AdamW on all else, gradients clipped, one-cycle schedule.
 
     Muon needs about a third of the steps that AdamW needs to the same quality here; its
@@ -101,6 +100,7 @@ def _muon(options: SegmentationConfig, steps: int) -> optax.GradientTransformati
     Reference:
       Jordan 2024, "Muon"; size of the updates: Liu et al. 2025, arXiv:2502.16982.
     """
+    del steps_per_epoch  # one cycle
     schedule = optax.cosine_onecycle_schedule(
         steps, options.learning_rate, pct_start=0.15, div_factor=10, final_div_factor=200
     )
@@ -115,6 +115,9 @@ def _muon(options: SegmentationConfig, steps: int) -> optax.GradientTransformati
     )
 
 
+_OPTIMISERS = {"muon": _muon, "sgd": _sgd}
+
+
 def _matrices(params: Any) -> Any:
     """How Muon reads each parameter as a matrix; None for what it leaves to AdamW."""
 
@@ -127,25 +130,17 @@ def _matrices(params: Any) -> Any:
     return jax.tree_util.tree_map_with_path(dimensions, params)
 
 
-def make_loss(options: SegmentationConfig, class_weights: Float[Array, " c"]) -> Loss:
+def make_loss(options: SegmentationOptimiser, class_weights: Float[Array, " c"]) -> Loss:
     """``loss(output, labels)`` that ``options.loss`` names; other labels than classes are left out.
 
     Args:
       options: of the segmentation.
       class_weights: of ``weighted``, which compares with the shares of the classes under each
         logit; the other losses enlarge the logits to the labels.
-
-    Raises:
-      UserError: there is no loss of that name.
     """
     if options.loss == "weighted":
         return lambda output, labels: segmentation_loss(
             output, labels, class_weights, options.aux_weight
-        )
-    if options.loss not in _LOSSES:
-        raise UserError(
-            f"config.segmentation.loss={options.loss!r} is unknown: use one of weighted, "
-            f"{', '.join(_LOSSES)}."
         )
     main, rest = _LOSSES[options.loss]
 

@@ -29,7 +29,6 @@ from wrp_jax.training.pipeline import make_batches
 from wrp_jax.training.segmentation.crops import (
     CropBatch,
     FrameCache,
-    augmentation,
     build_crop_dataset,
 )
 from wrp_jax.training.segmentation.losses import class_weights
@@ -54,17 +53,14 @@ def check_options(config: Config) -> None:
     """Refuses what the stage does not know.
 
     Raises:
-      UserError: there is no network, loss, optimiser or augmentation of that name, or the batch
-        does not divide into its parts.
+      UserError: the network does not have an option that is given, or the batch does not divide
+        into its parts.
     """
     options = config.segmentation
     if options.name == PRECOMPUTED:
         return
     build_segmentation(options, 2)
-    make_loss(options, jnp.ones(2))
-    make_optimizer(options, steps=10, steps_per_epoch=1)
-    augmentation(options)
-    check_parts(options.batch_size, options.accumulate)
+    check_parts(options.optimiser.batch_size, options.optimiser.accumulate)
 
 
 def train_segmentation(
@@ -98,25 +94,26 @@ def train_segmentation(
         return
     dataset = build_crop_dataset(options, known, source, windows)
     learnt = len(dataset.learnt)
-    steps = number_of_steps(options, learnt)
+    recipe = options.optimiser
+    steps = number_of_steps(recipe, learnt)
     network = build_for_classes(options, known.classes)
-    optimizer = make_optimizer(options, steps, epoch_steps(options, learnt))
+    optimizer = make_optimizer(recipe, steps, epoch_steps(recipe, learnt))
     example = jnp.zeros((1, *dataset.sampler.crop, 3))
     variables = initial_variables(network, options, known.classes, example, config.seed)
     metadata = run_metadata(config, known)
     weights = class_weights(jnp.asarray(dataset.sampler.expected_counts, jnp.float32))
-    loss = make_loss(options, weights)
+    loss = make_loss(recipe, weights)
     # Where the sampler changes on the way, a crop's place in the training must be known.
     in_order = dataset.coarse_crops > 0
     state = fit(
         name=SEGMENTATION,
-        state=create_train_state(variables, optimizer, ema=options.ema_decay > 0),
+        state=create_train_state(variables, optimizer, ema=recipe.ema_decay > 0),
         train_step=make_train_step(
-            network, optimizer, loss, ema_decay=options.ema_decay, accumulate=options.accumulate
+            network, optimizer, loss, ema_decay=recipe.ema_decay, accumulate=recipe.accumulate
         ),
         batches=make_batches(
-            range(steps * options.batch_size if in_order else learnt),
-            batch_size=options.batch_size,
+            range(steps * recipe.batch_size if in_order else learnt),
+            batch_size=recipe.batch_size,
             seed=config.seed,
             transform=dataset.draw,
             shuffle=not in_order,
@@ -132,8 +129,8 @@ def train_segmentation(
     )
     variables = jax.device_get(inference_variables(state))
     if dataset.held:
-        unseen = FrameCache(dataset.held, known.classes, options.learn_void)
-        asked = for_inference(network, options)
+        unseen = FrameCache(dataset.held, known.classes, options.network.learn_void)
+        asked = for_inference(network, options.inference)
         variables[TEMPERATURE] = np.float32(
             measure_temperature(asked, variables, unseen, known.classes.num_classes, config.seed)
         )

@@ -21,8 +21,6 @@ from wrp_jax.training.refiner.examples.simulated import (
 from wrp_jax.training.refiner.examples.training_data import TrainingData
 from wrp_jax.types import UserError
 
-SOURCES = ("simulated", "cycle", "both")
-
 Example = TypeVar("Example")
 
 
@@ -42,11 +40,7 @@ class ExampleGenerator(Generic[Example]):
 
 
 def check_refiner_options(options: RefinerConfig) -> None:
-    """Raises ``UserError`` for an unknown source, or an option that the network does not have."""
-    if options.source not in SOURCES:
-        raise UserError(
-            f"config.refiner.source={options.source!r} is unknown: use simulated, cycle or both."
-        )
+    """Raises ``UserError`` for an option that the network does not have."""
     for option in ("unrolled", "learn_tau"):
         if getattr(options, option) and options.name != "pix2pix":
             raise UserError(

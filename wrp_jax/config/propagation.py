@@ -1,0 +1,42 @@
+"""The recursion Ψ: what is carried, and where motion is believed."""
+
+import dataclasses
+
+from wrp_jax.config.option import Options, option, share
+
+
+@dataclasses.dataclass
+class PropagationConfig(Options, path="config.propagation"):
+    """The recursion Ψ, which carries the label of one frame to the others."""
+
+    carrier: str = option(
+        "composed",
+        "What moves from frame to frame: one-hot labels (`hard`, the paper's), distributions "
+        "(`soft`), or the composed flow into the labelled frame (`composed`).",
+        choices=("hard", "soft", "composed"),
+    )
+    horizon: int = option(10, "Frames to label on both sides of each labelled one.", least=1)
+    tau: float = option(
+        0.5, "τ of eq. 6: photometric error (L2 norm of RGB in 0 … 1) from which motion is not "
+        "trusted."
+    )  # fmt: skip
+    mask: str = option(
+        "consistent",
+        "Where motion is trusted. `paper`: eq. 6 and inside the frame; `consistent`: and where "
+        "flow leads back.",
+        choices=("paper", "consistent"),
+    )
+    consistency_pixels: float = option(
+        1.5, "consistent: forward-backward error in pixels from which flow does not lead back.",
+        above=0,
+    )  # fmt: skip
+    inpaint_confidence: float = share(
+        0.7, "consistent: where flow alone does not lead back, g_ψ takes over only where it is "
+        "surer than this."
+    )  # fmt: skip
+    semantic_confidence: float = share(
+        0.9, "semantic-only: confidence of g_ψ below which a pixel is void."
+    )
+    move_images: bool = option(
+        False, "motion-only: write the labelled image, moved along, too (`images/`)."
+    )
