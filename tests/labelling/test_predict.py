@@ -17,14 +17,13 @@ from wrp_jax.data.open_source import open_source
 from wrp_jax.labelling.predict import predict, write_predictions
 from wrp_jax.labelling.request import Request
 from wrp_jax.ops.resize import resize
-from wrp_jax.propagation import cues
 from wrp_jax.runs import segmentation as segmenter
 from wrp_jax.runs.results import save_result
 from wrp_jax.runs.segmentation import load_segmenter
+from wrp_jax.segmentation import clip
 from wrp_jax.segmentation.for_classes import build_for_classes
 from wrp_jax.segmentation.predictions import Predictions
 from wrp_jax.sharding import make_mesh
-from wrp_jax.training.segmentation import stage
 from wrp_jax.types import UserError
 from wrp_jax.weights.load import FORMAT
 from wrp_jax.weights.published import fit_state_dict
@@ -122,7 +121,7 @@ def test_what_is_written_is_what_the_network_says(make_folder, tmp_path):
     config = _saved(workdir, source.classes)
     names = source.frame_names("a")
     frames = np.stack([source.frame("a", name) for name in names])
-    network, variables = stage.load_segmentation(workdir, config, source.classes)
+    network, variables = segmenter.load_segmentation(workdir, config, source.classes)
     output = jax.jit(network.apply)(variables, frames.astype(np.float32) / 255.0)
     probs = jax.nn.softmax(resize(output.logits, (24, 32)))
     assert probs[..., 0].std() > 0.05
@@ -152,8 +151,10 @@ def test_predictions_asked_for_otherwise_are_not_mixed(
     config = _saved(workdir, open_source(str(root)).classes)
     assert predict(config, str(root), workdir, output, "png") == 2
     assert predict(config, str(root), workdir, output, "png") == 0
-    setattr(config.segmentation, name, value)
-    with pytest.raises(UserError, match=f"another segmentation.{name}: choose another output"):
+    setattr(config.segmentation.inference, name, value)
+    with pytest.raises(
+        UserError, match=f"another segmentation.inference.{name}: choose"
+    ):
         predict(config, str(root), workdir, output, "png")
 
 
@@ -173,7 +174,7 @@ def test_published_weights_need_no_workdir(make_folder, tmp_path, monkeypatch):
         inference=SegmentationInference(flip=False),
     )
     monkeypatch.setattr(segmenter, "make_mesh", lambda devices: make_mesh(devices[:1]))
-    monkeypatch.setattr(cues, "_segment_batch", cues._segment_batch.__wrapped__)  # by layer
+    monkeypatch.setattr(clip, "_segment_batch", clip._segment_batch.__wrapped__)  # by layer
     assert by_layer(predict)(config, str(root), None, output, "npz") == 2
     source = open_source(str(root))
     frame = source.frame("a", "001")

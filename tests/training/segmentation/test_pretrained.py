@@ -11,9 +11,9 @@ from golden_files import published_state
 
 from wrp_jax.config import Config, SegmentationConfig, SegmentationInference, SegmentationNetwork
 from wrp_jax.models.segmentation.build import build_segmentation
-from wrp_jax.propagation import cues
 from wrp_jax.runs import networks
 from wrp_jax.runs import segmentation as segmenter
+from wrp_jax.segmentation import clip
 from wrp_jax.sharding import make_mesh
 from wrp_jax.types import ClassMap, UserError
 from wrp_jax.weights import published
@@ -60,7 +60,7 @@ def test_segments_without_training_or_workdir(file, monkeypatch, rng):
     built = networks.load_networks(config, ["semantic-only"], SOURCE, (), workdir=None)
     frames = rng.integers(0, 256, (2, 24, 36, 3)).astype(np.uint8)
     network = build_segmentation(config.segmentation, 2)
-    monkeypatch.setattr(cues, "_segment_batch", cues._segment_batch.__wrapped__)  # by layer
+    monkeypatch.setattr(clip, "_segment_batch", clip._segment_batch.__wrapped__)  # by layer
     probs, features = by_layer(built.segment)(frames)
     images = jnp.asarray(frames[:1].astype(np.float32) / 255.0)
     variables = jax.tree.map(jnp.asarray, load_weights(file, "hrnet_ocr"))
