@@ -90,6 +90,15 @@ def test_web_colours_and_padding():
     _refused(_indexed(IDS % 2, padded), "another order")
 
 
+def test_blends_along_borders_do_not_hide_the_order():
+    blends = [[i, 200, 9] for i in range(9)]
+    palette = np.array([COLORS[3], COLORS[4], COLORS[8], *blends], np.uint8)
+    ids = np.zeros((30, 30), np.uint8)
+    ids[:, 10:20], ids[:, 20:] = 1, 2
+    ids[:9, 0] = range(3, 12)
+    _refused(_indexed(ids, palette), "entry 0 has the colour of 'road'")
+
+
 VOC = label_maps.default_palette()
 CITYSCAPES = [
     [128, 64, 128], [244, 35, 232], [70, 70, 70], [102, 102, 156], [190, 153, 153], [153, 153, 153],

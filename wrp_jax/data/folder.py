@@ -121,8 +121,7 @@ def open_folder(
     except OSError as error:  # permissions, loops of links, names too long
         raise UserError(f"{error.filename or root} cannot be read: {error.strerror}.") from error
     for sequence, folder in folders.items():
-        for name in (sequence, *frames[sequence]):
-            check_name(name)
+        check_name(sequence)
         if not frames[sequence]:
             raise UserError(f"{folder / 'frames'} holds no pictures: put the frames there.")
         for name, path in labels[sequence].items():
@@ -223,6 +222,8 @@ def _list_frames(sequence: Path, folder: Path) -> dict[str, Path]:
       folder: where the pictures are.
     """
     found = _list_pictures(folder, every=folder.name == "frames")
+    for name in found:
+        check_name(name)
     lists = [path / ORDER_FILE for path in dict.fromkeys((sequence, folder))]
     lists = [path for path in lists if path.is_file()]
     if len(lists) > 1:
@@ -283,7 +284,7 @@ def _list_pictures(folder: Path, *, every: bool = True) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     others: list[Path] = []
-    for path in sorted(folder.iterdir(), key=lambda p: (natural_key(p.stem), p.name)):
+    for path in sorted(folder.iterdir(), key=lambda p: p.name):
         if passed_over.is_system_file(path) or path.name == ORDER_FILE:
             continue
         is_picture = path.suffix.lower() in images.SUFFIXES and not path.name.startswith(".")

@@ -94,7 +94,9 @@ def check_palette(
     an entry has the colour of its own class, exactly that of another class, or a foreign one. A
     palette is refused where entries with the colour of another class outnumber the foreign ones.
     Foreign palettes meet a colour of a class now and then, and pass since most of their entries
-    are foreign; one whose entries are swapped in part is refused.
+    are foreign; one whose entries are swapped in part is refused. So is one of which two entries
+    or more have the colours of other classes and cover more pixels than the foreign ones: these
+    are blends along borders.
 
     Against false alarms besides: ramps of grey and the colour map of PASCAL VOC follow from the
     index, and pass. Black stands at the beginning of most palettes, so that it alone says
@@ -115,9 +117,8 @@ def check_palette(
     ids = [id_ for id_, index in class_of.items() if index >= 0 and id_ < len(palette)]
     if (palette[ids] == classes.colors[[class_of[id_] for id_ in ids]]).all():
         return  # as written here: most labels, and the quickest way through
-    used = np.zeros(256, bool)
-    used[pixels] = True
-    present = np.flatnonzero(used[: len(palette)]).tolist()
+    count = np.bincount(pixels.ravel(), minlength=256)
+    present = np.flatnonzero(count[: len(palette)]).tolist()
     colors = {index: _code(palette[index]) for index in present}
     classes_of: dict[int, list[int]] = {}
     for index, color in enumerate(classes.colors):
@@ -129,7 +130,9 @@ def check_palette(
         if code in repeated or mine < 0:
             continue
         (own if mine in found else other if found else foreign).append(index)
-    if len(other) <= len(foreign) or not any(colors[index] for index in own + other):
+    moved = [index for index in other if colors[index]]  # black aside
+    blended = len(moved) > 1 and count[moved].sum() > count[foreign].sum()
+    if not (len(other) > len(foreign) and any(colors[i] for i in own + other)) and not blended:
         return
     if _follows_from_index(palette, classes_of):
         return
