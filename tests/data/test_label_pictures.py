@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 
 import numpy as np
@@ -126,6 +127,10 @@ def test_foreign_palettes_over_plain_ids_pass(name, kind):
             assert (_read(_indexed(ids, FOREIGN[name], kind)) == ids).all(), used
 
 
+def test_a_palette_of_one_colour_says_nothing():
+    assert (_read(_indexed(IDS, np.tile(COLORS[3], (256, 1)))) == IDS).all()
+
+
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12))
 def test_random_palettes_pass(seed, count):
     rng = np.random.default_rng(seed)
@@ -140,6 +145,11 @@ def test_what_is_written_here_is_read_whatever_the_colours():
     ids = np.array([[3, 7, 255]], np.uint8)
     picture = images.decode_label(images.encode_png(ids, label_maps.palette(white)), "x")
     assert (ids_of(picture, white, "x", {3: 0, 7: 1, 255: -1}) == ids).all()
+    palette = np.tile([[255, 255, 255]], (256, 1))
+    palette[:8] = [[i, 1, 2] for i in range(8)]
+    unknown = images.decode_label(_indexed(np.full((2, 2), 255), palette), "x")
+    with_red = dataclasses.replace(white, colors=np.array([[255] * 3, [0, 1, 2]], np.uint8))
+    assert (ids_of(unknown, with_red, "x", {3: 0, 7: 1, 255: -1}) == 255).all()
 
 
 # --- colours -------------------------------------------------------------------------------------

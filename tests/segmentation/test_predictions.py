@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from wrp_jax.data.label_writer import LabelWriter
+from wrp_jax.data.open_source import open_source
 from wrp_jax.segmentation.predictions import STRIDE, Predictions, block_means, write_arrays
 from wrp_jax.types import ClassMap, UserError
 
@@ -116,6 +117,16 @@ def test_pictures_of_colours_and_palettes_in_another_order(tmp_path, rng, class_
     Image.fromarray(ids).save(save(tmp_path, "labels"), format="JPEG")
     with pytest.raises(UserError, match="JPEG"):
         read()
+
+
+def test_two_predictions_of_one_frame_are_refused(tmp_path, rng):
+    write_arrays(tmp_path, "s", "a", distribution(rng), np.zeros((1, 1, 1), np.float32))
+    predictions = Predictions(tmp_path, CLASSES)
+    source = open_source("synthetic:clips=1,frames=2,height=17,width=31")
+    predictions.check(source, [("s", "a")])
+    save_pictures(tmp_path, np.zeros(SIZE, np.uint8), np.zeros(SIZE, np.uint8))
+    with pytest.raises(UserError, match=r"a\.npz and .*labels/a\.png: remove one"):
+        predictions.check(source, [("s", "a")])
 
 
 def test_channels_of_one_class_add_up(tmp_path, rng):

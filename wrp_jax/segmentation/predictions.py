@@ -76,8 +76,12 @@ class Predictions:
         Ids are read in full; of a ``.npz`` only that it is there, since that takes long.
         """
         for sequence, name in frames:
-            if not self.array_path(self.folder, sequence, name).is_file():
+            arrays = self.array_path(self.folder, sequence, name)
+            ids = self._picture_path("labels", sequence, name)
+            if not arrays.is_file():
                 self.read(sequence, name, _frame_size(source, sequence, name))
+            elif ids.is_file():
+                raise UserError(f"There are two predictions, {arrays} and {ids}: remove one.")
 
     def digest(self) -> str:
         """Of the files' names, sizes and times: results made from others are not to be mixed."""
