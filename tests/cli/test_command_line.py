@@ -193,3 +193,44 @@ def test_what_a_program_does_when_told_to_stop_ends_with_it(monkeypatch):
     before, seen = signal.getsignal(signal.SIGTERM), []
     assert run(lambda: seen.append(signal.getsignal(signal.SIGTERM))) == 0
     assert seen != [before] and signal.getsignal(signal.SIGTERM) is before
+
+
+HOME = [
+    ("--output=~/OUT", "--output=/home/me/OUT"),
+    ("--output=~", "--output=/home/me"),
+    ("~/OUT", "/home/me/OUT"),  # --output ~/OUT of no shell
+    ("--stills=~/D:~/list.txt", "--stills=/home/me/D:/home/me/list.txt"),
+    ("--data=tfds:x/y:train[:50%]@~/sets", "--data=tfds:x/y:train[:50%]@/home/me/sets"),
+    ("--config.motion_training.mix=('9 ~/a',)", "--config.motion_training.mix=('9 /home/me/a',)"),
+    ("--config=~/c.py:variant", "--config=/home/me/c.py:variant"),
+    ("--output=a~/b", "--output=a~/b"),
+    ("--output=./~/b", "--output=./~/b"),
+    ("--output=~nobody-here/b", "--output=~nobody-here/b"),
+    ("--keyframes=list~", "--keyframes=list~"),
+]
+
+
+@pytest.mark.parametrize(("given", "expected"), HOME)
+def test_home_folders_are_expanded(monkeypatch, given, expected):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert command_line.expand_home([given]) == [expected]
+
+
+def test_home_folders_wherever_options_come_from(config, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "flags.txt").write_text("--config.motion.folder=~/flow\n")
+    (tmp_path / "own.py").write_text(
+        "from wrp_jax.config import Config, MotionTrainingConfig\n"
+        "def get_config():\n"
+        "    return Config(data='tfds:x/y:z@~/sets',\n"
+        "                  motion_training=MotionTrainingConfig(mix=('9 ~/a',)))\n"
+    )
+    code, options = config(
+        "--config=~/own.py", "--flagfile=~/flags.txt", "--config.segmentation.weights=~/w.npz",
+        file=None,
+    )  # fmt: skip
+    assert code == 0
+    assert options.motion.folder == f"{tmp_path}/flow"
+    assert options.segmentation.weights == f"{tmp_path}/w.npz"
+    assert options.data == f"tfds:x/y:z@{tmp_path}/sets"
+    assert options.motion_training.mix == (f"9 {tmp_path}/a",)

@@ -38,6 +38,26 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path):
     assert label_maps.read_classes(tmp_path / "classes.json").names == ("straße",)
 
 
+def test_names_are_stripped_and_other_keys_are_told_once(caplog, monkeypatch):
+    monkeypatch.setattr(label_maps, "_told", set())
+    content = _break(
+        _break(CLASSES, 0, name=" road\u00a0", trainId=3), 1, trainId=4, colr=[1, 2, 3]
+    )
+    content |= {"num_classes": 3, "note": "a remark", "Licence": "CC0", "_x": 1}
+    for _ in range(2):
+        assert label_maps.parse_classes(content, "x.json").names == ("road", "car", "void")
+    assert len(caplog.records) == 2
+    assert "x.json: the key 'trainId' is passed over" in caplog.text
+    assert "'colr' is passed over; did you mean 'color'?" in caplog.text
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path):
+    path = tmp_path / "classes.json"
+    path.write_text('{"classes": [{"id": 0, "id": 1, "name": "a"}]}')
+    with pytest.raises(UserError, match="the key 'id' occurs twice"):
+        label_maps.read_classes(path)
+
+
 def test_color_and_void_may_be_left_out():
     entries = [{"id": 0, "name": "x"}, {"id": 2, "name": "y"}]
     classes = label_maps.parse_classes({"classes": entries, "void_id": 2}, "f")
@@ -76,6 +96,12 @@ def _break(content, index, **changes):
         (_break(CLASSES, 0, id=7), "id 7 is used by more than one"),
         (_break(CLASSES, 0, name="car"), "'car' is used by more than one"),
         (_break(CLASSES, 0, name=" "), "needs a name"),
+        (_break(CLASSES, 0, name=" car "), "'car' is used by more than one"),
+        (_break(CLASSES, 0, Void=True), "has the key 'Void': write it as 'void'"),
+        (_break(CLASSES, 0, colour=[1, 2, 3]), "has the key 'colour': write it as 'color'"),
+        (_break(CLASSES, 0, ID=3), "has the key 'ID': write it as 'id'"),
+        ({**CLASSES, "num_classes": 2}, "num_classes 2 and 3 classes"),
+        ({**CLASSES, "voidId": 7}, "has the key 'voidId': write it as 'void_id'"),
         (_break(CLASSES, 0, name="a\nb"), "needs a name in one line"),
         (_break(CLASSES, 0, color=[1, 2]), "three whole numbers"),
         (_break(CLASSES, 0, color=[1, 2, 300]), "three whole numbers"),

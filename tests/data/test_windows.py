@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from wrp_jax.data import windows
 from wrp_jax.data.folder import open_folder
+from wrp_jax.data.frame_names import in_order
 from wrp_jax.types import UserError, Window
 
 
@@ -55,6 +56,14 @@ def test_marks_of_editors_and_spreadsheets_are_passed_over(tmp_path, folder, tex
 def test_keyframes_are_read(tmp_path, folder):
     found = _read(tmp_path, folder, "b 000000\na 000004\n", windows.read_keyframes)
     assert found == (("b", "000000"), ("a", "000004"))
+
+
+@pytest.mark.parametrize("text", ["#2\t000001\n", "#2 000001\n", "# 2 a\n#a\n#2\t000001"])
+def test_a_sequence_may_begin_with_the_sign_of_a_comment(tmp_path, folder, text):
+    (folder / "a").rename(folder / "#2")
+    assert _read(tmp_path, folder, text, windows.read_keyframes) == (("#2", "000001"),)
+    with pytest.raises(UserError, match="does not have 2 fields"):
+        _read(tmp_path, folder, "#2 is a sequence\n", windows.read_keyframes)
 
 
 @pytest.mark.parametrize(
@@ -143,16 +152,32 @@ def test_nothing_labelled_one_frame_and_no_horizon():
 
 @pytest.mark.parametrize(
     ("numbers", "gaps"),
-    [([0, 1, 2, 3], 0), ([6690, 6720, 6750], 0), ([0, 1, 2, 5, 6], 1), ([0, 1, 2, 3, 9], 0)],
-    ids=["regular", "every 30th", "gap", "gap outside of the window"],
+    [
+        (["0", "0.033", "0.067", "0.1", "0.133"], 0),
+        (["-2", "-1", "0", "1", "2"], 0),
+        ([0, 1, 2, 3], 0),
+        ([6690, 6720, 6750], 0),
+        ([0, 1, 2, 5, 6], 1),
+        ([0, 1, 2, 3, 9], 0),
+    ],
+    ids=["seconds", "negative", "regular", "every 30th", "gap", "gap outside of the window"],
 )
 def test_missing_numbers_inside_a_window_are_told(numbers, gaps, caplog):
     names = [f"frame_{n}" for n in numbers]
+    assert in_order(names).unsure is None
     with caplog.at_level(logging.WARNING):
         windows.windows_of_keyframes(NamesOnly(names, [names[1]]), None, 2)
     assert len(caplog.records) == gaps
     if gaps:
         assert "between frame_2 and frame_5" in caplog.text
+
+
+def test_a_gap_in_seconds_is_told_and_a_listed_order_has_none(caplog):
+    names = ["0", "0.1", "0.2", "0.5", "0.6"]
+    windows.windows_of_keyframes(NamesOnly(names, ["0.2"]), None, 5)
+    assert caplog.text.count("between 0.2 and 0.5") == 1 == len(caplog.records)
+    windows.windows_of_keyframes(NamesOnly(["3", "1", "9", "2"], ["1"]), None, 5)
+    assert len(caplog.records) == 1
 
 
 def test_names_without_numbers_have_no_gaps(caplog):

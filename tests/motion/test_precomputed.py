@@ -109,6 +109,12 @@ def video(tmp_path, frames):
     return open_source(str(root))
 
 
+def test_two_flows_of_one_pair_are_refused(folder, frames):
+    write_flow(folder / "street/backward/b.npz", np.zeros((H, W, 2), np.float32))
+    with pytest.raises(UserError, match=r"two flows, .*b\.flo and .*b\.npz: remove one"):
+        bound(folder, frames).pairs(frames[1:2], frames[:1])
+
+
 def test_windows_are_checked_before_anything_is_done(folder, video):
     window = Window("street", "b", "a", "d")
     check_flows(folder, video, [window])

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 from PIL import Image
 
 from wrp_jax.data.label_writer import LabelWriter
+from wrp_jax.data.open_source import open_source
 from wrp_jax.segmentation.predictions import STRIDE, Predictions, block_means, write_arrays
 from wrp_jax.types import ClassMap, UserError
 
@@ -80,6 +82,53 @@ def test_unlabelled_pixels_say_nothing(tmp_path):
     np.testing.assert_allclose(probs[0, 0], [0.5, 0.5, 0.0])
 
 
+COLORED = dataclasses.replace(
+    CLASSES, colors=np.array([[128, 64, 128], [0, 0, 142], [0, 0, 0]], np.uint8)
+)
+
+
+@pytest.mark.parametrize("class_map", [None, {"0": "road", "1": "car", "9": "void", "5": None}])
+def test_pictures_of_colours_and_palettes_in_another_order(tmp_path, rng, class_map):
+    if class_map:
+        (tmp_path / "class_map.json").write_text(json.dumps({"classes": class_map}))
+    car = 1 if class_map else 7
+    index = rng.integers(0, 2, SIZE)
+    ids = np.array([0, car], np.uint8)[index]
+    sure = np.full(SIZE, 255, np.uint8)
+    read = lambda: Predictions(tmp_path, COLORED).read("s", "a", SIZE)[0].argmax(-1)  # noqa: E731
+
+    save_pictures(tmp_path, COLORED.colors[index], sure)  # their colours are ours
+    np.testing.assert_array_equal(read(), index)
+    palette = np.zeros((256, 3), np.uint8)
+    for name, colors, said in (
+        ("own", COLORED.colors[:2], None),
+        ("foreign", [[1, 2, 3], [4, 5, 6]], None),
+        ("swapped", COLORED.colors[1::-1], "palette in another order"),
+    ):
+        palette[[0, car]] = colors
+        picture = Image.fromarray(ids)
+        picture.putpalette(palette.tobytes())
+        picture.save(save(tmp_path, "labels"))
+        if said is None:
+            np.testing.assert_array_equal(read(), index, err_msg=name)
+        else:
+            with pytest.raises(UserError, match=said):
+                read()
+    Image.fromarray(ids).save(save(tmp_path, "labels"), format="JPEG")
+    with pytest.raises(UserError, match="JPEG"):
+        read()
+
+
+def test_two_predictions_of_one_frame_are_refused(tmp_path, rng):
+    write_arrays(tmp_path, "s", "a", distribution(rng), np.zeros((1, 1, 1), np.float32))
+    predictions = Predictions(tmp_path, CLASSES)
+    source = open_source("synthetic:clips=1,frames=2,height=17,width=31")
+    predictions.check(source, [("s", "a")])
+    save_pictures(tmp_path, np.zeros(SIZE, np.uint8), np.zeros(SIZE, np.uint8))
+    with pytest.raises(UserError, match=r"a\.npz and .*labels/a\.png: remove one"):
+        predictions.check(source, [("s", "a")])
+
+
 def test_channels_of_one_class_add_up(tmp_path, rng):
     probs = distribution(rng, classes=4).astype(np.float16)
     names = {"0": "car", "1": "road", "2": "car", "3": None}
@@ -152,6 +201,11 @@ def test_bad_class_maps(tmp_path):
         ('{"classes": {"1": "bus"}}', "no class of classes.json"),
         ('{"classes": {"x": "car"}}', "no class map"),
         ("[]", "no class map"),
+        ('{"classes": {"1": "car", "01": "road"}}', "no class map"),
+        ('{"classes": {"1": "car", "1": "road"}}', "no class map"),
+        ('{"classes": {"1_0": "car"}}', "no class map"),
+        ('{"classes": {}, "Classes": {"1": "car"}}', "has the key 'Classes'"),
+        ("[" * 100_000, "no class map"),
     ):
         path.write_text(content)
         with pytest.raises(UserError, match=message):

@@ -1,6 +1,7 @@
 """Runs programs of the repository in processes of their own, importing JAX once for all.
 
-Reads ``[cwd, [program, flag, …]]`` per line of JSON, answers ``[exit code, stdout, stderr]``.
+Reads ``[cwd, [program, flag, …], environment]`` per line of JSON, the last if there is any; answers
+``[exit code, stdout, stderr]``.
 """
 
 import json
@@ -18,7 +19,9 @@ import wrp_jax.training.refiner.stage  # noqa: F401
 ROOT = Path(__file__).parents[2]
 
 
-def run(cwd: str, words: list[str]) -> tuple[int, str, str]:
+def run(
+    cwd: str, words: list[str], environment: dict[str, str] | None = None
+) -> tuple[int, str, str]:
     """Forks: flags, signal handlers and the like are those of a fresh program."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         with warnings.catch_warnings():
@@ -28,6 +31,7 @@ def run(cwd: str, words: list[str]) -> tuple[int, str, str]:
             os.dup2(out.fileno(), 1)
             os.dup2(err.fileno(), 2)
             os.chdir(cwd)
+            os.environ |= environment or {}
             program = str(ROOT / words[0])
             sys.argv = [program, *words[1:]]
             code = 99

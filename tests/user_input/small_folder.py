@@ -26,7 +26,7 @@ def classes(home, entries, **more):
     write(home / "D/classes.json", json.dumps({"classes": entries, **more}))
 
 
-def command(server, home, program, *flags):
+def command(server, home, program, *flags, **environment):
     """``(exit code, stdout, stderr)``; the flags given take the place of the usual ones."""
     usual = {"--config": "config.py", "--data": "D"}
     usual |= {"--workdir": "RUN"} if program == "train.py" else {"--output": "OUT"}
@@ -35,7 +35,7 @@ def command(server, home, program, *flags):
     given = {flag.partition("=")[0] for flag in flags}
     words = [f"{name}={value}" for name, value in usual.items() if name not in given]
     words += [flag for flag in flags if not flag.endswith("=NONE")]
-    server.stdin.write(json.dumps([str(home), [program, *words]]) + "\n")
+    server.stdin.write(json.dumps([str(home), [program, *words], environment]) + "\n")
     server.stdin.flush()
     return json.loads(server.stdout.readline())
 

@@ -54,6 +54,14 @@ def nest(home):
     shutil.move(home / "D/a", home / "D/city/a")
 
 
+def save_indexed(path, ids, colour_of):
+    """A palette PNG whose entry i has the colour of the class with id ``colour_of[i]``."""
+    colors = {entry["id"]: entry["color"] for entry in CLASSES}
+    image = Image.fromarray(ids.astype(np.uint8))
+    image.putpalette([part for i in range(8) for part in colors.get(colour_of.get(i), (1, 2, i))])
+    image.save(path)
+
+
 LABEL, FRAME = "D/a/labels/1.png", "D/a/frames/2.png"
 FOLDERS = {
     # What the specification lists.
@@ -71,6 +79,27 @@ FOLDERS = {
     "0/255 label": (
         lambda h: save(h / LABEL, 255 * (np.arange(31) > 9) + np.zeros((17, 1))),
         "0/255 mask",
+    ),
+    "label whose palette was counted anew": (
+        lambda h: save_indexed(h / LABEL, np.arange(31) % 2 * 7 + np.zeros((17, 1)), {0: 7, 7: 0}),
+        "entry 0 has the colour of 'car', 7 has the colour of 'road'",
+    ),
+    "label of JPEG": (
+        lambda h: Image.open(h / LABEL).save(h / LABEL, format="JPEG"),
+        "holds JPEG data",
+    ),
+    "flipped bits of a label": (lambda h: flip(h / LABEL), "1.png is damaged or cut off"),
+    "misspelt key": (
+        lambda h: classes(h, [*CLASSES, {"id": 9, "name": "x", "Void": True}]),
+        "write it as 'void'",
+    ),
+    "frames beside sequences": (
+        lambda h: shutil.copytree(h / "D/a/frames", h / "D/frames"),
+        "has frames of its own",
+    ),
+    "list of frames that forgets one": (
+        lambda h: write(h / "D/a/frames.txt", "0\n1\n3\n4\n"),
+        "does not name the frame '2'",
     ),
     "cut PNG": (lambda h: cut(h / FRAME), "2.png is damaged or cut off"),
     "cut JPEG": (lambda h: jpeg(h, cut), "D/a/frames/2.jpg"),

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from small_folder import classes, command, save, write
+from small_folder import CLASSES, classes, command, save, write
 
 
 def test_what_is_unusual_but_right(server, home):
@@ -29,6 +29,30 @@ def test_what_is_unusual_but_right(server, home):
         np.testing.assert_array_equal(
             np.array(Image.open(written / f"{t}.png")), np.array(Image.open(truth))
         )
+
+
+def test_colours_seconds_lists_and_home(server, home):
+    """Labels in colours, frames by seconds and by a list, a sequence ``#2``, ``~``."""
+    (home / "D/a").rename(home / "D/#2")
+    truth = np.array(Image.open(home / "D/#2/labels/1.png"))
+    colors = np.zeros((256, 3), np.uint8)
+    colors[[entry["id"] for entry in CLASSES]] = [entry["color"] for entry in CLASSES]
+    save(home / "D/#2/labels/1.png", colors[truth])
+    for t, name in ((1, "0.05"), (2, "0.1"), (3, "0.15"), (4, "0.2")):
+        for kind in ("frames", "labels"):
+            path = home / f"D/#2/{kind}/{t}.png"
+            if path.exists():
+                path.rename(path.with_name(f"{name}.png"))
+    write(home / "keys.txt", "# one\n#2\t0.05\n")
+    before = sorted(home.iterdir())
+    flags = ("--method=static", "--keyframes=~/keys.txt", "--data=~/D", "--output=~/OUT")
+    code, _, error = command(server, home, "propagate.py", *flags, HOME=str(home))
+    assert code == 0, error
+    assert "order" not in error and "missing" not in error
+    assert sorted(home.iterdir()) == sorted([*before, home / "OUT"])
+    for name in ("0", "0.05", "0.1", "0.15", "0.2"):
+        written = np.array(Image.open(home / f"OUT/#2/labels/{name}.png"))
+        np.testing.assert_array_equal(written, truth)
 
 
 @pytest.mark.parametrize(

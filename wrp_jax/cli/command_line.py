@@ -1,4 +1,4 @@
-"""What the commands share: exit codes, ``--help``, and reading ``--config``.
+"""What the commands share: exit codes, ``--help``, reading ``--config``, and ``~`` in any path.
 
 Exit codes: 0 done, 2 a user's mistake (one sentence on stderr), 4 interrupted: the same
 command goes on where it stopped.
@@ -6,10 +6,13 @@ command goes on where it stopped.
 
 from __future__ import annotations
 
+import dataclasses
+import os
+import re
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,9 @@ EXIT_USER_ERROR = 2
 
 
 EXIT_INTERRUPTED = 4
+
+_HOME = re.compile(r"""(^|[:@,\s('"\[])(~[^/:@,\s)'"\]]*)(?=[/:@,\s)'"\]]|$)""")
+"""``~`` or ``~user`` at the beginning of a path: also in ``ROOT:LIST``, after ``@``, in a tuple."""
 
 
 def run(main: Callable[[], int | None], description: str | None = None) -> int:
@@ -57,6 +63,41 @@ def run(main: Callable[[], int | None], description: str | None = None) -> int:
     finally:
         if before is not None:  # all is written: what Python still waits for may be killed
             signal.signal(signal.SIGTERM, before)
+
+
+def expand_home(arguments: Sequence[str]) -> list[str]:
+    """Puts home folders in the place of ``~`` and ``~user`` in the arguments of a command.
+
+    A shell does it at the beginning of an argument only, not behind ``--output=`` or in
+    ``--stills=ROOT:LIST``. ``~user`` stays as it is where there is no such user.
+
+    Args:
+      arguments: of the command line; values of flags and others.
+    """
+    expanded = []
+    for argument in arguments:
+        is_flag, (name, equals, value) = argument.startswith("-"), argument.partition("=")
+        expanded.append(
+            f"{name}{equals}{_expand(value)}" if is_flag and equals else _expand(argument)
+        )
+    return expanded
+
+
+def _expand(text: str) -> str:
+    return _HOME.sub(lambda found: found[1] + os.path.expanduser(found[2]), text)
+
+
+def _expand_options(options: Any) -> None:
+    """As ``expand_home``, for what a config file sets."""
+    for option in dataclasses.fields(options):
+        value = getattr(options, option.name)
+        if dataclasses.is_dataclass(value):
+            _expand_options(value)
+        elif isinstance(value, str):
+            setattr(options, option.name, _expand(value))
+        elif isinstance(value, tuple | list):
+            parts = [_expand(part) if isinstance(part, str) else part for part in value]
+            setattr(options, option.name, type(value)(parts))
 
 
 def define_config() -> flags.FlagHolder:
@@ -108,6 +149,7 @@ def read_config(holder: flags.FlagHolder) -> Config:
             "--config must be a file whose get_config() returns a config.Config, not "
             f"{type(config).__name__}."
         )
+    _expand_options(config)
     check(config, "--config")
     return config
 
@@ -122,7 +164,7 @@ def _parse(argv: list[str]) -> None:
     app.define_help_flags()
     try:
         # Files of --flagfile are read first, so that what they give is checked as well.
-        given = flags.FLAGS.read_flags_from_files(argv[1:], force_gnu=False)
+        given = expand_home(flags.FLAGS.read_flags_from_files(argv[1:], force_gnu=False))
         rest = flags.FLAGS([argv[0], *_with_config_file(given)])
     except flags.Error as error:
         raise UserError(_flag_error(error)) from error

@@ -2,26 +2,28 @@
 
 A label belongs to the frame with the same file name without its ending. ``labels`` may be
 missing or hold some frames only. A root that holds ``frames`` itself is one sequence.
+``<sequence>/frames.txt``, one name per line, gives the order of the frames where it is there;
+else their names do (see ``frame_names``). What looks like data and is not read is told.
 """
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import logging
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int32, UInt8
 
-from wrp_jax.data import images, label_maps
+from wrp_jax.data import images, label_maps, label_pictures, passed_over
+from wrp_jax.data.frame_names import in_order, natural_key
 from wrp_jax.data.source import TableOfFrames
 from wrp_jax.files.output import check_name
 from wrp_jax.types import ClassMap, UserError
 
-_SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
-_VIDEO_FILES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"})
+ORDER_FILE = "frames.txt"
 _log = logging.getLogger(__name__)
 
 
@@ -62,8 +64,8 @@ class FolderSource(TableOfFrames):
             is no id map, or has another size than its frame.
         """
         path = self._labels[sequence][name]
-        raw = images.decode_label(images.read_bytes(path), path, self.max_pixels)
-        label = label_maps.ids_to_indices(raw, self.classes, path)
+        data = images.read_bytes(path)
+        label = label_pictures.read_label(data, self.classes, path, self.max_pixels)
         size = self.frame_size(sequence, name)
         if label.shape != size:
             raise UserError(
@@ -97,8 +99,9 @@ def open_folder(
 
     Raises:
       UserError: no such folder, no or broken ``classes.json``, no sequence, a sequence
-        without frames, two files for one frame or label, a label without a frame, or a name
-        that ``check_name`` refuses.
+        without frames, two files for one frame or label, a label without a frame, a name
+        that ``check_name`` refuses, a list of frames that does not name each of them once, or a
+        folder that is a sequence and holds sequences.
     """
     if not root.is_dir():
         raise UserError(f"{root} is not a folder: give one with <sequence>/frames/*.")
@@ -107,16 +110,18 @@ def open_folder(
     try:
         folders = _sequence_folders(root)
         classes = label_maps.read_classes(_classes_file(root))
-        frames = {name: _list_pictures(folder / "frames") for name, folder in folders.items()}
+        frames = {name: _list_frames(folder, folder / "frames") for name, folder in folders.items()}
         labels = {
-            name: _list_pictures(folder / "labels") if (folder / "labels").is_dir() else {}
+            name: _list_pictures(folder / "labels")
+            if passed_over.existing_folder(folder / "labels")
+            else {}
             for name, folder in folders.items()
         }
+        passed_over.tell_around_sequences(root, folders)
     except OSError as error:  # permissions, loops of links, names too long
         raise UserError(f"{error.filename or root} cannot be read: {error.strerror}.") from error
     for sequence, folder in folders.items():
-        for name in (sequence, *frames[sequence]):
-            check_name(name)
+        check_name(sequence)
         if not frames[sequence]:
             raise UserError(f"{folder / 'frames'} holds no pictures: put the frames there.")
         for name, path in labels[sequence].items():
@@ -131,12 +136,17 @@ def open_folder(
 def _open_frames(root: Path, max_pixels: int) -> FolderSource:
     """The frames alone: of ``<sequence>/frames``, of ``<sequence>``, or of the root."""
     try:
-        inside = sorted(
-            (p for p in root.iterdir() if p.is_dir()), key=lambda p: natural_key(p.name)
-        )
-        folders = [p for p in (root, *inside) if p.name != "frames" and not p.name.startswith(".")]
-        found = {p: p / "frames" if (p / "frames").is_dir() else p for p in folders}
-        listed = {p.resolve().name: _list_pictures(f, quiet=True) for p, f in found.items()}
+        own = root.resolve().name
+        inside = {p.name: p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")}
+        inside.pop("frames", None)
+        listed = {own: _list_unlabelled(root)}
+        if listed[own]:  # what lies beside the root's own frames are no further sequences
+            inside = {n: p for n, p in inside.items() if n not in passed_over.OF_A_SEQUENCE}
+        for name in sorted(inside, key=natural_key):
+            pictures = _list_unlabelled(inside[name])
+            if name == own and pictures and listed[own]:
+                raise UserError(f"{root} and {inside[name]} are two sequences {own}: rename one.")
+            listed[name] = pictures or listed.get(name, {})
     except OSError as error:
         raise UserError(f"{error.filename or root} cannot be read: {error.strerror}.") from error
     frames = {name: pictures for name, pictures in listed.items() if pictures}
@@ -147,25 +157,38 @@ def _open_frames(root: Path, max_pixels: int) -> FolderSource:
     )
 
 
-def natural_key(name: str) -> tuple:
-    """Sorts ``frame2`` before ``frame10``; equal numbers by their spelling."""
-    parts = re.split(r"([0-9]+)", name)
-    return (*((int(p), "") if i % 2 else (-1, p) for i, p in enumerate(parts)), (-1, name))
+def _list_unlabelled(folder: Path) -> dict[str, Path]:
+    """The frames of its folder ``frames`` if that holds any, else of the folder itself."""
+    if passed_over.existing_folder(folder / "frames"):
+        found = _list_frames(folder, folder / "frames")
+        if found:
+            passed_over.tell_beside_frames(folder)
+            return found
+    return _list_frames(folder, folder)
 
 
 def _sequence_folders(root: Path) -> dict[str, Path]:
-    if (root / "frames").is_dir():
-        return {root.resolve().name: root}
     found = {}
     for folder in sorted(root.iterdir(), key=lambda p: natural_key(p.name)):
-        if folder.name.startswith(".") or not folder.is_dir():
+        if folder.name.startswith(".") or folder.name in ("frames", "labels"):
             continue
-        if (folder / "frames").is_dir():
+        if not folder.is_dir():
+            continue
+        if passed_over.existing_folder(folder / "frames"):
             found[folder.name] = folder
-        elif (folder / "labels").is_dir():
+        elif passed_over.existing_folder(folder / "labels") and not (root / "frames").is_dir():
             raise UserError(
                 f"{folder} has labels but no frames: put its frames in {folder}/frames."
             )
+    if passed_over.existing_folder(root / "frames"):
+        if not found:
+            return {root.resolve().name: root}
+        if _list_pictures(root / "frames"):
+            raise UserError(
+                f"{root} has frames of its own, {root / 'frames'}, beside the sequences "
+                f"{', '.join(list(found)[:4])}: move the frames into a sequence, or remove them."
+            )
+        _log.warning("%s passed over: it holds no pictures", root / "frames")
     if not found:
         raise UserError(
             f"{root} holds no video{_what_there_is(root)}: put frames in {root}/<sequence>/frames/ "
@@ -177,7 +200,7 @@ def _sequence_folders(root: Path) -> dict[str, Path]:
 def _what_there_is(root: Path) -> str:
     """A hint at what stands in the place of sequences."""
     for path in sorted(root.iterdir()):
-        if path.suffix.lower() in _VIDEO_FILES:
+        if path.suffix.lower() in passed_over.VIDEO_FILES:
             return f", but {path} (save its frames as pictures)"
         if path.suffix.lower() in images.SUFFIXES:
             return f", but pictures like {path.name} in no sequence"
@@ -191,18 +214,87 @@ def _classes_file(root: Path) -> Path:
     return above if (root / "frames").is_dir() and not own.is_file() and above.is_file() else own
 
 
-def _list_pictures(folder: Path, *, quiet: bool = False) -> dict[str, Path]:
+def _list_frames(sequence: Path, folder: Path) -> dict[str, Path]:
+    """The frames of a sequence in the order of time.
+
+    Args:
+      sequence: its folder, where the list of frames is.
+      folder: where the pictures are.
+    """
+    found = _list_pictures(folder, every=folder.name == "frames")
+    for name in found:
+        check_name(name)
+    lists = [path / ORDER_FILE for path in dict.fromkeys((sequence, folder))]
+    lists = [path for path in lists if path.is_file()]
+    if len(lists) > 1:
+        raise UserError(f"There are both {lists[0]} and {lists[1]}: remove one of them.")
+    if lists and found:
+        return {name: found[name] for name in _read_order(lists[0], found)}
+    order = in_order(list(found))
+    if order.unsure:
+        before, after = order.unsure
+        _log.warning(
+            "%s: the names do not say for certain that %s comes before %s, as it is taken to; to "
+            "settle the order write %s, one name per line",
+            folder, before, after, sequence / ORDER_FILE,
+        )  # fmt: skip
+    return {name: found[name] for name in order.names}
+
+
+def _read_order(path: Path, found: Mapping[str, Path]) -> list[str]:
+    """The names of a list of frames, each once; with or without the endings of their files."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path} is no text in UTF-8: write one name of a frame per line."
+        ) from error
+    files = {file.name: name for name, file in found.items()}
+    names: list[str] = []
+    for number, line in enumerate(lines, 1):
+        entry = line.removesuffix("\r")
+        entry = entry if entry in found or entry in files else entry.strip()
+        name = entry if entry in found else files.get(entry)
+        if name is not None:
+            names.append(name)
+        elif entry and not entry.startswith("#"):
+            raise UserError(f"{path}:{number}: there is no frame {entry!r} in {_folder_of(found)}.")
+    often = collections.Counter(names).most_common(1)
+    if often and often[0][1] > 1:
+        raise UserError(f"{path} names the frame {often[0][0]!r} more than once.")
+    missing = found.keys() - set(names)
+    if missing:
+        raise UserError(
+            f"{path} does not name the frame {min(missing, key=natural_key)!r} of "
+            f"{_folder_of(found)} ({len(missing)} in all): name each frame once, or remove it."
+        )
+    return names
+
+
+def _folder_of(found: Mapping[str, Path]) -> Path:
+    return next(iter(found.values())).parent
+
+
+def _list_pictures(folder: Path, *, every: bool = True) -> dict[str, Path]:
+    """The pictures of a folder, by their names without endings.
+
+    Args:
+      folder: of frames or labels.
+      every: name all that is passed over; else what looks like data.
+    """
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir(), key=lambda p: (natural_key(p.stem), p.name)):
-        if path.name.startswith(".") or path.name.lower() in _SYSTEM_FILES or path.is_dir():
+    others: list[Path] = []
+    for path in sorted(folder.iterdir(), key=lambda p: p.name):
+        if passed_over.is_system_file(path) or path.name == ORDER_FILE:
             continue
-        if path.suffix.lower() not in images.SUFFIXES:
-            if not quiet:
-                _log.warning("%s is passed over: not a picture by its name", path)
+        is_picture = path.suffix.lower() in images.SUFFIXES and not path.name.startswith(".")
+        if path.is_dir() or not is_picture:
+            others.append(path)
             continue
         if path.stem in found:
             raise UserError(
                 f"{folder} has both {found[path.stem].name} and {path.name}: remove one of them."
             )
         found[path.stem] = path
+    passed_over.tell_inside_pictures(folder, others, every=every)
     return found

@@ -2,11 +2,14 @@
 
 OpenCV is not used for decoding: it expands palette labels to colours without a word, has no
 limit on the number of pixels and turns some files by their EXIF orientation and others not.
+
+The rules are those of every format, and of frames and labels alike: checksums that a file holds
+are compared, and the orientation that it states is applied once.
 """
 
 from __future__ import annotations
 
-import functools
+import dataclasses
 import io
 import logging
 from collections.abc import Callable
@@ -15,8 +18,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, PpmImagePlugin, TiffImagePlugin
+from PIL import Image, ImageFile
 
+from wrp_jax.data import picture_files
 from wrp_jax.types import UserError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
@@ -34,7 +38,29 @@ _TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_EXIF_KEYS = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"})
+"""Where Pillow finds an orientation."""
+_GREY_MODES = ("L", "1", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 _log = logging.getLogger(__name__)
+_told: set[str] = set()
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelPicture:
+    """A label as its file holds it: nothing is stretched, converted or looked up.
+
+    Attributes:
+      pixels: samples or palette indices ``[H, W]`` of the file's own type, or 8-bit
+        ``[H, W, C]``.
+      mode: Pillow's name of what they are: ``L``, ``P``, ``RGB``, ``RGBA``, ``I;16``, ...
+      palette: RGB of the entries that the file holds, where there is a palette.
+      largest: the largest sample that the file could hold: 255 for 8 bits, 15 for 4.
+    """
+
+    pixels: np.ndarray
+    mode: str
+    palette: UInt8[np.ndarray, "n 3"] | None = None
+    largest: int = 255
 
 
 def read_bytes(path: Path) -> bytes:
@@ -59,35 +85,63 @@ def decode_frame(
       UserError: empty, truncated or damaged data, no picture at all, more than 8 bits per
         channel, or more than ``max_pixels``.
     """
-    image = _open(data, where, max_pixels)
-    _refuse_deep(image, data[:32], where)
-    turn = _TRANSPOSE.get(_orientation(image))
-    _load(image, where)
-    if image.mode not in ("RGB", "L", "P", "1"):
-        _tell_conversion(image.mode)
+    opened = _open(data, where, max_pixels)
+    _refuse_misread(opened, data, where)
+    if picture_files.is_deep(opened, data[:32]):
+        raise _too_deep(where)
+    _tell_conversions(opened, where)
+    image: Image.Image = _decode(opened, data, where)
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
     if image.mode != "RGB":
-        image = image.convert("RGB")
-    if turn is not None:
-        image = image.transpose(turn)
+        try:
+            image = image.convert("RGB")
+        except ValueError as error:
+            raise UserError(
+                f"{where} has colours of the kind {image.mode}: convert it to 8-bit RGB."
+            ) from error
     return np.array(image)
 
 
-def decode_label(data: bytes, where: Path | str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Decodes a label as it is: palette indices stay indices, nothing is converted.
+def decode_label(data: bytes, where: Path | str, max_pixels: int = MAX_PIXELS) -> LabelPicture:
+    """Decodes a label as it is: palette indices stay indices, samples of few bits stay as they are.
 
-    ``label_maps.ids_to_indices`` says what is wrong with the array if it is no label.
-
-    Returns:
-      ``[H, W]`` of the file's own type, or ``[H, W, C]`` for colour files.
+    ``label_pictures.ids_of`` says which ids they are.
 
     Raises:
-      UserError: as ``decode_frame``, but 16-bit grey is accepted.
+      UserError: as ``decode_frame``, but 16-bit grey is accepted; a file that holds several
+        pictures, or whose compression may have changed ids; colours that are not 8-bit RGB;
+        grey samples that Pillow inverts.
     """
     image = _open(data, where, max_pixels)
-    _load(image, where)
-    return np.array(image)
+    _refuse_misread(image, data, where)
+    if picture_files.is_lossy(data, image):
+        raise UserError(
+            f"{where} holds {_kind(image)} data, whose compression changes pixel values: save "
+            "labels as PNG from the lossless original."
+        )
+    if _is_several(image):
+        raise UserError(f"{where} holds several pictures: save one label per file, as PNG.")
+    grey, mode = image.mode in _GREY_MODES, image.mode
+    largest = picture_files.largest_sample(image) if grey and mode[0] in "LI" else 255
+    stretched = not grey and picture_files.largest_sample_of_colors(image) != 255
+    if largest is None or stretched or (not grey and picture_files.is_deep(image, data[:32])):
+        raise UserError(
+            f"{where} holds samples that cannot be read as ids ({_kind(image)}, {mode}): save "
+            "labels as 8-bit grey or palette PNG."
+        )
+    decoded = _decode(image, data, where)
+    colors = decoded.getpalette("RGB") if mode == "P" else None
+    pixels = np.array(decoded)
+    if largest not in (255, 65535):  # undo what Pillow did; each sample has a value of its own
+        full = 255 if mode == "L" else 65535
+        pixels = np.rint(pixels * (largest / full)).astype(np.uint8 if largest < 256 else np.uint16)
+    return LabelPicture(
+        pixels,
+        mode,
+        None if colors is None else np.array(colors, np.uint8).reshape(-1, 3),
+        largest,
+    )
 
 
 def frame_size(
@@ -102,22 +156,30 @@ def frame_size(
 
     Raises:
       UserError: no picture, too large, more than 8 bits per channel, damaged (told by the
-        checksums of a PNG) or cut off (told by the mark at the file's end; where that is
-        missing the file is decoded to find out).
+        checksums of a PNG) or cut off (told by the end of a PNG or JPEG; files of other
+        formats are decoded to find out).
     """
     try:
         with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as stream:
             head = stream.read(32)
             stream.seek(0)
             image = _open(stream, where, max_pixels)
-            _refuse_deep(image, head, where)
-            width, height = image.size
-            if _orientation(image) >= 5:
+            if picture_files.is_deep(image, head):
+                raise _too_deep(where)
+            if image.format == "JPEG" and _has_end_mark(stream):
+                width, height = image.size
+                turned = _orientation(image) >= 5
+            else:
+                stream.seek(0)
+                data = stream.read()
+                _refuse_misread(image, data, where)
+                if image.format == "PNG":
+                    width, height = image.size
+                    turned = _orientation(image, _checked(image, data, where)) >= 5
+                else:
+                    (width, height), turned = _decode(image, data, where).size, False
+            if turned:
                 width, height = height, width
-            if not _has_end_mark(stream, image.format):
-                _load(image, where)
-            elif image.format == "PNG":
-                _verify(image, where)
     except OSError as error:
         raise UserError(f"{where} cannot be read: {error.strerror or error}.") from error
     return height, width
@@ -131,7 +193,8 @@ def plain_bytes(data: bytes, where: Path | str, max_pixels: int = MAX_PIXELS) ->
     """
     pixels = decode_frame(data, where, max_pixels)
     image = _open(data, where, max_pixels)
-    if image.format in ("PNG", "JPEG") and image.mode == "RGB" and _orientation(image) == 1:
+    plain = image.format in ("PNG", "JPEG") and image.mode == "RGB"
+    if plain and _orientation(image, _checked(image, data, where)) == 1:
         return data
     return encode_png(pixels)
 
@@ -151,7 +214,7 @@ def encode_png(pixels: np.ndarray, colors: UInt8[np.ndarray, "256 3"] | None = N
 
 def _open(
     data: bytes | io.BufferedReader | io.BytesIO, where: Path | str, max_pixels: int
-) -> Image.Image:
+) -> ImageFile.ImageFile:
     stream = io.BytesIO(data) if isinstance(data, bytes) else data
     if not stream.read(1):
         raise UserError(f"{where} is empty (0 bytes): copy it again or remove it.")
@@ -173,18 +236,25 @@ def _open(
     return image
 
 
-def _load(image: Image.Image, where: Path | str) -> None:
+def _decode(image: ImageFile.ImageFile, data: bytes, where: Path | str) -> Image.Image:
+    """The pixels, turned as the file says."""
+    exif = _checked(image, data, where)
     _complete(image.load, where)
+    turn = _TRANSPOSE.get(_orientation(image, exif))
+    return image if turn is None else image.transpose(turn)
 
 
-def _verify(image: Image.Image, where: Path | str) -> None:
-    """Compares the checksums of a PNG, without decoding it; the image is of no use then."""
-    _complete(image.verify, where)
+def _checked(image: ImageFile.ImageFile, data: bytes, where: Path | str) -> bytes | None:
+    """Compares the checksums of a file; EXIF data of a PNG, wherever they stand."""
+    if image.format == "PNG":
+        return _complete(lambda: picture_files.png_exif(data), where)
+    _complete(lambda: picture_files.check_sums(data, image), where)
+    return None
 
 
-def _complete(read: Callable[[], Any], where: Path | str) -> None:
+def _complete(read: Callable[[], Any], where: Path | str) -> Any:
     try:
-        read()
+        return read()
     except Exception as error:  # see _open
         reason = (str(error) or repr(error)).splitlines()[0]
         raise UserError(
@@ -192,47 +262,68 @@ def _complete(read: Callable[[], Any], where: Path | str) -> None:
         ) from error
 
 
-def _refuse_deep(image: Image.Image, head: bytes, where: Path | str) -> None:
-    # Pillow cuts 16-bit RGB to 8 bits silently, so the headers are asked.
-    deep = image.mode.startswith(("I", "F"))
-    if image.format == "PNG":
-        deep |= head[24] == 16
-    elif isinstance(image, TiffImagePlugin.TiffImageFile):
-        deep |= max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (8,))) > 8
-    elif isinstance(image, PpmImagePlugin.PpmImageFile) and image.tile[0].codec_name == "ppm":
-        arguments: Any = image.tile[0].args  # raw mode and largest value
-        deep |= arguments[1] > 255
-    if deep:
-        raise UserError(
-            f"{where} has more than 8 bits per channel: convert frames to 8-bit RGB, with the "
-            "brightness you want, first."
-        )
+def _too_deep(where: Path | str) -> UserError:
+    return UserError(
+        f"{where} has more than 8 bits per channel: convert frames to 8-bit RGB, with the "
+        "brightness you want, first."
+    )
 
 
-def _orientation(image: Image.Image) -> int:
-    # Pillow would decode a whole PNG to look for EXIF behind the pixels.
-    if image.format == "PNG" and "exif" not in image.info:
-        return 1
+def _refuse_misread(image: ImageFile.ImageFile, data: bytes, where: Path | str) -> None:
+    if picture_files.is_misread(image, data[:32]):
+        raise UserError(f"{where} is a bitmap of few greys, which is read wrongly: save it as PNG.")
+
+
+def _orientation(image: ImageFile.ImageFile, exif: bytes | None = None) -> int:
+    """1 … 8: how the picture as decoded has yet to be turned.
+
+    Args:
+      image: opened.
+      exif: of a PNG, where they were found without decoding.
+    """
+    if image.format == "TIFF":
+        return 1  # Pillow turns it when it decodes
     try:
-        value = image.getexif().get(_EXIF_ORIENTATION, 1)
+        if exif is not None:
+            found = Image.Exif()
+            found.load(exif)
+        # Pillow would decode a whole PNG to look for EXIF behind the pixels.
+        elif image.format == "PNG" and not _EXIF_KEYS & set(image.info):
+            return 1
+        else:
+            found = image.getexif()
+        value = found.get(_EXIF_ORIENTATION, 1)
     except Exception:  # damaged EXIF: every other program shows the picture unturned
         return 1
     return value if value in _TRANSPOSE else 1
 
 
-def _has_end_mark(file: io.BufferedReader | io.BytesIO, image_format: str | None) -> bool:
-    """Whether a PNG or JPEG file ends as a complete one does."""
-    marks = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9"}
-    if image_format not in marks:
-        return False
-    position = file.tell()
-    size = file.seek(0, io.SEEK_END)
-    file.seek(max(0, size - 8))
-    tail = file.read()
-    file.seek(position)
-    return tail.endswith(marks[image_format])
+def _has_end_mark(file: io.BufferedReader | io.BytesIO) -> bool:
+    """Whether a JPEG file ends as a complete one does."""
+    file.seek(-2, io.SEEK_END)
+    return file.read() == b"\xff\xd9"
 
 
-@functools.cache
-def _tell_conversion(mode: str) -> None:
-    _log.warning("frames of mode %s are converted to RGB (alpha is dropped)", mode)
+def _is_several(image: ImageFile.ImageFile) -> bool:
+    """Whether a file holds a film or pages, of which the first is read."""
+    # The further pictures of a phone's JPEG (MPO) are maps of brightness or depth, and previews.
+    return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+
+
+def _kind(image: ImageFile.ImageFile) -> str:
+    return "JPEG" if image.format == "MPO" else image.format or "unknown"
+
+
+def _tell_conversions(image: ImageFile.ImageFile, where: Path | str) -> None:
+    if image.mode not in ("RGB", "L", "P", "1"):
+        mode = image.mode
+        _tell_once(f"frames of mode {mode} are converted to RGB (alpha is dropped)", mode)
+    if _is_several(image):
+        _tell_once(f"{where} holds several pictures: only the first is read", _kind(image))
+
+
+def _tell_once(message: str, what: str) -> None:
+    """Once for each kind of file, not for each file."""
+    if what not in _told:
+        _told.add(what)
+        _log.warning("%s", message)

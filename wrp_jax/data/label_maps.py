@@ -2,7 +2,8 @@
 
 ``classes.json`` holds ``{"classes": [{"id": 0, "name": "road", "color": [128, 64, 128],
 "void": false}, ...], "void_id": null}``. ``color`` and ``void`` may be left out; ``void_id``
-names the void class a second time and must agree.
+names the void class a second time and must agree, as ``num_classes`` must where it is given.
+Names are taken without the spaces around them. Other keys mean nothing and are told.
 
 Ids are checked here, on the host: on the device a gather clamps what lies outside of its
 table, and a wrong id would become a wrong class without a word.
@@ -10,7 +11,11 @@ table, and a wrong id would become a wrong class without a word.
 
 from __future__ import annotations
 
+import difflib
 import json
+import logging
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +25,9 @@ from jaxtyping import Int32, UInt8
 from wrp_jax.types import UNLABELLED, ClassMap, UserError
 
 CLASSES_FILE = "classes.json"
+_REMARKS = {"note", "comment", "remark", "description", "license", "licence", "source", "version"}
+_log = logging.getLogger(__name__)
+_told: set[tuple[str, str]] = set()
 
 NO_CLASSES = ClassMap((), (), np.zeros((0, 3), np.uint8), ())
 """Of a video without labels."""
@@ -45,11 +53,62 @@ def read_classes(path: Path) -> ClassMap:
     if not path.is_file():
         raise UserError(f"{path} is missing: write one like {_EXAMPLE}.")
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))  # editors add a mark
+        content = read_json(path)
     except (OSError, ValueError, RecursionError) as error:
         reason = str(error).replace("\n", " ")
         raise UserError(f"{path} cannot be read as JSON ({reason}): compare {_EXAMPLE}.") from error
     return parse_classes(content, str(path))
+
+
+def read_json(path: Path) -> Any:
+    """Reads JSON, of which no part is left out.
+
+    Raises:
+      OSError: it cannot be read.
+      ValueError: it is no JSON, or an object in it holds a key twice.
+      RecursionError: it is too deep.
+    """
+    text = path.read_text(encoding="utf-8-sig")  # editors add a mark
+    return json.loads(text, object_pairs_hook=_without_repeated_keys)
+
+
+def _without_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        repeated = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {repeated!r} occurs twice in one object")
+    return found
+
+
+def check_keys(entry: Mapping[str, Any], known: Sequence[str], where: str) -> None:
+    """Refuses keys that are known ones misspelt, and tells of others, which mean nothing here.
+
+    Remarks (``note``, ``license``, ``_anything``, ...) are no keys to tell of.
+
+    Args:
+      entry: an object of JSON.
+      known: the keys that are read.
+      where: what to name in messages.
+
+    Raises:
+      UserError: a key differs from a known one in case, spaces or British spelling alone.
+    """
+    plain = {_plain(key): key for key in known}
+    for key in entry.keys() - set(known):
+        if _plain(key) in plain:
+            raise UserError(f"{where} has the key {key!r}: write it as {plain[_plain(key)]!r}.")
+        close = difflib.get_close_matches(_plain(key), plain, n=1)
+        hint = f"; did you mean {plain[close[0]]!r}?" if close else ""
+        remark = key.startswith("_") or _plain(key).removesuffix("s") in _REMARKS
+        # One line for each key, not for each class.
+        if not remark and (where, key) not in _told:
+            _told.add((where, key))
+            _log.warning("%s: the key %r is passed over%s", where, key, hint)
+
+
+def _plain(key: str) -> str:
+    return re.sub(r"[\W_]", "", key).lower().replace("colour", "color")
 
 
 def parse_classes(content: Any, where: str) -> ClassMap:
@@ -65,8 +124,8 @@ def parse_classes(content: Any, where: str) -> ClassMap:
     Raises:
       UserError: no class, an id that is not a whole number 0 … 255 or occurs twice, id 255
         on a class that is not void (255 stands for "nothing known" in written labels), an
-        empty or repeated name, a colour that is not three numbers 0 … 255, or a ``void_id``
-        that contradicts the classes.
+        empty or repeated name, a misspelt key, a colour that is not three numbers 0 … 255, or
+        a ``void_id`` that contradicts the classes.
     """
     entries = content.get("classes") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not entries:
@@ -74,14 +133,23 @@ def parse_classes(content: Any, where: str) -> ClassMap:
     void_id = content.get("void_id")
     if void_id is not None and not _is_byte(void_id):
         raise UserError(f"{where} has void_id {void_id!r}: give the id of the void class, or null.")
+    check_keys(content, ("classes", "void_id", "num_classes"), where)
+    if content.get("num_classes", len(entries)) != len(entries):
+        raise UserError(
+            f"{where} has num_classes {content['num_classes']!r} and {len(entries)} classes: "
+            "correct it, or leave it out."
+        )
     ids, names, colors, void = [], [], [], []
     for number, entry in enumerate(entries):
+        if isinstance(entry, dict):
+            check_keys(entry, ("id", "name", "color", "void"), where)
         if not isinstance(entry, dict) or not _is_byte(entry.get("id")):
             raise UserError(
                 f"{where}: class number {number} needs an id, a whole number from 0 to 255."
             )
         name = entry.get("name")
-        if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        name = name.strip() if isinstance(name, str) else ""
+        if not name or not name.isprintable():
             raise UserError(f"{where}: the class with id {entry['id']} needs a name in one line.")
         color = entry.get("color", default_palette()[entry["id"]].tolist())
         if not isinstance(color, list) or len(color) != 3 or not all(map(_is_byte, color)):

@@ -1,9 +1,9 @@
 """Windows: a labelled frame and the frames around it that get their labels from it.
 
 Lists are text files: ``<sequence> <frame>`` per line for keyframes,
-``<sequence> <labelled frame> <first> <last>`` for windows. Blank lines and lines that begin
-with ``#`` are passed over. A line with a tab between fields is split at tabs only, for names with
-spaces.
+``<sequence> <labelled frame> <first> <last>`` for windows. Blank lines are passed over, and lines
+that begin with ``#`` unless their first field is a sequence. A line with a tab between fields is
+split at tabs only, for names with spaces.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import collections
 import dataclasses
 import itertools
 import logging
-import re
+import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from wrp_jax.data.frame_names import in_order
 from wrp_jax.data.source import VideoSource
 from wrp_jax.types import UserError, Window
 
@@ -166,10 +167,11 @@ def _read_fields(
     count, found = form.count("<"), False
     for number, line in enumerate(lines, 1):
         line = line.strip()  # spreadsheets leave tabs behind the last field
-        if not line or line.startswith("#"):
+        fields = tuple(line.split("\t") if "\t" in line else line.split())
+        # A sequence may be called "#2".
+        if not line or (line.startswith("#") and fields[0] not in source.sequences):
             continue
         where = f"{path}:{number}"
-        fields = tuple(line.split("\t") if "\t" in line else line.split())
         if len(fields) != count:
             raise UserError(f"{where} does not have {count} fields: write {form}.")
         if fields[0] not in source.sequences:
@@ -212,15 +214,13 @@ def _refuse_repeated(keys: list[tuple[str, str]], where: str) -> None:
 def _warn_gaps(source: VideoSource, windows: Iterable[Window]) -> None:
     """Tells of numbered frames with some missing: motion is estimated across the gap."""
     told: set[tuple[str, str]] = set()
-    steps: dict[str, int | None] = {}
+    gaps: dict[str, set[tuple[str, str]]] = {}
     for window in windows:
-        names = source.frame_names(window.sequence)
-        if window.sequence not in steps:
-            steps[window.sequence] = _usual_step(names)
-        usual = steps[window.sequence]
+        if window.sequence not in gaps:
+            gaps[window.sequence] = _gaps(source.frame_names(window.sequence))
         inside = window_frames(window, source)
         for before, after in itertools.pairwise(inside):
-            if usual and _number(after) - _number(before) != usual and (before, after) not in told:
+            if (before, after) in gaps[window.sequence] and (before, after) not in told:
                 told.add((before, after))
                 _log.warning(
                     "%s: frames seem to be missing between %s and %s of sequence %s",
@@ -228,19 +228,21 @@ def _warn_gaps(source: VideoSource, windows: Iterable[Window]) -> None:
                 )  # fmt: skip
 
 
-def _usual_step(names: Sequence[str]) -> int | None:
-    """The commonest difference of frame numbers; None where not all frames have a number."""
-    numbers = [_number(name) for name in names]
-    if len(numbers) < 3 or min(numbers) < 0:
-        return None
-    steps = [b - a for a, b in itertools.pairwise(numbers)]
-    return collections.Counter(steps).most_common(1)[0][0]
+def _gaps(names: Sequence[str]) -> set[tuple[str, str]]:
+    """Neighbours whose numbers lie further apart than most do.
 
-
-def _number(name: str) -> int:
-    """The last number in a frame's name, -1 if there is none."""
-    found = re.findall(r"[0-9]+", name)
-    return int(found[-1]) if found else -1
+    None where not all frames have a number, or where their order is another than that of the
+    numbers: a list of frames gave it.
+    """
+    order = in_order(names)
+    if len(names) < 3 or order.numbers is None or order.names != tuple(names):
+        return set()
+    steps = [after - before for before, after in itertools.pairwise(order.numbers)]
+    usual = statistics.median_low(steps)
+    # Times are rounded, and their steps differ by less than half a step.
+    far = [pair for pair, step in zip(itertools.pairwise(names), steps, strict=True)
+           if 2 * step > 3 * usual]  # fmt: skip
+    return set(far) if min(steps) > 0 else set()
 
 
 def choose_windows(

@@ -164,7 +164,10 @@ def _compose(flow: Float[Array, "h w 2"], before: Float[Array, "h w 2"]) -> Floa
 
 def _find(stem: Path) -> Path | None:
     paths = (stem.with_name(stem.name + suffix) for suffix in SUFFIXES)
-    return next((path for path in paths if path.is_file()), None)
+    found = [path for path in paths if path.is_file()]
+    if len(found) > 1:
+        raise UserError(f"There are two flows, {found[0]} and {found[1]}: remove one of them.")
+    return found[0] if found else None
 
 
 def _present(stem: Path) -> Path:

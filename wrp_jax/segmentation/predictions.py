@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -29,12 +28,12 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
-from wrp_jax.data import images, label_maps
+from wrp_jax.data import images, label_maps, label_pictures
 from wrp_jax.data.source import StoredSource, VideoSource
 from wrp_jax.data.windows import window_frames
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.output import check_name
-from wrp_jax.types import ClassMap, UserError, Window
+from wrp_jax.types import UNLABELLED, ClassMap, UserError, Window
 
 PRECOMPUTED = "precomputed"
 
@@ -77,8 +76,12 @@ class Predictions:
         Ids are read in full; of a ``.npz`` only that it is there, since that takes long.
         """
         for sequence, name in frames:
-            if not self.array_path(self.folder, sequence, name).is_file():
+            arrays = self.array_path(self.folder, sequence, name)
+            ids = self._picture_path("labels", sequence, name)
+            if not arrays.is_file():
                 self.read(sequence, name, _frame_size(source, sequence, name))
+            elif ids.is_file():
+                raise UserError(f"There are two predictions, {arrays} and {ids}: remove one.")
 
     def digest(self) -> str:
         """Of the files' names, sizes and times: results made from others are not to be mixed."""
@@ -185,7 +188,8 @@ class Predictions:
         if not path.is_file():
             arrays = self.array_path(self.folder, sequence, name)
             raise UserError(f"There is no prediction {path}, nor {arrays}: write one of them.")
-        ids = images.decode_label(images.read_bytes(path), path)
+        picture = images.decode_label(images.read_bytes(path), path)
+        ids = label_pictures.ids_of(picture, self.classes, path, self._class_of())
         if ids.ndim != 2 or not np.issubdtype(ids.dtype, np.integer):
             raise UserError(
                 f"{path} is no picture of ids ({ids.dtype} {list(ids.shape)}): save them as 8- or "
@@ -201,6 +205,13 @@ class Predictions:
         said = index >= 0
         np.put_along_axis(probs, np.maximum(index, 0)[..., None], sure[..., None], axis=-1)
         return np.where(said[..., None], probs, self._nothing()).astype(np.float32)
+
+    def _class_of(self) -> dict[int, int]:
+        """Our class index by their id, -1 where the id says nothing."""
+        if self._names is None:
+            ids = dict(zip(self.classes.ids, range(self.classes.num_classes), strict=True))
+            return {UNLABELLED: -1} | ids
+        return {id_: -1 if index is None else index for id_, index in self._names.items()}
 
     def _indices(self, ids: np.ndarray, path: Path) -> np.ndarray:
         """Our class indices, -1 where nothing is said."""
@@ -223,11 +234,12 @@ class Predictions:
         path = self._picture_path("confidence", sequence, name)
         if not path.is_file():
             raise UserError(f"{path} is missing: write the confidence of each id, 255 = certain.")
-        grey = images.decode_label(images.read_bytes(path), path)
-        if grey.dtype != np.uint8 or grey.shape != shape:
+        picture = images.decode_label(images.read_bytes(path), path)
+        grey = label_pictures.grey_levels(picture, path)
+        if grey.shape != shape:
             raise UserError(
-                f"{path} is {grey.dtype} {list(grey.shape)}: save the confidence as 8-bit grey PNG "
-                f"of the size of its ids, {list(shape)}."
+                f"{path} is {list(grey.shape)}: save the confidence at the size of its ids, "
+                f"{list(shape)}."
             )
         return grey.astype(np.float32) / np.float32(255.0)
 
@@ -308,10 +320,18 @@ def _read_class_map(path: Path, classes: ClassMap) -> dict[int, int | None] | No
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = label_maps.read_json(path)
         entries = dict(content["classes"])
-        names = {int(key): value for key, value in entries.items()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        label_maps.check_keys(content, ("classes",), str(path))
+        if not all(key.isascii() and key.isdigit() and str(int(key)) == key for key in entries):
+            raise ValueError("an id that is no whole number, or is spelt in another way")
+        names = {
+            int(key): value.strip() if isinstance(value, str) else value
+            for key, value in entries.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        if isinstance(error, UserError):
+            raise
         raise UserError(
             f'{path} is no class map: write it like {{"classes": {{"7": "road", "3": null}}}}.'
         ) from error

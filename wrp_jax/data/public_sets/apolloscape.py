@@ -24,7 +24,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from wrp_jax.data import images
-from wrp_jax.data.folder import natural_key
+from wrp_jax.data.frame_names import natural_key
 from wrp_jax.data.public_sets.public_set import Picture, PublicSet, frame_of, labelled
 from wrp_jax.types import ClassMap, UserError
 

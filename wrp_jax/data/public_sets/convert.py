@@ -18,7 +18,7 @@ import numpy as np
 import tqdm
 from jaxtyping import UInt8
 
-from wrp_jax.data import images, label_maps
+from wrp_jax.data import images, label_maps, label_pictures
 from wrp_jax.data.public_sets.apolloscape import read_apolloscape
 from wrp_jax.data.public_sets.cityscapes import read_cityscapes
 from wrp_jax.data.public_sets.kitti import read_kitti
@@ -108,7 +108,9 @@ def _put_label(output: Path, picture: Picture, found: PublicSet) -> bool:
         where, raw = picture.label.where, picture.label.read()
     else:
         where = str(picture.label)
-        raw = images.decode_label(images.read_bytes(picture.label), picture.label)
+        decoded = images.decode_label(images.read_bytes(picture.label), picture.label)
+        class_of = {id_: found.classes.ids.index(ours) for id_, ours in found.ids.items()}
+        raw = label_pictures.ids_of(decoded, found.classes, where, class_of)
     height, width = _size(picture.frame)
     if raw.shape != (height, width) or not np.issubdtype(raw.dtype, np.integer):
         raise UserError(

@@ -125,13 +125,13 @@ def _examples(
     for row in rows:
         label_path = writer.label_path(row.sequence, row.frame)
         confidence_path = writer.confidence_path(row.sequence, row.frame)
-        label = images.decode_label(images.read_bytes(label_path), label_path)
-        confidence = images.decode_label(images.read_bytes(confidence_path), confidence_path)
+        label = images.decode_label(images.read_bytes(label_path), label_path).pixels
+        grey = images.decode_label(images.read_bytes(confidence_path), confidence_path)
         yield {
             "image": clips.frame_bytes(source, row.sequence, row.frame),
             # Decoded and written again as grey: TFDS may turn palettes into colours.
             "label": images.encode_png(label),
-            "confidence": images.encode_png(confidence),
+            "confidence": images.encode_png(grey.pixels),
             "sequence": row.sequence,
             "frame": row.frame,
             "key": row.key,

@@ -18,10 +18,10 @@ import tensorflow_datasets as tfds
 from jaxtyping import Int32, UInt8
 from tensorflow_datasets.core.constants import DATA_DIR
 
-from wrp_jax.data import images, label_maps
+from wrp_jax.data import images, label_maps, label_pictures
 from wrp_jax.data.flow_sets.builders import SET_FEATURES
 from wrp_jax.data.flow_sets.stored import FlowSetSource
-from wrp_jax.data.folder import natural_key
+from wrp_jax.data.frame_names import natural_key
 from wrp_jax.data.source import TableOfFrames
 from wrp_jax.types import ClassMap, UserError
 
@@ -105,8 +105,8 @@ class TfdsSource(TableOfFrames):
         """Decodes a label into class indices; UserError if it is none or has a wrong size."""
         where = self._where(sequence, name)
         position, i = self._labels[sequence][name]
-        raw = images.decode_label(bytes(self._element(position)["labels"]["label"][i]), where)
-        label = label_maps.ids_to_indices(raw, self.classes, where)
+        data = bytes(self._element(position)["labels"]["label"][i])
+        label = label_pictures.read_label(data, self.classes, where)
         if label.shape != self.frame_size(sequence, name):
             raise UserError(f"{where}: the label has another size than the frame.")
         return label
