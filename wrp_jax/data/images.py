@@ -17,6 +17,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, PpmImagePlugin, TiffImagePlugin
 
+from wrp_jax.files.regular import open_regular
+from wrp_jax.files.regular import read_bytes as read_bytes  # for who decodes what it reads
 from wrp_jax.types import UserError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
@@ -35,14 +37,6 @@ _TRANSPOSE = {
     8: Image.Transpose.ROTATE_90,
 }
 _log = logging.getLogger(__name__)
-
-
-def read_bytes(path: Path) -> bytes:
-    """The content of a file, or a UserError that names it."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def decode_frame(
@@ -106,7 +100,7 @@ def frame_size(
         missing the file is decoded to find out).
     """
     try:
-        with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as stream:
+        with io.BytesIO(file) if isinstance(file, bytes) else open_regular(file) as stream:
             head = stream.read(32)
             stream.seek(0)
             image = _open(stream, where, max_pixels)

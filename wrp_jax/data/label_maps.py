@@ -10,13 +10,15 @@ table, and a wrong id would become a wrong class without a word.
 
 from __future__ import annotations
 
-import json
+import reprlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int32, UInt8
 
+from wrp_jax.files.regular import read_bytes
+from wrp_jax.files.strict_json import MAX_BYTES, parse_json
 from wrp_jax.types import UNLABELLED, ClassMap, UserError
 
 CLASSES_FILE = "classes.json"
@@ -42,11 +44,12 @@ def read_classes(path: Path) -> ClassMap:
       UserError: the file is missing, is no JSON, or breaks one of the rules of
         ``parse_classes``.
     """
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"{path} is missing: write one like {_EXAMPLE}.")
+    text = read_bytes(path, MAX_BYTES)
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))  # editors add a mark
-    except (OSError, ValueError, RecursionError) as error:
+        content = parse_json(text)
+    except ValueError as error:
         reason = str(error).replace("\n", " ")
         raise UserError(f"{path} cannot be read as JSON ({reason}): compare {_EXAMPLE}.") from error
     return parse_classes(content, str(path))
@@ -71,9 +74,13 @@ def parse_classes(content: Any, where: str) -> ClassMap:
     entries = content.get("classes") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not entries:
         raise UserError(f'{where} has no list "classes": write it like {_EXAMPLE}.')
+    if len(entries) > 256:
+        raise UserError(f"{where} has {len(entries)} classes: labels of 8 bits tell 256 apart.")
     void_id = content.get("void_id")
     if void_id is not None and not _is_byte(void_id):
-        raise UserError(f"{where} has void_id {void_id!r}: give the id of the void class, or null.")
+        raise UserError(
+            f"{where} has void_id {reprlib.repr(void_id)}: give the id of the void class, or null."
+        )
     ids, names, colors, void = [], [], [], []
     for number, entry in enumerate(entries):
         if not isinstance(entry, dict) or not _is_byte(entry.get("id")):

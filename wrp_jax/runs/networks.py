@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +12,8 @@ import jax
 
 from wrp_jax.config import Config, SegmentationConfig
 from wrp_jax.data.source import VideoSource
+from wrp_jax.files.regular import MAX_BYTES, sha256
+from wrp_jax.files.strict_json import read_json
 from wrp_jax.models.refine.pix2pix import refine_labels
 from wrp_jax.motion.build import motion_digest
 from wrp_jax.motion.still import zero_motion
@@ -116,13 +117,9 @@ def load_networks(
         trained_on = _trained_on(workdir)
         if refines:
             refine, omega, tau = _load_refiner(config, source.classes, workdir)
-            parts.append(_content(result_path(workdir, "refiner")))
+            parts.append(sha256(result_path(workdir, "refiner")))
     digest, at_once = _digest(parts), 4 * jax.local_device_count()
     return Networks(motion, segment, refine, digest, trained_on, omega, tau, at_once)
-
-
-def _content(file: Path) -> bytes:
-    return hashlib.sha256(file.read_bytes()).digest()
 
 
 def _digest(parts: Sequence[bytes]) -> str:
@@ -156,6 +153,6 @@ def _load_refiner(
 def _trained_on(workdir: Path) -> frozenset[str]:
     """What ``training.stages`` notes in ``labels.json``; empty where there is no such note."""
     try:
-        return frozenset(json.loads((workdir / "labels.json").read_text("utf-8"))["frames"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return frozenset(read_json(workdir / "labels.json", limit=MAX_BYTES)["frames"])
+    except (UserError, ValueError, KeyError, TypeError):
         return frozenset()
