@@ -118,7 +118,7 @@ def test_damage_behind_the_header_is_told(tmp_path, rng):
     whole = path.read_bytes()
     for at in range(20_000, len(whole) - 1_000, 5_000):
         for changed in (b"\xff" * 64, bytes(64), b""):
-            path.write_bytes(whole[:at] + changed + whole[at + len(changed) or at + 1 :])
+            path.write_bytes(whole[:at] + changed + whole[at + max(len(changed), 1) :])
             error = bounded(lambda: read_flow(path, (64, 128)), small=True)
             assert isinstance(error, UserError) and "a.npz is damaged" in str(error)
 

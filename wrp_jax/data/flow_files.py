@@ -126,7 +126,7 @@ def _read_kitti(path: Path, size: tuple[int, int] | None) -> tuple[np.ndarray, n
         # OpenCV decodes what is left of a damaged file; Pillow, which cannot decode 16-bit
         # colour, checks the sums of all parts.
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-            check_size(path, image.size[::-1], size)
+            check_size(path, (image.height, image.width), size)
             image.verify()
     except UserError:
         raise

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import stat
-from typing import BinaryIO
 
 from wrp_jax.types import UserError
 
@@ -25,7 +25,7 @@ _FLAGS = os.O_RDONLY | sum(
 )
 
 
-def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
     """Opens a file for reading; every file that the program is given is opened here.
 
     Raises:
@@ -47,7 +47,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
         raise UserError(f"{os.fspath(path)!r} cannot be read: {error}.") from error
 
 
-def file_size(file: BinaryIO) -> int:
+def file_size(file: io.BufferedReader) -> int:
     """Bytes of an open file."""
     return os.fstat(file.fileno()).st_size
 
@@ -82,7 +82,7 @@ def sha256(path: str | os.PathLike[str]) -> bytes:
     """
     with open_regular(path) as file:
         try:
-            return hashlib.file_digest(file, "sha256").digest()  # pyright: ignore[reportArgumentType]
+            return hashlib.file_digest(file, "sha256").digest()
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
 

@@ -98,7 +98,7 @@ def load_networks(
     read = "" if still else motion_digest(config.motion)
     parts = [read.encode()] if read else []
     if workdir is not None and "motion" in config.stages and not still:
-        parts.append(_content(result_path(workdir, "motion")))
+        parts.append(sha256(result_path(workdir, "motion")))
     if not any(METHODS[name].segments or METHODS[name].refines for name in methods):
         return Networks(motion, None, None, _digest(parts))
     if workdir is None and needs_training(methods, config.segmentation):

@@ -9,13 +9,14 @@ Reference: pytorch/pytorch, ``torch/serialization.py`` (``_save``, ``_legacy_sav
 
 from __future__ import annotations
 
+import io
 import mmap
 import os
 import re
 import struct
 import zipfile
 from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -118,7 +119,7 @@ def _pickle(data: bytes | mmap.mmap, start: int = 0) -> tuple[Any, int, dict[str
     return *inert_pickle.follow(data, start, CALLS, storage_of), storages
 
 
-def _read_zip(file: BinaryIO, size: int) -> dict[str, np.ndarray]:
+def _read_zip(file: io.BufferedReader, size: int) -> dict[str, np.ndarray]:
     archive = zipfile.ZipFile(file)
     members = {}
     for info in archive.infolist():
@@ -188,7 +189,7 @@ def _read_legacy(file: mmap.mmap) -> dict[str, np.ndarray]:
     return _arrays(tensors, numbers_of, MAX_EXPANSION * len(file))
 
 
-def _read(stream: BinaryIO, size: int) -> dict[str, np.ndarray]:
+def _read(stream: io.BufferedReader, size: int) -> dict[str, np.ndarray]:
     if not size:
         raise CheckpointFormatError("it is empty")
     if stream.read(4) == b"PK\x03\x04":
