@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wrp_jax.data.images import decode_label, read_bytes
+from wrp_jax.data.images import decode_label
 from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.data.open_source import open_source
 from wrp_jax.data.source import VideoSource
@@ -22,6 +22,7 @@ from wrp_jax.data.windows import choose_windows, owners, window_frames
 from wrp_jax.evaluation.boundary import EDGES, band_confusions
 from wrp_jax.evaluation.confusion import mean_iou
 from wrp_jax.evaluation.truth import GroundTruth
+from wrp_jax.files.regular import read_bytes
 from wrp_jax.types import UNLABELLED, ClassMap, Window
 
 

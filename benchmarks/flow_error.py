@@ -18,7 +18,8 @@ from absl import flags
 
 from wrp_jax.cli import command_line
 from wrp_jax.data.flow_files import read_flow
-from wrp_jax.data.images import decode_frame, read_bytes
+from wrp_jax.data.images import decode_frame
+from wrp_jax.files.regular import read_bytes
 from wrp_jax.motion.build import build_motion
 from wrp_jax.types import UserError
 

@@ -19,7 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sharding": {"types"},
     "ops": set(),
     "models": {"types", "config", "ops"},
-    "weights": {"types", "config", "models"},
+    "weights": {"types", "config", "files", "models"},
     "data": {"types", "files"},
     "simulation": set(),
     "motion": {

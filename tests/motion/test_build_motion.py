@@ -213,7 +213,7 @@ def test_flownet2_sees_blue_first_in_front_of_sdcnet_alone(monkeypatch, name):
     ("options", "says"),
     [
         ({"name": "raft_small"}, "raft_small has no weights: give --config.motion.weights=FILE"),
-        ({"name": "raft_small", "weights": "/none.pth"}, r"/none\.pth cannot be opened"),
+        ({"name": "raft_small", "weights": "/none.pth"}, r"/none\.pth cannot be read"),
         ({"name": "farneback"}, "'farneback' is unknown: use one of dis, zero, precomputed"),
     ],
 )

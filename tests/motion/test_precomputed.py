@@ -87,7 +87,7 @@ def test_frames_of_no_video_are_left_to_the_other_motion(folder, frames):
 def test_mistakes_are_named(folder, frames, tmp_path):
     motion = bound(folder, frames)
     write_flow(folder / "street" / "forward" / "c.flo", np.zeros((H, W + 1, 2), np.float32))
-    with pytest.raises(UserError, match=r"c\.flo is 21x12 and the frames of street are 20x12"):
+    with pytest.raises(UserError, match=r"c\.flo is 21x12 and its frames are 20x12"):
         motion.pairs(frames[2:3], frames[3:])
     (folder / "street" / "backward" / "d.flo").unlink()
     with pytest.raises(UserError, match=r"backward/d\.flo is missing \(nor is there \.png or"):

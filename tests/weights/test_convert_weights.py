@@ -78,7 +78,8 @@ def test_unwritable_target_is_named(tmp_path, monkeypatch, capsys, wrp):
     monkeypatch.setattr(
         published, "fit_state_dict", lambda state, network: (found, published.Report(*empty))
     )
-    target = tmp_path / "missing" / "x.safetensors"
+    (tmp_path / "file").write_text("")
+    target = tmp_path / "file" / "x.safetensors"
     assert command(wrp, "sdcnet", FIXTURES / "zip.pth", target) == 2
     assert "cannot be written" in capsys.readouterr().err
 
@@ -135,7 +136,7 @@ def test_a_checkpoint_becomes_ours_without_torch(network, tmp_path, capsys, wrp)
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_missing_files_are_named(tmp_path, suffix):
-    with pytest.raises(UserError, match="cannot be opened"):
+    with pytest.raises(UserError, match="cannot be read"):
         load_weights(tmp_path / f"none{suffix}", "raft_small")
 
 

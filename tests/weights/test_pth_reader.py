@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import os
+import gzip
 import pathlib
+import pickle
 import struct
-import time
-import tracemalloc
+import tarfile
 import zipfile
 
 import ml_dtypes
 import numpy as np
 import pytest
 from hand_made import CONTAINERS, Call, Name, Storage, pickled, tensor, write_legacy, write_zip
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hostile import bounded, in_a_program
 
+from wrp_jax.types import UserError
 from wrp_jax.weights import inert_pickle
 from wrp_jax.weights.inert_pickle import CheckpointFormatError
 from wrp_jax.weights.pth_reader import LEGACY_MAGIC, read_pth
@@ -76,7 +75,7 @@ def test_the_hand_made_container_itself_is_sound(tmp_path):
 
 
 def test_the_stride_of_a_single_element_does_not_matter(tmp_path):
-    value = {"x": tensor(Storage(4), 3, (1, 1), (2**70, 0))}
+    value = {"x": tensor(Storage(4), 3, (1, 1), (2**62, 0))}
     for path in (
         write_zip(tmp_path / "a.pth", pickled(value)),
         write_legacy(tmp_path / "b.pth", value),
@@ -125,17 +124,19 @@ def test_deep_nesting_does_no_harm(tmp_path, kind):
     assert list(read_pth(path)) == ["x"]
 
 
-def test_keys_that_hash_alike_are_refused_at_once(tmp_path):
+def test_keys_that_are_no_names_are_neither_hashed_nor_compared(tmp_path):
     alike = 2**61 - 1
     assert hash(alike) == hash(2 * alike)
-    path = write_zip(tmp_path / "a.pth", pickled({alike: 1, "x": tensor(Storage(4))}))
-    with pytest.raises(CheckpointFormatError, match="a number for its name"):
+    beside = {alike * k: 1 for k in range(20_000)} | {(1, (2,)): 1, 0.5: 2, None: 3, b"x": 4}
+    value = {"state_dict": {"x": tensor(Storage(4))}, "beside": beside}
+    path = write_zip(tmp_path / "a.pth", pickled(value))
+    assert in_a_program("hostile", "sentences", READ_PTH, [str(path)]) == [""]
+    write_zip(path, pickled({7: tensor(Storage(4))}))
+    with pytest.raises(CheckpointFormatError, match="an entry without a name"):
         read_pth(path)
-    write_zip(path, b"\x80\x02Np%d\n." % alike)
-    with pytest.raises(CheckpointFormatError, match="a number for its name"):
+    write_zip(path, pickled({"x" * 513: tensor(Storage(4))}))
+    with pytest.raises(CheckpointFormatError, match="a name that is longer"):
         read_pth(path)
-    counts = {"state_dict": {"x": tensor(Storage(4))}, 2**60: 1, -3: 2}
-    assert list(read_pth(write_zip(path, pickled(counts)))) == ["x"]
 
 
 HOSTILE_VALUES = {
@@ -201,8 +202,6 @@ PROGRAMS = {
     "items set on a tuple": b"\x80\x02)(K\x01K\x02u.",
     "state set on a list": b"\x80\x02]}b.",
     "an element appended to a dictionary": b"\x80\x02}K\x01a.",
-    "a tuple as key": b"\x80\x02})K\x01s.",
-    "a list as key": b"\x80\x02}]K\x01s.",
     "a key without a value": b"\x80\x02}(K\x01u.",
     "an empty stack": b"\x80\x02.",
     "no mark": b"\x80\x02K\x01t.",
@@ -214,7 +213,10 @@ PROGRAMS = {
     "a string longer than the file": b"\x80\x02\x8e" + struct.pack("<Q", 2**60) + b"x.",
     "a negative length": b"\x80\x02\x8b\xff\xff\xff\xff.",
     "values left over": b"\x80\x02K\x01K\x02.",
-    "an escape that is none": b"S'\\q'\n.",
+    "text of protocol 0": b"S'q'\n.",
+    "a number that is none": b"Ix\n.",
+    "a line without an end": b"I1",
+    "a memo far beyond its start": b"\x80\x02Nr\xff\xff\xff\xff.",
     "a call without arguments": b"\x80\x02cos\nsystem\nK\x01R.",
 }
 
@@ -232,17 +234,17 @@ def test_pickles_that_make_no_sense_are_refused(tmp_path, container, case):
 
 
 def test_containers_that_hold_themselves_do_no_harm():
-    itself = inert_pickle.follow(io.BytesIO(b"\x80\x02]q\x00h\x00a."))
+    itself = inert_pickle.follow(b"\x80\x02]q\x00h\x00a.")[0]
     assert itself[0] is itself
     # Forty doublings: walking or hashing the result would take for ever.
     doubling = b"\x80\x02)" + b"q\x00h\x00\x86" * 40 + b"."
-    assert isinstance(inert_pickle.follow(io.BytesIO(doubling)), tuple)
+    assert isinstance(inert_pickle.follow(doubling)[0], tuple)
 
 
 def test_a_pickle_without_end_is_given_up(monkeypatch):
     monkeypatch.setattr(inert_pickle, "MAX_INSTRUCTIONS", 100)
     with pytest.raises(CheckpointFormatError, match="longer than any"):
-        inert_pickle.follow(io.BytesIO(b"\x80\x02" + b"N0" * 200 + b"N."))
+        inert_pickle.follow(b"\x80\x02" + b"N0" * 200 + b"N.")
 
 
 def test_many_copies_of_one_storage_are_a_bomb(tmp_path):
@@ -302,7 +304,7 @@ def test_other_files_are_named(tmp_path):
     path.write_text("<html>404</html>")
     with pytest.raises(CheckpointFormatError, match=r"page\.pth cannot be read"):
         read_pth(path)
-    with pytest.raises(CheckpointFormatError, match="cannot be opened"):
+    with pytest.raises(UserError, match="cannot be read: No such file"):
         read_pth(tmp_path / "missing.pth")
     tar = bytearray(512)
     tar[257:262] = b"ustar"
@@ -311,54 +313,103 @@ def test_other_files_are_named(tmp_path):
         read_pth(path)
 
 
-MUTATIONS = int(os.environ.get("WRP_JAX_MUTATIONS", "150"))
-
-
-def _members(path):
-    with zipfile.ZipFile(path) as archive:
-        return {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
-
-
-# A changed byte of the zip container mostly meets the archive's checksum, so its pickle is changed
-# once more by itself and packed anew.
-@pytest.mark.parametrize("changed", [*CONTAINERS, "pickle"])
-@settings(
-    max_examples=MUTATIONS,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-    derandomize=True,
-)
-@given(
-    edits=st.lists(
-        st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=4), st.integers(0, 4)),
-        min_size=1,
-        max_size=4,
-    )
-)
-def test_mutations_raise_the_one_error_and_take_little_memory_and_time(tmp_path, changed, edits):
-    path = tmp_path / "mutated.pth"
-    members = _members(FIXTURES / "zip.pth")
-    root = members.pop("data.pkl")
-    data = root if changed == "pickle" else (FIXTURES / f"{changed}.pth").read_bytes()
-    for place, insert, cut in edits:
-        # Most bytes of the zip container are padding: aim at its first, telling part.
-        at = int(place * min(len(data), 3000))
-        data = data[:at] + insert + data[at + cut :]
-    write_zip(path, data, members) if changed == "pickle" else path.write_bytes(data)
-    tracemalloc.start()
-    began = time.process_time()  # other programs may keep the machine busy
-    try:
-        arrays = read_pth(path)
-        assert all(isinstance(array, np.ndarray) for array in arrays.values())
-    except CheckpointFormatError:
-        pass
-    finally:
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-    assert peak < 200 * 2**20
-    assert time.process_time() - began < 1.0
-
-
 def test_ordered_dicts_of_old_pythons_are_read(tmp_path):
     value = Call(Name("collections", "OrderedDict"), [["x", tensor(Storage(4))]])
     assert list(read_pth(write_legacy(tmp_path / "a.pth", value))) == ["x"]
+
+
+def _repeated(start: bytes, part: bytes, end: bytes, size: int = 1_200_000) -> bytes:
+    return b"\x80\x02" + start + part * ((size - len(start + end)) // len(part)) + end
+
+
+ORDERED, LIST = b"ccollections\nOrderedDict\n", b"]q\x01(" + b"NN\x86" * 50_000 + b"e0"
+TEXT = b"X" + struct.pack("<I", 500_000) + b"a" * 500_000
+NAME = b"X" + struct.pack("<I", 250_000) + b"a" * 250_000
+BOMBS = {
+    "a kept list copied per call": _repeated(ORDERED + b"q\x000" + LIST, b"h\x00h\x01\x85R", b"."),
+    "kept arguments walked per call": _repeated(
+        b"ctorch\nSize\nq\x000(" + b"N" * 50_000 + b"tq\x010", b"h\x00h\x01R", b"."
+    ),
+    "a long name per call": _repeated(
+        NAME + b"q\x000" + NAME + b"q\x010h\x00h\x01\x93q\x020", b"h\x02)R", b"."
+    ),
+    "a long key compared per item": _repeated(
+        TEXT + b"q\x000" + TEXT + b"q\x010}h\x00Ns", b"h\x01Ns", b"."
+    ),
+    "dictionaries of one": _repeated(b"(", b"}K\x00Ns", b"t."),
+    "marks": _repeated(b"", b"(", b"."),
+    "memo": _repeated(b"N", b"\x94", b"."),
+    "a long number": b"\x80\x02\x8b" + struct.pack("<I", 10**6) + b"\x7f" * 10**6 + b".",
+    "digits": b"L" + b"9" * 10**6 + b"L\n.",
+    "state of a large dictionary": _repeated(b"}(" + b"U\x01aN" * 9 + b"u", b"}b", b"."),
+}
+
+
+READ_PTH = "wrp_jax.weights.pth_reader:read_pth"
+
+
+def test_time_and_memory_are_bounded(tmp_path):
+    paths = []
+    for kind, root in BOMBS.items():
+        paths.append(write_zip(tmp_path / f"{kind}.pth", root))
+    paths.append(tmp_path / "legacy.pth")
+    start = pickled(LEGACY_MAGIC) + pickled(1001) + pickled({})
+    paths[-1].write_bytes(start + BOMBS["a kept list copied per call"])
+    said = in_a_program("hostile", "sentences", READ_PTH, [str(path) for path in paths])
+    assert all("cannot be read as weights" in sentence for sentence in said)
+
+
+def test_long_counts_are_refused_before_they_are_multiplied(tmp_path):
+    long = 2**400_000  # eight such sides would take seconds per tensor
+    value = {f"x{k}": tensor(Storage(4), 0, (long,) * 8, (long,) * 8) for k in range(50)}
+    path = write_zip(tmp_path / "a.pth", pickled(value))
+    assert "is not a" in str(bounded(lambda: read_pth(path)))
+
+
+def test_many_names_of_one_tensor_are_refused(tmp_path):
+    one = pickled(tensor(Storage(4)))[2:-1]
+    names = b"".join(b"U\x06%06dh\x0f" % k for k in range(30_000))
+    path = write_zip(
+        tmp_path / "a.pth", b"\x80\x02" + b"}(" + b"U\x01a" + one + b"q\x0f" + names + b"u."
+    )
+    (said,) = in_a_program("hostile", "sentences", READ_PTH, [str(path)])
+    assert "30001 entries" in said
+
+
+def test_members_that_share_their_bytes_are_a_bomb(tmp_path):
+    """Ten entries of the directory name one member: a storage each, of the same bytes."""
+    numel, count = 10**5, 10
+    value = {f"x{k}": tensor(Storage(numel, key=str(k)), 0, (1,), (1,)) for k in range(count)}
+    path = tmp_path / "a.pth"
+    write_zip(path, pickled(value), {"data/0": bytes(4 * numel)})
+    with zipfile.ZipFile(path, "a") as archive:
+        first = archive.getinfo("archive/data/0")
+        for k in range(1, count):
+            again = zipfile.ZipInfo(f"archive/data/{k}")
+            for name in ("header_offset", "file_size", "compress_size", "CRC"):
+                setattr(again, name, getattr(first, name))
+            archive.filelist.append(again)
+            archive.NameToInfo[again.filename] = again
+        archive._didModify = True
+    assert path.stat().st_size < 500_000
+    assert "larger than the file" in str(bounded(lambda: read_pth(path)))
+
+
+@pytest.mark.parametrize("protocol", [1, 2, 3, 4, 5])
+def test_every_protocol_that_holds_storages_is_read(tmp_path, protocol):
+    value = {"epoch": 3, "best": True, "big": 2**40, "rate": 0.5, "x": None}
+    state, _ = inert_pickle.follow(pickle.dumps(value, protocol))
+    assert state == value
+    nested = [("a", (1, 2, 3, 4)), b"bytes", {"ü": [1.5, -7]}, frozenset(), ()]
+    got, _ = inert_pickle.follow(pickle.dumps(nested, protocol))
+    assert got[0] == nested[0] and got[2] == nested[2] and got[4] == ()
+
+
+def test_other_containers_are_named(tmp_path):
+    path = tmp_path / "a.pth"
+    with gzip.open(path, "wb") as file:
+        file.write((FIXTURES / "legacy.pth").read_bytes())
+    assert "compressed with gzip: unpack it" in str(bounded(lambda: read_pth(path)))
+    with tarfile.open(path, "w") as archive:
+        archive.add(FIXTURES / "legacy.pth", "storages")
+    assert "a tar archive of PyTorch before" in str(bounded(lambda: read_pth(path)))

@@ -109,3 +109,22 @@ def test_sdcnet_trained_with_another_normalisation_is_refused():
     _, report = published.fit_state_dict(state, "sdcnet")
     assert report.misshaped == ("flow_std",)
     assert "flownet2.flownetc.conv1.0.weight" in report.ignored
+
+
+@pytest.mark.parametrize("length", [0, 1, 5])
+def test_a_constant_of_another_length_is_misshaped(length):
+    _, report = published.fit_state_dict({"flow_mean": np.zeros(length, np.float32)}, "sdcnet")
+    assert report.misshaped == ("flow_mean",)
+
+
+@pytest.mark.parametrize("length", [0, 4097, 10**9])
+def test_sizes_that_no_network_has_are_left_out(length):
+    name = "ocr.cls_head.bias"
+    claimed = {name: np.broadcast_to(np.float32(0), length)}
+    assert published.sizes_held(claimed, "hrnet_ocr") == {}
+    assert published.sizes_held({name: np.zeros(30)}, "hrnet_ocr") == {"num_classes": 30}
+
+
+def test_names_that_would_steer_the_terminal_are_escaped():
+    report = published.Report((), (), ("\x1b[2Jx",), (), ())
+    assert "\x1b" not in str(report) and r"\x1b[2Jx" in str(report)

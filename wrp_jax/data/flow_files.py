@@ -23,8 +23,10 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from wrp_jax.data.images import MAX_PIXELS, read_bytes
+from wrp_jax.data.images import MAX_PIXELS
 from wrp_jax.files.atomic import write_atomically
+from wrp_jax.files.npz import NpzFile
+from wrp_jax.files.regular import read_bytes
 from wrp_jax.types import UserError
 
 SUFFIXES = (".flo", ".png", ".npz")
@@ -35,18 +37,23 @@ _WRITTEN_UNKNOWN = np.float32(1.666666752e9)  # what Middlebury's own files hold
 _KITTI_UNIT, _KITTI_ZERO = 64.0, 32768.0
 
 
-def read_flow(path: Path) -> Float[np.ndarray, "h w 2"]:
+def read_flow(path: Path, size: tuple[int, int] | None = None) -> Float[np.ndarray, "h w 2"]:
     """Reads a flow; the suffix says which format it is.
 
+    Args:
+      path: the file.
+      size: height and width of its frames, which are compared with the file's header before
+        anything is unpacked; None: any.
+
     Raises:
-      UserError: no such file, another format, cut off or damaged, or a number that is not finite
-        and not marked as void.
+      UserError: no such file, another format or size, cut off or damaged, or a number that is
+        not finite and not marked as void.
     """
     readers = {".flo": _read_flo, ".png": _read_kitti, ".npz": _read_npz}
     suffix = path.suffix.lower()
     if suffix not in readers:
         raise UserError(f"{path} is no flow file: flow is read from {', '.join(SUFFIXES)}.")
-    flow, valid = readers[suffix](path, read_bytes(path))
+    flow, valid = readers[suffix](path, size)
     if not np.isfinite(flow[valid]).all():
         raise UserError(
             f"{path} holds NaN or infinity: mark vectors that are not known as void instead (see "
@@ -75,12 +82,28 @@ def _damaged(path: Path, why: str) -> UserError:
     return UserError(f"{path} is no {path.suffix.lower()} flow or is damaged ({why}): replace it.")
 
 
-def _read_flo(path: Path, data: bytes) -> tuple[np.ndarray, np.ndarray]:
+def check_size(path: Path, found: tuple[int, int], size: tuple[int, int] | None) -> None:
+    """Refuses the height and width that a flow's header announces.
+
+    Raises:
+      UserError: more pixels than any picture may have, or other sides than the frames.
+    """
+    height, width = found
+    if min(found) < 1 or height * width > MAX_PIXELS:
+        raise _damaged(path, f"its size is said to be {width}x{height}")
+    if size is not None and found != size:
+        raise UserError(
+            f"{path} is {width}x{height} and its frames are {size[1]}x{size[0]}: compute it at "
+            "their size."
+        )
+
+
+def _read_flo(path: Path, size: tuple[int, int] | None) -> tuple[np.ndarray, np.ndarray]:
+    data = read_bytes(path)
     if len(data) < 12 or np.frombuffer(data, "<f4", 1)[0] != np.float32(_TAG):
         raise _damaged(path, "it does not begin with the number 202021.25")
     width, height = (int(n) for n in np.frombuffer(data, "<i4", 2, 4))
-    if width < 1 or height < 1 or width * height > MAX_PIXELS:
-        raise _damaged(path, f"its size is said to be {width}x{height}")
+    check_size(path, (height, width), size)
     if len(data) != 12 + 8 * width * height:
         raise _damaged(
             path,
@@ -97,20 +120,22 @@ def _flo_bytes(path: Path, flow: np.ndarray, valid: np.ndarray) -> bytes:
     return head + np.where(valid[..., None], flow, _WRITTEN_UNKNOWN).astype("<f4").tobytes()
 
 
-def _read_kitti(path: Path, data: bytes) -> tuple[np.ndarray, np.ndarray]:
+def _read_kitti(path: Path, size: tuple[int, int] | None) -> tuple[np.ndarray, np.ndarray]:
+    data = read_bytes(path)
     try:
         # OpenCV decodes what is left of a damaged file; Pillow, which cannot decode 16-bit
         # colour, checks the sums of all parts.
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise _damaged(path, f"its size is said to be {width}x{height}")
+            check_size(path, (image.height, image.width), size)
             image.verify()
     except UserError:
         raise
     except Exception as error:  # whatever the codec meets in untrusted bytes
         raise _damaged(path, "it is cut off, or no PNG") from error
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise _damaged(path, "it cannot be decoded") from error
     if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise _damaged(path, "it is not 16-bit RGB")
     flow = (pixels[..., :0:-1].astype(np.float32) - _KITTI_ZERO) / _KITTI_UNIT
@@ -130,18 +155,18 @@ def _kitti_bytes(path: Path, flow: np.ndarray, valid: np.ndarray) -> bytes:
     return cv2.imencode(".png", pixels)[1].tobytes()
 
 
-def _read_npz(path: Path, data: bytes) -> tuple[np.ndarray, np.ndarray]:
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files if name in ("flow", "valid")}
-    except Exception as error:  # as above
-        raise _damaged(path, "it is cut off, or no npz") from error
-    flow = arrays.get("flow")
-    if flow is None or flow.ndim != 3 or flow.shape[2] != 2 or flow.dtype.kind != "f":
-        raise _damaged(path, "it has no array 'flow' of floating numbers [h, w, 2]")
-    valid = arrays.get("valid", np.ones(flow.shape[:2], bool))
-    if valid.shape != flow.shape[:2]:
-        raise _damaged(path, "its arrays 'flow' and 'valid' differ in size")
+def _read_npz(path: Path, size: tuple[int, int] | None) -> tuple[np.ndarray, np.ndarray]:
+    height, width = size or (1, MAX_PIXELS)
+    # Vectors and marks of 8 bytes are the longest that are read.
+    with NpzFile(path, limit=(2 + 1) * 8 * height * width) as file:
+        shape, dtype = file.header("flow")[1], file.header("flow").dtype
+        if len(shape) != 3 or shape[2] != 2 or dtype.kind != "f":
+            raise _damaged(path, "its array 'flow' is not of floating numbers [h, w, 2]")
+        check_size(path, shape[:2], size)
+        if "valid" in file.names and file.header("valid").shape != shape[:2]:
+            raise _damaged(path, "its arrays 'flow' and 'valid' differ in size")
+        flow = file.read("flow")
+        valid = file.read("valid") if "valid" in file.names else np.ones(shape[:2], bool)
     return flow.astype(np.float32), valid.astype(bool)
 
 

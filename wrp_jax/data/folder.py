@@ -21,6 +21,7 @@ from wrp_jax.data import images, label_maps, label_pictures, passed_over
 from wrp_jax.data.frame_names import in_order, natural_key
 from wrp_jax.data.source import TableOfFrames
 from wrp_jax.files.output import check_name
+from wrp_jax.files.regular import read_bytes
 from wrp_jax.types import ClassMap, UserError
 
 ORDER_FILE = "frames.txt"
@@ -54,7 +55,7 @@ class FolderSource(TableOfFrames):
     def frame(self, sequence: str, name: str) -> UInt8[np.ndarray, "h w 3"]:
         """Decodes a frame, RGB 0 … 255; UserError if the file is broken."""
         path = self._frames[sequence][name]
-        return images.decode_frame(images.read_bytes(path), path, self.max_pixels)
+        return images.decode_frame(read_bytes(path), path, self.max_pixels)
 
     def label(self, sequence: str, name: str) -> Int32[np.ndarray, "h w"]:
         """Decodes a label into class indices.
@@ -64,7 +65,7 @@ class FolderSource(TableOfFrames):
             is no id map, or has another size than its frame.
         """
         path = self._labels[sequence][name]
-        data = images.read_bytes(path)
+        data = read_bytes(path)
         label = label_pictures.read_label(data, self.classes, path, self.max_pixels)
         size = self.frame_size(sequence, name)
         if label.shape != size:
@@ -83,7 +84,7 @@ class FolderSource(TableOfFrames):
     def frame_bytes(self, sequence: str, name: str) -> bytes:
         """A frame as PNG or JPEG bytes, the file's own where they are plain RGB."""
         path = self._frames[sequence][name]
-        return images.plain_bytes(images.read_bytes(path), path, self.max_pixels)
+        return images.plain_bytes(read_bytes(path), path, self.max_pixels)
 
 
 def open_folder(

@@ -21,6 +21,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageFile
 
 from wrp_jax.data import picture_files
+from wrp_jax.files.regular import open_regular
 from wrp_jax.types import UserError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
@@ -61,14 +62,6 @@ class LabelPicture:
     mode: str
     palette: UInt8[np.ndarray, "n 3"] | None = None
     largest: int = 255
-
-
-def read_bytes(path: Path) -> bytes:
-    """The content of a file, or a UserError that names it."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def decode_frame(
@@ -160,7 +153,7 @@ def frame_size(
         formats are decoded to find out).
     """
     try:
-        with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as stream:
+        with io.BytesIO(file) if isinstance(file, bytes) else open_regular(file) as stream:
             head = stream.read(32)
             stream.seek(0)
             image = _open(stream, where, max_pixels)

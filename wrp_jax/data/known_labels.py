@@ -143,8 +143,8 @@ def parse_stills(spec: str) -> Stills:
         raise UserError(f"--stills={spec} must be ROOT:SPLITFILE, a folder and a list of frames.")
     source = open_source(root)
     inside = Path(root) / split
-    path = inside if inside.is_file() else Path(split)
-    if not path.is_file():
+    path = inside if inside.exists() else Path(split)
+    if not path.exists():
         raise UserError(f"--stills={spec}: there is no list {inside}, nor {split}.")
     return source, read_frames(path, source)
 

@@ -12,9 +12,9 @@ table, and a wrong id would become a wrong class without a word.
 from __future__ import annotations
 
 import difflib
-import json
 import logging
 import re
+import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int32, UInt8
 
+from wrp_jax.files.regular import read_bytes
+from wrp_jax.files.strict_json import MAX_BYTES, parse_json
 from wrp_jax.types import UNLABELLED, ClassMap, UserError
 
 CLASSES_FILE = "classes.json"
@@ -50,35 +52,15 @@ def read_classes(path: Path) -> ClassMap:
       UserError: the file is missing, is no JSON, or breaks one of the rules of
         ``parse_classes``.
     """
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"{path} is missing: write one like {_EXAMPLE}.")
+    text = read_bytes(path, MAX_BYTES)
     try:
-        content = read_json(path)
-    except (OSError, ValueError, RecursionError) as error:
+        content = parse_json(text)
+    except ValueError as error:
         reason = str(error).replace("\n", " ")
         raise UserError(f"{path} cannot be read as JSON ({reason}): compare {_EXAMPLE}.") from error
     return parse_classes(content, str(path))
-
-
-def read_json(path: Path) -> Any:
-    """Reads JSON, of which no part is left out.
-
-    Raises:
-      OSError: it cannot be read.
-      ValueError: it is no JSON, or an object in it holds a key twice.
-      RecursionError: it is too deep.
-    """
-    text = path.read_text(encoding="utf-8-sig")  # editors add a mark
-    return json.loads(text, object_pairs_hook=_without_repeated_keys)
-
-
-def _without_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        repeated = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {repeated!r} occurs twice in one object")
-    return found
 
 
 def check_keys(entry: Mapping[str, Any], known: Sequence[str], where: str) -> None:
@@ -130,14 +112,18 @@ def parse_classes(content: Any, where: str) -> ClassMap:
     entries = content.get("classes") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not entries:
         raise UserError(f'{where} has no list "classes": write it like {_EXAMPLE}.')
+    if len(entries) > 256:
+        raise UserError(f"{where} has {len(entries)} classes: labels of 8 bits tell 256 apart.")
     void_id = content.get("void_id")
     if void_id is not None and not _is_byte(void_id):
-        raise UserError(f"{where} has void_id {void_id!r}: give the id of the void class, or null.")
+        raise UserError(
+            f"{where} has void_id {reprlib.repr(void_id)}: give the id of the void class, or null."
+        )
     check_keys(content, ("classes", "void_id", "num_classes"), where)
     if content.get("num_classes", len(entries)) != len(entries):
         raise UserError(
-            f"{where} has num_classes {content['num_classes']!r} and {len(entries)} classes: "
-            "correct it, or leave it out."
+            f"{where} has num_classes {reprlib.repr(content['num_classes'])} and {len(entries)} "
+            "classes: correct it, or leave it out."
         )
     ids, names, colors, void = [], [], [], []
     for number, entry in enumerate(entries):

@@ -18,7 +18,10 @@ from pathlib import Path
 
 from wrp_jax.data.frame_names import in_order
 from wrp_jax.data.source import VideoSource
+from wrp_jax.files.regular import read_bytes
 from wrp_jax.types import UserError, Window
+
+_MAX_LIST = 2**26  # bytes of a list of frames; a million lines take less
 
 _log = logging.getLogger(__name__)
 
@@ -159,8 +162,8 @@ def _read_fields(
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yields ``"file:line", fields`` with a sequence and frames that exist."""
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()  # editors add a mark
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_bytes(path, _MAX_LIST).decode("utf-8-sig").splitlines()  # editors add a mark
+    except UnicodeDecodeError as error:
         raise UserError(
             f"{path} cannot be read as a list of {form} lines ({error}): give a text file in UTF-8."
         ) from error

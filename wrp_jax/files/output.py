@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from wrp_jax.files.atomic import write_atomically
+from wrp_jax.files.regular import MAX_BYTES
+from wrp_jax.files.strict_json import read_json
 from wrp_jax.types import UserError
 
 RUN_FILE = "run.json"
@@ -64,8 +66,8 @@ def claim_output(output: Path, run: Mapping[str, Any]) -> None:
     wanted = json.loads(json.dumps(run))
     if path.is_file():
         try:
-            before = dict(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
+            before = dict(read_json(path, limit=MAX_BYTES))
+        except (ValueError, TypeError) as error:
             raise UserError(f"{path} cannot be read: remove {output} and run again.") from error
         differing = sorted(
             key for key in before.keys() | wanted.keys() if before.get(key) != wanted.get(key)

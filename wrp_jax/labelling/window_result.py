@@ -8,15 +8,18 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from wrp_jax.files.atomic import write_atomically
+from wrp_jax.files.npz import NpzFile
+from wrp_jax.files.strict_json import parse_json
+from wrp_jax.types import UserError
 
 _HEADER = "header"
+_MAX_BYTES = 2**28  # unpacked; small pictures and counts take a hundredth of that
 
 
 @dataclasses.dataclass
@@ -60,10 +63,9 @@ class WindowResult:
 def load_window_result(path: Path, fingerprint: str) -> WindowResult | None:
     """Reads a window's file; None if it is absent, damaged or made from something else."""
     try:
-        # np.load leaves a damaged file open, hence the bytes.
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}  # checks every CRC
-        header = json.loads(arrays[_HEADER].tobytes())
+        with NpzFile(path, limit=_MAX_BYTES) as file:
+            arrays = {name: file.read(name) for name in file.names}  # checks every CRC
+        header = parse_json(arrays[_HEADER].tobytes())
         if header["fingerprint"] != fingerprint:
             return None
         return WindowResult(
@@ -78,5 +80,5 @@ def load_window_result(path: Path, fingerprint: str) -> WindowResult | None:
             },
             pictures={name: arrays[f"picture{i}"] for i, name in enumerate(header["pictures"])},
         )
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+    except (UserError, ValueError, KeyError, TypeError):
         return None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wrp_jax.config import MotionConfig
+from wrp_jax.files.regular import sha256
 from wrp_jax.motion.dis import dis_motion
 from wrp_jax.motion.networks import flownet2_motion, raft_motion
 from wrp_jax.motion.precomputed import precomputed_motion
@@ -97,7 +98,7 @@ def motion_digest(config: MotionConfig) -> str:
         files.append(config.weights or ASSETS.get(config.name))
     if config.name in (*SDCNETS, "precomputed"):
         files.append(config.flow_weights or ASSETS.get(config.flow))
-    facts += [hashlib.sha256(_bytes(path)).hexdigest() for path in files if path]
+    facts += [sha256(path).hex() for path in files if path]
     if reads_flow_files(config):
         files = sorted(path for path in Path(config.folder).rglob("*") if path.is_file())
         for path in files:
@@ -119,13 +120,6 @@ def _other(config: MotionConfig, *, bgr: bool = False) -> Motion:
         raise _no_weights(config.flow, "config.motion.flow_weights")
     options = dataclasses.replace(config, name=config.flow, weights=config.flow_weights)
     return build_motion(options, bgr=bgr)
-
-
-def _bytes(path: str | Path) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be opened ({error.strerror}); check the path.") from None
 
 
 def _unknown(option: str, name: str) -> UserError:

@@ -135,22 +135,15 @@ class _ClipFlows:
 
     def _known(self, target: int, source: int) -> np.ndarray | None:
         """A flow that needs no composing, or None; UserError for neighbours without a file."""
-        height, width = self._size
         if target == source:
-            return np.zeros((height, width, 2), np.float32)
+            return np.zeros((*self._size, 2), np.float32)
         if (target, source) in self._composed:
             return self._composed[target, source]
         stem = flow_stem(self._folder, self._clip.sequence, self._clip.names, target, source)
         path = _present(stem) if abs(target - source) == 1 else _find(stem)
         if path is None:
             return None
-        flow = read_flow(path)
-        if flow.shape[:2] != (height, width):
-            raise UserError(
-                f"{path} is {flow.shape[1]}x{flow.shape[0]} and the frames of "
-                f"{self._clip.sequence} are {width}x{height}: compute it at their size."
-            )
-        return flow
+        return read_flow(path, self._size)
 
 
 @jax.jit
@@ -164,7 +157,7 @@ def _compose(flow: Float[Array, "h w 2"], before: Float[Array, "h w 2"]) -> Floa
 
 def _find(stem: Path) -> Path | None:
     paths = (stem.with_name(stem.name + suffix) for suffix in SUFFIXES)
-    found = [path for path in paths if path.is_file()]
+    found = [path for path in paths if path.exists()]
     if len(found) > 1:
         raise UserError(f"There are two flows, {found[0]} and {found[1]}: remove one of them.")
     return found[0] if found else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +12,8 @@ import jax
 
 from wrp_jax.config import Config, SegmentationConfig
 from wrp_jax.data.source import VideoSource
+from wrp_jax.files.regular import MAX_BYTES, sha256
+from wrp_jax.files.strict_json import read_json
 from wrp_jax.models.refine.pix2pix import refine_labels
 from wrp_jax.motion.build import motion_digest
 from wrp_jax.motion.still import zero_motion
@@ -97,7 +98,7 @@ def load_networks(
     read = "" if still else motion_digest(config.motion)
     parts = [read.encode()] if read else []
     if workdir is not None and "motion" in config.stages and not still:
-        parts.append(_content(result_path(workdir, "motion")))
+        parts.append(sha256(result_path(workdir, "motion")))
     if not any(METHODS[name].segments or METHODS[name].refines for name in methods):
         return Networks(motion, None, None, _digest(parts))
     if workdir is None and needs_training(methods, config.segmentation):
@@ -116,13 +117,9 @@ def load_networks(
         trained_on = _trained_on(workdir)
         if refines:
             refine, omega, tau = _load_refiner(config, source.classes, workdir)
-            parts.append(_content(result_path(workdir, "refiner")))
+            parts.append(sha256(result_path(workdir, "refiner")))
     digest, at_once = _digest(parts), 4 * jax.local_device_count()
     return Networks(motion, segment, refine, digest, trained_on, omega, tau, at_once)
-
-
-def _content(file: Path) -> bytes:
-    return hashlib.sha256(file.read_bytes()).digest()
 
 
 def _digest(parts: Sequence[bytes]) -> str:
@@ -158,6 +155,6 @@ def _load_refiner(
 def _trained_on(workdir: Path) -> frozenset[str]:
     """What ``training.stages`` notes in ``labels.json``; empty where there is no such note."""
     try:
-        return frozenset(json.loads((workdir / "labels.json").read_text("utf-8"))["frames"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return frozenset(read_json(workdir / "labels.json", limit=MAX_BYTES)["frames"])
+    except (UserError, ValueError, KeyError, TypeError):
         return frozenset()

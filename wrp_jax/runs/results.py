@@ -13,6 +13,7 @@ import numpy as np
 
 from wrp_jax import __version__
 from wrp_jax.files.atomic import write_atomically
+from wrp_jax.files.npz import NpzFile
 from wrp_jax.runs.manifest import (
     DamagedError,
     as_json,
@@ -74,8 +75,9 @@ def load_result(workdir: str | os.PathLike, stage: str) -> tuple[dict[str, Any],
             f"--workdir)."
         )
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        # Nothing in it is packed, so that its arrays have no more bytes than the file.
+        with NpzFile(path, limit=path.stat().st_size) as file:
+            arrays = {name: file.read(name) for name in file.names}
         header = json.loads(arrays.pop(_METADATA).tobytes())
         digest = header.pop("digest")
         if digest != json_digest(header) or set(arrays) != set(header["leaves"]):

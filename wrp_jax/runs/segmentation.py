@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.source import VideoSource
+from wrp_jax.files.regular import sha256
 from wrp_jax.models.network import Network
 from wrp_jax.models.segmentation.build import PUBLISHED
 from wrp_jax.runs.compatibility import check_metadata, check_network
@@ -77,7 +77,7 @@ def segmenter_digest(
     if config.segmentation.name == PRECOMPUTED:
         folder = Path(config.segmentation.folder)
         return Predictions(folder, source.classes).digest().encode()
-    return hashlib.sha256(segmentation_file(workdir, config).read_bytes()).digest()
+    return sha256(segmentation_file(workdir, config))
 
 
 def load_segmentation(

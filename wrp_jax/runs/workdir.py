@@ -16,6 +16,8 @@ from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.lock import LOCK_FILE
+from wrp_jax.files.regular import MAX_BYTES
+from wrp_jax.files.strict_json import read_json
 from wrp_jax.runs.compatibility import check_metadata
 from wrp_jax.types import UserError
 
@@ -85,11 +87,11 @@ def _read_json(path: Path, like: Mapping[str, Any]) -> Any:
     if not path.exists():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, limit=MAX_BYTES)
         if not all(isinstance(content[k], list) for k, v in like.items() if isinstance(v, list)):
             raise TypeError
         return dict(content)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path} cannot be read: give another --workdir.") from error
 
 

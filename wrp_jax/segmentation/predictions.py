@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import zipfile
+import reprlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -32,7 +32,10 @@ from wrp_jax.data import images, label_maps, label_pictures
 from wrp_jax.data.source import StoredSource, VideoSource
 from wrp_jax.data.windows import window_frames
 from wrp_jax.files.atomic import write_atomically
+from wrp_jax.files.npz import ArrayHeader, NpzFile
 from wrp_jax.files.output import check_name
+from wrp_jax.files.regular import read_bytes
+from wrp_jax.files.strict_json import MAX_BYTES, parse_json
 from wrp_jax.types import UNLABELLED, ClassMap, UserError, Window
 
 PRECOMPUTED = "precomputed"
@@ -46,6 +49,10 @@ STRIDE = 8
 """Pixels per feature where the probabilities stand in for features."""
 
 _SHAPE_TOLERANCE = 0.1  # of the ratio of the sides
+_MAX_ENLARGED = 2  # sides of scores, in sides of their frame
+_MAX_FEATURES = 64  # numbers of features per pixel; 1024 at a stride of 4
+_LEAST_SIDE = 64  # frames smaller than that may have predictions of it
+_MAX_ID = 2**16 - 1
 
 
 class Predictions:
@@ -78,7 +85,7 @@ class Predictions:
         for sequence, name in frames:
             arrays = self.array_path(self.folder, sequence, name)
             ids = self._picture_path("labels", sequence, name)
-            if not arrays.is_file():
+            if not arrays.exists():
                 self.read(sequence, name, _frame_size(source, sequence, name))
             elif ids.is_file():
                 raise UserError(f"There are two predictions, {arrays} and {ids}: remove one.")
@@ -104,7 +111,7 @@ class Predictions:
             frame, ids or channels outside the class map, or numbers that are no probabilities.
         """
         path = self.array_path(self.folder, sequence, name)
-        if path.is_file():
+        if path.exists():
             probs, features = self._read_arrays(path, size)
         else:
             probs, features = self._read_pictures(sequence, name, size), None
@@ -123,23 +130,25 @@ class Predictions:
     def _read_arrays(
         self, path: Path, size: tuple[int, int]
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        arrays = _load_arrays(path)
-        kinds = [kind for kind in ("probs", "logits") if kind in arrays]
-        if len(kinds) != 1:
-            raise UserError(f"{path} must hold one array, probs or logits, [h, w, classes].")
-        scores = arrays[kinds[0]]
-        if scores.ndim != 3 or scores.dtype not in (np.float16, np.float32):
-            raise UserError(
-                f"{path}: {kinds[0]} are {scores.dtype} {list(scores.shape)}; save them as float16 "
-                "or float32 [h, w, classes]."
-            )
-        _check_shape(path, scores.shape[:2], size)
+        pixels = max(size[0], _LEAST_SIDE) * max(size[1], _LEAST_SIDE)
+        channels = self.classes.num_classes if self._names is None else len(self._names)
+        most = 4 * channels * _MAX_ENLARGED**2 + 8 * _MAX_FEATURES
+        with NpzFile(path, limit=pixels * most) as file:
+            kinds = [kind for kind in ("probs", "logits") if kind in file.names]
+            if len(kinds) != 1:
+                raise UserError(f"{path} must hold one array, probs or logits, [h, w, classes].")
+            header = file.header(kinds[0])
+            columns = self._check_scores(path, kinds[0], header, size)
+            features = None
+            if "features" in file.names:
+                _check_features(path, file.header("features"), size)
+                features = file.read("features")
+            scores = file.read(kinds[0])
         scores = scores.astype(np.float32)
         if not np.isfinite(scores).all() or (kinds[0] == "probs" and scores.min() < 0):
             raise UserError(
                 f"{path}: {kinds[0]} hold numbers that are not finite or negative; write it again."
             )
-        columns = self._columns(path, scores.shape[-1])
         if kinds[0] == "logits":
             probs = _softmax(_resized(scores, size))
         else:
@@ -148,10 +157,22 @@ class Predictions:
         for column, index in enumerate(columns):
             if index is not None:
                 ours[..., index] += probs[..., column]
-        features = arrays.get("features")
-        if features is not None and (features.ndim != 3 or not np.isfinite(features).all()):
+        if features is not None and not np.isfinite(features).all():
             raise UserError(f"{path}: features must be finite numbers [h, w, channels].")
         return self._normalised(ours), None if features is None else features.astype(np.float32)
+
+    def _check_scores(
+        self, path: Path, kind: str, header: ArrayHeader, size: tuple[int, int]
+    ) -> list[int | None]:
+        """What the header says of the scores, before they are read; our class of each channel."""
+        shape = header.shape
+        if len(shape) != 3 or header.dtype not in (np.float16, np.float32):
+            raise UserError(
+                f"{path}: {kind} are {header.dtype} {list(shape)}; save them as float16 or "
+                "float32 [h, w, classes]."
+            )
+        _check_shape(path, shape[:2], size)
+        return self._columns(path, shape[2])
 
     def _columns(self, path: Path, count: int) -> list[int | None]:
         if self._names is None:
@@ -185,10 +206,10 @@ class Predictions:
 
     def _read_pictures(self, sequence: str, name: str, size: tuple[int, int]) -> np.ndarray:
         path = self._picture_path("labels", sequence, name)
-        if not path.is_file():
+        if not path.exists():
             arrays = self.array_path(self.folder, sequence, name)
             raise UserError(f"There is no prediction {path}, nor {arrays}: write one of them.")
-        picture = images.decode_label(images.read_bytes(path), path)
+        picture = images.decode_label(read_bytes(path), path)
         ids = label_pictures.ids_of(picture, self.classes, path, self._class_of())
         if ids.ndim != 2 or not np.issubdtype(ids.dtype, np.integer):
             raise UserError(
@@ -232,9 +253,9 @@ class Predictions:
 
     def _confidence(self, sequence: str, name: str, shape: tuple[int, ...]) -> np.ndarray:
         path = self._picture_path("confidence", sequence, name)
-        if not path.is_file():
+        if not path.exists():
             raise UserError(f"{path} is missing: write the confidence of each id, 255 = certain.")
-        picture = images.decode_label(images.read_bytes(path), path)
+        picture = images.decode_label(read_bytes(path), path)
         grey = label_pictures.grey_levels(picture, path)
         if grey.shape != shape:
             raise UserError(
@@ -305,46 +326,59 @@ def _frame_size(source: VideoSource, sequence: str, name: str) -> tuple[int, int
     return height, width
 
 
-def _load_arrays(path: Path) -> dict[str, np.ndarray]:
-    try:
-        # np.load leaves a damaged file open, hence the bytes.
-        with np.load(io.BytesIO(images.read_bytes(path)), allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, AttributeError) as error:
+def _check_features(path: Path, header: ArrayHeader, size: tuple[int, int]) -> None:
+    shape = header.shape
+    if len(shape) != 3 or min(shape) < 1 or header.dtype.kind != "f":
+        raise UserError(f"{path}: features must be finite numbers [h, w, channels].")
+    pixels = max(size[0], _LEAST_SIDE) * max(size[1], _LEAST_SIDE)
+    if shape[0] * shape[1] * shape[2] > _MAX_FEATURES * pixels:
         raise UserError(
-            f"{path} is damaged or no .npz of arrays: write it again with numpy.savez."
-        ) from error
+            f"{path}: features are {list(shape)}, more than {_MAX_FEATURES} numbers per pixel of "
+            f"a frame of {size[1]}x{size[0]}: save fewer channels or a larger stride."
+        )
 
 
 def _read_class_map(path: Path, classes: ClassMap) -> dict[int, int | None] | None:
-    if not path.is_file():
+    if not path.exists():
         return None
+    text = read_bytes(path, MAX_BYTES)
     try:
-        content = label_maps.read_json(path)
+        content = parse_json(text)
         entries = dict(content["classes"])
         label_maps.check_keys(content, ("classes",), str(path))
-        if not all(key.isascii() and key.isdigit() and str(int(key)) == key for key in entries):
-            raise ValueError("an id that is no whole number, or is spelt in another way")
+        # int() alone would take "+7", "7_0" and " 7 ", and two spellings of one number.
+        wrong = next(
+            (k for k in entries if not (k.isascii() and k.isdecimal() and str(int(k)) == k)), None
+        )
+        if wrong is not None or any(int(key) > _MAX_ID for key in entries):
+            raise ValueError(f"{reprlib.repr(wrong)} is no id" if wrong else "an id is too large")
         names = {
             int(key): value.strip() if isinstance(value, str) else value
             for key, value in entries.items()
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        if isinstance(error, UserError):
-            raise
+    except UserError:
+        raise
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise UserError(
-            f'{path} is no class map: write it like {{"classes": {{"7": "road", "3": null}}}}.'
+            f"{path} is no class map ({error}): write it like "
+            '{"classes": {"7": "road", "3": null}}.'
         ) from error
     for key, value in names.items():
         if value is not None and value not in classes.names:
             raise UserError(
-                f"{path} maps {key} to {value!r}, which is no class of classes.json "
+                f"{path} maps {key} to {reprlib.repr(value)}, which is no class of classes.json "
                 f"({', '.join(classes.names)}): use one of its names, or null."
             )
     return {k: None if v is None else classes.names.index(v) for k, v in names.items()}
 
 
 def _check_shape(path: Path, shape: tuple[int, ...], size: tuple[int, int]) -> None:
+    most = [max(_MAX_ENLARGED * side, _LEAST_SIDE) for side in size]
+    if shape[0] > most[0] or shape[1] > most[1]:
+        raise UserError(
+            f"{path} is {shape[1]}x{shape[0]} and its frame is {size[1]}x{size[0]}: predictions "
+            f"may have {_MAX_ENLARGED} times its sides."
+        )
     if min(shape) < 1 or abs(np.log(shape[0] * size[1] / (shape[1] * size[0]))) > _SHAPE_TOLERANCE:
         raise UserError(
             f"{path} is {shape[1]}x{shape[0]} but its frame is {size[1]}x{size[0]}: predictions "

@@ -15,6 +15,7 @@ from typing import Any
 import jax
 
 from wrp_jax.files.atomic import write_atomically
+from wrp_jax.files.regular import read_bytes
 
 
 class MetricsLog:
@@ -59,7 +60,7 @@ class MetricsLog:
 def _drop_lines_after(path: Path, stage: str, step: int) -> None:
     if not path.exists():
         return
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+    lines = read_bytes(path).decode(errors="replace").splitlines(keepends=True)
     kept = [line for line in lines if _is_up_to(line, stage, step)]
     if kept != lines:
         write_atomically(path, "".join(kept).encode())

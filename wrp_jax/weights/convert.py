@@ -5,7 +5,6 @@ Needs no PyTorch and executes nothing from the file; writes only where all names
 
 from __future__ import annotations
 
-from wrp_jax.types import UserError
 from wrp_jax.weights import published
 from wrp_jax.weights.load import FORMAT
 from wrp_jax.weights.pth_reader import read_pth
@@ -29,10 +28,5 @@ def convert_weights(source: str, target: str, network: str) -> published.Report:
     found, report = published.fit_state_dict(read_pth(source), network)
     if report.complete:
         arrays = {".".join(path): array for path, array in sorted(found.items())}
-        try:
-            write_safetensors(target, arrays, {"network": network, "format": FORMAT})
-        except OSError as error:
-            raise UserError(
-                f"{target} cannot be written ({error.strerror}); choose another path."
-            ) from None
+        write_safetensors(target, arrays, {"network": network, "format": FORMAT})
     return report

@@ -12,7 +12,7 @@ import numpy as np
 from wrp_jax.types import UserError
 from wrp_jax.weights import published
 from wrp_jax.weights.pth_reader import read_pth
-from wrp_jax.weights.safetensors_file import read_safetensors
+from wrp_jax.weights.safetensors_file import DIGEST, read_safetensors
 
 FORMAT = "wrp_jax"
 """What ``convert`` notes in the metadata of files with our names and axes."""
@@ -58,11 +58,18 @@ def read_weights(path: str | os.PathLike[str]) -> WeightFile:
     """Reads a file without asking what network it is of.
 
     Raises:
-      UserError: the file is damaged or of neither kind.
+      UserError: the file is damaged or of neither kind, or ours and without its digest.
     """
     if pathlib.Path(path).suffix != ".safetensors":
         return WeightFile(path, read_pth(path), {})
-    return WeightFile(path, *read_safetensors(path))
+    file = WeightFile(path, *read_safetensors(path))
+    # Else a bit that flips in the digest's name would turn the check off.
+    if file.is_ours and DIGEST not in file.metadata:
+        raise UserError(
+            f"{path} has no digest, which every file of ours carries: it is damaged or of an "
+            "earlier version; convert or train it again."
+        )
+    return file
 
 
 def variables_of(file: WeightFile, network: str) -> dict[str, Any]:

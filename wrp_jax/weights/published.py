@@ -94,6 +94,7 @@ class Published:
     sizes: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
+_MAX_SIZE = 4096  # channels and classes
 _PAIR = ((1, 128, 128, 3), (1, 128, 128, 3))
 _IMAGE = ((1, 64, 64, 3),)
 
@@ -170,7 +171,9 @@ class Report:
         ]
         for kind in ("missing", "unused", "misshaped"):
             lines += [
-                f"  {kind.replace('mis', 'mis-', kind == 'misshaped')}: {name}"
+                # A name that is not printable could steer the terminal.
+                f"  {kind.replace('mis', 'mis-', kind == 'misshaped')}: "
+                f"{name if name.isprintable() else repr(name)}"
                 for name in getattr(self, kind)
             ]
         return "\n".join(lines)
@@ -228,6 +231,8 @@ def by_published_name(flat: Mapping[tuple[str, ...], Any], network: str) -> dict
 def sizes_held(shapes: Mapping[str, Any], network: str) -> dict[str, int]:
     """How large a network a file holds: what ``template`` is to be told.
 
+    A size that no network has is left out, so that its entry does not fit.
+
     Args:
       shapes: arrays, or anything with a shape, by the original release's names.
       network: a key of ``NETWORKS``.
@@ -236,7 +241,9 @@ def sizes_held(shapes: Mapping[str, Any], network: str) -> dict[str, int]:
     return {
         size: shapes[name].shape[0]
         for size, name in entries
-        if name in shapes and len(shapes[name].shape) == 1
+        if name in shapes
+        and len(shapes[name].shape) == 1
+        and 1 <= shapes[name].shape[0] <= _MAX_SIZE
     }
 
 
@@ -296,7 +303,8 @@ def fit_state_dict(
         if any(re.search(pattern, original) for pattern in entry.ignored):
             ignored.append(name)
         elif original in entry.constants:
-            same = np.allclose(array.ravel(), entry.constants[original], rtol=1e-5)
+            constant = entry.constants[original]
+            same = array.size == len(constant) and np.allclose(array.ravel(), constant, rtol=1e-5)
             (ignored if same else misshaped).append(name)
         elif single != original:
             copies.append((name, single, array))

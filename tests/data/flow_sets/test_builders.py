@@ -189,7 +189,7 @@ def test_mistakes_are_told_and_nothing_is_written(tmp_path, capsys, wrp):
     assert "00002_flow.flo is missing" in error and error.count("\n") == 1
     write_flow(data / "data" / "00002_flow.flo", np.zeros((3, 4, 2), np.float32))
     assert wrp(*arguments) == 2
-    assert "they must have one size" in capsys.readouterr().err
+    assert "is 4x3 and its frames are 16x12" in capsys.readouterr().err
     (data / "FlyingChairs_train_val.txt").write_text("1\n2\n")
     assert wrp(*arguments) == 2
     assert "2 marks and there are 3 pairs" in capsys.readouterr().err

@@ -54,7 +54,7 @@ def test_source_travels_to_workers():
 
 def test_other_process_renders_the_same_bytes():
     code = (
-        "import zlib; from wrp_jax.data.synthetic import open_synthetic;"
+        "import zlib; from wrp_jax.data.synthetic.source import open_synthetic;"
         f"c = open_synthetic('{OPTIONS}').clip('clip_000');"
         "print(zlib.crc32(c.frames.tobytes() + c.labels.tobytes() + c.flow_backward.tobytes()))"
     )
@@ -81,6 +81,16 @@ def test_options_choose_towns():
         ("clips=0", "clip"),
         ("seed=-1", "seed"),
         ("height=0", "height"),
+        ("height=9000", "too much"),
+        ("frames=1000000", "too much"),
+        ("height=8000,width=8000,frames=3", "too much"),
+        ("clips=1000000000", "1 to 100000 clips"),
+        ("clips=" + "9" * 5000, "clips="),
+        ("seed=" + "9" * 30, "a seed from 0 to"),
+        ("town=-1", "town=-1"),
+        ("density=1e9", "density"),
+        ("noise=nan", "noise"),
+        ("frames=2,frames=3", "frames is given twice"),
     ],
 )
 def test_wrong_options_are_told(options, hint):

@@ -27,6 +27,7 @@ import tensorflow_datasets as tfds
 from wrp_jax.data import images
 from wrp_jax.data.flow_files import read_flow
 from wrp_jax.data.flow_sets.pfm import read_pfm
+from wrp_jax.files.regular import read_bytes
 from wrp_jax.types import UserError
 
 SET_FEATURES = frozenset({"name", "first", "second", "flow", "valid"})
@@ -112,7 +113,7 @@ class FlyingChairs(FlowSetBuilder):
         found = next((path for path in lists if path.is_file()), None)
         if found is None:
             return {"train": pairs}
-        marks = found.read_text().split()
+        marks = read_bytes(found).decode(errors="replace").split()
         if len(marks) != len(pairs) or set(marks) - {"1", "2"}:
             raise UserError(
                 f"{found} has {len(marks)} marks and there are {len(pairs)} pairs: it must hold a "
@@ -259,16 +260,18 @@ def _things(scene: Path, flow: Path) -> list[Files]:
 
 def _examples(files: list[Files]) -> Iterator[tuple[int, dict]]:
     for index, pair in enumerate(files):
-        pictures = [images.read_bytes(path) for path in (pair.first, pair.second)]
-        flow = read_pfm(pair.flow) if pair.flow.suffix == ".pfm" else read_flow(pair.flow)
+        pictures = [read_bytes(path) for path in (pair.first, pair.second)]
+        size, other = (
+            images.frame_size(data, path)
+            for data, path in zip(pictures, (pair.first, pair.second), strict=True)
+        )
+        if size != other:
+            raise UserError(
+                f"{pair.second} is {other[1]}x{other[0]} but {pair.first} is {size[1]}x{size[0]}: "
+                "they must have one size."
+            )
+        flow = (read_pfm if pair.flow.suffix == ".pfm" else read_flow)(pair.flow, size)
         valid = np.asarray(np.isfinite(flow).all(axis=-1))
-        for data, path in zip(pictures, (pair.first, pair.second), strict=True):
-            size = images.frame_size(data, path)
-            if size != valid.shape:
-                raise UserError(
-                    f"{path} is {size[1]}x{size[0]} but {pair.flow} is "
-                    f"{valid.shape[1]}x{valid.shape[0]}: they must have one size."
-                )
         first, second = (
             images.plain_bytes(data, path)
             for data, path in zip(pictures, (pair.first, pair.second), strict=True)
@@ -284,5 +287,5 @@ def _require(pairs: list[Files], where: Path, wanted: str) -> None:
         raise UserError(f"{where} does not hold {wanted}: give the folder as it was published.")
     for pair in pairs:
         for path in (pair.first, pair.second, pair.flow):
-            if not path.is_file():
+            if not path.exists():
                 raise UserError(f"{path} is missing: pair {pair.name} is not complete.")

@@ -8,17 +8,22 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from wrp_jax.data.images import MAX_PIXELS, read_bytes
+from wrp_jax.data.flow_files import check_size
+from wrp_jax.files.regular import read_bytes
 from wrp_jax.types import UserError
 
 _HEAD = re.compile(rb"PF\s+(\d{1,9})\s+(\d{1,9})\s+(-?\d+(?:\.\d+)?)\s")
 
 
-def read_pfm(path: Path) -> Float[np.ndarray, "h w 2"]:
+def read_pfm(path: Path, size: tuple[int, int] | None = None) -> Float[np.ndarray, "h w 2"]:
     """Reads the two components of a flow; a vector that is not finite comes back as NaN.
 
+    Args:
+      path: the file.
+      size: height and width of its frames; None: any.
+
     Raises:
-      UserError: no colour PFM, cut off, or longer than its header says.
+      UserError: no colour PFM, cut off, longer than its header says, or of another size.
 
     Reference: pauldebevec.com/Research/HDR/PFM: ``PF``, width and height, a scale whose sign
     tells the byte order (negative: little-endian).
@@ -28,8 +33,9 @@ def read_pfm(path: Path) -> Float[np.ndarray, "h w 2"]:
     if head is None:
         raise UserError(f"{path} is no colour PFM or is damaged: replace it.")
     width, height, scale = int(head[1]), int(head[2]), float(head[3])
+    check_size(path, (height, width), size)
     needed = 12 * width * height
-    if min(width, height) < 1 or width * height > MAX_PIXELS or len(data) - head.end() != needed:
+    if len(data) - head.end() != needed:
         raise UserError(
             f"{path} has {len(data) - head.end()} bytes behind its header; {width}x{height} "
             f"vectors take {needed}: replace it."

@@ -26,6 +26,7 @@ import numpy as np
 from wrp_jax.data import images
 from wrp_jax.data.frame_names import natural_key
 from wrp_jax.data.public_sets.public_set import Picture, PublicSet, frame_of, labelled
+from wrp_jax.files.regular import read_bytes
 from wrp_jax.types import ClassMap, UserError
 
 PARTITION = 21
@@ -127,7 +128,7 @@ def _read_list(
 ) -> list[tuple[str, str]]:
     """Frames named in the first column: ``<road>/ColorImage/<record>/<camera>/<name>.jpg``."""
     rows = []
-    text = images.read_bytes(path).decode(errors="replace")
+    text = read_bytes(path).decode(errors="replace")
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue

@@ -27,6 +27,7 @@ from wrp_jax.data.public_sets.nyuv2 import read_nyuv2
 from wrp_jax.data.public_sets.public_set import Picture, Pixels, PublicSet
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.output import check_output, claim_output
+from wrp_jax.files.regular import read_bytes
 from wrp_jax.types import UserError
 
 PUBLIC_SETS: dict[str, Callable[[Path], PublicSet]] = {
@@ -108,7 +109,7 @@ def _put_label(output: Path, picture: Picture, found: PublicSet) -> bool:
         where, raw = picture.label.where, picture.label.read()
     else:
         where = str(picture.label)
-        decoded = images.decode_label(images.read_bytes(picture.label), picture.label)
+        decoded = images.decode_label(read_bytes(picture.label), picture.label)
         class_of = {id_: found.classes.ids.index(ours) for id_, ours in found.ids.items()}
         raw = label_pictures.ids_of(decoded, found.classes, where, class_of)
     height, width = _size(picture.frame)

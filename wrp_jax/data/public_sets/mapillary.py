@@ -11,11 +11,12 @@ Reference: Neuhold et al., ICCV 2017.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from wrp_jax.data import label_maps
 from wrp_jax.data.public_sets.public_set import Picture, PublicSet, frame_of, labelled
+from wrp_jax.files.regular import read_bytes
+from wrp_jax.files.strict_json import MAX_BYTES, parse_json
 from wrp_jax.types import ClassMap, UserError
 
 _CONFIGS = {"v1.2": ("config_v1.2.json", "config.json"), "v2.0": ("config_v2.0.json",)}
@@ -64,13 +65,14 @@ def _pictures(data: Path, split: str, version: str) -> list[Picture]:
 
 
 def _read_classes(path: Path) -> ClassMap:
+    text = read_bytes(path, MAX_BYTES)
     try:
-        labels = json.loads(path.read_text(encoding="utf-8"))["labels"]
+        labels = parse_json(text)["labels"]
         entries = [
             {"id": i, "name": x["name"], "color": x["color"], "void": not x["evaluate"]}
             for i, x in enumerate(labels)
         ]
-    except (OSError, ValueError, RecursionError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError) as error:
         reason = str(error).replace("\n", " ")
         raise UserError(
             f"{path} is no list of classes of Mapillary Vistas ({reason}): unpack it again."

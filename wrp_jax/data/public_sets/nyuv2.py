@@ -23,6 +23,7 @@ import scipy.io
 
 from wrp_jax.data import label_maps
 from wrp_jax.data.public_sets.public_set import Picture, Pixels, PublicSet, labelled
+from wrp_jax.files.regular import open_regular
 from wrp_jax.types import ClassMap, UserError
 
 SET, SPLITS, MAPPING = "nyu_depth_v2_labeled.mat", "splits.mat", "classMapping40.mat"
@@ -76,7 +77,7 @@ def _read(path: Path, take: Callable[[Any], Any]) -> Any:
     except ImportError as error:
         raise UserError('NYU-Depth V2 needs h5py: pip install -e ".[nyu]".') from error
     try:
-        with h5py.File(path, "r") as file:
+        with open_regular(path) as stream, h5py.File(stream, "r") as file:
             return take(file)
     except Exception as error:  # the library raises whatever it meets in untrusted bytes
         raise UserError(f"{path} cannot be read ({_line(error)}): copy it again.") from error
@@ -85,7 +86,8 @@ def _read(path: Path, take: Callable[[Any], Any]) -> Any:
 def _read_matlab(path: Path, *names: str) -> list[np.ndarray]:
     """Variables of a file of MATLAB before 7.3, without the axes of length 1."""
     try:
-        content = scipy.io.loadmat(path, squeeze_me=True)
+        with open_regular(path) as stream:
+            content = scipy.io.loadmat(stream, squeeze_me=True, variable_names=names)
         return [np.atleast_1d(content[name]) for name in names]
     except Exception as error:  # see _read
         raise UserError(f"{path} cannot be read ({_line(error)}): copy it again.") from error

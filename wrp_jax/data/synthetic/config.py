@@ -36,6 +36,12 @@ INDEX = {name: index for index, name in enumerate(CLASSES.names)}
 """Class index by name."""
 
 
+MAX_SEED = 2**63 - 1
+_MAX_SIDE = 8192
+_MAX_CLIP_PIXELS = 2**27  # of all frames: 21 of 4K fit; frames, labels and flows take 3.3 GiB
+_MAX_FACTOR = 100.0
+
+
 @dataclasses.dataclass(frozen=True)
 class SyntheticConfig:
     """What one clip looks like. With the same seed, the same options give the same bytes.
@@ -77,17 +83,29 @@ class SyntheticConfig:
     jpeg: int = 88
 
     def __post_init__(self):
-        """Raises ``UserError`` for sizes and qualities that no picture can have."""
+        """Raises ``UserError`` for what no clip can have, or no machine can render."""
         if min(self.height, self.width, self.frames) < 1:
             raise UserError(
                 f"synthetic: {self.frames} frames of {self.height} x {self.width} is not a clip; "
                 "give frames, height and width of at least 1"
             )
+        if max(self.height, self.width) > _MAX_SIDE or (
+            self.height * self.width * self.frames > _MAX_CLIP_PIXELS
+        ):
+            raise UserError(
+                f"synthetic: {self.frames} frames of {self.height} x {self.width} are too much: "
+                f"sides end at {_MAX_SIDE} pixels, and a clip, which is held in memory, at "
+                f"{_MAX_CLIP_PIXELS} pixels in all"
+            )
+        if self.town is not None and not 0 <= self.town <= MAX_SEED:
+            raise UserError(f"synthetic: town={self.town} is no seed; give 0 to {MAX_SEED}")
         if not 0 <= self.jpeg <= 100:
             raise UserError(f"synthetic: jpeg={self.jpeg} is not a quality; give 0 (off) to 100")
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, float) and not (np.isfinite(value) and value >= 0):
-                raise UserError(f"synthetic: {field.name}={value} must be a number from 0 on")
+            if isinstance(value, float) and not 0 <= value <= _MAX_FACTOR:
+                raise UserError(
+                    f"synthetic: {field.name}={value} must be a number from 0 to {_MAX_FACTOR:g}"
+                )
         if self.focal <= 0:
             raise UserError("synthetic: focal=0 sees nothing; give a focal length above 0")

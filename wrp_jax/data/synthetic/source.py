@@ -10,9 +10,10 @@ import numpy as np
 from jaxtyping import Int32, UInt8
 
 from wrp_jax.data.synthetic.clip import SyntheticClip, render_clip
-from wrp_jax.data.synthetic.config import CLASSES, SyntheticConfig
+from wrp_jax.data.synthetic.config import CLASSES, MAX_SEED, SyntheticConfig
 from wrp_jax.types import UserError
 
+_MAX_CLIPS = 100_000
 CACHE_BYTES = 256 * 2**20
 """Rendered clips kept in memory, per source and process; the last one read always is."""
 
@@ -97,6 +98,8 @@ def open_synthetic(options: str = "") -> SyntheticSource:
     known |= {"clips": "int", "seed": "int"}
     for part in filter(None, (part.strip() for part in options.split(","))):
         key, equals, text = (piece.strip() for piece in part.partition("="))
+        if key in values:
+            raise UserError(f"synthetic:{options}: {key} is given twice; remove one")
         if not equals or key not in known:
             raise UserError(
                 f"synthetic:{options}: {part!r} is no option; write key=value with a key from "
@@ -109,8 +112,11 @@ def open_synthetic(options: str = "") -> SyntheticSource:
                 f"synthetic:{options}: {key}={text!r} is not of type {known[key]}; correct it"
             ) from None
     clips, seed = int(str(values.pop("clips", 8))), int(str(values.pop("seed", 0)))
-    if clips < 1 or seed < 0:
-        raise UserError(f"synthetic:{options}: give at least one clip and a seed from 0 on")
+    if not 1 <= clips <= _MAX_CLIPS or not 0 <= seed <= MAX_SEED - clips:
+        raise UserError(
+            f"synthetic:{options}: give 1 to {_MAX_CLIPS} clips and a seed from 0 to "
+            f"{MAX_SEED - _MAX_CLIPS}"
+        )
     values.setdefault("town", seed)
     return SyntheticSource(SyntheticConfig(**values), clips, seed)  # pyright: ignore[reportArgumentType]
 

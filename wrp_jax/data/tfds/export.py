@@ -31,6 +31,8 @@ from wrp_jax.data.source import VideoSource
 from wrp_jax.data.tfds import clips
 from wrp_jax.data.windows import owners
 from wrp_jax.files.atomic import sync_directory, write_atomically
+from wrp_jax.files.regular import read_bytes, sha256
+from wrp_jax.files.strict_json import read_json
 from wrp_jax.types import ClassMap, UserError, Window
 
 DATASET = "propagated"
@@ -125,8 +127,8 @@ def _examples(
     for row in rows:
         label_path = writer.label_path(row.sequence, row.frame)
         confidence_path = writer.confidence_path(row.sequence, row.frame)
-        label = images.decode_label(images.read_bytes(label_path), label_path).pixels
-        grey = images.decode_label(images.read_bytes(confidence_path), confidence_path)
+        label = images.decode_label(read_bytes(label_path), label_path).pixels
+        grey = images.decode_label(read_bytes(confidence_path), confidence_path)
         yield {
             "image": clips.frame_bytes(source, row.sequence, row.frame),
             # Decoded and written again as grey: TFDS may turn palettes into colours.
@@ -172,7 +174,7 @@ def _write_shard(
             "examples": len(rows),
             "bytes": payload,
             "inputs": inputs,
-            "sha256": _sha256(temporary),
+            "sha256": sha256(temporary).hex(),
         }
         temporary.replace(path)
     except BaseException:
@@ -185,9 +187,9 @@ def _write_shard(
 
 def _valid_record(path: Path, record_path: Path, inputs: str) -> dict[str, Any] | None:
     try:
-        record = json.loads(record_path.read_text(encoding="utf-8"))
-        valid = record["inputs"] == inputs and record["sha256"] == _sha256(path)
-    except (OSError, ValueError, KeyError, TypeError):
+        record = read_json(record_path)
+        valid = record["inputs"] == inputs and record["sha256"] == sha256(path).hex()
+    except (UserError, ValueError, KeyError, TypeError):
         return None
     return record if valid else None
 
@@ -202,13 +204,8 @@ def _fingerprint(source: VideoSource, rows: Sequence[ExportRow], writer: LabelWr
             writer.label_path(row.sequence, row.frame),
             writer.confidence_path(row.sequence, row.frame),
         ):
-            digest.update(hashlib.sha256(images.read_bytes(path)).digest())
+            digest.update(hashlib.sha256(read_bytes(path)).digest())
     return digest.hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _shard_name(shard: int, shards: int) -> str:
