@@ -13,6 +13,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from wrp_jax.files.atomic import write_atomically
 from wrp_jax.weights.inert_pickle import CheckpointFormatError
 
 
@@ -22,16 +23,7 @@ def write_safetensors(
     """Writes arrays by name; the file appears whole or not at all."""
     # The library writes the memory of a strided array as it lies there, in the wrong order.
     data = save({name: np.array(a, order="C") for name, a in arrays.items()}, dict(metadata))
-    path = pathlib.Path(path)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with partial.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_atomically(pathlib.Path(path), data)
 
 
 def read_safetensors(

@@ -54,7 +54,7 @@ def test_source_travels_to_workers():
 
 def test_other_process_renders_the_same_bytes():
     code = (
-        "import zlib; from wrp_jax.data.synthetic import open_synthetic;"
+        "import zlib; from wrp_jax.data.synthetic.source import open_synthetic;"
         f"c = open_synthetic('{OPTIONS}').clip('clip_000');"
         "print(zlib.crc32(c.frames.tobytes() + c.labels.tobytes() + c.flow_backward.tobytes()))"
     )
