@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int32, UInt8
 
+from wrp_jax import interrupts
 from wrp_jax.types import ClassMap, UserError, Window
 
 
@@ -63,6 +65,30 @@ class StoredSource(Protocol):
         ...
 
 
+class FrameNames(tuple[str, ...]):
+    """Names of the frames of a sequence, in order; where one stands is found without a search.
+
+    A plan asks that for each of its windows: with a plain tuple, thousands of windows in a long
+    video would take a time that grows with the square of its length.
+    """
+
+    @functools.cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self)}
+
+    def index(self, name: Any, /, *bounds: Any) -> int:
+        """The place of a name; raises ``ValueError`` if it is none of these."""
+        if bounds or name not in self._places:
+            return super().index(name, *bounds)
+        return self._places[name]
+
+    def __contains__(self, name: object, /) -> bool:
+        return name in self._places
+
+    def __reduce__(self) -> tuple[Any, ...]:  # to worker processes without its table
+        return FrameNames, (tuple(self),)
+
+
 class TableOfFrames:
     """The names of a source, from its tables of what is where.
 
@@ -73,6 +99,14 @@ class TableOfFrames:
     _frames: Mapping[str, Mapping[str, Any]]
     _labels: Mapping[str, Mapping[str, Any]]
 
+    @functools.cached_property
+    def _frame_names(self) -> dict[str, FrameNames]:
+        return {sequence: FrameNames(frames) for sequence, frames in self._frames.items()}
+
+    @functools.cached_property
+    def _label_names(self) -> dict[str, frozenset[str]]:
+        return {sequence: frozenset(labels) for sequence, labels in self._labels.items()}
+
     @property
     def sequences(self) -> tuple[str, ...]:
         """Names of the sequences, in natural order."""
@@ -80,11 +114,11 @@ class TableOfFrames:
 
     def frame_names(self, sequence: str) -> tuple[str, ...]:
         """Names of the frames, in natural order."""
-        return tuple(self._frames[sequence])
+        return self._frame_names[sequence]
 
     def label_names(self, sequence: str) -> frozenset[str]:
         """Names of the frames that have a label."""
-        return frozenset(self._labels[sequence])
+        return self._label_names[sequence]
 
 
 def validate(
@@ -110,6 +144,7 @@ def validate(
         _validate_sizes(source, source, windows)
     wanted = [(w.sequence, w.key) for w in windows] if labels is None else labels
     for sequence, name in wanted:
+        interrupts.check()
         if name not in source.label_names(sequence):
             raise UserError(f"{source.name}: frame {name} of sequence {sequence} has no label.")
         source.label(sequence, name)
@@ -125,6 +160,7 @@ def _validate_sizes(source: VideoSource, stored: StoredSource, windows: tuple[Wi
         names = source.frame_names(sequence)
         first: tuple[int, int] | None = None
         for position in sorted(positions):
+            interrupts.check()
             size = stored.frame_size(sequence, names[position])
             first = first or size
             if size != first:
