@@ -248,10 +248,11 @@ def test_home_folders_wherever_options_come_from(config, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "flags.txt").write_text("--config.motion.folder=~/flow\n")
     (tmp_path / "own.py").write_text(
-        "from wrp_jax.config import Config, MotionTrainingConfig\n"
+        "from wrp_jax.config import Config\n"
         "def get_config():\n"
-        "    return Config(data='tfds:x/y:z@~/sets',\n"
-        "                  motion_training=MotionTrainingConfig(mix=('9 ~/a',)))\n"
+        "    config = Config(data='tfds:x/y:z@~/sets')\n"
+        "    config.motion_training.sampling.mix = ('9 ~/a',)\n"
+        "    return config\n"
     )
     code, options = config(
         "--config=~/own.py", "--flagfile=~/flags.txt", "--config.segmentation.weights=~/w.npz",
@@ -261,4 +262,4 @@ def test_home_folders_wherever_options_come_from(config, monkeypatch, tmp_path):
     assert options.motion.folder == f"{tmp_path}/flow"
     assert options.segmentation.weights == f"{tmp_path}/w.npz"
     assert options.data == f"tfds:x/y:z@{tmp_path}/sets"
-    assert options.motion_training.mix == (f"9 {tmp_path}/a",)
+    assert options.motion_training.sampling.mix == (f"9 {tmp_path}/a",)

@@ -36,7 +36,7 @@ MISTAKES = {
     "jpeg label": (
         LABEL,
         lambda p: _save(p, np.tile(np.arange(31, dtype=np.uint8), (17, 1)), "JPEG"),
-        "outside classes.json",
+        "holds JPEG data",
     ),
     "cut label": (LABEL, _cut, "is damaged"),
     "empty label": (LABEL, lambda p: p.write_bytes(b""), "0 bytes"),
