@@ -86,12 +86,12 @@ def propagate(
     from wrp_jax.labelling.run import label_windows
     from wrp_jax.motion.build import reads_flow_files
     from wrp_jax.motion.precomputed import check_flows
-    from wrp_jax.runs.networks import STANDS_STILL, load_networks, stages_to_train
+    from wrp_jax.runs.networks import load_networks, moves, stages_to_train
 
     plan = make_plan(config, request)
     check_free(plan)
     to_load = (plan.config, plan.methods, plan.source, plan.windows)
-    if reads_flow_files(config.motion) and not set(plan.methods) <= STANDS_STILL:
+    if reads_flow_files(config.motion) and moves(plan.methods):
         check_flows(Path(config.motion.folder), plan.source, plan.windows)
     stages = stages_to_train(plan.methods, config) if train and workdir is None else ()
     training = dataclasses.replace(config, stages=stages)
