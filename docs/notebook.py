@@ -41,14 +41,14 @@ print(moved.labels.shape, moved.confidence.min(), moved.confidence.max())
 #
 # Where motion cannot be trusted, a segmentation network takes over, and a refiner chooses
 # between the two. Both are trained on the one labelled frame. The training here is far too
-# short, to keep this page quick; leave the two lines out for the defaults (`configs/folder.py`),
+# short, to keep this page quick; leave the lines about steps out for the defaults (`configs/folder.py`),
 # and give `workdir="RUN"` to keep the networks: then `wrp_jax.load("RUN")` brings the model
 # back.
 
 # %%
 config = wrp_jax.Config()
-config.segmentation.steps, config.segmentation.width = 120, 16
-config.refiner.steps, config.refiner.clips = 60, 4
+config.segmentation.steps, config.segmentation.width, config.segmentation.crop = 80, 8, (64, 96)
+config.refiner.steps, config.refiner.clips = 20, 2
 model = wrp_jax.fit(frames, {key: truth[key]}, classes, config=config)
 print(model)
 

@@ -1,11 +1,13 @@
 """What ``fit`` trains from and refuses; the stages themselves are stood in for."""
 
+import tempfile
+
 import numpy as np
 import pytest
 from video_folder import write_frame
 
 import wrp_jax
-from wrp_jax.config import Config
+from wrp_jax.config import Config, MotionConfig
 from wrp_jax.runs.results import save_result
 from wrp_jax.training import stages
 from wrp_jax.types import UserError, Window
@@ -57,6 +59,17 @@ def test_without_a_workdir_the_networks_go_with_the_model(trained, clip):
     assert not workdir.exists()
 
 
+def test_a_failed_training_leaves_no_temporary_folder(clip, monkeypatch, tmp_path):
+    def run(config, known, source, windows, workdir):
+        raise UserError("stop")
+
+    monkeypatch.setattr(stages, "run_stages", run)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(UserError, match="stop"):
+        wrp_jax.fit(*clip, ["a", "b"])
+    assert not list(tmp_path.iterdir())
+
+
 def test_sources_and_specifications(trained, folder, tmp_path):
     for video in (str(folder), folder, wrp_jax.open_source(str(folder))):
         model = wrp_jax.fit(video, workdir=tmp_path / "run")
@@ -76,7 +89,7 @@ def test_sources_and_specifications(trained, folder, tmp_path):
 
 
 def test_motion_alone_needs_no_label(trained, clip, tmp_path):
-    config = Config(stages=("motion",))
+    config = Config(stages=("motion",), motion=MotionConfig(name="raft_small"))
     wrp_jax.fit(clip[0], config=config, workdir=tmp_path / "run")
     ((_, known, source, windows, _),) = trained
     assert known.items == () and windows == () and len(source.frame_names("video")) == 6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -92,14 +93,15 @@ def fit(
     if video is not None and reads_flow_files(config.motion):
         check_flows(Path(config.motion.folder), source, extents or whole_sequences(source))
     known = KnownLabels(source, extents, known_stills)
-    temporary = None
-    if workdir is None:
-        temporary = tempfile.TemporaryDirectory(prefix="wrp_jax_")
-        workdir = temporary.name
-    folder = Path(workdir)
-    with sole_writer(folder, "workdir"):
-        run_stages(config, known, source, extents, folder)
-    return Model(config, known.classes, folder, temporary=temporary)
+    folder = Path(tempfile.mkdtemp(prefix="wrp_jax_")) if workdir is None else Path(workdir)
+    try:
+        with sole_writer(folder, "workdir"):
+            run_stages(config, known, source, extents, folder)
+    except BaseException:
+        if workdir is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return Model(config, known.classes, folder, temporary=workdir is None)
 
 
 def _source(

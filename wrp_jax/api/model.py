@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -44,7 +46,7 @@ class Model:
         classes: ClassMap,
         workdir: Path | None = None,
         *,
-        temporary: tempfile.TemporaryDirectory | None = None,
+        temporary: bool = False,
     ):
         """Reads nothing yet.
 
@@ -52,10 +54,11 @@ class Model:
           config: all options.
           classes: of the labels.
           workdir: where the networks lie, if there is one.
-          temporary: the workdir, if it is to go with the model.
+          temporary: whether the workdir goes with the model.
         """
         self.config, self.classes, self.workdir = config, classes, workdir
-        self._temporary = temporary
+        if temporary and workdir is not None:
+            weakref.finalize(self, shutil.rmtree, workdir, ignore_errors=True)
         self._networks: dict[str, Networks] = {}
 
     def __repr__(self) -> str:
@@ -102,7 +105,6 @@ class Model:
         Reference: Ganeshan et al., ICCV 2021; the methods are those of ``METHODS``.
         """
         source = ArraySource({VIDEO: (frames, labels)}, self.classes)
-        self._check_method(method)
         reach = self.config.propagation.horizon if horizon is None else horizon
         if isinstance(reach, bool) or not isinstance(reach, int | np.integer) or reach < 1:
             raise UserError(f"horizon is {horizon!r}: give a whole number of frames from 1 on.")
@@ -110,6 +112,7 @@ class Model:
             raise UserError("labels is empty: give the label of at least one frame.")
         if len(source.frame_names(VIDEO)) < 2:
             raise UserError("frames has one frame only: there is nothing to propagate to.")
+        self._check_method(method)
         windows = windows_of_keyframes(source, None, int(reach))
         return self._label(source, windows, method)
 

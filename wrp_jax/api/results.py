@@ -18,8 +18,8 @@ class FrameLabels(NamedTuple):
       frame: its index in the clip.
       labels: ids of the classes, uint8; 255 where a method gives no label and there is no void
         class.
-      confidence: float32, 0 … 1: how sure the label is. On real video, labels of 0.9 and more
-        are right nine times in ten, as the reliability chart of a report shows.
+      confidence: float32, 0 … 1: how sure the label is. How far it can be believed, the
+        reliability chart of a report shows, where there are true labels.
       key: index of the labelled frame that the labels come from; None where they come from
         segmentation alone (``Model.segment``).
       steps: 0 where a pixel's label comes from the labelled frame, else the number of steps from

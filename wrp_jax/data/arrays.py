@@ -53,7 +53,7 @@ class ArraySource(TableOfFrames):
             not exist.
         """
         self.classes: ClassMap = NO_CLASSES if classes is None else class_map(classes)
-        self._clips: dict[str, np.ndarray | Sequence[np.ndarray]] = {}
+        self._clips: dict[str, Frames] = {}
         frames, labels = {}, {}
         for sequence, (pictures, given) in clips.items():
             clip = self._clips[sequence] = check_frames(pictures)
@@ -73,7 +73,7 @@ class ArraySource(TableOfFrames):
         return self._labels[sequence][name]
 
 
-def check_frames(frames: Frames) -> np.ndarray | Sequence[np.ndarray]:
+def check_frames(frames: Frames) -> Frames:
     """Refuses what is no clip of uint8 RGB frames of one size.
 
     Args:
