@@ -41,9 +41,8 @@ print(moved.labels.shape, moved.confidence.min(), moved.confidence.max())
 #
 # Where motion cannot be trusted, a segmentation network takes over, and a refiner chooses
 # between the two. Both are trained on the one labelled frame. The training here is far too
-# short, to keep this page quick; leave the lines about steps out for the defaults (`configs/folder.py`),
-# and give `workdir="RUN"` to keep the networks: then `wrp_jax.load("RUN")` brings the model
-# back.
+# short, to keep this page quick: without `config` it is as long as it should be. With
+# `workdir="RUN"` the networks are kept, and `wrp_jax.load("RUN")` brings the model back.
 
 # %%
 config = wrp_jax.Config()
