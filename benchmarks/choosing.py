@@ -26,6 +26,7 @@ from wrp_jax.data.open_source import open_source
 from wrp_jax.data.windows import choose_windows, window_frames
 from wrp_jax.models.refine.build import build_refiner
 from wrp_jax.motion.build import build_motion
+from wrp_jax.propagation.along_chains import mask_options
 from wrp_jax.propagation.chooser.agreement import reliability_of
 from wrp_jax.propagation.chooser.chains import walk_cues
 from wrp_jax.propagation.chooser.choose import choose_step, tile_size
@@ -42,7 +43,6 @@ from wrp_jax.propagation.chooser.hypotheses import (
     init_carry,
     places_of,
 )
-from wrp_jax.propagation.methods import mask_options
 from wrp_jax.propagation.rollout import window_orders
 from wrp_jax.propagation.window_cues import MadeCues
 from wrp_jax.runs.refiner import load_refiner

@@ -40,7 +40,10 @@ def propagate(n: int, run: bool) -> float:
     """Peak resident memory in MB, arguments and result taken off."""
     from wrp_jax.config import MotionConfig, PropagationConfig
     from wrp_jax.motion.build import build_motion
-    from wrp_jax.propagation.methods import propagate_window
+    from wrp_jax.propagation.labelled_window import LabelledWindow
+    from wrp_jax.propagation.methods import label_frames
+    from wrp_jax.propagation.results import collect
+    from wrp_jax.propagation.window_cues import MadeCues
     from wrp_jax.types import ClassMap
 
     rng = np.random.default_rng(0)
@@ -55,16 +58,10 @@ def propagate(n: int, run: bool) -> float:
         probs = np.full((*part.shape[:3], CLASSES), 1 / CLASSES, np.float32)
         return probs, np.repeat(features, len(part), axis=0)
 
-    result = propagate_window(
-        "warp-inpaint",
-        PropagationConfig(),
-        frames if run else frames[:2],
-        n // 2 if run else 0,
-        label,
-        classes,
-        build_motion(MotionConfig(name="zero")),
-        segment,
-    )
+    motion, part = build_motion(MotionConfig(name="zero")), frames if run else frames[:2]
+    cues = MadeCues(part, motion, segment)
+    window = LabelledWindow(cues, n // 2 if run else 0, label, classes, motion)
+    result = collect(len(part), label_frames("warp-inpaint", PropagationConfig(), window))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     held = sum(x.nbytes for x in result if x is not None) + frames.nbytes
     return peak - held / 2**20

@@ -6,7 +6,7 @@ from PIL import Image
 
 from wrp_jax.config import Config
 from wrp_jax.motion.still import zero_motion
-from wrp_jax.propagation.methods import FrameLabels
+from wrp_jax.propagation.results import FramePrediction
 from wrp_jax.runs.networks import Networks
 
 COLORS = np.array([[40, 80, 120], [200, 60, 30], [0, 0, 0]], np.uint8)
@@ -63,16 +63,19 @@ def segment(frames):
     return probs.astype(np.float32), np.zeros((len(frames), 6, 8, 4), np.float32)
 
 
-def refine(cues, key_index, key_label, classes, motion):
-    """Takes the labelled frame's label where segmentation is not sure."""
-    for i in range(cues.count):
-        probs = cues.section(i, i + 1).probs[0]
-        sure = probs.max(-1)
-        labels = np.where(sure > 0.99, probs.argmax(-1), key_label).astype(np.int32)
-        yield FrameLabels(i, key_label if i == key_index else labels, sure)
+class Unsure:
+    """A refiner that takes the labelled frame's label where segmentation is not sure."""
+
+    def label(self, config, window):
+        for i in range(window.cues.count):
+            probs = window.cues.section(i, i + 1).probs[0]
+            sure = probs.max(-1)
+            labels = np.where(sure > 0.99, probs.argmax(-1), window.key_label).astype(np.int32)
+            own = i == window.key_index
+            yield FramePrediction(i, window.key_label if own else labels, sure)
 
 
 @pytest.fixture
 def networks():
     """Stands in for the trained ones."""
-    return Networks(zero_motion(), segment, refine, "fake")
+    return Networks(zero_motion(), segment, Unsure(), "fake")

@@ -26,7 +26,10 @@ def test_every_frame_goes_to_its_nearest_labelled_one(make_folder, tmp_path, con
         Window("a", "005", "004", "006"),
         Window("b", "000", "000", "002"),
     )
-    assert len(plan.owner) == 10
+    assert [(job.window.sequence, job.names[i], job.window.key) for job, i in plan.written()] == [
+        *(("a", f"00{t}", "001" if t < 4 else "005") for t in range(7)),
+        *(("b", f"00{t}", "000") for t in range(3)),
+    ]
     assert plan.methods[-1] == plan.main == "warp-refine"
     assert not (tmp_path / "out").exists()
 
@@ -57,7 +60,7 @@ def test_methods():
 def test_report_shows_windows_of_different_sequences(make_folder, tmp_path, config):
     root = make_folder({s: 4 for s in "abcde"}, lambda s, t: t in (0, 3))
     plan = make_plan(config, request_for(root, tmp_path))
-    assert {plan.windows[i].sequence for i in plan.shown} == {"a", "c", "e"}
+    assert {job.window.sequence for job in plan.jobs if job.shown} == {"a", "c", "e"}
 
 
 @pytest.mark.parametrize(

@@ -52,23 +52,6 @@ def calls_of(monkeypatch):
     return calls
 
 
-def test_a_learnt_tau_and_the_place_of_omega_reach_warp_refine_alone(
-    make_run, networks, monkeypatch
-):
-    seen, original = {}, run.label_frames
-
-    def watched(method, options, *args, **keywords):
-        seen[method] = options.tau, keywords["recursive"]
-        return original("static", options, *args, **keywords)
-
-    monkeypatch.setattr(run, "label_frames", watched)
-    plan = make_run()
-    plan.config.refiner.recursive = True
-    label_windows(plan, networks._replace(refine=None, omega=lambda *a: a[0], tau=0.25))
-    assert seen["warp-refine"] == (0.25, True)
-    assert seen["warp-inpaint"] == (plan.config.propagation.tau, True) != (0.25, True)
-
-
 def test_writes_every_frame_of_every_method(make_run, networks):
     plan = make_run()
     results = label_windows(plan, networks)
@@ -96,9 +79,9 @@ def test_the_labelled_image_is_moved_along_on_request(make_run, networks, config
     moved = Image.open(plan.output / "methods/motion-only/a/images/004.png")
     labelled = Image.open(make_run.root / "a/frames/002.png")
     np.testing.assert_array_equal(np.array(moved), np.array(labelled))  # the motion is zero
-    assert OutputFiles(plan).complete(0)
+    assert OutputFiles(plan).complete(plan.jobs[0])
     (plan.output / "methods/motion-only/a/images/004.png").unlink()
-    assert not OutputFiles(plan).complete(0)
+    assert not OutputFiles(plan).complete(plan.jobs[0])
 
 
 def test_predictions_do_not_depend_on_labels_that_are_not_known(make_run, networks):
@@ -159,7 +142,7 @@ def test_only_what_is_missing_or_changed_is_redone(make_run, networks, monkeypat
     if damage == "picture":
         (plan.output / "b" / "labels" / "002.png").unlink()
     elif damage == "window file":
-        path = OutputFiles(plan).window_path(1)
+        path = OutputFiles(plan).window_path(plan.jobs[1])
         path.write_bytes(path.read_bytes()[:-40])
     else:
         path = make_run.root / "b" / ("frames" if damage == "frame" else "labels") / "001.png"
@@ -211,11 +194,12 @@ def test_networks_see_few_frames_at_once_and_none_twice(make_folder, tmp_path, c
         flows.append(len(target))
         return networks.motion.pairs(target, source)
 
-    def refine(cues, *arguments):
-        asked.append(cues)
-        yield from networks.refine(cues, *arguments)
+    class Watched:
+        def label(self, config, window):
+            asked.append(window.cues)
+            return networks.refiner.label(config, window)
 
-    few = networks._replace(motion=Motion(pairs), segment=segment, refine=refine)
+    few = networks._replace(motion=Motion(pairs), segment=segment, refiner=Watched())
     label_windows(plan, few)
     assert max(seen) <= 4 and sum(seen) == 19
     assert max(flows) <= 4 and sum(flows) == 2 * 18

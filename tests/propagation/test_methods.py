@@ -8,9 +8,13 @@ from propagation.clips import shifting_clip
 
 from wrp_jax.config import MotionConfig, PropagationConfig
 from wrp_jax.motion.build import build_motion
-from wrp_jax.propagation import methods
-from wrp_jax.propagation.methods import METHODS, propagate_window
+from wrp_jax.propagation import along_chains
+from wrp_jax.propagation.along_chains import StepRefiner
+from wrp_jax.propagation.labelled_window import LabelledWindow
+from wrp_jax.propagation.methods import METHODS, label_frames
+from wrp_jax.propagation.results import collect
 from wrp_jax.propagation.step import trust
+from wrp_jax.propagation.window_cues import HeldCues, MadeCues
 from wrp_jax.types import UNLABELLED, ClassMap, Motion, UserError
 
 CARRIERS = ["hard", "soft", "composed"]
@@ -37,11 +41,16 @@ def scene(rng):
     return (clip.images * 255).round().astype(np.uint8), labels, clip
 
 
-def propagate(method, scene, config=None, key=2, classes=CLASSES, **more):
+def keep(probs, features, cues):
+    return probs
+
+
+def propagate(method, scene, config=None, key=2, classes=CLASSES, cues=None, refine=keep):
     frames, labels, clip = scene
-    more = {"cues": clip, "refine": lambda probs, features, cues: probs} | more
-    config = config or options()
-    return propagate_window(method, config, frames, key, labels[key], classes, STILL, **more)
+    cues = cues or HeldCues(clip)
+    window = LabelledWindow(cues, key, labels[key], classes, STILL)
+    refiner = refine and StepRefiner(refine)
+    return collect(len(frames), label_frames(method, config or options(), window, refiner))
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
@@ -99,22 +108,42 @@ def test_refinement_is_applied(scene):
     np.testing.assert_array_equal(result.labels, expected)
 
 
+@pytest.mark.parametrize("tau", [None, 0.25])
+@pytest.mark.parametrize("recursive", [False, True])
+def test_a_learnt_tau_and_the_place_of_omega_reach_warp_refine_alone(
+    tau, recursive, scene, monkeypatch
+):
+    seen, original = [], along_chains.along_chains
+
+    def watched(config, window, **keywords):
+        seen.append((config.tau, keywords.get("recursive", True)))
+        return original(config, window, **keywords)
+
+    monkeypatch.setattr(along_chains, "along_chains", watched)
+    frames, labels, clip = scene
+    window = LabelledWindow(HeldCues(clip), 2, labels[2], CLASSES, STILL)
+    refiner = StepRefiner(keep, recursive, tau)
+    for method in ("warp-refine", "warp-inpaint"):
+        collect(len(frames), label_frames(method, options(), window, refiner))
+    assert seen == [(tau or options().tau, recursive)]  # warp-inpaint goes by another way
+
+
 def test_a_refiner_with_new_variables_is_not_compiled_again(scene):
     def refine(variables, probs, features, cues):
         return jnp.zeros_like(probs).at[..., variables].set(1)
 
-    before = methods._run_chunk._cache_size()
+    before = along_chains._run_chunk._cache_size()
     for variables in (0, 2):
         omega = jax.tree_util.Partial(refine, np.int32(variables))
         result = propagate("warp-refine", scene, refine=omega)
         assert (result.labels[5] == variables).all()
-    assert methods._run_chunk._cache_size() == before + 1
+    assert along_chains._run_chunk._cache_size() == before + 1
 
 
 def test_windows_of_any_length_share_one_program_and_agree(scene):
     frames, labels, clip = scene
     whole = propagate("warp-inpaint", scene)
-    size = methods._run_chunk._cache_size()
+    size = along_chains._run_chunk._cache_size()
     for first, last, key in ((1, 4, 2), (2, 6, 2), (0, 2, 2), (2, 2, 2)):
         cut = clip._replace(
             images=clip.images[first : last + 1],
@@ -127,7 +156,7 @@ def test_windows_of_any_length_share_one_program_and_agree(scene):
         result = propagate("warp-inpaint", part, key=key - first)
         np.testing.assert_array_equal(result.labels, whole.labels[first : last + 1])
         np.testing.assert_array_equal(result.source, whole.source[first : last + 1])
-    assert methods._run_chunk._cache_size() == size
+    assert along_chains._run_chunk._cache_size() == size
 
 
 def test_the_horizon_sets_the_chunk_and_not_the_result(scene):
@@ -158,15 +187,31 @@ def test_semantic_labels_need_confidence(classes, nothing, scene):
     np.testing.assert_array_equal(argmax.labels[0, :4], 0)
 
 
-@pytest.mark.parametrize("method", ["motion-only", "warp-inpaint", "static"])
-def test_the_image_goes_along(method, scene):
-    result = propagate(method, scene, move_images=True)
-    still = method == "static"
-    images = scene[2].images
-    expected = images[2, :, :10] if still else images[3, :, :10]
-    assert result.images.shape == (7, 8, 12, 3)
-    np.testing.assert_allclose(result.images[3, :, :10], expected, atol=1e-5)
-    np.testing.assert_allclose(result.images[2], images[2], atol=1e-6)
+@pytest.mark.parametrize("method", METHODS)
+def test_the_image_goes_along_where_a_method_can_move_it(method, scene):
+    result = propagate(method, scene, options(move_images=True))
+    assert (result.images is not None) == METHODS[method].moves_images == (method == "motion-only")
+    if result.images is not None:
+        images = scene[2].images
+        assert result.images.shape == (7, 8, 12, 3)
+        np.testing.assert_allclose(result.images[3, :, :10], images[3, :, :10], atol=1e-5)
+        np.testing.assert_allclose(result.images[2], images[2], atol=1e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_reads_what_it_says(method, scene):
+    """A scene whose motion, then whose segmentation, says something else."""
+    frames, labels, clip = scene
+    before = propagate(method, scene).labels
+    still = clip._replace(
+        flow_backward=np.zeros_like(clip.flow_backward),
+        flow_forward=np.zeros_like(clip.flow_forward),
+    )
+    moved = propagate(method, (frames, labels, still)).labels
+    assert np.array_equal(before, moved) != METHODS[method].moves
+    blind = clip._replace(probs=np.roll(clip.probs, 1, axis=-1))
+    said = propagate(method, (frames, labels, blind)).labels
+    assert np.array_equal(before, said) != METHODS[method].segments
 
 
 def exact(clip, frames, asked):
@@ -187,29 +232,20 @@ def exact(clip, frames, asked):
     return Motion(pairs), segment
 
 
-def test_cues_are_made_where_none_are_given(scene):
-    frames, labels, clip = scene
-    asked = []
-    arguments = (options(), frames, 2, labels[2], CLASSES, *exact(clip, frames, asked))
-    propagate_window("motion-only", *arguments)
-    assert asked == []
-    for method in ("warp-inpaint", "semantic-argmax"):
-        np.testing.assert_array_equal(propagate_window(method, *arguments).labels, labels)
-
-
-def test_long_windows_are_taken_piece_by_piece(rng):
+def test_cues_are_made_piece_by_piece_and_only_what_a_method_reads(rng):
     clip, labels = shifting_clip(rng, n=14)
     frames = (clip.images * 255).round().astype(np.uint8)
     asked = []
-    arguments = (options(), frames, 5, labels[5], CLASSES, *exact(clip, frames, asked))
-    for method in ("motion-only", "warp-inpaint", "semantic-only"):
-        whole = propagate_window(method, *arguments, cues=clip)
+    motion, segment = exact(clip, frames, asked)
+    scene = frames, labels, clip
+    for method in ("motion-only", "warp-inpaint", "semantic-only", "semantic-argmax"):
+        whole = propagate(method, scene, key=5)
         asked.clear()
-        pieces = propagate_window(method, *arguments)
-        assert max(asked, default=0) <= 3 + 1
+        pieces = propagate(method, scene, key=5, cues=MadeCues(frames, motion, segment))
+        assert bool(asked) == METHODS[method].segments and max(asked, default=0) <= 3 + 1
         np.testing.assert_array_equal(pieces.labels, whole.labels)
         np.testing.assert_allclose(pieces.confidence, whole.confidence, atol=1e-5)
-    np.testing.assert_array_equal(propagate("warp-inpaint", (frames, labels, clip)).labels, labels)
+    np.testing.assert_array_equal(propagate("warp-inpaint", scene).labels, labels)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (17, 31)])
@@ -223,7 +259,8 @@ def test_tiny_and_odd_sizes(rng, size):
         return probs, np.zeros((len(images), 1, 1, 2), np.float32)
 
     for method in ("motion-only", "warp-inpaint"):
-        result = propagate_window(method, options(), frames, 0, label, CLASSES, motion, segment)
+        cues = MadeCues(frames, motion, segment)
+        result = propagate(method, (frames, [label], None), key=0, cues=cues)
         assert result.labels.shape == (3, *size)
         assert result.labels.max() < 3
 
@@ -231,19 +268,18 @@ def test_tiny_and_odd_sizes(rng, size):
 @pytest.mark.parametrize("pixels", [0.5, 1.5, 2.5])
 def test_consistency_pixels_is_from_where_flow_does_not_lead_back(pixels):
     """Colours agree and g_ψ is sure: the forward-backward error alone decides."""
-    mask = methods.mask_options(options(consistency_pixels=pixels))
+    mask = along_chains.mask_options(options(consistency_pixels=pixels))
     errors = jnp.array([[[0.0, 1.0, 2.0, 3.0]]])
     probs = jax.nn.one_hot(jnp.zeros((1, 1, 4), jnp.int32), 3)
     trusted = trust(mask, jnp.zeros((1, 1, 4)), jnp.ones((1, 1, 4)), errors, probs)
     np.testing.assert_array_equal(trusted, errors < pixels)
-    assert methods.mask_options(options(mask="paper")).consistency_pixels is None
+    assert along_chains.mask_options(options(mask="paper")).consistency_pixels is None
 
 
 def test_mistakes_are_named(scene):
     for method, more, message in [
         ("x", {}, "is unknown: use one of static, motion-only"),
         ("warp-refine", {"refine": None}, "needs a trained refiner"),
-        ("warp-inpaint", {"cues": None}, "needs a trained segmentation network"),
     ]:
         with pytest.raises(UserError, match=message):
             propagate(method, scene, **more)

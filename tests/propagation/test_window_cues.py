@@ -12,11 +12,12 @@ from wrp_jax.config import PropagationConfig
 from wrp_jax.models.network import Network
 from wrp_jax.models.refine.chooser import build_chooser
 from wrp_jax.propagation.chooser import hypotheses
-from wrp_jax.propagation.chooser import window as refined
+from wrp_jax.propagation.chooser.window import ChooserRefiner
 from wrp_jax.propagation.cues import clip_cues
-from wrp_jax.propagation.methods import METHODS, collect, label_frames
+from wrp_jax.propagation.labelled_window import LabelledWindow
+from wrp_jax.propagation.methods import METHODS, label_frames
+from wrp_jax.propagation.results import collect
 from wrp_jax.propagation.rollout import window_orders
-from wrp_jax.propagation.step import MaskOptions
 from wrp_jax.propagation.window_cues import HeldCues, MadeCues, StoredCues
 from wrp_jax.segmentation.clip import segment_clip
 from wrp_jax.sharding import frames_at_once
@@ -130,10 +131,10 @@ def test_methods_label_the_same_from_sections(folder, method):
     config = PropagationConfig(horizon=3, tau=0.5, inpaint_confidence=0.4)
     held = HeldCues(clip_cues(frames, MOTION, SEGMENT))
     run = functools.partial(label_frames, method, config)
-    whole = collect(n, run(held, key, label, CLASSES))
+    whole = collect(n, run(LabelledWindow(held, key, label, CLASSES, MOTION)))
     with StoredCues(folder, n, frames.__getitem__, MOTION, SEGMENT) as cues:
         watched = Watched(cues)
-        sections = collect(n, run(watched, key, label, CLASSES))
+        sections = collect(n, run(LabelledWindow(watched, key, label, CLASSES, MOTION)))
     assert watched.longest <= 4
     for a, b in zip(sections, whole, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -145,11 +146,12 @@ def test_the_chooser_labels_the_same_from_sections(folder):
     clip = clip_cues(frames, MOTION, SEGMENT)
     chooser = build_chooser(width=4, class_width=4, class_convs=1)
     variables = _variables(chooser, clip, key, label)
-    run = functools.partial(
-        refined.refine_frames, key_index=key, key_label=label, classes=CLASSES, motion=MOTION,
-        refiner=chooser, variables=variables, expected=np.full((CLASSES.num_classes, 2), 0.5),
-        mask=MaskOptions(0.5, 1.5, 0.7),
-    )  # fmt: skip
+    refiner = ChooserRefiner(chooser, variables, np.full((CLASSES.num_classes, 2), 0.5))
+
+    def run(cues):
+        window = LabelledWindow(cues, key, label, CLASSES, MOTION)
+        return label_frames("warp-refine", PropagationConfig(), window, refiner)
+
     whole = collect(n, run(HeldCues(clip)))
     with StoredCues(folder, n, frames.__getitem__, MOTION, SEGMENT) as cues:
         watched = Watched(cues)

@@ -11,10 +11,11 @@ CURVES = {
     "motion-only": {str(k): 90.0 - 3 * k for k in range(1, 11)},
     "warp-refine": {str(k): 91.0 - k for k in range(1, 11)},
 }
+STYLES = {"static": ("gray", "2 4"), "motion-only": ("blue", ""), "warp-refine": ("red", "")}
 
 
 def test_points_stand_where_their_values_are():
-    svg = ET.fromstring(str(curve_chart(CURVES, emphasis="warp-refine")))
+    svg = ET.fromstring(str(curve_chart(CURVES, STYLES, emphasis="warp-refine")))
     lines = [g for g in svg.iter("g")]
     assert "heavy" in lines[-1].get("class")  # drawn last, on top
     circles = list(lines[0].iter("circle"))
@@ -30,7 +31,7 @@ def test_points_stand_where_their_values_are():
 
 def test_names_are_escaped_and_do_not_overlap():
     flat = {f"<b>{i}</b>": {"1": 50.0, "2": 50.0} for i in range(8)}
-    text = str(curve_chart(flat, emphasis="none"))
+    text = str(curve_chart(flat, dict.fromkeys(flat, ("red", "")), emphasis="none"))
     assert "<b>" not in text
     svg = ET.fromstring(text)
     ends = sorted(float(t.get("y")) for t in svg.iter("text") if "end" in t.get("class"))
@@ -40,13 +41,13 @@ def test_names_are_escaped_and_do_not_overlap():
 
 @pytest.mark.parametrize("value", [0.0, 42.0, 100.0])
 def test_one_point_makes_a_chart(value):
-    svg = ET.fromstring(str(curve_chart({"static": {"3": value}}, emphasis="static")))
+    svg = ET.fromstring(str(curve_chart({"static": {"3": value}}, STYLES, emphasis="static")))
     (circle,) = svg.iter("circle")
     assert 0 <= float(circle.get("cy")) <= curves.HEIGHT
 
 
 def test_no_point_makes_no_chart():
-    assert curve_chart({"static": {}}, emphasis="static") == ""
+    assert curve_chart({"static": {}}, STYLES, emphasis="static") == ""
 
 
 def test_strip_shows_the_frames_in_order():

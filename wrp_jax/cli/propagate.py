@@ -12,16 +12,19 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 from ml_collections import config_flags
 
 from wrp_jax.cli import command_line
 from wrp_jax.config import Config
-from wrp_jax.data.source import VideoSource
 from wrp_jax.labelling.request import Request
-from wrp_jax.types import UserError, Window
+from wrp_jax.types import UserError
+
+if TYPE_CHECKING:
+    from wrp_jax.labelling.plan import Plan
+    from wrp_jax.runs.networks import Networks
 
 
 def define_flags() -> flags.FlagHolder:
@@ -87,13 +90,12 @@ def propagate(
     from wrp_jax.labelling.run import label_windows
     from wrp_jax.motion.build import reads_flow_files
     from wrp_jax.motion.precomputed import check_flows
-    from wrp_jax.runs.networks import STANDS_STILL, load_networks, stages_to_train
+    from wrp_jax.runs.networks import moves, stages_to_train
 
     check_apart(request.output, workdir)
     plan = make_plan(config, request)
     check_free(plan)
-    to_load = (plan.config, plan.methods, plan.source, plan.windows)
-    if reads_flow_files(config.motion) and not set(plan.methods) <= STANDS_STILL:
+    if reads_flow_files(config.motion) and moves(plan.methods):
         check_flows(Path(config.motion.folder), plan.source, plan.windows)
     stages = stages_to_train(plan.methods, config) if train and workdir is None else ()
     training = dataclasses.replace(config, stages=stages)
@@ -104,12 +106,14 @@ def propagate(
         check_stages(training)
     else:
         # Before the folder is made: weights may be missing.
-        networks = load_networks(*to_load, workdir)
+        networks = _load(plan, workdir)
     with sole_writer(plan.output, "--output"):
         if networks is None:
+            from wrp_jax.api.fit import fit
+
             workdir = plan.output / "training"
-            _train(training, plan.source, plan.windows, workdir)
-            networks = load_networks(*to_load, workdir)
+            fit(plan.source, config=training, windows=plan.windows, workdir=workdir)
+            networks = _load(plan, workdir)
         claim(plan, networks.digest)
         metrics = finish(plan, label_windows(plan, networks), networks.trained_on)
     print(scores_text(metrics))
@@ -119,11 +123,8 @@ def propagate(
     return metrics
 
 
-def _train(config: Config, source: VideoSource, windows: tuple[Window, ...], workdir: Path) -> None:
-    from wrp_jax.data.known_labels import KnownLabels
-    from wrp_jax.files.lock import sole_writer
-    from wrp_jax.training.stages import run_stages
+def _load(plan: Plan, workdir: Path | None) -> Networks:
+    from wrp_jax.api.model import Model
 
-    known = KnownLabels(source, windows)
-    with sole_writer(workdir, "--workdir"):
-        run_stages(config, known, source, windows, workdir)
+    model = Model(plan.config, plan.source.classes, workdir)
+    return model.networks(plan.methods, plan.source, plan.windows)

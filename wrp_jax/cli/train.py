@@ -17,7 +17,7 @@ from ml_collections import config_flags
 
 from wrp_jax.cli import command_line
 from wrp_jax.config import Config
-from wrp_jax.types import UserError, Window
+from wrp_jax.types import UserError
 
 
 def define_flags() -> flags.FlagHolder:
@@ -36,15 +36,8 @@ def define_flags() -> flags.FlagHolder:
 
 def main(config_flag: flags.FlagHolder) -> None:
     """Reads the flags and runs the stages."""
-    from wrp_jax.data.known_labels import KnownLabels, parse_stills
-    from wrp_jax.data.open_source import input_folder, open_source
-    from wrp_jax.data.source import validate
-    from wrp_jax.data.windows import choose_windows, whole_sequences
-    from wrp_jax.files.lock import sole_writer
-    from wrp_jax.files.output import check_output
-    from wrp_jax.motion.build import reads_flow_files
-    from wrp_jax.motion.precomputed import check_flows
-    from wrp_jax.training.stages import check_stages, reads_labels, run_stages
+    from wrp_jax.api.fit import fit
+    from wrp_jax.training.stages import check_stages, reads_labels
 
     options, config = flags.FLAGS, command_line.read_config(config_flag)
     check_stages(config)
@@ -61,27 +54,14 @@ def main(config_flag: flags.FlagHolder) -> None:
         )
     labelled = reads_labels(config.stages)
     _check_flags(config, labelled=labelled)
-    stills = [parse_stills(spec) for spec in options.stills]
-    source = open_source(data, labelled=labelled) if data else stills[0][0]
-    inputs = (data, *(still.name for still, _ in stills))
-    check_output(Path(workdir), *(input_folder(spec) for spec in inputs if spec))
-    windows: tuple[Window, ...] = ()
-    if data and labelled:
-        windows = choose_windows(
-            source,
-            windows=options.windows,
-            keyframes=options.keyframes,
-            key_every=config.key_every,
-            horizon=config.propagation.horizon,
-        )
-        validate(source, windows)
-    elif data:
-        validate(source, whole_sequences(source), labels=())
-    if reads_flow_files(config.motion) and data:
-        check_flows(Path(config.motion.folder), source, windows or whole_sequences(source))
-    known = KnownLabels(source, windows, stills)
-    with sole_writer(Path(workdir), "--workdir"):
-        run_stages(config, known, source, windows, workdir)
+    fit(
+        data or None,
+        config=config,
+        workdir=workdir,
+        windows=options.windows,
+        keyframes=options.keyframes,
+        stills=options.stills,
+    )
     if not options.workdir:
         print(f"--workdir={workdir} is what was trained.", file=sys.stderr)
 

@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 
 from wrp_jax import __version__
-from wrp_jax.data.tfds.export import export_rows, export_tfds
+from wrp_jax.data.tfds.export import ExportRow, export_tfds
 from wrp_jax.evaluation.evaluator import Evaluator
 from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.labelling.files import OutputFiles
-from wrp_jax.labelling.plan import Plan
+from wrp_jax.labelling.plan import Plan, WindowJob
 from wrp_jax.labelling.window_result import WindowResult
-from wrp_jax.reporting.film import WindowPictures, frames_to_show, shrink_image, shrink_labels
+from wrp_jax.propagation.methods import METHODS
+from wrp_jax.reporting.film import WindowPictures, shrink_image, shrink_labels
 from wrp_jax.reporting.report import FrameSummary, render_report
 
 
@@ -39,7 +40,10 @@ def finish(
     metrics = {**collect_metrics(plan, results), "notes": notes}
     text = json.dumps(metrics, indent=1) + "\n"
     write_atomically(plan.output / "metrics.json", text.encode())
-    rows = export_rows(plan.windows, plan.source)
+    rows = [
+        ExportRow(job.window.sequence, job.names[i], job.window.key, i - job.key)
+        for job, i in plan.written()
+    ]
     writer = OutputFiles(plan).writers[plan.main]
     export_tfds(plan.output / "tfds", plan.source, rows, writer)
     report = render_report(
@@ -47,10 +51,11 @@ def finish(
         classes=plan.source.classes,
         method=plan.main,
         metrics=metrics,
+        styles={name: METHODS[name].style for name in plan.methods},
         frames=_frame_summaries(plan, results),
-        windows=[_pictures(plan, number, results[number]) for number in sorted(plan.shown)],
+        windows=[_pictures(plan, job, results[job.number]) for job in plan.jobs if job.shown],
         notes=notes,
-        footer=f"Made by wrp_jax from {len(plan.windows)} windows. Scores "
+        footer=f"Made by wrp_jax from {len(plan.jobs)} windows. Scores "
         "are in metrics.json, labels beside this page; frames labelled by hand are not scored.",
     )
     write_atomically(plan.output / "report.html", report.encode())
@@ -72,8 +77,8 @@ def collect_metrics(plan: Plan, results: Sequence[WindowResult]) -> dict[str, An
     return {
         "methods": methods,
         "method": plan.main,
-        "windows": len(plan.windows),
-        "frames": len(plan.owner),
+        "windows": len(plan.jobs),
+        "frames": sum(len(job.owned) for job in plan.jobs),
         "version": __version__,
         "classes": [
             {"id": i, "name": name, "void": void}
@@ -97,45 +102,35 @@ def scores_text(metrics: Mapping[str, Any]) -> str:
 
 
 def _frame_summaries(plan: Plan, results: Sequence[WindowResult]) -> list[FrameSummary]:
-    sure = {
-        (window.sequence, name): value
-        for window, result in zip(plan.windows, results, strict=True)
-        for name, value in result.confidence.items()
-    }
-    keys = {(w.sequence, w.key) for w in plan.windows}
-    return [
-        FrameSummary(sequence, name, (sequence, name) in keys, sure[sequence, name])
-        for sequence in plan.source.sequences
-        for name in plan.source.frame_names(sequence)
-        if (sequence, name) in sure
-    ]
+    summaries = []
+    for job, i in plan.written():
+        sequence, name = job.window.sequence, job.names[i]
+        sure = results[job.number].confidence[name]
+        summaries.append(FrameSummary(sequence, name, i == job.key, sure))
+    return summaries
 
 
-def _pictures(plan: Plan, number: int, result: WindowResult) -> WindowPictures:
-    window, truth = plan.windows[number], GroundTruth(plan.source)
-    names = plan.frames(window)
-    key = names.index(window.key)
-    at = frames_to_show(tuple(i - key for i in range(len(names))))
-    shown = tuple(names[i] for i in at)
-    scored = set(truth.scored(window.sequence, window.key, names))
+def _pictures(plan: Plan, job: WindowJob, result: WindowResult) -> WindowPictures:
+    window, truth, at = job.window, GroundTruth(plan.source), job.shown
+    shown = tuple(job.names[i] for i in at)
     labels = {method: result.pictures[f"labels/{method}"] for method in plan.methods}
     true = np.zeros(labels[plan.main].shape, np.int32)
-    for i, name in enumerate(shown):
-        if name in scored:
-            true[i] = shrink_labels(truth.label(window.sequence, name))
-        elif name == window.key:
-            true[i] = labels[plan.main][i]  # the label that was given
+    for place, i in enumerate(at):
+        if i in job.scored:
+            true[place] = shrink_labels(truth.label(window.sequence, job.names[i]))
+        elif i == job.key:
+            true[place] = labels[plan.main][place]  # the label that was given
     return WindowPictures(
         sequence=window.sequence,
         key=window.key,
         names=shown,
-        distances=tuple(i - key for i in at),
+        distances=tuple(i - job.key for i in at),
         images=np.stack([shrink_image(plan.source.frame(window.sequence, n)) for n in shown]),
         labels=labels,
         confidence=result.pictures["confidence"],
         truth=true,
         flow=result.pictures.get("flow"),
-        has_truth=np.array([n in scored or (bool(scored) and n == window.key) for n in shown]),
+        has_truth=np.array([i in job.scored or (bool(job.scored) and i == job.key) for i in at]),
     )
 
 
@@ -146,10 +141,11 @@ def _short(name: str) -> str:
 
 def _notes(plan: Plan, trained_on: frozenset[str]) -> list[str]:
     """What a reader of the scores must know."""
-    truth, seen = GroundTruth(plan.source), 0
-    for window in plan.windows:
-        scored = truth.scored(window.sequence, window.key, plan.frames(window))
-        seen += sum(f"{window.sequence} {name}" in trained_on for name in scored)
+    seen = sum(
+        f"{job.window.sequence} {job.names[i]}" in trained_on
+        for job in plan.jobs
+        for i in job.scored
+    )
     if not seen:
         return []
     return [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.files.output import RUN_FILE, check_output, check_sequences, claim_output
 from wrp_jax.labelling.request import ALL, Request
 from wrp_jax.propagation.methods import METHODS
+from wrp_jax.reporting.film import frames_to_show
 from wrp_jax.types import UserError, Window
 
 RESERVED = frozenset(
@@ -29,35 +29,66 @@ _FORMAT = 1
 
 
 @dataclasses.dataclass(frozen=True)
+class WindowJob:
+    """A window, and what is done with each of its frames. Frames go by their place in it.
+
+    Attributes:
+      number: of the window, in the order of the plan.
+      window: its labelled frame and its ends.
+      names: of its frames, in order.
+      start: place of the first of them in the sequence.
+      key: the labelled frame.
+      owned: frames whose labels are written from this window and from no other, in order.
+      scored: frames with a true label, the labelled one left out, in order.
+      shown: frames that the report shows in pictures, in order; empty for most windows.
+    """
+
+    number: int
+    window: Window
+    names: tuple[str, ...]
+    start: int
+    key: int
+    owned: tuple[int, ...]
+    scored: tuple[int, ...]
+    shown: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Plan:
     """Everything a run is going to do.
 
     Attributes:
       config: all options.
       source: the video.
-      windows: in the order in which they are labelled.
-      owner: the window from which each frame's label is written, by (sequence, frame).
+      jobs: one per window, in the order in which they are labelled.
       methods: that are run, the main one last.
       output: the folder to write.
-      shown: numbers of the windows that the report shows in pictures.
     """
 
     config: Config
     source: VideoSource
-    windows: tuple[Window, ...]
-    owner: Mapping[tuple[str, str], Window]
+    jobs: tuple[WindowJob, ...]
     methods: tuple[str, ...]
     output: Path
-    shown: frozenset[int]
 
     @property
     def main(self) -> str:
         """The method whose labels are the result."""
         return self.methods[-1]
 
-    def frames(self, window: Window) -> tuple[str, ...]:
-        """Names of the frames of a window."""
-        return window_lists.window_frames(window, self.source)
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """Labelled frame and ends of every window."""
+        return tuple(job.window for job in self.jobs)
+
+    def written(self) -> list[tuple[WindowJob, int]]:
+        """Every frame whose label is written: its window, and its place there.
+
+        In the order of the source; each frame once.
+        """
+        order = {sequence: place for place, sequence in enumerate(self.source.sequences)}
+        frames = [(job, i) for job in self.jobs for i in job.owned]
+        return sorted(frames, key=lambda f: (order[f[0].window.sequence], f[0].start + f[1]))
 
     def settings(self, networks_digest: str) -> dict[str, Any]:
         """What the files in the output depend on, as JSON."""
@@ -100,22 +131,12 @@ def make_plan(config: Config, request: Request) -> Plan:
         cut=request.horizon,
     )
     _check_names(source, windows, request.output)
-    truth = GroundTruth(source)
+    jobs = _jobs(source, windows)
     labels = dict.fromkeys((w.sequence, w.key) for w in windows)
-    for window in windows:
-        names = window_lists.window_frames(window, source)
-        scored = truth.scored(window.sequence, window.key, names)
-        labels |= dict.fromkeys((window.sequence, name) for name in scored)
+    for job in jobs:
+        labels |= dict.fromkeys((job.window.sequence, job.names[i]) for i in job.scored)
     validate(source, windows, labels)
-    return Plan(
-        config=config,
-        source=source,
-        windows=windows,
-        owner=window_lists.owners(windows, source),
-        methods=methods,
-        output=request.output,
-        shown=_shown(windows),
-    )
+    return Plan(config, source, jobs, methods, request.output)
 
 
 def chosen_methods(method: str) -> tuple[str, ...]:
@@ -167,8 +188,33 @@ def _check_names(source: VideoSource, windows: tuple[Window, ...], output: Path)
             writer.label_path(sequence, name)
 
 
+def _jobs(source: VideoSource, windows: tuple[Window, ...]) -> tuple[WindowJob, ...]:
+    """What is done with the frames of each window."""
+    truth, owner = GroundTruth(source), window_lists.owners(windows, source)
+    shown, jobs = _shown(windows), []
+    for number, window in enumerate(windows):
+        names = window_lists.window_frames(window, source)
+        key = names.index(window.key)
+        scored = set(truth.scored(window.sequence, window.key, names))
+        jobs.append(
+            WindowJob(
+                number=number,
+                window=window,
+                names=names,
+                start=source.frame_names(window.sequence).index(window.first),
+                key=key,
+                owned=tuple(
+                    i for i, name in enumerate(names) if owner[window.sequence, name] == window
+                ),
+                scored=tuple(i for i, name in enumerate(names) if name in scored),
+                shown=frames_to_show(len(names), key) if number in shown else (),
+            )
+        )
+    return tuple(jobs)
+
+
 def _shown(windows: tuple[Window, ...]) -> frozenset[int]:
-    """A few windows, of different sequences if there are several."""
+    """Numbers of the windows that the report shows, of different sequences if there are several."""
     first_of = {}
     for number, window in enumerate(windows):
         first_of.setdefault(window.sequence, number)

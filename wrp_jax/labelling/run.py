@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -15,16 +13,15 @@ from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.evaluation.evaluator import Evaluator
 from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.evaluation.truth import GroundTruth
-from wrp_jax.labelling.files import MOVES_IMAGES, OutputFiles
+from wrp_jax.labelling.files import OutputFiles
 from wrp_jax.labelling.flow_pictures import flow_pictures
-from wrp_jax.labelling.plan import Plan
+from wrp_jax.labelling.plan import Plan, WindowJob
 from wrp_jax.labelling.window_result import WindowResult, load_window_result
 from wrp_jax.progress import Progress
-from wrp_jax.propagation.methods import METHODS, FrameLabels, label_frames
-from wrp_jax.propagation.window_cues import StoredCues, WindowCues
-from wrp_jax.reporting.film import frames_to_show, shrink_labels
-from wrp_jax.runs.networks import STANDS_STILL, Networks
-from wrp_jax.types import Clip, Motion, Window
+from wrp_jax.propagation.methods import label_frames
+from wrp_jax.reporting.film import shrink_labels
+from wrp_jax.runs.networks import Networks, moves
+from wrp_jax.types import Clip
 
 
 def label_windows(plan: Plan, networks: Networks) -> list[WindowResult]:
@@ -39,31 +36,32 @@ def label_windows(plan: Plan, networks: Networks) -> list[WindowResult]:
     known = KnownLabels(plan.source, plan.windows)
     truth = GroundTruth(plan.source)
     files = OutputFiles(plan)
+    marks = {job.number: _fingerprint(plan, job, known, truth) for job in plan.jobs}
     results: dict[int, WindowResult] = {}
-    for number in range(len(plan.windows)):
+    for job in plan.jobs:
         interrupts.check()
-        path = files.window_path(number)
-        if path.exists() and files.complete(number):
-            before = load_window_result(path, _fingerprint(plan, number, known, truth))
+        path = files.window_path(job)
+        if path.exists() and files.complete(job):
+            before = load_window_result(path, marks[job.number])
             if before is not None:
-                results[number] = before
+                results[job.number] = before
 
     steps = len(plan.methods)
-    progress = Progress("labelling", steps * len(plan.windows), steps * len(results))
-    for number in range(len(plan.windows)):
-        if number in results:
+    progress = Progress("labelling", steps * len(plan.jobs), steps * len(results))
+    for job in plan.jobs:
+        if job.number in results:
             continue
         interrupts.check()
-        mark = _fingerprint(plan, number, known, truth)
-        results[number] = _label_window(plan, number, mark, networks, known, truth, progress)
-        results[number].save(files.window_path(number))
+        mark = marks[job.number]
+        results[job.number] = _label_window(plan, job, mark, networks, known, truth, progress)
+        results[job.number].save(files.window_path(job))
     progress.close()
-    return [results[number] for number in range(len(plan.windows))]
+    return [results[job.number] for job in plan.jobs]
 
 
 def _label_window(
     plan: Plan,
-    number: int,
+    job: WindowJob,
     mark: str,
     networks: Networks,
     known: KnownLabels,
@@ -71,51 +69,48 @@ def _label_window(
     progress: Progress,
 ) -> WindowResult:
     """Runs every method on one window and writes the frames that belong to it, one by one."""
-    window, files = plan.windows[number], OutputFiles(plan)
-    sequence, names = window.sequence, plan.frames(window)
-    key, owned = names.index(window.key), set(files.owned_frames(number))
-    scored = set(truth.scored(sequence, window.key, names))
-    shown = frames_to_show(_signed(len(names), key)) if number in plan.shown else ()
+    files, options = OutputFiles(plan), plan.config.propagation
+    sequence, names, key = job.window.sequence, job.names, job.key
     classes = plan.source.classes
     result, evaluator = WindowResult(mark), Evaluator(classes)
-    reliability = {method: Reliability() for method in plan.methods} if scored else {}
+    reliability = {method: Reliability() for method in plan.methods} if job.scored else {}
     confidence: dict[str, float] = {}
 
     def read(i: int) -> np.ndarray:
         return plan.source.frame(sequence, names[i])
 
-    motion = networks.motion.within(Clip(len(names), read, sequence, names))
-    with StoredCues(
-        files.scratch(), len(names), read, motion, networks.segment, networks.at_once
-    ) as cues:
-        for done, method in enumerate(plan.methods, number * len(plan.methods) + 1):
+    # The only label that a method is given is the labelled frame's own.
+    label = known.label(sequence, job.window.key)
+    clip = Clip(len(names), read, sequence, names)
+    with networks.open_window(clip, key, label, classes, files.scratch()) as window:
+        for done, method in enumerate(plan.methods, job.number * len(plan.methods) + 1):
             pictures: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-            for output in _predictions(plan, networks, motion, method, cues, key, known, window):
+            for output in label_frames(method, options, window, networks.refiner):
                 interrupts.check()
-                i, labels = output.frame, output.labels
-                # Sums of bilinear weights pass 1 by a rounding error.
-                sure = np.clip(output.confidence, 0.0, 1.0)
-                if names[i] in scored:
+                i, labels, sure = output.frame, output.labels, output.confidence
+                if i in job.scored:
                     true = truth.label(sequence, names[i])
                     evaluator.add(method, abs(i - key), true, labels)
                     reliability[method].add(sure, labels, true, ~np.asarray(classes.void))
-                if i in shown:
+                if i in job.shown:
                     pictures[i] = _small(labels, sure)
-                if names[i] not in owned:
+                if i not in job.owned:
                     continue
-                if output.image is not None:
-                    files.write_moved(method, sequence, names[i], output.image)
+                moved = output.image_bytes()
+                if moved is not None:
+                    files.write_moved(method, sequence, names[i], moved)
                 files.writers[method].write(sequence, names[i], labels, sure)
                 if method == plan.main:
                     files.write_overlay(sequence, names[i], read(i), labels, is_key=i == key)
                     confidence[names[i]] = float(sure.mean())
-            if shown:
-                result.pictures[f"labels/{method}"] = np.stack([pictures[i][0] for i in shown])
-            if shown and method == plan.main:
-                result.pictures["confidence"] = np.stack([pictures[i][1] for i in shown])
+            if job.shown:
+                result.pictures[f"labels/{method}"] = np.stack([pictures[i][0] for i in job.shown])
+            if job.shown and method == plan.main:
+                result.pictures["confidence"] = np.stack([pictures[i][1] for i in job.shown])
             progress.update(done)
-        if shown and not set(plan.methods) <= STANDS_STILL:
-            moving = flow_pictures(functools.partial(cues.section, semantics=False), key, shown)
+        if job.shown and moves(plan.methods):
+            section = functools.partial(window.cues.section, semantics=False)
+            moving = flow_pictures(section, key, job.shown)
             if moving is not None:
                 result.pictures["flow"] = moving
     # Labels travel outwards; files list frames in their order.
@@ -125,37 +120,6 @@ def _label_window(
     return result
 
 
-def _predictions(
-    plan: Plan,
-    networks: Networks,
-    motion: Motion,
-    method: str,
-    cues: WindowCues,
-    key: int,
-    known: KnownLabels,
-    window: Window,
-) -> Iterator[FrameLabels]:
-    """A method's labels; the only label it is given is the labelled frame's own."""
-    classes = plan.source.classes
-    label = known.label(window.sequence, window.key)
-    if METHODS[method].refines and networks.refine is not None:
-        return networks.refine(cues, key, label, classes, motion)
-    options = plan.config.propagation
-    if METHODS[method].refines and networks.tau is not None:
-        options = dataclasses.replace(options, tau=networks.tau)
-    return label_frames(
-        method,
-        options,
-        cues,
-        key,
-        label,
-        classes,
-        networks.omega,
-        recursive=plan.config.refiner.recursive,
-        move_images=options.move_images and method == MOVES_IMAGES,
-    )
-
-
 def _small(labels: np.ndarray, sure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Labels and confidence at the size of the report."""
     # Class indices fit: 256 ids at most, and UNLABELLED is 255.
@@ -163,16 +127,11 @@ def _small(labels: np.ndarray, sure: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return shrink_labels(labels).astype(np.uint8), shrink_labels(grey)
 
 
-def _signed(n: int, key: int) -> tuple[int, ...]:
-    return tuple(i - key for i in range(n))
-
-
-def _fingerprint(plan: Plan, number: int, known: KnownLabels, truth: GroundTruth) -> str:
+def _fingerprint(plan: Plan, job: WindowJob, known: KnownLabels, truth: GroundTruth) -> str:
     """Of what a window's result depends on, beyond the settings of the whole output."""
-    window = plan.windows[number]
+    window, scored = job.window, [job.names[i] for i in job.scored]
     digest = hashlib.sha256(known.label(window.sequence, window.key).astype(np.uint8).tobytes())
-    scored = truth.scored(window.sequence, window.key, plan.frames(window))
-    digest.update(json.dumps([scored, number in plan.shown]).encode())
+    digest.update(json.dumps([scored, bool(job.shown)]).encode())
     for name in scored:
         digest.update(truth.label(window.sequence, name).astype(np.uint8).tobytes())
     # Three frames tell one video from another; to decode all of a long one takes a rerun minutes.

@@ -2,131 +2,71 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol, runtime_checkable
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int, UInt8
 
 from wrp_jax.config import PropagationConfig
-from wrp_jax.propagation.carriers import Carrier, build_carrier
-from wrp_jax.propagation.cues import Chain, derive, lay_out
-from wrp_jax.propagation.rollout import rollout, rollout_chunked, window_orders
-from wrp_jax.propagation.step import MaskOptions, Refine, image_step, make_step
-from wrp_jax.propagation.window_cues import HeldCues, MadeCues, WindowCues
+from wrp_jax.propagation.along_chains import along_chains
+from wrp_jax.propagation.labelled_window import LabelledWindow
+from wrp_jax.propagation.results import FramePrediction
 from wrp_jax.sharding import frames_at_once
-from wrp_jax.types import UNLABELLED, ClassMap, ClipCues, Motion, Segment, UserError
-
-_CHUNK_BYTES = 1 << 29  # cues of one chunk on the device
+from wrp_jax.types import UNLABELLED, UserError
 
 
-class Propagated(NamedTuple):
-    """Labels of a window.
+@runtime_checkable
+class Refiner(Protocol):
+    """Ω, trained and ready for use: ``StepRefiner`` (the paper's) or ``ChooserRefiner``."""
 
-    Attributes:
-      labels: class indices, ``UNLABELLED`` where nothing is said; the labelled frame has its
-        own label.
-      confidence: 0 … 1; 1 on the labelled frame.
-      source: 0 where the label comes from the labelled frame, else the number of steps from
-        there at which segmentation put it in; None if not remembered.
-      images: the labelled frame's image moved along (RGB, 0 … 1), or None.
-    """
-
-    labels: Int[np.ndarray, "n h w"]
-    confidence: Float[np.ndarray, "n h w"]
-    source: Int[np.ndarray, "n h w"] | None = None
-    images: Float[np.ndarray, "n h w 3"] | None = None
+    def label(self, config: PropagationConfig, window: LabelledWindow) -> Iterator[FramePrediction]:
+        """Labels every frame of the window once, the labelled one with its own label."""
+        ...
 
 
-class FrameLabels(NamedTuple):
-    """Labels of one frame of a window; see ``Propagated``.
+class PlotStyle(NamedTuple):
+    """How charts draw a method.
 
     Attributes:
-      frame: which frame.
-      labels, confidence, source, image: of it.
+      color: in CSS; the variables are those of the report, which follow its theme.
+      dash: pattern of the line, as in SVG; empty for a solid one.
     """
 
-    frame: int
-    labels: Int[np.ndarray, "h w"]
-    confidence: Float[np.ndarray, "h w"]
-    source: Int[np.ndarray, "h w"] | None = None
-    image: Float[np.ndarray, "h w 3"] | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Window:
-    """What a method is given.
-
-    Attributes:
-      cues: of consecutive frames.
-      key_index: which frame is labelled.
-      key_label: its class indices.
-      classes: of the data set.
-      refine: Ω, or None.
-      recursive: whether the next step starts from Ω's result (eq. 8).
-      move_images: whether the image is to be moved along.
-    """
-
-    cues: WindowCues
-    key_index: int
-    key_label: Int[np.ndarray, "h w"]
-    classes: ClassMap
-    refine: Refine | None = None
-    recursive: bool = True
-    move_images: bool = False
-
-    def chain(self, orders: Int[np.ndarray, "b frames"], labels_only: bool = False) -> Chain:
-        """``lay_out`` of the cues of the frames that ``orders`` visit, and of no others."""
-        parts = []
-        for order in orders:
-            first, last = int(order.min()), int(order.max())
-            section = self.cues.section(first, last + 1, semantics=not labels_only)
-            parts.append(lay_out(section, order[None] - first))
-        # Time leads and chains follow, in every field.
-        return jax.tree.map(lambda *x: np.concatenate(x, axis=1), *parts)
-
-    def key_image(self) -> Float[np.ndarray, "h w 3"] | None:
-        """The labelled frame's image, where images are moved along."""
-        if not self.move_images:
-            return None
-        key = self.key_index
-        return np.asarray(self.cues.section(key, key + 1, semantics=False).images[0])
-
-    def key_frame(self) -> FrameLabels:
-        """The labelled frame's own label."""
-        label = self.key_label.astype(np.int32)
-        sure, source = np.ones(label.shape, np.float32), np.zeros_like(label)
-        return FrameLabels(self.key_index, label, sure, source, self.key_image())
+    color: str
+    dash: str = ""
 
 
 class Method(NamedTuple):
-    """A method.
+    """A method, and everything that other parts of the program must know about it.
 
     Attributes:
-      run: ``run(config, window)`` labels every frame of the window once, in any order.
+      run: ``run(config, window, refiner)`` labels every frame of the window once, in any order.
+      style: how charts draw it.
+      moves: whether it reads f_θ.
       segments: whether it reads g_ψ.
       refines: whether it needs Ω.
+      moves_images: whether it can move the labelled frame's image along with the labels: joint
+        image-label propagation (the paper, 4.1).
     """
 
-    run: Callable[[PropagationConfig, Window], Iterator[FrameLabels]]
+    run: Callable[[PropagationConfig, LabelledWindow, Refiner | None], Iterator[FramePrediction]]
+    style: PlotStyle
+    moves: bool = False
     segments: bool = False
     refines: bool = False
+    moves_images: bool = False
 
 
-# --- methods without motion ---------------------------------------------------------------
-
-
-def _static(config: PropagationConfig, window: Window) -> Iterator[FrameLabels]:
+def _static(config: PropagationConfig, window: LabelledWindow) -> Iterator[FramePrediction]:
     label = window.key_frame()
     for frame in range(window.cues.count):
         yield label._replace(frame=frame)
 
 
-def _semantic(config: PropagationConfig, window: Window, threshold: bool) -> Iterator[FrameLabels]:
+def _semantic(
+    config: PropagationConfig, window: LabelledWindow, *, threshold: bool
+) -> Iterator[FramePrediction]:
     void = window.classes.void_index
     count, at_once = window.cues.count, frames_at_once(*window.key_label.shape)
     for start in range(0, count, at_once):
@@ -134,7 +74,7 @@ def _semantic(config: PropagationConfig, window: Window, threshold: bool) -> Ite
             window.cues.section(start, min(start + at_once, count)).probs, start
         ):
             if frame == window.key_index:
-                yield window.key_frame()._replace(image=None)
+                yield window.key_frame()
                 continue
             labels = np.argmax(probs, axis=-1).astype(np.int32)
             confidence = np.max(probs, axis=-1).astype(np.float32)
@@ -142,227 +82,86 @@ def _semantic(config: PropagationConfig, window: Window, threshold: bool) -> Ite
                 unsure = confidence <= config.semantic_confidence
                 labels[unsure] = UNLABELLED if void is None else void
             source = np.full(labels.shape, abs(frame - window.key_index), np.int32)
-            yield FrameLabels(frame, labels, confidence, source)
+            yield FramePrediction(frame, labels, confidence, source)
 
 
-# --- methods along chains -----------------------------------------------------------------
+def _motion_only(config: PropagationConfig, window: LabelledWindow) -> Iterator[FramePrediction]:
+    return along_chains(config, window, inpaint=False, move_images=config.move_images)
 
 
-@functools.partial(jax.jit, static_argnames=("carrier", "mask", "recursive", "move_images"))
-def _run_chunk(
-    state: Any,
-    chain: Chain,
-    refine: Any,
-    *,
-    carrier: Carrier,
-    mask: MaskOptions | None,
-    recursive: bool,
-    move_images: bool,
-) -> tuple[Any, Any]:
-    label_step = make_step(carrier, mask, refine, recursive=recursive)
-
-    def step(state: Any, cues: Any) -> tuple[Any, Any]:
-        labels, reading = label_step(state[0], cues)
-        if not move_images:
-            return (labels, None), (reading, None)
-        image, moved = image_step(state[1], cues)
-        return (labels, image), (reading, moved)
-
-    return rollout(step, state, derive(chain))
+def _refined(
+    config: PropagationConfig, window: LabelledWindow, refiner: Refiner | None
+) -> Iterator[FramePrediction]:
+    assert refiner is not None  # label_frames sees to it
+    return refiner.label(config, window)
 
 
-def mask_options(config: PropagationConfig) -> MaskOptions:
-    """The mask that the options name.
-
-    Raises:
-      UserError: there is no mask of that name.
-    """
-    if config.mask == "paper":
-        return MaskOptions(config.tau)
-    if config.mask == "consistent":
-        return MaskOptions(config.tau, config.consistency_pixels, config.inpaint_confidence)
-    raise UserError(
-        f"config.propagation.mask={config.mask!r} is unknown: use one of paper, consistent."
-    )
-
-
-def _along_chains(
-    config: PropagationConfig, window: Window, *, inpaint: bool, refine: bool
-) -> Iterator[FrameLabels]:
-    key, n = window.key_index, window.cues.count
-    h, w = window.key_label.shape
-    num_classes = window.classes.num_classes
-    carrier = _carrier(config.carrier, num_classes, inpaint)
-    # Padded to whole chunks of one length, so that one program serves windows of any length,
-    # and memory on the device does not grow with it.
-    step_bytes = 2 * h * w * (3 + 2 + 2 + 3 + 2 * num_classes * inpaint) * 4
-    chunk = int(np.clip(_CHUNK_BYTES // step_bytes, 1, max(1, config.horizon)))
-    longest = max(key, n - 1 - key)
-    orders = window_orders(n, key, -(-longest // chunk) * chunk)
-
-    labels = jnp.asarray(np.stack([window.key_label] * 2), jnp.int32)
-    own = window.key_frame()
-    image = None
-    if own.image is not None:
-        image = np.stack([own.image] * 2), jnp.zeros((2, h, w, 2))
-    run = functools.partial(
-        _run_chunk,
-        carrier=carrier,
-        mask=mask_options(config) if inpaint else None,
-        recursive=window.recursive,
-        move_images=window.move_images,
-    )
-    omega = window.refine if refine else None
-    if omega is not None and not isinstance(omega, jax.tree_util.Partial):
-        omega = jax.tree_util.Partial(omega)
-    chunks = (
-        window.chain(orders[:, start : start + chunk + 1], labels_only=not inpaint)
-        for start in range(0, orders.shape[1] - 1, chunk)
-    )
-    outputs = rollout_chunked(
-        lambda state, chain: run(state, chain, omega), (carrier.init(labels), image), chunks
-    )
-
-    yield own
-    step = 0
-    for reading, moved in outputs:
-        for t in range(len(reading.labels)):
-            step += 1
-            for b, frame in enumerate((key + step, key - step)):
-                if not 0 <= frame < n:
-                    continue
-                yield FrameLabels(
-                    frame,
-                    reading.labels[t, b],
-                    reading.confidence[t, b],
-                    None if reading.source is None else reading.source[t, b],
-                    None if moved is None else moved[t, b],
-                )
-
-
-_carrier = functools.lru_cache(maxsize=None)(
-    lambda name, num_classes, inpaint: build_carrier(name, num_classes, inpaint=inpaint)
-)
+def _alone(
+    run: Callable[[PropagationConfig, LabelledWindow], Iterator[FramePrediction]],
+) -> Callable[[PropagationConfig, LabelledWindow, Refiner | None], Iterator[FramePrediction]]:
+    """A method that reads no refiner."""
+    return lambda config, window, refiner: run(config, window)
 
 
 METHODS: dict[str, Method] = {
-    "static": Method(_static),
-    "motion-only": Method(functools.partial(_along_chains, inpaint=False, refine=False)),
-    "semantic-only": Method(functools.partial(_semantic, threshold=True), segments=True),
-    "semantic-argmax": Method(functools.partial(_semantic, threshold=False), segments=True),
+    "static": Method(_alone(_static), PlotStyle("var(--static)", "2 4")),
+    "motion-only": Method(
+        _alone(_motion_only), PlotStyle("var(--motion)"), moves=True, moves_images=True
+    ),
+    "semantic-only": Method(
+        _alone(functools.partial(_semantic, threshold=True)),
+        PlotStyle("var(--semantic)"),
+        segments=True,
+    ),
+    "semantic-argmax": Method(
+        _alone(functools.partial(_semantic, threshold=False)),
+        PlotStyle("var(--argmax)", "6 4"),
+        segments=True,
+    ),
     "warp-inpaint": Method(
-        functools.partial(_along_chains, inpaint=True, refine=False), segments=True
+        _alone(functools.partial(along_chains, inpaint=True)),
+        PlotStyle("var(--inpaint)"),
+        moves=True,
+        segments=True,
     ),
     "warp-refine": Method(
-        functools.partial(_along_chains, inpaint=True, refine=True), segments=True, refines=True
+        _refined, PlotStyle("var(--refine)"), moves=True, segments=True, refines=True
     ),
 }
-"""Methods by the name ``--method`` takes."""
+"""Methods by the name that ``--method`` and the Python API take."""
 
 
 def label_frames(
     method: str,
     config: PropagationConfig,
-    cues: WindowCues,
-    key_index: int,
-    key_label: Int[np.ndarray, "h w"],
-    classes: ClassMap,
-    refine: Refine | None = None,
-    *,
-    recursive: bool = True,
-    move_images: bool = False,
-) -> Iterator[FrameLabels]:
-    """Labels every frame of a window from its one labelled frame; memory does not grow with it.
+    window: LabelledWindow,
+    refiner: Refiner | None = None,
+) -> Iterator[FramePrediction]:
+    """Labels every frame of a window from its one labelled frame, by any method.
+
+    The only way to the labels of a window. Memory does not grow with the window, but for what
+    its cues hold.
 
     Args:
       method: a key of ``METHODS``.
       config: the options of propagation.
-      cues: of the window.
-      key_index: which of its frames is labelled.
-      key_label: its class indices.
-      classes: of the data set.
-      refine: Ω; a ``jax.tree_util.Partial(apply, variables)`` compiles once for all variables.
-      recursive: whether the next step starts from Ω's result (eq. 8), or Ω only mends what each
-        step of Ψ^W shows.
-      move_images: also move the labelled frame's image along (joint propagation).
+      window: what is labelled, and what it is labelled from.
+      refiner: Ω, for the methods that need one.
 
     Returns:
       Every frame once, the labelled one with its own label; nearer frames come first where
       labels travel.
 
     Raises:
-      UserError: the method is unknown, or lacks Ω.
+      UserError: the method is unknown, or there is no refiner where it needs one.
     """
     if method not in METHODS:
-        raise UserError(f"--method={method} is unknown: use one of {', '.join(METHODS)}.")
-    if METHODS[method].refines and refine is None:
-        raise UserError(f"--method={method} needs a trained refiner: give --workdir.")
-    window = Window(cues, key_index, key_label, classes, refine, recursive, move_images)
-    return METHODS[method].run(config, window)
+        raise UserError(f"method {method!r} is unknown: use one of {', '.join(METHODS)}.")
+    if METHODS[method].refines and refiner is None:
+        raise UserError(f"method {method!r} needs a trained refiner, and none is given.")
+    return map(_at_most_one, METHODS[method].run(config, window, refiner))
 
 
-def propagate_window(
-    method: str,
-    config: PropagationConfig,
-    frames: UInt8[np.ndarray, "n h w 3"],
-    key_index: int,
-    key_label: Int[np.ndarray, "h w"],
-    classes: ClassMap,
-    motion: Motion,
-    segment: Segment | None = None,
-    refine: Refine | None = None,
-    *,
-    recursive: bool = True,
-    cues: ClipCues | None = None,
-    move_images: bool = False,
-) -> Propagated:
-    """Labels every frame of a window from its one labelled frame.
-
-    Args:
-      method: a key of ``METHODS``.
-      config: the options of propagation.
-      frames: consecutive frames, RGB.
-      key_index: which of them is labelled.
-      key_label: its class indices.
-      classes: of the data set.
-      motion: f_θ.
-      segment: g_ψ, bound to its variables (``functools.partial(segment_clip, net, variables)``).
-      refine: Ω; a ``jax.tree_util.Partial(apply, variables)`` compiles once for all variables.
-      recursive: whether the next step starts from Ω's result (eq. 8), or Ω only mends what each
-        step of Ψ^W shows.
-      cues: ``clip_cues`` of the same frames, to share them between methods; without, cues are
-        made piece by piece, and memory beyond the result does not grow with the window.
-      move_images: also move the labelled frame's image along (joint propagation).
-
-    Raises:
-      UserError: the method is unknown, or lacks its networks.
-    """
-    segments = method in METHODS and METHODS[method].segments
-    if segments and segment is None and cues is None:
-        raise UserError(f"--method={method} needs a trained segmentation network: give --workdir.")
-    if segments and cues is not None and not cues.probs.shape[-1]:
-        raise ValueError(f"{method} needs cues made with a segmentation network")
-    made = MadeCues(frames, motion, segment if segments else None)
-    given = made if cues is None else HeldCues(cues)
-    arguments = (config, given, key_index, key_label, classes, refine)
-    frame_labels = label_frames(method, *arguments, recursive=recursive, move_images=move_images)
-    return collect(len(frames), frame_labels)
-
-
-def collect(count: int, frames: Iterable[FrameLabels]) -> Propagated:
-    """All frames of a window in one array; grows with it."""
-    ordered: list[FrameLabels | None] = [None] * count
-    for labels in frames:
-        ordered[labels.frame] = labels
-    complete = [labels for labels in ordered if labels is not None]
-
-    def stack(arrays: list[np.ndarray | None]) -> np.ndarray | None:
-        there = [array for array in arrays if array is not None]
-        return np.stack(there) if len(there) == count else None
-
-    return Propagated(
-        np.stack([frame.labels for frame in complete]),
-        np.stack([frame.confidence for frame in complete]),
-        stack([frame.source for frame in complete]),
-        stack([frame.image for frame in complete]),
-    )
+def _at_most_one(said: FramePrediction) -> FramePrediction:
+    """Sums of bilinear weights pass 1 by a rounding error."""
+    return said._replace(confidence=np.clip(said.confidence, 0.0, 1.0))

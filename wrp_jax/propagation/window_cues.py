@@ -88,7 +88,8 @@ class StoredCues:
 
     Example:
       >>> with StoredCues(folder, len(names), read, motion, segment) as cues:  # doctest: +SKIP
-      ...     for frame in label_frames("warp-inpaint", config, cues, 10, label, classes):
+      ...     window = LabelledWindow(cues, 10, label, classes, motion)
+      ...     for frame in label_frames("warp-inpaint", config, window):
       ...         ...
     """
 

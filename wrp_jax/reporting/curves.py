@@ -12,30 +12,22 @@ LEAST_SHARE = 1e-4
 """Of the pixels: the accuracy of a handful of them is chance."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 150, 16, 46
 
-METHOD_STYLES: dict[str, tuple[str, str]] = {
-    "static": ("static", "2 4"),
-    "motion-only": ("motion", ""),
-    "semantic-only": ("semantic", ""),
-    "semantic-argmax": ("argmax", "6 4"),
-    "warp-inpaint": ("inpaint", ""),
-    "warp-refine": ("refine", ""),
-}
-"""Name of the CSS colour variable and dash pattern, per method."""
-
-
-def method_style(method: str) -> tuple[str, str]:
-    """CSS colour and dash pattern of a method; methods without one of their own share one."""
-    name, dash = METHOD_STYLES.get(method, ("other", "8 3 2 3"))
-    return f"var(--{name})", dash
+Styles = Mapping[str, tuple[str, str]]
+"""By name of a curve: its colour in CSS, and its dash pattern as in SVG (empty: solid)."""
 
 
 def curve_chart(
-    curves: Mapping[str, Mapping[str, float]], *, emphasis: str, y_label: str = "mIoU (%)"
+    curves: Mapping[str, Mapping[str, float]],
+    styles: Styles,
+    *,
+    emphasis: str,
+    y_label: str = "mIoU (%)",
 ) -> Markup:
     """Score against the distance from the labelled frame, a line per method (paper, Fig. 1).
 
     Args:
       curves: score 0 … 100 by distance, by method.
+      styles: of the methods.
       emphasis: the method drawn in a heavier line.
       y_label: title of the vertical axis.
 
@@ -87,7 +79,7 @@ def curve_chart(
     )
     # The emphasised line is drawn last, on top.
     for name in sorted(points, key=lambda n: n == emphasis):
-        parts.append(_line(name, points[name], x_of, y_of, heavy=name == emphasis))
+        parts.append(_line(name, points[name], styles[name], x_of, y_of, heavy=name == emphasis))
     ends = {name: y_of(line[-1][1]) for name, line in points.items() if line}
     for name, y in _spread(ends).items():
         parts.append(
@@ -95,7 +87,7 @@ def curve_chart(
                 " heavy" if name == emphasis else "",
                 WIDTH - _RIGHT + 12,
                 y + 4,
-                method_style(name)[0],
+                styles[name][0],
                 name,
             )
         )
@@ -147,7 +139,7 @@ def strip_chart(
 
 def reliability_chart(
     curves: Mapping[str, Sequence[Mapping[str, float]]],
-    styles: Mapping[str, tuple[str, str]],
+    styles: Styles,
     *,
     emphasis: str = "",
 ) -> Markup:
@@ -156,7 +148,7 @@ def reliability_chart(
     Args:
       curves: of `Reliability.curve`, by name; the area of a point is its share of the pixels, and
         those of less than `LEAST_SHARE` are left out.
-      styles: colour and dash pattern by name.
+      styles: of the curves.
       emphasis: the curve drawn in a heavier line, on top.
 
     Returns:
@@ -227,8 +219,8 @@ def reliability_chart(
     return Markup("").join(parts) + Markup("</svg>")
 
 
-def _line(name, line, x_of, y_of, *, heavy: bool) -> Markup:
-    color, dash = method_style(name)
+def _line(name, line, style, x_of, y_of, *, heavy: bool) -> Markup:
+    color, dash = style
     path = " ".join(f"{x_of(k):.1f},{y_of(v):.1f}" for k, v in line)
     parts = [
         Markup('<g style="color:{}" class="line{}">').format(color, " heavy" if heavy else ""),

@@ -78,13 +78,17 @@ def _nearest(array: np.ndarray) -> np.ndarray:
     return array[rows.astype(int)[:, None], columns.astype(int)]
 
 
-def frames_to_show(distances: tuple[int, ...]) -> list[int]:
-    """Positions of at most ``MAX_FRAMES`` frames: the labelled one and an even choice around it."""
-    if len(distances) <= MAX_FRAMES:
-        return list(range(len(distances)))
-    key = distances.index(0)
-    even = {round(i) for i in np.linspace(0, len(distances) - 1, MAX_FRAMES - 1)}
-    return sorted(even | {key})
+def frames_to_show(count: int, key: int) -> tuple[int, ...]:
+    """Places of at most ``MAX_FRAMES`` frames: the labelled one and an even choice around it.
+
+    Args:
+      count: of the frames of the window.
+      key: place of the labelled one.
+    """
+    if count <= MAX_FRAMES:
+        return tuple(range(count))
+    even = {round(i) for i in np.linspace(0, count - 1, MAX_FRAMES - 1)}
+    return tuple(sorted(even | {key}))
 
 
 def film(pictures: WindowPictures, classes: ClassMap, method: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from wrp_jax.reporting.curves import curve_chart, method_style, reliability_chart, strip_chart
+from wrp_jax.reporting.curves import Styles, curve_chart, reliability_chart, strip_chart
 from wrp_jax.reporting.film import WindowPictures, film
 from wrp_jax.types import ClassMap
 
@@ -44,6 +44,7 @@ def render_report(
     classes: ClassMap,
     method: str,
     metrics: Mapping[str, Any],
+    styles: Styles,
     frames: Sequence[FrameSummary],
     windows: Sequence[WindowPictures],
     notes: Sequence[str] = (),
@@ -56,6 +57,7 @@ def render_report(
       classes: names and colours.
       method: the main method: the one whose labels are the output.
       metrics: what ``metrics.json`` holds; its ``methods`` may be without scores.
+      styles: how charts draw each of the methods.
       frames: all frames of the output, in order.
       windows: the windows that are shown in pictures.
       notes: sentences that a reader must not miss.
@@ -76,12 +78,16 @@ def render_report(
         summary=_summary(method, methods, frames, distances, classes),
         facts=_facts(method, methods, frames, distances),
         notes=notes,
-        chart=curve_chart({n: m["miou"] for n, m in methods.items()}, emphasis=method),
+        chart=curve_chart({n: m["miou"] for n, m in methods.items()}, styles, emphasis=method),
         distances=distances,
-        table=_table(methods, distances),
-        class_bars=_class_bars(methods, classes),
-        reliability=_reliability_chart(methods, method),
-        reliability_table=_reliability_table(methods),
+        table=_table(methods, distances, styles),
+        class_bars=_class_bars(methods, classes, styles),
+        reliability=reliability_chart(
+            {name: m["reliability"]["curve"] for name, m in methods.items()},
+            styles,
+            emphasis=method,
+        ),
+        reliability_table=_reliability_table(methods, styles),
         strips=_strips(frames, method, floor),
         strip_floor=round(100 * floor),
         legend=[
@@ -163,7 +169,7 @@ def _facts(method, methods, frames, distances) -> list[tuple[str, str]]:
     return facts
 
 
-def _table(methods, distances) -> list[dict[str, Any]]:
+def _table(methods, distances, styles) -> list[dict[str, Any]]:
     keys = [str(k) for k in distances]
     columns = [
         *(lambda m, k=k: m["miou"].get(k) for k in keys),
@@ -182,11 +188,11 @@ def _table(methods, distances) -> list[dict[str, Any]]:
             ("–" if v is None else f"{v:.1f}", v is not None and v == top)
             for v, top in zip(values, best, strict=True)
         ]
-        rows.append({"name": name, "color": method_style(name)[0], "cells": cells})
+        rows.append({"name": name, "color": styles[name][0], "cells": cells})
     return rows
 
 
-def _class_bars(methods, classes: ClassMap) -> list[dict[str, Any]]:
+def _class_bars(methods, classes: ClassMap, styles: Styles) -> list[dict[str, Any]]:
     """Paper, Fig. 5: IoU of each class per method, averaged over distances; the mean first."""
 
     def bars(values):
@@ -195,7 +201,7 @@ def _class_bars(methods, classes: ClassMap) -> list[dict[str, Any]]:
                 "name": name,
                 "text": f"{v:.1f}",
                 "width": f"{max(v, 0):.1f}",
-                "color": method_style(name)[0],
+                "color": styles[name][0],
             }
             for name, v in values.items()
             if v is not None
@@ -219,18 +225,12 @@ def _class_bars(methods, classes: ClassMap) -> list[dict[str, Any]]:
     return out
 
 
-def _reliability_chart(methods, method) -> Markup:
-    curves = {name: m["reliability"]["curve"] for name, m in methods.items()}
-    styles = {name: method_style(name) for name in curves}
-    return reliability_chart(curves, styles, emphasis=method)
-
-
-def _reliability_table(methods) -> list[dict[str, Any]]:
+def _reliability_table(methods, styles) -> list[dict[str, Any]]:
     keys = ("expected_error", "confidence", "accuracy")
     return [
         {
             "name": name,
-            "color": method_style(name)[0],
+            "color": styles[name][0],
             "cells": [f"{100 * m['reliability'][key]:.1f}" for key in keys],
         }
         for name, m in methods.items()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import numpy as np
+from jaxtyping import Int
 
 from wrp_jax.config import Config, SegmentationConfig
 from wrp_jax.data.source import VideoSource
@@ -17,16 +20,13 @@ from wrp_jax.files.strict_json import read_json
 from wrp_jax.models.refine.pix2pix import refine_labels
 from wrp_jax.motion.build import motion_digest
 from wrp_jax.motion.still import zero_motion
-from wrp_jax.propagation.methods import METHODS, FrameLabels, mask_options
-from wrp_jax.propagation.step import Refine
+from wrp_jax.propagation.along_chains import StepRefiner
+from wrp_jax.propagation.labelled_window import LabelledWindow
+from wrp_jax.propagation.methods import METHODS, Refiner
+from wrp_jax.propagation.window_cues import StoredCues
 from wrp_jax.runs.results import result_path
 from wrp_jax.segmentation.predictions import PRECOMPUTED
-from wrp_jax.types import ClassMap, Motion, Segment, UserError, Window
-
-STANDS_STILL = frozenset({"static", "semantic-only", "semantic-argmax"})
-"""Methods that never look at motion."""
-
-RefineWindow = Callable[..., Iterator[FrameLabels]]
+from wrp_jax.types import ClassMap, Clip, Motion, Segment, UserError, Window
 
 
 class Networks(NamedTuple):
@@ -35,23 +35,47 @@ class Networks(NamedTuple):
     Attributes:
       motion: f_θ.
       segment: g_ψ, or None where no method reads it.
-      refine: a chooser over a window: ``refine(cues, key_index, key_label, classes, motion)``
-        yields every frame's labels; None where Ω is none, or not needed.
+      refiner: Ω, or None where there is none, or no method needs it.
       digest: of the weights and of precomputed flow; empty without any.
       trained_on: ``"<sequence> <frame>"`` of the labelled frames they were trained on.
-      omega: Ω on the labels of Ψ^W (eq. 8), where it is no chooser.
-      tau: τ of eq. 6 that was learnt along with Ω, or None.
       at_once: frames that are handed to ``segment`` together.
     """
 
     motion: Motion
     segment: Segment | None
-    refine: RefineWindow | None
+    refiner: Refiner | None
     digest: str
     trained_on: frozenset[str] = frozenset()
-    omega: Refine | None = None
-    tau: float | None = None
     at_once: int = 4
+
+    @contextlib.contextmanager
+    def open_window(
+        self,
+        clip: Clip,
+        key_index: int,
+        key_label: Int[np.ndarray, "h w"],
+        classes: ClassMap,
+        scratch: Path,
+    ) -> Iterator[LabelledWindow]:
+        """A window as the methods take it; its cues are made once, for all of them.
+
+        Args:
+          clip: the frames.
+          key_index: which of them is labelled.
+          key_label: its class indices.
+          classes: of the data set.
+          scratch: folder for the cues while the window is open; made if missing.
+        """
+        motion = self.motion.within(clip)
+        with StoredCues(
+            scratch, clip.count, clip.frame, motion, self.segment, self.at_once
+        ) as cues:
+            yield LabelledWindow(cues, key_index, key_label, classes, motion)
+
+
+def moves(methods: Sequence[str]) -> bool:
+    """Whether any of the methods looks at motion."""
+    return any(METHODS[name].moves for name in methods)
 
 
 def needs_training(methods: Sequence[str], options: SegmentationConfig) -> bool:
@@ -66,7 +90,7 @@ def stages_to_train(methods: Sequence[str], config: Config) -> tuple[str, ...]:
     if any(METHODS[name].refines for name in methods):
         return tuple(config.stages)
     wanted = {"segmentation"} if needs_training(methods, config.segmentation) else set()
-    if not set(methods) <= STANDS_STILL:
+    if moves(methods):
         wanted.add("motion")
     return tuple(stage for stage in config.stages if stage in wanted)
 
@@ -93,7 +117,7 @@ def load_networks(
     """
     from wrp_jax.runs.motion import motion_of
 
-    still = set(methods) <= STANDS_STILL
+    still = not moves(methods)
     motion = zero_motion() if still else motion_of(config, workdir)
     read = "" if still else motion_digest(config.motion)
     parts = [read.encode()] if read else []
@@ -112,14 +136,14 @@ def load_networks(
     refines = any(METHODS[name].refines for name in methods)
     segment = load_segmenter(workdir, config, source, windows, keep_features=refines)
     parts.append(segmenter_digest(workdir, config, source))
-    refine, omega, tau, trained_on = None, None, None, frozenset()
+    refiner, trained_on = None, frozenset()
     if workdir is not None:
         trained_on = _trained_on(workdir)
         if refines:
-            refine, omega, tau = _load_refiner(config, source.classes, workdir)
+            refiner = _load_refiner(config, source.classes, workdir)
             parts.append(sha256(result_path(workdir, "refiner")))
     digest, at_once = _digest(parts), 4 * jax.local_device_count()
-    return Networks(motion, segment, refine, digest, trained_on, omega, tau, at_once)
+    return Networks(motion, segment, refiner, digest, trained_on, at_once)
 
 
 def _digest(parts: Sequence[bytes]) -> str:
@@ -127,29 +151,19 @@ def _digest(parts: Sequence[bytes]) -> str:
     return hashlib.sha256(b"".join(parts)).hexdigest() if parts else ""
 
 
-def _load_refiner(
-    config: Config, classes: ClassMap, workdir: Path
-) -> tuple[RefineWindow | None, Refine | None, float | None]:
+def _load_refiner(config: Config, classes: ClassMap, workdir: Path) -> Refiner:
     """A chooser works on windows with hypotheses of its own; the paper's Ω inside the steps."""
     from wrp_jax.propagation.chooser.choose import doubt_of
-    from wrp_jax.propagation.chooser.window import refine_frames
+    from wrp_jax.propagation.chooser.window import ChooserRefiner
     from wrp_jax.runs.refiner import load_refiner
 
     network, variables, tau, expected = load_refiner(workdir, config, classes)
+    recursive = config.refiner.recursive
     if config.refiner.name == "pix2pix":
-        apply = functools.partial(refine_labels, network)
-        return None, jax.tree_util.Partial(apply, variables), tau
+        apply = jax.tree_util.Partial(functools.partial(refine_labels, network), variables)
+        return StepRefiner(apply, recursive, tau)
     assert expected is not None  # load_refiner sees to it
-    window = functools.partial(
-        refine_frames,
-        refiner=network,
-        variables=variables,
-        expected=expected,
-        mask=mask_options(config.propagation),
-        recursive=config.refiner.recursive,
-        doubt=doubt_of(config.refiner.doubt),
-    )
-    return window, None, None
+    return ChooserRefiner(network, variables, expected, recursive, doubt_of(config.refiner.doubt))
 
 
 def _trained_on(workdir: Path) -> frozenset[str]:

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from rolling import CLASSES, clip, guesses, shifting
 
-from wrp_jax.config import DoubtConfig
+from wrp_jax.config import DoubtConfig, PropagationConfig
 from wrp_jax.models.refine.chooser import build_chooser
 from wrp_jax.ops.warp import warp_labels
 from wrp_jax.propagation.chooser import choose, hypotheses
-from wrp_jax.propagation.chooser import window as refined
 from wrp_jax.propagation.chooser.agreement import reliability_of
-from wrp_jax.propagation.methods import collect
+from wrp_jax.propagation.chooser.window import ChooserRefiner
+from wrp_jax.propagation.labelled_window import LabelledWindow
+from wrp_jax.propagation.results import collect
 from wrp_jax.propagation.step import MaskOptions
 from wrp_jax.propagation.window_cues import HeldCues
 
@@ -30,24 +31,15 @@ def variables_for(carry, steps, reliability):
     return CHOOSER.init(jax.random.key(0), found.votes, *inputs)
 
 
-def refine(cues, key, label, variables, **options):
-    frames = refined.refine_frames(
-        HeldCues(cues),
-        key,
-        label,
-        CLASSES,
-        shifting(0),
-        CHOOSER,
-        variables,
-        EXPECTED,
-        MASK,
-        **options,
-    )
+def refine(cues, key, label, variables, recursive=False):
+    refiner = ChooserRefiner(CHOOSER, variables, EXPECTED, recursive)
+    window = LabelledWindow(HeldCues(cues), key, label, CLASSES, shifting(0))
+    frames = refiner.label(PropagationConfig(), window)
     return collect(len(cues.images), frames)[:2]
 
 
 @pytest.mark.parametrize("recursive", [False, True])
-def test_scan_equals_the_loop_of_refine_frames(recursive):
+def test_scan_equals_the_loop_over_a_window(recursive):
     carry, steps, _orders, labels, active = guesses(4, 1, 1)
     cues, _ = clip(4, 1)
     known = reliability_of(HeldCues(cues), 1, labels[1], EXPECTED)

@@ -29,13 +29,12 @@ from wrp_jax.data import images, label_maps
 from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.data.source import VideoSource
 from wrp_jax.data.tfds import clips
-from wrp_jax.data.windows import owners
 from wrp_jax.files.atomic import replacing, write_atomically
 from wrp_jax.files.lock import TEMPORARY, check_place
 from wrp_jax.files.regular import read_bytes, sha256
 from wrp_jax.files.strict_json import read_json
 from wrp_jax.machine import cannot_write
-from wrp_jax.types import ClassMap, UserError, Window
+from wrp_jax.types import ClassMap, UserError
 
 DATASET = "propagated"
 SPLIT = "train"
@@ -58,22 +57,6 @@ class ExportRow:
     frame: str
     key: str
     offset: int
-
-
-def export_rows(windows: Sequence[Window], source: VideoSource) -> tuple[ExportRow, ...]:
-    """All frames of the windows, each once and from its nearest labelled frame, in order."""
-    order = {
-        (sequence, name): (i, j)
-        for i, sequence in enumerate(source.sequences)
-        for j, name in enumerate(source.frame_names(sequence))
-    }
-    owner = owners(windows, source)
-    rows = []
-    for sequence, frame in sorted(owner, key=order.__getitem__):
-        key = owner[sequence, frame].key
-        offset = order[sequence, frame][1] - order[sequence, key][1]
-        rows.append(ExportRow(sequence, frame, key, offset))
-    return tuple(rows)
 
 
 def export_tfds(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterator
 from typing import Any
@@ -9,18 +10,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
+from wrp_jax.config import PropagationConfig
 from wrp_jax.models.network import Network
+from wrp_jax.propagation.along_chains import mask_options
 from wrp_jax.propagation.chooser.agreement import reliability_of
 from wrp_jax.propagation.chooser.chains import walk_cues
 from wrp_jax.propagation.chooser.choose import DEFAULT_DOUBT, Doubt, choose_step
 from wrp_jax.propagation.chooser.hypotheses import active_classes, compact, init_carry, places_of
-from wrp_jax.propagation.methods import FrameLabels, Window
+from wrp_jax.propagation.labelled_window import LabelledWindow
+from wrp_jax.propagation.results import FramePrediction
 from wrp_jax.propagation.rollout import window_orders
-from wrp_jax.propagation.step import MaskOptions
-from wrp_jax.propagation.window_cues import WindowCues
-from wrp_jax.types import ClassMap, Motion
 
 
 @functools.partial(jax.jit, static_argnames=("network", "mask", "recursive", "doubt"))
@@ -30,65 +31,70 @@ def _jitted_step(network, variables, reliability, carry, cues, mask, recursive, 
     )
 
 
-def refine_frames(
-    cues: WindowCues,
-    key_index: int,
-    key_label: Int[np.ndarray, "h w"],
-    classes: ClassMap,
-    motion: Motion,
-    refiner: Network,
-    variables: Any,
-    expected: Float[np.ndarray, "classes 2"],
-    mask: MaskOptions,
-    *,
-    recursive: bool = False,
-    doubt: Doubt = DEFAULT_DOUBT,
-) -> Iterator[FrameLabels]:
-    """Labels every frame of a window from one labelled frame; both directions run as one batch.
+@dataclasses.dataclass(frozen=True)
+class ChooserRefiner:
+    """A trained chooser, see ``models/refine/chooser.py``.
 
-    The steps are dispatched one by one, and each one's cues are made when it is its turn: memory
-    does not grow with the window. (``tests`` hold it equal to a scan.)
-
-    Args:
-      cues: of the window.
-      key_index: which frame is labelled.
-      key_label: its class indices.
-      classes: of the data set.
-      motion: f_θ, for the flows over several frames.
-      refiner: chooser, see ``models/refine/chooser.py``.
+    Attributes:
+      network: the chooser.
       variables: its parameters.
-      expected: recall and precision of g_ψ per class where the chooser was trained; what the window
-        itself says of them is measured here (``agreement.py``).
-      mask: see ``choose_step``.
-      recursive: see there.
-      doubt: see there.
-
-    Yields:
-      Class indices and confidences in 0 … 1, nearer frames first; the labelled frame comes
-      first with its label, and 1.
+      expected: recall and precision of g_ψ per class where the chooser was trained; what a window
+        itself says of them is measured there (``agreement.py``).
+      recursive: whether the next step starts from what was chosen, see ``choose_step``.
+      doubt: where the label of warp-inpaint stays, see there.
     """
-    yield Window(cues, key_index, key_label, classes).key_frame()._replace(source=None)
-    if cues.count == 1:
-        return
-    orders = window_orders(cues.count, key_index)
-    strongest = [cues.section(i, i + 1).probs.max(axis=(0, 1, 2)) for i in range(cues.count)]
-    active = active_classes(key_label, np.stack(strongest)[:, None, None])
-    places = np.stack([places_of(key_label, active)] * 2)
-    key = cues.section(key_index, key_index + 1, semantics=False).images[0]
-    image = np.stack([np.asarray(key)] * 2)
-    carry = init_carry(jnp.asarray(image), jnp.asarray(places), len(active))
-    reliability = reliability_of(cues, key_index, key_label, expected)
-    reliability = jnp.asarray(np.stack([compact(reliability.T, active).T] * 2))
-    for t, step in enumerate(walk_cues(cues, orders, active, motion), 1):
-        now = jax.tree.map(jnp.asarray, step)
-        carry, (chosen, sure) = _jitted_step(
-            refiner, variables, reliability, carry, now, mask, recursive, doubt
-        )
-        for b in range(2):
-            frame = int(orders[b, t])
-            if frame == orders[b, t - 1]:
-                continue  # the chain has reached its end
-            labels = active[np.asarray(chosen[b])]
-            if classes.void_index is not None:
-                labels[labels < 0] = classes.void_index
-            yield FrameLabels(frame, labels, np.asarray(sure[b]))
+
+    network: Network
+    variables: Any
+    expected: Float[np.ndarray, "classes 2"]
+    recursive: bool = False
+    doubt: Doubt = DEFAULT_DOUBT
+
+    def label(self, config: PropagationConfig, window: LabelledWindow) -> Iterator[FramePrediction]:
+        """Labels every frame of a window; both directions of time run as one batch.
+
+        The steps are dispatched one by one, and each one's cues are made when it is its turn:
+        memory does not grow with the window. (``tests`` hold it equal to a scan.)
+
+        Args:
+          config: names the mask of the warp-inpaint that has the label in doubt.
+          window: what is labelled; its motion gives the flows over several frames.
+
+        Yields:
+          Class indices and confidences in 0 … 1, nearer frames first; the labelled frame comes
+          first with its label, and 1.
+        """
+        cues, key_index, key_label = window.cues, window.key_index, window.key_label
+        yield window.key_frame()._replace(source=None)
+        if cues.count == 1:
+            return
+        orders = window_orders(cues.count, key_index)
+        strongest = [cues.section(i, i + 1).probs.max(axis=(0, 1, 2)) for i in range(cues.count)]
+        active = active_classes(key_label, np.stack(strongest)[:, None, None])
+        places = np.stack([places_of(key_label, active)] * 2)
+        key = cues.section(key_index, key_index + 1, semantics=False).images[0]
+        image = np.stack([np.asarray(key)] * 2)
+        carry = init_carry(jnp.asarray(image), jnp.asarray(places), len(active))
+        reliability = reliability_of(cues, key_index, key_label, self.expected)
+        reliability = jnp.asarray(np.stack([compact(reliability.T, active).T] * 2))
+        mask, void = mask_options(config), window.classes.void_index
+        for t, step in enumerate(walk_cues(cues, orders, active, window.motion), 1):
+            now = jax.tree.map(jnp.asarray, step)
+            carry, (chosen, sure) = _jitted_step(
+                self.network,
+                self.variables,
+                reliability,
+                carry,
+                now,
+                mask,
+                self.recursive,
+                self.doubt,
+            )
+            for b in range(2):
+                frame = int(orders[b, t])
+                if frame == orders[b, t - 1]:
+                    continue  # the chain has reached its end
+                labels = active[np.asarray(chosen[b])]
+                if void is not None:
+                    labels[labels < 0] = void
+                yield FramePrediction(frame, labels, np.asarray(sure[b]))

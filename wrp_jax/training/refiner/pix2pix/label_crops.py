@@ -16,9 +16,9 @@ from jaxtyping import Array, Float, Float16, Int, UInt8
 
 from wrp_jax.config import PropagationConfig
 from wrp_jax.models.refine.pix2pix import STRIDE, on_code_grid
+from wrp_jax.propagation.along_chains import mask_options
 from wrp_jax.propagation.carriers import build_carrier
 from wrp_jax.propagation.cues import chain_cues
-from wrp_jax.propagation.methods import mask_options
 from wrp_jax.propagation.rollout import rollout
 from wrp_jax.propagation.step import MaskOptions, make_step
 from wrp_jax.training.refiner.examples.cycles import Cycle

@@ -17,8 +17,8 @@ from jaxtyping import Array, Float, Int
 from wrp_jax.config import Config
 from wrp_jax.models.network import Network
 from wrp_jax.models.refine.build import build_refiner
+from wrp_jax.propagation.along_chains import mask_options
 from wrp_jax.propagation.carriers import build_carrier
-from wrp_jax.propagation.methods import mask_options
 from wrp_jax.propagation.rollout import rollout
 from wrp_jax.propagation.step import MaskOptions, make_step
 from wrp_jax.runs.refiner import LOG_TAU, take_tau

@@ -1,0 +1,1 @@
+"""The Python API: what ``import wrp_jax`` gives, and what the commands are built on."""

@@ -1,0 +1,143 @@
+"""Training: from a source, its specification, or arrays to a ``Model``."""
+
+from __future__ import annotations
+
+import copy
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from wrp_jax.api.model import Model
+from wrp_jax.config import Config
+from wrp_jax.data.arrays import VIDEO, ArraySource, Labels
+from wrp_jax.data.class_map import Classes
+from wrp_jax.data.known_labels import KnownLabels, Stills, parse_stills
+from wrp_jax.data.open_source import input_folder, open_source
+from wrp_jax.data.source import VideoSource, validate
+from wrp_jax.data.windows import choose_windows, whole_sequences
+from wrp_jax.files.lock import sole_writer
+from wrp_jax.files.output import check_output
+from wrp_jax.motion.build import reads_flow_files
+from wrp_jax.motion.precomputed import check_flows
+from wrp_jax.types import UserError, Window
+
+
+def fit(
+    video: Any,
+    labels: Labels = None,
+    classes: Classes = None,
+    *,
+    config: Config | None = None,
+    workdir: str | os.PathLike | None = None,
+    windows: str | os.PathLike | Sequence[Window] | None = None,
+    keyframes: str | os.PathLike | None = None,
+    stills: Sequence[str | Stills] = (),
+) -> Model:
+    """Trains what ``config.stages`` names, from a few labelled frames and the video around them.
+
+    Args:
+      video: a ``VideoSource``; what ``open_source`` takes (a folder, ``tfds:…``,
+        ``synthetic:…``); or a clip as ``Model.propagate`` takes it: uint8 RGB ``[n, h, w, 3]``, or
+        a sequence of frames. None where stills are all there is.
+      labels: of a clip: by index of a frame, the ids of the classes, ``[h, w]``.
+      classes: of a clip: see ``class_map``.
+      config: all options; the defaults (those of ``configs/folder.py``) if None.
+      workdir: where the networks, their checkpoints and the log go. The same call goes on where
+        it was stopped; what is trained is not trained again. None: a temporary folder, which
+        goes with the model.
+      windows: a list for ``read_windows``, or windows: their labelled frames are known, all
+        others are not looked at.
+      keyframes: a list of labelled frames; every labelled frame if None.
+      stills: labelled frames without video around them: ``ROOT:LIST``, or a source and
+        ``(sequence, frame)`` of the frames.
+
+    Returns:
+      The trained model.
+
+    Raises:
+      UserError: the first thing found wrong with data, options or workdir; nothing has been
+        trained then.
+
+    Reference: Ganeshan et al., ICCV 2021, section 3.4, and docs/REFINER.md.
+
+    Example:
+      >>> model = fit(frames, {10: label}, ["road", "car"])  # doctest: +SKIP
+      >>> model = fit("D", workdir="RUN")  # doctest: +SKIP
+    """
+    from wrp_jax.training.stages import check_stages, reads_labels, run_stages
+
+    config = copy.deepcopy(config) if config is not None else Config()
+    check_stages(config)
+    labelled = reads_labels(config.stages)
+    known_stills = [parse_stills(s) if isinstance(s, str) else s for s in stills]
+    if video is None and not known_stills:
+        raise UserError("there is nothing to train from: give a video, or stills.")
+    if video is None and tuple(config.stages) != ("segmentation",):
+        raise UserError(
+            f"video is None: the stages {', '.join(config.stages)} look at video; stills alone "
+            "train config.stages=('segmentation',)."
+        )
+    source = known_stills[0][0] if video is None else _source(video, labels, classes, labelled)
+    if workdir is not None:
+        inputs = (source.name, *(still.name for still, _ in known_stills))
+        check_output(Path(workdir), *(input_folder(name) for name in inputs))
+    extents: tuple[Window, ...] = ()  # of the windows
+    if video is not None and labelled:
+        extents = _windows(source, config, windows, keyframes)
+        validate(source, extents)
+    elif video is not None:
+        validate(source, whole_sequences(source), labels=())
+    if video is not None and reads_flow_files(config.motion):
+        check_flows(Path(config.motion.folder), source, extents or whole_sequences(source))
+    known = KnownLabels(source, extents, known_stills)
+    folder = Path(tempfile.mkdtemp(prefix="wrp_jax_")) if workdir is None else Path(workdir)
+    try:
+        with sole_writer(folder, "workdir"):
+            run_stages(config, known, source, extents, folder)
+    except BaseException:
+        if workdir is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return Model(config, known.classes, folder, temporary=workdir is None)
+
+
+def _source(
+    video: Any,
+    labels: Labels,
+    classes: Classes,
+    labelled: bool,
+) -> VideoSource:
+    if isinstance(video, str | os.PathLike | VideoSource):
+        if labels is not None or classes is not None:
+            raise UserError(
+                "labels and classes belong to a clip of arrays: a source has its own; leave them "
+                "out."
+            )
+        if isinstance(video, VideoSource):
+            return video
+        return open_source(os.fspath(video), labelled=labelled)
+    if labelled and not labels:
+        raise UserError("labels is missing: give {index of a frame: label} of at least one frame.")
+    if labels and classes is None:
+        raise UserError("classes is missing: give the names of the classes, or {id: name}.")
+    return ArraySource({VIDEO: (video, labels or {})}, classes)
+
+
+def _windows(
+    source: VideoSource,
+    config: Config,
+    windows: str | os.PathLike | Sequence[Window] | None,
+    keyframes: str | os.PathLike | None,
+) -> tuple[Window, ...]:
+    if windows is not None and not isinstance(windows, str | os.PathLike):
+        return tuple(windows)
+    return choose_windows(
+        source,
+        windows=os.fspath(windows) if windows else None,
+        keyframes=os.fspath(keyframes) if keyframes else None,
+        key_every=config.key_every,
+        horizon=config.propagation.horizon,
+    )

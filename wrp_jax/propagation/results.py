@@ -1,0 +1,68 @@
+"""What the methods say of a window, frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+
+class FramePrediction(NamedTuple):
+    """Labels of one frame of a window.
+
+    Attributes:
+      frame: which frame of the window.
+      labels: class indices, ``UNLABELLED`` where nothing is said; the labelled frame has its
+        own label.
+      confidence: 0 … 1; 1 on the labelled frame.
+      source: 0 where the label comes from the labelled frame, else the number of steps from
+        there at which segmentation put it in; None if not remembered.
+      image: the labelled frame's image moved along (RGB, 0 … 1), or None.
+    """
+
+    frame: int
+    labels: Int[np.ndarray, "h w"]
+    confidence: Float[np.ndarray, "h w"]
+    source: Int[np.ndarray, "h w"] | None = None
+    image: Float[np.ndarray, "h w 3"] | None = None
+
+    def image_bytes(self) -> UInt8[np.ndarray, "h w 3"] | None:
+        """The moved image, RGB, 0 … 255."""
+        if self.image is None:
+            return None
+        return np.rint(255.0 * np.clip(self.image, 0.0, 1.0)).astype(np.uint8)
+
+
+class WindowPrediction(NamedTuple):
+    """Labels of all frames of a window; see ``FramePrediction``."""
+
+    labels: Int[np.ndarray, "n h w"]
+    confidence: Float[np.ndarray, "n h w"]
+    source: Int[np.ndarray, "n h w"] | None = None
+    images: Float[np.ndarray, "n h w 3"] | None = None
+
+
+def collect(count: int, frames: Iterable[FramePrediction]) -> WindowPrediction:
+    """All frames of a window in one array; grows with it.
+
+    Args:
+      count: how many frames the window has.
+      frames: each of them once, in any order.
+    """
+    ordered: list[FramePrediction | None] = [None] * count
+    for labels in frames:
+        ordered[labels.frame] = labels
+    complete = [labels for labels in ordered if labels is not None]
+
+    def stack(arrays: list[np.ndarray | None]) -> np.ndarray | None:
+        there = [array for array in arrays if array is not None]
+        return np.stack(there) if len(there) == count else None
+
+    return WindowPrediction(
+        np.stack([frame.labels for frame in complete]),
+        np.stack([frame.confidence for frame in complete]),
+        stack([frame.source for frame in complete]),
+        stack([frame.image for frame in complete]),
+    )
