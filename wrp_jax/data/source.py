@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
@@ -63,6 +64,30 @@ class StoredSource(Protocol):
         ...
 
 
+class FrameNames(tuple[str, ...]):
+    """Names of the frames of a sequence, in order; where one stands is found without a search.
+
+    A plan asks that for each of its windows: with a plain tuple, thousands of windows in a long
+    video would take a time that grows with the square of its length.
+    """
+
+    @functools.cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self)}
+
+    def index(self, name: Any, /, *bounds: Any) -> int:
+        """The place of a name; raises ``ValueError`` if it is none of these."""
+        if bounds or name not in self._places:
+            return super().index(name, *bounds)
+        return self._places[name]
+
+    def __contains__(self, name: object, /) -> bool:
+        return name in self._places
+
+    def __reduce__(self) -> tuple[Any, ...]:  # to worker processes without its table
+        return FrameNames, (tuple(self),)
+
+
 class TableOfFrames:
     """The names of a source, from its tables of what is where.
 
@@ -73,6 +98,14 @@ class TableOfFrames:
     _frames: Mapping[str, Mapping[str, Any]]
     _labels: Mapping[str, Mapping[str, Any]]
 
+    @functools.cached_property
+    def _frame_names(self) -> dict[str, FrameNames]:
+        return {sequence: FrameNames(frames) for sequence, frames in self._frames.items()}
+
+    @functools.cached_property
+    def _label_names(self) -> dict[str, frozenset[str]]:
+        return {sequence: frozenset(labels) for sequence, labels in self._labels.items()}
+
     @property
     def sequences(self) -> tuple[str, ...]:
         """Names of the sequences, in natural order."""
@@ -80,11 +113,11 @@ class TableOfFrames:
 
     def frame_names(self, sequence: str) -> tuple[str, ...]:
         """Names of the frames, in natural order."""
-        return tuple(self._frames[sequence])
+        return self._frame_names[sequence]
 
     def label_names(self, sequence: str) -> frozenset[str]:
         """Names of the frames that have a label."""
-        return frozenset(self._labels[sequence])
+        return self._label_names[sequence]
 
 
 def validate(

@@ -35,6 +35,7 @@ def read_windows(path: Path | str, source: VideoSource) -> tuple[Window, ...]:
         given twice, a sequence of one frame, or no window at all.
     """
     windows: list[Window] = []
+    keys: set[tuple[str, str]] = set()
     for where, (sequence, key, first, last) in _read_fields(
         path, source, "<sequence> <labelled frame> <first> <last>"
     ):
@@ -47,7 +48,11 @@ def read_windows(path: Path | str, source: VideoSource) -> tuple[Window, ...]:
         _require_label(source, sequence, key, where)
         _require_video(source, sequence)
         windows.append(Window(sequence, key, first, last))
-        _refuse_repeated([(w.sequence, w.key) for w in windows], where)
+        if (sequence, key) in keys:
+            raise UserError(
+                f"{where}: frame {sequence} {key} is the labelled frame of two windows."
+            )
+        keys.add((sequence, key))
     _warn_gaps(source, windows)
     return tuple(windows)
 
@@ -204,13 +209,6 @@ def _require_video(source: VideoSource, sequence: str) -> None:
         raise UserError(
             f"{source.name}: sequence {sequence} has one frame only and nothing to propagate to; "
             "add frames, or give it as --stills of another folder."
-        )
-
-
-def _refuse_repeated(keys: list[tuple[str, str]], where: str) -> None:
-    if keys[-1] in keys[:-1]:
-        raise UserError(
-            f"{where}: frame {' '.join(keys[-1])} is the labelled frame of two windows."
         )
 
 

@@ -9,6 +9,7 @@ from collections import OrderedDict
 import numpy as np
 from jaxtyping import Int32, UInt8
 
+from wrp_jax.data.source import FrameNames
 from wrp_jax.data.synthetic.clip import SyntheticClip, render_clip
 from wrp_jax.data.synthetic.config import CLASSES, MAX_SEED, SyntheticConfig
 from wrp_jax.types import UserError
@@ -34,7 +35,8 @@ class SyntheticSource:
         self.config = config
         self.sequences = tuple(f"clip_{index:03d}" for index in range(clips))
         self._seeds = {name: seed + index for index, name in enumerate(self.sequences)}
-        self._frames = tuple(f"{index:06d}" for index in range(config.frames))
+        self._frames = FrameNames(f"{index:06d}" for index in range(config.frames))
+        self._labelled = frozenset(self._frames)
         self._index = {name: index for index, name in enumerate(self._frames)}
         self._cache: OrderedDict[str, SyntheticClip] = OrderedDict()
         self._cache_bytes = cache_bytes
@@ -75,7 +77,8 @@ class SyntheticSource:
 
     def label_names(self, sequence: str) -> frozenset[str]:
         """Names of the frames with a label: all of them."""
-        return frozenset(self.frame_names(sequence))
+        self._seeds[sequence]
+        return self._labelled
 
     def label(self, sequence: str, name: str) -> Int32[np.ndarray, "h w"]:
         """The exact label map of a frame, int32 ``[H, W]``, class indices."""
