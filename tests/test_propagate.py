@@ -3,8 +3,12 @@
 import json
 import os
 import pathlib
+import random
+import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -43,15 +47,21 @@ def data(tmp_path):
     return root
 
 
-def command(program, data, *flags):
+def start(program, data, *flags):
     home = data.parent
     words = [sys.executable, str(ROOT / program), f"--config={home / 'config.py'}"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
     environment["PYTHONDONTWRITEBYTECODE"] = "1"  # of the config, beside it
-    return subprocess.run(
+    return subprocess.Popen(
         [*words, f"--data={data}", *flags],
-        capture_output=True, text=True, cwd=home, env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=home, env=environment,
     )  # fmt: skip
+
+
+def command(program, data, *flags):
+    process = start(program, data, *flags)
+    output, error = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, output, error)
 
 
 def propagate(data, *flags):
@@ -100,3 +110,78 @@ def test_a_second_run_on_the_same_folder_is_refused(data, program, flags):
     assert done.returncode == 2
     assert "=out is being written by another run" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def pictures(out):
+    return {p.relative_to(out): p.read_bytes() for p in out.rglob("*.png")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_at_any_moment(data, number):
+    """From the start of the interpreter on: code 4 and resumable, or the whole result."""
+    flags, out = ("--method=motion-only",), data.parent / "out"
+    begin = time.monotonic()
+    assert propagate(data, *flags).returncode == 0
+    took, whole = time.monotonic() - begin, pictures(out)
+    shutil.rmtree(out)
+    rng, codes = random.Random(number), []
+    for _ in range(6):
+        process = start("propagate.py", data, f"--output={out}", *flags)
+        time.sleep(rng.uniform(0.05, 1.0) * took)
+        begun = out.exists()
+        process.send_signal(number)
+        _, error = process.communicate(timeout=120)
+        codes.append(process.returncode)
+        if process.returncode == 4:
+            assert error.endswith("run the same command to go on.\n"), error
+            assert "Traceback" not in error
+        elif process.returncode == 0 or (out / "report.html").exists():
+            assert pictures(out) == whole
+            shutil.rmtree(out)
+        else:  # the interpreter has not come to the program yet: it ends as any program does
+            assert process.returncode == -number and not begun
+    assert 4 in codes, codes
+    assert propagate(data, *flags).returncode == 0
+    assert pictures(out) == whole
+
+
+REMOVES = """
+import runpy, shutil, sys
+from wrp_jax.labelling.files import OutputFiles
+
+write, calls = OutputFiles.write_overlay, []
+
+def counted(self, *arguments, **options):
+    calls.append(1)
+    if len(calls) == 3:
+        shutil.rmtree(self._plan.output)
+    return write(self, *arguments, **options)
+
+OutputFiles.write_overlay = counted
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_an_output_that_is_removed_meanwhile_is_an_error(data):
+    out = data.parent / "out"
+    words = ["-c", REMOVES, str(ROOT / "propagate.py"), f"--config={data.parent / 'config.py'}"]
+    words += [f"--data={data}", f"--output={out}", "--method=motion-only"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, *words], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 5, done.stderr
+    assert "out was removed or emptied while this run was writing to it" in done.stderr
+    assert "Traceback" not in done.stderr and not out.exists()
+    assert propagate(data, "--method=motion-only").returncode == 0
+    assert len(list((out / "street" / "labels").iterdir())) == 4
+
+
+def test_an_output_inside_of_the_workdir_is_refused(data):
+    run = data.parent / "RUN"
+    for output, workdir in ((run, run), (run / "out", run), (data.parent / "out", data.parent)):
+        done = command("propagate.py", data, f"--output={output}", f"--workdir={workdir}")
+        assert done.returncode == 2 and "lie in one another" in done.stderr, done.stderr
+        assert not output.exists()

@@ -198,5 +198,17 @@ Segment = Callable[[np.ndarray], tuple[Any, Any]]
 """``segment(frames uint8 [n, h, w, 3]) -> (probs [n, h, w, c], features [n, fh, fw, f])``."""
 
 
-class Interrupted(Exception):
-    """The program was told to stop (SIGTERM, Ctrl-C) and what it has done is saved."""
+class MachineError(Exception):
+    """The machine is not up to it: a full disk, too little memory, an output that was removed.
+
+    Nobody's mistake in what was given: one sentence with what to do, and exit code 5. What was
+    finished before is kept.
+    """
+
+
+class Interrupted(BaseException):
+    """The program was told to stop (SIGTERM, Ctrl-C) and what it has done is saved.
+
+    As ``KeyboardInterrupt`` it is no ``Exception``: nothing that deals with faults of an input
+    may take it for one.
+    """

@@ -6,6 +6,7 @@ import sys
 import pytest
 from absl import flags
 
+from wrp_jax import interrupts
 from wrp_jax.cli import command_line
 from wrp_jax.cli.command_line import run
 from wrp_jax.types import Interrupted, UserError
@@ -170,6 +171,7 @@ def test_exit_codes(outcome, capsys):
 
     def terminated():
         os.kill(os.getpid(), signal.SIGTERM)
+        interrupts.check()
 
     assert outcome(lambda: None) == 0
     assert outcome(lambda: 3) == 3
@@ -178,6 +180,32 @@ def test_exit_codes(outcome, capsys):
     for main in (interrupted, keyboard, terminated):
         assert outcome(main) == 4
         assert "run the same command to go on" in capsys.readouterr().err
+
+
+def no_space():
+    raise OSError(28, "No space left on device", "OUT/a.png")
+
+
+def no_memory():
+    raise MemoryError("Unable to allocate 1.00 EiB")
+
+
+def no_device_memory():
+    raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes.\n more")
+
+
+@pytest.mark.parametrize(
+    ("main", "says"),
+    [
+        (no_space, "the disk takes no more (OUT/a.png: No space left on device): free some space"),
+        (no_memory, "too little memory (Unable to allocate 1.00 EiB)"),
+        (no_device_memory, "too little memory (RESOURCE_EXHAUSTED: Out of memory"),
+    ],
+)
+def test_a_fault_of_the_machine_is_one_sentence_and_code_5(outcome, capsys, main, says):
+    assert outcome(main) == 5
+    error = capsys.readouterr().err
+    assert error.startswith("train.py: ") and says in error and error.count("\n") == 1
 
 
 def test_a_bug_keeps_its_traceback(outcome):

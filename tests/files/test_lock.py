@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -6,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.lock import LOCK_FILE, sole_writer
-from wrp_jax.types import UserError
+from wrp_jax.types import MachineError, UserError
 
 ROOT = Path(__file__).parents[2]
 HOLDER = """
@@ -98,3 +100,79 @@ def test_places_that_cannot_be_written(tmp_path, place):
         sole_writer(tmp_path / place, "--workdir"),
     ):
         pass
+
+
+def test_what_killed_runs_have_half_written_goes(tmp_path):
+    half, kept = ".wrp-0123456789abcdef.tmp", ".wrp-notes.tmp"
+    for folder in ("a/labels", "training", "elsewhere"):
+        (tmp_path / folder).mkdir(parents=True)
+        for name in (half, kept):
+            (tmp_path / folder / name).touch()
+    (tmp_path / "training" / LOCK_FILE).touch()  # somebody may be writing there
+    (tmp_path / "out").mkdir()
+    for name in ("a", "training"):
+        (tmp_path / name).rename(tmp_path / "out" / name)
+    (tmp_path / "out" / "link").symlink_to(tmp_path / "elsewhere")
+    with sole_writer(tmp_path / "out", "--output"):
+        left = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.glob("**/.wrp-*"))
+    names = {f"out/a/labels/{kept}", f"out/training/{half}", f"out/training/{kept}"}
+    assert {name for name in left if name.startswith("out")} - names <= {f"out/link/{half}"} | {
+        f"out/link/{kept}"
+    }
+    assert names <= set(left) and f"elsewhere/{half}" in left
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / LOCK_FILE).symlink_to(tmp_path / "elsewhere")
+    with (
+        pytest.raises(UserError, match=r"\.lock is a link"),
+        sole_writer(tmp_path / "out", "--output"),
+    ):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def empty(folder):
+    for path in folder.iterdir():
+        path.unlink()
+
+
+def remake(folder):
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+@pytest.mark.parametrize("remove", [shutil.rmtree, empty, remake])
+def test_a_folder_that_is_removed_meanwhile_is_an_error_at_the_next_file(tmp_path, remove):
+    out, reached = tmp_path / "out", []
+    with (
+        pytest.raises(MachineError, match=r"--output=.*out was removed or emptied while"),
+        sole_writer(out, "--output"),
+    ):
+        write_atomically(out / "a" / "1.png", b"1") if remove is not empty else None
+        remove(out)
+        reached.append("removed")
+        write_atomically(out / "a" / "2.png", b"2")
+        reached.append("written")
+    assert reached == ["removed"] and not list(tmp_path.glob("**/*.png"))
+
+
+@pytest.mark.parametrize("error", [None, FileNotFoundError, UserError])
+def test_a_folder_that_is_removed_meanwhile_is_an_error_at_the_end(tmp_path, error):
+    with (
+        pytest.raises(MachineError, match="run the same command again"),
+        sole_writer(tmp_path / "out", "--output"),
+    ):
+        shutil.rmtree(tmp_path / "out")
+        if error is not None:  # what came of it
+            raise error
+
+
+def test_where_there_are_no_locks_all_else_holds(tmp_path, monkeypatch):
+    from wrp_jax.files import lock
+
+    monkeypatch.setattr(lock, "fcntl", None)  # Windows
+    with sole_writer(tmp_path / "out", "--output"):
+        write_atomically(tmp_path / "out" / "x", b"1")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["x"]

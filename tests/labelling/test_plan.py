@@ -60,14 +60,17 @@ def test_report_shows_windows_of_different_sequences(make_folder, tmp_path, conf
     assert {plan.windows[i].sequence for i in plan.shown} == {"a", "c", "e"}
 
 
-@pytest.mark.parametrize("sequence", ["methods", "tfds", "training", "windows "])
+@pytest.mark.parametrize(
+    "sequence",
+    ["methods", "tfds", "training", "report.html", "Run.json", "metrics.json", "windows "],
+)
 def test_sequences_must_not_take_the_places_of_the_output(make_folder, tmp_path, config, sequence):
     root = make_folder({sequence: 3})
     request = request_for(root, tmp_path)
     if sequence == "windows ":
         make_plan(config, request)
     else:
-        with pytest.raises(UserError, match=r"a folder \w+ of its own"):
+        with pytest.raises(UserError, match=r"a file or folder \S+ of its own"):
             make_plan(config, request)
 
 

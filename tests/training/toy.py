@@ -62,8 +62,10 @@ def train_step(state, batch, key):
     return state, {"loss": loss, "small": ((error < 0.5).sum(), error.size)}
 
 
-def run(workdir, *, steps, transform=augment, devices=1, **options):
-    batches = make_batches(examples(), batch_size=BATCH, seed=3, transform=transform)
+def run(workdir, *, steps, transform=augment, devices=1, workers=0, **options):
+    batches = make_batches(
+        examples(), batch_size=BATCH, seed=3, transform=transform, workers=workers
+    )
     arguments = {
         "name": "toy", "state": initial_state(), "train_step": train_step, "batches": batches,
         "steps": steps, "workdir": workdir, "seed": 1, "metadata": METADATA,

@@ -67,7 +67,8 @@ def calibrate(
     from wrp_jax.data.windows import read_frames
     from wrp_jax.evaluation.segmentation import score_segmentation
     from wrp_jax.files.atomic import write_atomically
-    from wrp_jax.files.output import check_output
+    from wrp_jax.files.lock import sole_writer
+    from wrp_jax.files.output import check_apart, check_output
     from wrp_jax.reporting.reliability import reliability_drawing, reliability_page
     from wrp_jax.runs.segmentation import load_segmentation
     from wrp_jax.segmentation.clip import segment_clip
@@ -75,11 +76,14 @@ def calibrate(
 
     source = open_source(data)
     check_output(output, input_folder(data))
+    check_apart(output, workdir)
     listed = read_frames(frames, source)
     network, variables = load_segmentation(workdir, config, source.classes)
     segment = functools.partial(segment_clip, network, variables)
     scores = score_segmentation(segment, source, listed, float(variables.get(KEY, 1.0)))
-    write_atomically(output / "reliability.json", (json.dumps(scores, indent=1) + "\n").encode())
-    write_atomically(output / "reliability.html", reliability_page(scores).encode())
-    write_atomically(output / "reliability.svg", reliability_drawing(scores).encode())
+    with sole_writer(output, "--output"):
+        text = json.dumps(scores, indent=1) + "\n"
+        write_atomically(output / "reliability.json", text.encode())
+        write_atomically(output / "reliability.html", reliability_page(scores).encode())
+        write_atomically(output / "reliability.svg", reliability_drawing(scores).encode())
     return scores

@@ -1,7 +1,9 @@
 """What the commands share: exit codes, ``--help``, reading ``--config``, and ``~`` in any path.
 
-Exit codes: 0 done, 2 a user's mistake (one sentence on stderr), 4 interrupted: the same
-command goes on where it stopped.
+Exit codes, with one sentence on stderr: 0 done; 2 a user's mistake in what was given, nothing is
+written; 3 some clips failed, the others are done; 4 interrupted, the same command goes on where it
+stopped; 5 the machine (a full disk, too little memory, an output that was removed), the same
+command goes on once that is mended.
 """
 
 from __future__ import annotations
@@ -9,9 +11,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-import signal
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,21 @@ from typing import Any
 from absl import app, flags
 from ml_collections import config_flags
 
+from wrp_jax import interrupts
 from wrp_jax.cli.config_files import CONFIG_HELP, config_file
 from wrp_jax.cli.help_text import HELP_FLAGS, command_help
+from wrp_jax.cli.terminal import keep_output_open
 from wrp_jax.config import Config, check, check_key
+from wrp_jax.machine import machine_error
 from wrp_jax.types import Interrupted, UserError
 
 EXIT_USER_ERROR = 2
 
 
-EXIT_INTERRUPTED = 4
+EXIT_INTERRUPTED = interrupts.EXIT_CODE
+
+
+EXIT_MACHINE = 5
 
 _HOME = re.compile(r"""(^|[:@,\s('"\[])(~[^/:@,\s)'"\]]*)(?=[/:@,\s)'"\]]|$)""")
 """``~`` or ``~user`` at the beginning of a path: also in ``ROOT:LIST``, after ``@``, in a tuple."""
@@ -43,26 +49,29 @@ def run(main: Callable[[], int | None], description: str | None = None) -> int:
     Returns:
       The exit code, for ``sys.exit``.
     """
+    keep_output_open()
     program = Path(sys.argv[0]).name
     if HELP_FLAGS & set(sys.argv[1:]):
         print(command_help(description or sys.modules["__main__"].__doc__ or ""))
         return 0
-    before = None
-    if threading.current_thread() is threading.main_thread():
-        before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        _parse(sys.argv)
-        return main() or 0
-    except UserError as error:
-        print(f"{program}: {error}", file=sys.stderr)
-        return EXIT_USER_ERROR
-    except (Interrupted, KeyboardInterrupt) as error:
-        why = str(error) or "interrupted"
-        print(f"{program}: {why}; run the same command to go on.", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    finally:
-        if before is not None:  # all is written: what Python still waits for may be killed
-            signal.signal(signal.SIGTERM, before)
+    with interrupts.listening():
+        try:
+            _parse(sys.argv)
+            interrupts.check()
+            return main() or 0
+        except UserError as error:
+            print(f"{program}: {error}", file=sys.stderr)
+            return EXIT_USER_ERROR
+        except (Interrupted, KeyboardInterrupt) as error:
+            why = str(error) or "interrupted"
+            print(f"{program}: {why}; run the same command to go on.", file=sys.stderr)
+            return EXIT_INTERRUPTED
+        except Exception as error:
+            fault = machine_error(error)
+            if fault is None:
+                raise
+            print(f"{program}: {fault}", file=sys.stderr)
+            return EXIT_MACHINE
 
 
 def expand_home(arguments: Sequence[str]) -> list[str]:
@@ -152,11 +161,6 @@ def read_config(holder: flags.FlagHolder) -> Config:
     _expand_options(config)
     check(config, "--config")
     return config
-
-
-def _interrupt(number: int, frame: Any) -> None:
-    del frame
-    raise Interrupted(f"stopped by {signal.Signals(number).name}")
 
 
 def _parse(argv: list[str]) -> None:

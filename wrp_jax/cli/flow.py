@@ -35,7 +35,7 @@ def main(config_flag: flags.FlagHolder) -> None:
     from wrp_jax.data.source import validate
     from wrp_jax.data.windows import whole_sequences
     from wrp_jax.files.lock import sole_writer
-    from wrp_jax.files.output import check_output, claim_output
+    from wrp_jax.files.output import check_output, check_sequences, claim_output
     from wrp_jax.motion.build import build_motion
     from wrp_jax.motion.dump import dump, settings
 
@@ -48,6 +48,7 @@ def main(config_flag: flags.FlagHolder) -> None:
     output = Path(options.output)
     source = open_source(options.data)
     check_output(output, input_folder(options.data))
+    check_sequences(source.name, source.sequences)
     longest = max(len(source.frame_names(sequence)) for sequence in source.sequences)
     if max(apart) >= longest:
         raise UserError(

@@ -61,13 +61,16 @@ def run_command(name: str, argv: list[str]) -> int:
     Returns:
       The exit code.
     """
-    from wrp_jax.cli import command_line
+    from wrp_jax import interrupts
 
-    sys.argv = argv  # which absl and ml_collections read
-    command = importlib.import_module(_module(name))
-    config_flag = command.define_flags()
-    given = () if config_flag is None else (config_flag,)
-    return command_line.run(functools.partial(command.main, *given), command.__doc__)
+    with interrupts.listening():  # from now on: importing a command takes a while
+        from wrp_jax.cli import command_line
+
+        sys.argv = argv  # which absl and ml_collections read
+        command = importlib.import_module(_module(name))
+        config_flag = command.define_flags()
+        given = () if config_flag is None else (config_flag,)
+        return command_line.run(functools.partial(command.main, *given), command.__doc__)
 
 
 def overview() -> str:

@@ -81,6 +81,7 @@ def propagate(
         to the same output.
     """
     from wrp_jax.files.lock import sole_writer
+    from wrp_jax.files.output import check_apart
     from wrp_jax.labelling.finish import finish, scores_text
     from wrp_jax.labelling.plan import check_free, claim, make_plan
     from wrp_jax.labelling.run import label_windows
@@ -88,6 +89,7 @@ def propagate(
     from wrp_jax.motion.precomputed import check_flows
     from wrp_jax.runs.networks import STANDS_STILL, load_networks, stages_to_train
 
+    check_apart(request.output, workdir)
     plan = make_plan(config, request)
     check_free(plan)
     to_load = (plan.config, plan.methods, plan.source, plan.windows)

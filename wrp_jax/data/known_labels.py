@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int32, UInt8
 
+from wrp_jax import interrupts
 from wrp_jax.data import label_maps
 from wrp_jax.data.open_source import open_source
 from wrp_jax.data.source import VideoSource
@@ -121,6 +122,7 @@ class KnownLabels:
         if not self.items:
             digest.update(_frames_digest(self._source))
         for item in self.items:
+            interrupts.check()
             label = item.label()
             digest.update(json.dumps([item.sequence, item.name, *label.shape]).encode())
             digest.update(label.astype(np.uint8).tobytes())

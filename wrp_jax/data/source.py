@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Int32, UInt8
 
+from wrp_jax import interrupts
 from wrp_jax.types import ClassMap, UserError, Window
 
 
@@ -143,6 +144,7 @@ def validate(
         _validate_sizes(source, source, windows)
     wanted = [(w.sequence, w.key) for w in windows] if labels is None else labels
     for sequence, name in wanted:
+        interrupts.check()
         if name not in source.label_names(sequence):
             raise UserError(f"{source.name}: frame {name} of sequence {sequence} has no label.")
         source.label(sequence, name)
@@ -158,6 +160,7 @@ def _validate_sizes(source: VideoSource, stored: StoredSource, windows: tuple[Wi
         names = source.frame_names(sequence)
         first: tuple[int, int] | None = None
         for position in sorted(positions):
+            interrupts.check()
             size = stored.frame_size(sequence, names[position])
             first = first or size
             if size != first:

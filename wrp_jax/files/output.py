@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,47 @@ def check_output(output: Path, *roots: Path | None) -> None:
         raise UserError(f"{output} cannot be written: no permission in {existing}.")
 
 
+def check_apart(output: Path, workdir: Path | None) -> None:
+    """Refuses an output and a workdir that lie in one another: each is a run's own.
+
+    Args:
+      output: where results are to go.
+      workdir: of ``train.py``; None where there is none.
+
+    Raises:
+      UserError: they are the same folder, or one lies inside the other.
+    """
+    if workdir is None:
+        return
+    results, run = output.expanduser().resolve(), workdir.expanduser().resolve()
+    if results == run or run in results.parents or results in run.parents:
+        raise UserError(
+            f"--output={output} and --workdir={workdir} lie in one another: choose an output "
+            "outside of the workdir."
+        )
+
+
+def check_sequences(source: str, sequences: Iterable[str], own: Iterable[str] = ()) -> None:
+    """Refuses names of sequences that are those of an output's own files and folders.
+
+    Args:
+      source: the video, for the message.
+      sequences: their names; each gets a folder of its name.
+      own: names in the output beside ``run.json``. Upper and lower case are the same to some file
+        systems.
+
+    Raises:
+      UserError: such a name, or one that begins with a dot.
+    """
+    taken = {name.casefold() for name in (RUN_FILE, *own)}
+    for sequence in sequences:
+        if sequence.startswith(".") or sequence.casefold() in taken:
+            raise UserError(
+                f"{source}: the output has a file or folder {sequence} of its own: give the "
+                "sequence another name."
+            )
+
+
 def _real_folders(root: Path) -> set[Path]:
     """An input and its folders of frames and labels, which may be links to elsewhere."""
     found = (root, *root.glob("*"), *root.glob("*/frames"), *root.glob("*/labels"))
@@ -63,6 +104,8 @@ def claim_output(output: Path, run: Mapping[str, Any]) -> None:
       UserError: the directory holds results of another run.
     """
     path = output / RUN_FILE
+    if path.is_symlink():
+        raise UserError(f"{path} is a link: remove it, or choose another output.")
     wanted = json.loads(json.dumps(run))
     if path.is_file():
         try:

@@ -15,13 +15,15 @@ from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.data.open_source import input_folder, open_source
 from wrp_jax.data.source import VideoSource, validate
 from wrp_jax.evaluation.truth import GroundTruth
-from wrp_jax.files.output import RUN_FILE, check_output, claim_output
+from wrp_jax.files.output import RUN_FILE, check_output, check_sequences, claim_output
 from wrp_jax.labelling.request import ALL, Request
 from wrp_jax.propagation.methods import METHODS
 from wrp_jax.types import UserError, Window
 
-RESERVED = frozenset({"methods", "tfds", "training"})
-"""Folders of the output that no sequence may be called."""
+RESERVED = frozenset(
+    {"methods", "tfds", "training", "metrics.json", "report.html", "failures.jsonl"}
+)
+"""Files and folders of the output that no sequence may be called."""
 _SHOWN_WINDOWS = 3
 _FORMAT = 1
 
@@ -158,12 +160,9 @@ def claim(plan: Plan, networks_digest: str) -> None:
 def _check_names(source: VideoSource, windows: tuple[Window, ...], output: Path) -> None:
     """Names become files: none may lead elsewhere or into a folder of the output's own."""
     writer = LabelWriter(output, source.classes)
-    for sequence in dict.fromkeys(w.sequence for w in windows):
-        if sequence in RESERVED or sequence.startswith("."):
-            raise UserError(
-                f"{source.name}: the output has a folder {sequence} of its own: give the sequence "
-                "another name."
-            )
+    sequences = tuple(dict.fromkeys(w.sequence for w in windows))
+    check_sequences(source.name, sequences, RESERVED)
+    for sequence in sequences:
         for name in source.frame_names(sequence):
             writer.label_path(sequence, name)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from wrp_jax import interrupts
 from wrp_jax.config import Config, inference_options
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.label_writer import LabelWriter
@@ -20,7 +21,7 @@ from wrp_jax.data.open_source import input_folder, open_source
 from wrp_jax.data.source import VideoSource, validate
 from wrp_jax.data.windows import whole_sequences
 from wrp_jax.files.lock import sole_writer
-from wrp_jax.files.output import check_output, claim_output
+from wrp_jax.files.output import check_apart, check_output, check_sequences, claim_output
 from wrp_jax.progress import Progress
 from wrp_jax.segmentation.predictions import PRECOMPUTED, Predictions, write_arrays
 from wrp_jax.types import Segment, UserError
@@ -47,6 +48,7 @@ def write_predictions(segment: Segment, source: VideoSource, output: Path, kind:
     for sequence in source.sequences:
         names = [name for s, name in rest if s == sequence]
         for start in range(0, len(names), at_once):
+            interrupts.check()
             part = names[start : start + at_once]
             probs, features = segment(np.stack([source.frame(sequence, n) for n in part]))
             for i, name in enumerate(part):
@@ -93,6 +95,8 @@ def predict(config: Config, data: str, workdir: Path | None, output: Path, kind:
         )
     source = open_source(data)
     check_output(output, input_folder(data))
+    check_apart(output, workdir)
+    check_sequences(source.name, source.sequences)
     windows = whole_sequences(source)
     validate(source, windows, labels=())
     segment = load_segmenter(workdir, config, source, windows, keep_features=kind == "npz")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from wrp_jax import interrupts
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.evaluation.evaluator import Evaluator
 from wrp_jax.evaluation.reliability import Reliability
@@ -40,6 +41,7 @@ def label_windows(plan: Plan, networks: Networks) -> list[WindowResult]:
     files = OutputFiles(plan)
     results: dict[int, WindowResult] = {}
     for number in range(len(plan.windows)):
+        interrupts.check()
         path = files.window_path(number)
         if path.exists() and files.complete(number):
             before = load_window_result(path, _fingerprint(plan, number, known, truth))
@@ -51,6 +53,7 @@ def label_windows(plan: Plan, networks: Networks) -> list[WindowResult]:
     for number in range(len(plan.windows)):
         if number in results:
             continue
+        interrupts.check()
         mark = _fingerprint(plan, number, known, truth)
         results[number] = _label_window(plan, number, mark, networks, known, truth, progress)
         results[number].save(files.window_path(number))
@@ -88,6 +91,7 @@ def _label_window(
         for done, method in enumerate(plan.methods, number * len(plan.methods) + 1):
             pictures: dict[int, tuple[np.ndarray, np.ndarray]] = {}
             for output in _predictions(plan, networks, motion, method, cues, key, known, window):
+                interrupts.check()
                 i, labels = output.frame, output.labels
                 # Sums of bilinear weights pass 1 by a rounding error.
                 sure = np.clip(output.confidence, 0.0, 1.0)

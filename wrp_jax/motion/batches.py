@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from wrp_jax import interrupts
 from wrp_jax.sharding import batch_sharding, make_mesh, replicate
 
 
@@ -40,6 +41,7 @@ def over_devices(
             return np.zeros((0, *result.shape[1:]), result.dtype)
         parts = []
         for start in range(0, len(arrays[0]), size):
+            interrupts.check()
             batch = [array[start : start + size] for array in arrays]
             count = len(batch[0])
             if count < size:

@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from wrp_jax import interrupts
 from wrp_jax.config import MotionConfig
 from wrp_jax.types import Motion, UserError
 
@@ -61,6 +62,7 @@ def dis_motion(config: MotionConfig) -> Motion:
 
         flows = np.empty((n, h, w, 2), np.float32)
         for i in range(n):
+            interrupts.check()
             first, second = (
                 pad(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)) for image in (target[i], source[i])
             )

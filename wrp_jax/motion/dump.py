@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wrp_jax import interrupts
 from wrp_jax.config import MotionConfig
 from wrp_jax.data.flow_files import write_flow
 from wrp_jax.data.source import VideoSource
@@ -47,6 +48,7 @@ def dump(
             check_name(name)
         for distance in apart:
             for first in range(0, len(names) - distance, _AT_ONCE):
+                interrupts.check()
                 written += _dump_part(motion, source, output, sequence, first, distance, suffix)
     return written
 

@@ -12,6 +12,7 @@ from typing import BinaryIO, Protocol, cast, runtime_checkable
 import numpy as np
 from jaxtyping import UInt8
 
+from wrp_jax.machine import machine_error
 from wrp_jax.propagation.cues import clip_cues
 from wrp_jax.sharding import frames_at_once
 from wrp_jax.types import ClipCues, Motion, Segment, UserError
@@ -132,6 +133,7 @@ class StoredCues:
 
         Raises:
           UserError: the files cannot be written.
+          MachineError: the disk is full.
         """
         try:
             if self._records is None:
@@ -151,9 +153,9 @@ class StoredCues:
                 probs = np.zeros((n, h, w, 0), np.float32)
                 features = np.zeros((n, 1, 1, 0), np.float32)
         except OSError as error:
-            raise UserError(
-                f"{self._directory} cannot hold what a window needs beside its result: "
-                f"{error.strerror or error}."
+            what = f"{self._directory} cannot hold what a window needs beside its result"
+            raise (
+                machine_error(error, what) or UserError(f"{what}: {error.strerror or error}.")
             ) from error
         return ClipCues(images, backward, forward, probs, features)
 

@@ -10,18 +10,24 @@ A workdir holds ``checkpoints/<stage>/<step>/`` (Orbax), ``<stage>.npz`` (finish
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
+import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from absl import logging as absl_logging
 
 from wrp_jax import __version__
+from wrp_jax.files.lock import check_place
+from wrp_jax.machine import machine_error
 from wrp_jax.runs.compatibility import check_metadata
 from wrp_jax.runs.manifest import (
     DamagedError,
@@ -33,6 +39,16 @@ from wrp_jax.runs.manifest import (
     leaf_names,
 )
 from wrp_jax.types import UserError
+
+_UNFINISHED = ".orbax-checkpoint-tmp"
+
+
+def _is_told(record: logging.LogRecord) -> bool:
+    """False for the tracebacks that Orbax's threads log: it raises the same errors later."""
+    return not (record.exc_info and "orbax" in record.pathname)
+
+
+absl_logging.get_absl_logger().addFilter(_is_told)
 
 
 class Restored(NamedTuple):
@@ -68,8 +84,13 @@ class Checkpoints:
         self._metadata = as_json(metadata)
         self._manager = ocp.CheckpointManager(
             self._directory,
-            options=ocp.CheckpointManagerOptions(max_to_keep=keep, create=True),
+            options=ocp.CheckpointManagerOptions(
+                max_to_keep=keep,
+                create=True,
+                cleanup_tmp_directories=True,  # what a killed run has half written
+            ),
         )
+        self._failed = False
 
     def save(self, step: int, state: Any, host_state: dict[str, Any]) -> None:
         """Starts to write a step; a step that exists already is left as it is.
@@ -78,6 +99,9 @@ class Checkpoints:
           step: number of finished steps.
           state: pytree of arrays; may be donated when this returns.
           host_state: JSON-serialisable.
+
+        Raises:
+          MachineError: this step or the one before cannot be written; those before are kept.
         """
         if step in self._manager.all_steps():
             return
@@ -90,12 +114,14 @@ class Checkpoints:
         }
         manifest["digest"] = json_digest(manifest)
         stored = {name: leaf for name, leaf in leaves.items() if leaf.size}  # Orbax refuses empty
-        self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(stored), manifest=ocp.args.JsonSave(manifest)
-            ),
-        )
+        check_place(self._directory)
+        with self._writing():
+            self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(stored), manifest=ocp.args.JsonSave(manifest)
+                ),
+            )
 
     def restore(self, template: Any) -> Restored | None:
         """The newest step whose bytes are what was written, or None where there is no step.
@@ -132,12 +158,46 @@ class Checkpoints:
         return None
 
     def wait(self) -> None:
-        """Returns when everything that was saved is on disk."""
-        self._manager.wait_until_finished()
+        """Returns when everything that was saved is on disk.
+
+        Raises:
+          MachineError: the last step cannot be written; those before are kept.
+        """
+        with self._writing():
+            self._manager.wait_until_finished()
 
     def close(self) -> None:
         """Waits, then ends the writer threads."""
-        self._manager.close()
+        told = self._failed
+        try:
+            with self._writing():
+                self._manager.close()
+        except Exception:
+            if not told:  # else it says again what was said before
+                raise
+        finally:
+            if self._failed:  # the disk is full: what is half written shall take no room
+                for left in self._directory.glob(f"*{_UNFINISHED}*"):
+                    shutil.rmtree(left, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Says what is wrong where Orbax, which writes behind our back, fails to write.
+
+        Its errors come with a later call than the one that they belong to.
+        """
+        try:
+            yield
+            check_place(self._directory)
+        except Exception as error:  # Orbax raises whatever its writers happen to raise
+            self._failed = True
+            check_place(self._directory)
+            kept = [int(p.name) for p in self._directory.glob("*") if p.name.isdigit()]
+            what = f"{self._directory}: a checkpoint cannot be written"
+            fault = machine_error(error, f"{what}, step {max(kept)} is kept" if kept else what)
+            if fault is None:
+                raise
+            raise fault from error
 
     def _read_manifest(self, step: int) -> dict[str, Any]:
         try:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
+from wrp_jax import interrupts
 from wrp_jax.models.network import Network
 from wrp_jax.ops.resize import resize
 from wrp_jax.sharding import _BATCH, frames_at_once
@@ -49,6 +50,7 @@ def segment_clip(
     batch_size = shards * min(-(-batch_size // shards), frames_at_once(*frames.shape[1:3]))
     parts = []
     for start in range(0, n, batch_size):
+        interrupts.check()
         batch = frames[start : start + batch_size]
         short = batch_size - len(batch)
         if short:

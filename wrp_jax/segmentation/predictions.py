@@ -28,6 +28,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
+from wrp_jax import interrupts
 from wrp_jax.data import images, label_maps, label_pictures
 from wrp_jax.data.source import StoredSource, VideoSource
 from wrp_jax.data.windows import window_frames
@@ -83,6 +84,7 @@ class Predictions:
         Ids are read in full; of a ``.npz`` only that it is there, since that takes long.
         """
         for sequence, name in frames:
+            interrupts.check()
             arrays = self.array_path(self.folder, sequence, name)
             ids = self._picture_path("labels", sequence, name)
             if not arrays.exists():

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from wrp_jax import interrupts
 from wrp_jax.models.network import Network
 from wrp_jax.ops.resize import resize
 
@@ -107,6 +108,7 @@ def measure_temperature(
 
     logits, labels = [], []
     for image, label in frames:
+        interrupts.check()
         flat = label.ravel()
         places = rng.integers(flat.size, size=_PIXELS)
         places = places[(flat[places] >= 0) & (flat[places] < num_classes)]

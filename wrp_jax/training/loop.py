@@ -10,16 +10,15 @@ from __future__ import annotations
 import collections
 import contextlib
 import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+from wrp_jax import interrupts
 from wrp_jax.progress import Progress
 from wrp_jax.runs.checkpoints import Checkpoints
 from wrp_jax.sharding import batch_sharding, mesh_for_batch, replicate, replicated
@@ -77,10 +76,12 @@ def fit(
       UserError: the checkpoints are of something else, the batch does not divide over the
         devices, or the loss is not finite.
       Interrupted: SIGTERM or Ctrl-C; the state is saved.
+      MachineError: the disk is full; the checkpoints before are kept.
     """
     mesh = mesh_for_batch(batches.batch_size) if mesh is None else mesh
     every = max(1, steps // 10) if checkpoint_every is None else checkpoint_every
     with contextlib.ExitStack() as stack:
+        stack.enter_context(interrupts.listening())
         checkpoints = Checkpoints(Path(workdir) / "checkpoints" / name, metadata)
         stack.callback(checkpoints.close)
         device_batches = DeviceBatches(batches, mesh)
@@ -100,7 +101,6 @@ def fit(
         stack.callback(log.close)
         progress = Progress(name, steps, step)
         stack.callback(progress.close)
-        stop = stack.enter_context(_stop_requested())
         start = time.monotonic()
 
         def save() -> None:
@@ -116,7 +116,16 @@ def fit(
                 save()
                 if eval_fn is not None and step:
                     log.write(step, eval_fn(state), time.monotonic() - start)
-            state, metrics = jitted(state, next(device_batches), key)
+            stop = interrupts.requested()
+            if stop:
+                save()
+                checkpoints.wait()
+                raise Interrupted(f"{stop} after step {step} of {steps} of {name}, saved")
+            try:
+                batch = next(device_batches)
+            except Interrupted:  # what read the batch was stopped as well
+                continue
+            state, metrics = jitted(state, batch, key)
             step += 1
             averages.add(step, metrics)
             means = None
@@ -124,10 +133,6 @@ def fit(
                 means = averages.take()
                 log.write(step, means, time.monotonic() - start)
             progress.update(step, means)
-            if stop and step < steps:
-                save()
-                checkpoints.wait()
-                raise Interrupted(f"{stop[0]} after step {step} of {steps} of {name}, saved")
         save()
         checkpoints.wait()
         if eval_fn is not None:
@@ -198,25 +203,3 @@ def _check_finite(tree: Any, what: str, name: str, step: int) -> None:
             f"{name}: {what} is not finite at step {step}, and the checkpoints before it are "
             f"kept: give a lower --config.{name}.learning_rate and another --workdir."
         )
-
-
-@contextlib.contextmanager
-def _stop_requested() -> Iterator[list[str]]:
-    """A list that gets the name of the signal; a second Ctrl-C stops at once."""
-    received: list[str] = []
-
-    def handle(number: int, frame: Any) -> None:
-        del frame
-        if received and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        received.append(f"stopped by {signal.Signals(number).name}")
-
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

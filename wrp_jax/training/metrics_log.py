@@ -7,15 +7,19 @@ lines of steps that it will do again.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 import jax
 
 from wrp_jax.files.atomic import write_atomically
+from wrp_jax.files.lock import check_place
 from wrp_jax.files.regular import read_bytes
+from wrp_jax.machine import cannot_write
 
 
 class MetricsLog:
@@ -34,27 +38,37 @@ class MetricsLog:
         if jax.process_index() != 0:
             return
         path = Path(workdir) / "metrics.jsonl"
-        _drop_lines_after(path, stage, step)
-        self._file = path.open("a", encoding="utf-8")
-        self._events = _event_writer(Path(workdir) / "tensorboard" / stage, step)
+        try:
+            _drop_lines_after(path, stage, step)
+            check_place(path)
+            self._file = open(path, "a", encoding="utf-8", opener=_no_link)  # noqa: SIM115
+            self._events = _event_writer(Path(workdir) / "tensorboard" / stage, step)
+        except OSError as error:
+            raise cannot_write(path, error) from error
 
     def write(self, step: int, metrics: dict[str, float], seconds: float) -> None:
         """One line: metrics as they stand after ``step`` steps, ``seconds`` of this call."""
         if self._file is None:
             return
         line = {"stage": self._stage, "step": step, "seconds": round(seconds, 2), **metrics}
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
-        if self._events is not None:
-            for name, value in metrics.items():
-                self._events.add_scalar(name, value, step)
+        try:
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+            if self._events is not None:
+                self._events.write(step, metrics)
+        except OSError as error:
+            raise cannot_write(self._file.name, error) from error
 
     def close(self) -> None:
         """Closes the files."""
-        if self._file is not None:
-            self._file.close()
-        if self._events is not None:
-            self._events.close()
+        for file in (self._file, self._events):
+            with contextlib.suppress(OSError):  # of a line that ``write`` has complained of
+                if file is not None:
+                    file.close()
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _drop_lines_after(path: Path, stage: str, step: int) -> None:
@@ -75,10 +89,40 @@ def _is_up_to(line: str, stage: str, step: int) -> bool:
         return False
 
 
-def _event_writer(folder: Path, step: int) -> Any:
-    """A tensorboardX writer, or None where the extra is not installed."""
+class _Events:
+    """TensorBoard's events, written by the caller.
+
+    tensorboardX's ``SummaryWriter`` hands them to a thread, which dies where the disk is full, and
+    then waits for it.
+    """
+
+    def __init__(self, folder: Path, step: int):
+        from tensorboardX import event_file_writer, summary
+        from tensorboardX.proto import event_pb2
+
+        messages: Any = event_pb2  # which are made when it is imported
+        self._event, self._scalar = messages.Event, summary.scalar
+        folder.mkdir(parents=True, exist_ok=True)
+        self._writer = event_file_writer.EventsWriter(str(folder / "events"))
+        if step:  # TensorBoard forgets what an earlier run has written of later steps
+            start = messages.SessionLog(status=messages.SessionLog.START)
+            self._writer.write_event(self._event(step=step + 1, session_log=start))
+
+    def write(self, step: int, metrics: dict[str, float]) -> None:
+        for name, value in metrics.items():
+            value = self._scalar(name, value)
+            self._writer.write_event(self._event(step=step, summary=value, wall_time=time.time()))
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def _event_writer(folder: Path, step: int) -> _Events | None:
+    """None where the extra is not installed."""
     try:
-        import tensorboardX
+        import tensorboardX  # noqa: F401 (asked whether it is there)
     except ImportError:
         return None
-    return tensorboardX.SummaryWriter(str(folder), purge_step=step + 1 if step else None)
+    check_place(folder / "events")
+    return _Events(folder, step)

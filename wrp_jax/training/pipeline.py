@@ -12,7 +12,10 @@ records is not a multiple of the number of shards (0.2.18).
 from __future__ import annotations
 
 import functools
+import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -20,6 +23,7 @@ import grain
 import numpy as np
 from absl import flags
 
+from wrp_jax import interrupts
 from wrp_jax.types import UserError
 
 Transform = Callable[[Any, np.random.Generator], Any]
@@ -63,7 +67,11 @@ class Batches(Iterator[Any]):
     def __next__(self) -> Any:
         if self._iterator is None:
             self._iterator = self._start()
-        batch = next(self._iterator)
+        try:
+            batch = next(self._iterator)
+        except Exception:
+            interrupts.check()  # a signal to the whole process group ends the workers first
+            raise
         self._next_index += 1
         return _own_memory(batch) if self._workers else batch
 
@@ -93,7 +101,7 @@ class Batches(Iterator[Any]):
             # Each worker reads one batch at a time: parallelism comes from the processes.
             read = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)
             processes = grain.MultiprocessingOptions(num_workers=self._workers)
-            return iter(rest.to_iter_dataset(read).mp_prefetch(processes, _ignore_interrupts))
+            return iter(rest.to_iter_dataset(read).mp_prefetch(processes, _begin_worker))
         read = grain.ReadOptions(num_threads=self._threads, prefetch_buffer_size=2 * self._threads)
         return iter(rest.to_iter_dataset(read))
 
@@ -149,10 +157,21 @@ def make_batches(
     return Batches(dataset, batch_size, threads=threads, workers=workers, closed=closed)
 
 
-def _ignore_interrupts(index: int, count: int) -> None:
-    """Ctrl-C reaches every process of the terminal: the program alone answers, and ends these."""
+def _begin_worker(index: int, count: int) -> None:
+    """Ctrl-C reaches every process of the terminal: the program alone answers, and ends these.
+
+    However it ends, they end too.
+    """
     del index, count
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()  # a pipe that the kernel closes with the parent, killed or not
+        os._exit(1)
 
 
 class _ClosedError(Exception):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from wrp_jax import interrupts
 from wrp_jax.config import Config, check
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
@@ -78,6 +79,7 @@ def run_stages(
     check_stages(config)
     made = prepare_workdir(workdir, config, known)
     for name in config.stages:
+        interrupts.check()
         if result_path(workdir, name).exists():
             _, metadata = load_result(workdir, name)
             check_metadata(result_path(workdir, name), metadata, run_metadata(config, known))

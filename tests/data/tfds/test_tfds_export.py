@@ -76,7 +76,7 @@ def test_tfds_reads_it_without_our_code(written, tmp_path):
 EXPORT = """
 import signal, sys
 from pathlib import Path
-from wrp_jax.data import tfds_export
+from wrp_jax.data.tfds import export as tfds_export
 from wrp_jax.data.folder import open_folder
 from wrp_jax.data.windows import windows_of_keyframes
 from wrp_jax.data.label_writer import LabelWriter
@@ -89,7 +89,7 @@ original, written = tfds_export._write_shard, []
 
 def write(path, *arguments):
     if len(written) == int(shards):
-        Path(directory, f".{path.name}.tmp").write_bytes(b"half of a shard")
+        Path(directory, ".wrp-0123456789abcdef.tmp").write_bytes(b"half of a shard")
         signal.raise_signal(signal.SIGKILL)
     written.append(path)
     return original(path, *arguments)
@@ -130,7 +130,7 @@ def test_shards_that_are_there_are_kept_and_others_written_again(written, tmp_pa
     third.with_name(third.name + ".json").unlink()
     stray = [
         directory / "propagated-train.array_record-00000-of-00009",
-        directory / ".propagated-train.array_record-00000-of-00003.tmp",
+        directory / ".wrp-0123456789abcdef.tmp",
     ]
     for path in stray:
         path.write_bytes(b"left behind")

@@ -18,6 +18,7 @@ import numpy as np
 import tqdm
 from jaxtyping import UInt8
 
+from wrp_jax import interrupts
 from wrp_jax.data import images, label_maps, label_pictures
 from wrp_jax.data.public_sets.apolloscape import read_apolloscape
 from wrp_jax.data.public_sets.cityscapes import read_cityscapes
@@ -26,8 +27,10 @@ from wrp_jax.data.public_sets.mapillary import read_mapillary
 from wrp_jax.data.public_sets.nyuv2 import read_nyuv2
 from wrp_jax.data.public_sets.public_set import Picture, Pixels, PublicSet
 from wrp_jax.files.atomic import write_atomically
+from wrp_jax.files.lock import sole_writer
 from wrp_jax.files.output import check_output, claim_output
 from wrp_jax.files.regular import read_bytes
+from wrp_jax.machine import cannot_write
 from wrp_jax.types import UserError
 
 PUBLIC_SETS: dict[str, Callable[[Path], PublicSet]] = {
@@ -59,11 +62,17 @@ def convert_set(name: str, data: Path, output: Path) -> str:
     """
     check_output(output, data)
     found = PUBLIC_SETS[name](data)
+    with sole_writer(output, "--output"):
+        return _write(name, found, output)
+
+
+def _write(name: str, found: PublicSet, output: Path) -> str:
     claim_output(output, {"set": name})
     content = json.dumps(label_maps.classes_to_json(found.classes), indent=1) + "\n"
     write_atomically(output / label_maps.CLASSES_FILE, content.encode())
     known = set()
     for picture in tqdm.tqdm(found.pictures, desc=name, unit="picture", disable=None):
+        interrupts.check()
         _put_frame(output, picture)
         if _put_label(output, picture, found):
             known.add((picture.sequence, picture.name))
@@ -95,7 +104,7 @@ def _put_frame(output: Path, picture: Picture) -> None:
         if not link.is_symlink():
             link.symlink_to(target)
     except OSError as error:
-        raise UserError(f"{link} cannot be made: {error.strerror}.") from error
+        raise cannot_write(link, error) from error
 
 
 def _put_label(output: Path, picture: Picture, found: PublicSet) -> bool:

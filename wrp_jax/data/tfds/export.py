@@ -16,7 +16,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,14 +24,17 @@ import numpy as np
 import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordWriter
 
+from wrp_jax import interrupts
 from wrp_jax.data import images, label_maps
 from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.data.source import VideoSource
 from wrp_jax.data.tfds import clips
 from wrp_jax.data.windows import owners
-from wrp_jax.files.atomic import sync_directory, write_atomically
+from wrp_jax.files.atomic import replacing, write_atomically
+from wrp_jax.files.lock import TEMPORARY, check_place
 from wrp_jax.files.regular import read_bytes, sha256
 from wrp_jax.files.strict_json import read_json
+from wrp_jax.machine import cannot_write
 from wrp_jax.types import ClassMap, UserError, Window
 
 DATASET = "propagated"
@@ -87,14 +89,16 @@ def export_tfds(
 
     Raises:
       UserError: a frame, label or confidence cannot be read, or the directory not written.
+      MachineError: the disk is full.
     """
     if not rows:
         raise UserError(f"{directory}: there are no frames to export.")
     features = _features(source.classes)
     parts = [rows[i : i + SHARD_EXAMPLES] for i in range(0, len(rows), SHARD_EXAMPLES)]
     try:
-        directory.mkdir(parents=True, exist_ok=True)
         shards = [_shard_name(k, len(parts)) for k in range(len(parts))]
+        check_place(directory / shards[0])
+        directory.mkdir(parents=True, exist_ok=True)
         _remove_others(directory, shards)
         records = [
             _write_shard(directory / shard, features, source, part, writer)
@@ -102,7 +106,7 @@ def export_tfds(
         ]
         _register(directory, features, source.classes, records)
     except OSError as error:
-        raise UserError(f"{directory} cannot be written: {error.strerror or error}.") from error
+        raise cannot_write(directory, error) from error
 
 
 def _features(classes: ClassMap) -> tfds.features.FeaturesDict:
@@ -125,6 +129,7 @@ def _examples(
     source: VideoSource, rows: Sequence[ExportRow], writer: LabelWriter
 ) -> Iterator[dict[str, Any]]:
     for row in rows:
+        interrupts.check()
         label_path = writer.label_path(row.sequence, row.frame)
         confidence_path = writer.confidence_path(row.sequence, row.frame)
         label = images.decode_label(read_bytes(label_path), label_path).pixels
@@ -158,9 +163,9 @@ def _write_shard(
         return record
     specs: Any = features.get_serialized_info()  # TFDS's own hints do not fit each other
     serializer = tfds.core.ExampleSerializer(specs)
-    temporary = path.with_name(f".{path.name}.tmp")
-    shard, payload = ArrayRecordWriter(str(temporary), "group_size:1"), 0
-    try:
+    payload = 0
+    with replacing(path) as temporary:
+        shard = ArrayRecordWriter(str(temporary), "group_size:1")
         for example in _examples(source, rows, writer):
             message = serializer.get_tf_example(features.encode_example(example))
             # Else the order of the fields, and with it the file, is another in every process.
@@ -168,19 +173,12 @@ def _write_shard(
             shard.write(serialized)
             payload += len(serialized)
         shard.close()
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
         record = {
             "examples": len(rows),
             "bytes": payload,
             "inputs": inputs,
             "sha256": sha256(temporary).hex(),
         }
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_directory(path.parent)
     write_atomically(record_path, json.dumps(record, indent=1, sort_keys=True).encode())
     return record
 
@@ -213,12 +211,13 @@ def _shard_name(shard: int, shards: int) -> str:
 
 
 def _remove_others(directory: Path, shards: Sequence[str]) -> None:
-    """Removes shards of a longer or shorter list of frames, and what a killed run left."""
+    """Removes shards of a longer or shorter list of frames, what a killed run left, and links."""
     keep = {name for shard in shards for name in (shard, f"{shard}.json")}
-    for pattern in (f"{DATASET}-{SPLIT}.array_record-*", f".{DATASET}-{SPLIT}.array_record-*.tmp"):
-        for path in directory.glob(pattern):
-            if path.name not in keep:
-                path.unlink()
+    for path in directory.iterdir():
+        other = path.name.startswith(f"{DATASET}-{SPLIT}.array_record-") and path.name not in keep
+        # TFDS would write through a link.
+        if other or TEMPORARY.fullmatch(path.name) or path.is_symlink():
+            path.unlink()
 
 
 def _register(

@@ -8,6 +8,7 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 
 from wrp_jax.files.lock import sole_writer
+from wrp_jax.machine import cannot_write
 from wrp_jax.types import UserError
 
 
@@ -37,7 +38,7 @@ def prepare(builder: tfds.core.DatasetBuilder, data: Path, output: Path) -> str:
                 download_config=tfds.download.DownloadConfig(manual_dir=str(data))
             )
         except OSError as error:
-            raise UserError(f"{output} cannot be written: {error.strerror or error}.") from error
+            raise cannot_write(output, error) from error
     full_name = target.parent.relative_to(Path(builder.data_dir_root))
     return " ".join(f"tfds:{full_name}:{split}@{output}" for split in builder.info.splits)
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from wrp_jax import interrupts
 from wrp_jax.config import SegmentationConfig, SegmentationSampling
 from wrp_jax.data.known_labels import KnownLabels, LabelledFrame
 from wrp_jax.data.source import VideoSource
@@ -212,6 +213,7 @@ class FrameCache(Sequence[tuple[np.ndarray, np.ndarray]]):
         counts: list[np.ndarray] = []
         sizes: list[tuple[int, int]] = []
         for index in range(len(items)):
+            interrupts.check()
             label = self._label(index)
             counts.append(np.bincount(label.ravel(), minlength=256)[: classes.num_classes])
             sizes.append(label.shape)

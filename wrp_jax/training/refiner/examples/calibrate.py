@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Int
 
+from wrp_jax import interrupts
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
 from wrp_jax.propagation.chooser.agreement import (
@@ -73,6 +74,7 @@ def measure_reliability(
     size = known.classes.num_classes
     chosen = np.unique(np.linspace(0, len(windows) - 1, min(limit, len(windows))).astype(int))
     for index in chosen:
+        interrupts.check()
         window = windows[index]
         names = source.frame_names(window.sequence)
         key, first, last = (names.index(n) for n in (window.key, window.first, window.last))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int
 
+from wrp_jax import interrupts
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
 from wrp_jax.propagation.cues import clip_cues
@@ -61,6 +62,7 @@ def draw_cycles(
       max_length: largest l.
     """
     for _ in range(count):
+        interrupts.check()
         window = windows[int(rng.integers(len(windows)))]
         names = source.frame_names(window.sequence)
         key, first, last = (names.index(n) for n in (window.key, window.first, window.last))

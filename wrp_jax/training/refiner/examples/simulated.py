@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float32, Int32, UInt8
 
+from wrp_jax import interrupts
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
 from wrp_jax.propagation.cues import clip_cues
@@ -114,6 +115,7 @@ def simulated_clips(
     """
     options = SimulationOptions() if options is None else options
     for _ in range(count):
+        interrupts.check()
         own = bool(keys) and rng.uniform() < key_share
         index = int(rng.choice(keys)) if own else int(rng.integers(len(known.items)))
         item = known.items[index]
