@@ -85,7 +85,7 @@ def test_a_terminal_shows_a_bar():
 
 def test_elsewhere_a_line_now_and_then_with_the_time_left(monkeypatch):
     now = 0.0
-    monkeypatch.setattr(logging, "time", types.SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("wrp_jax.progress.time", types.SimpleNamespace(monotonic=lambda: now))
     stream = io.StringIO()
     progress = Progress("refiner", 100, 20, stream)
     for step in range(21, 61):

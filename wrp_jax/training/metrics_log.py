@@ -37,11 +37,11 @@ class MetricsLog:
         self._events = None
         if jax.process_index() != 0:
             return
-        path = Path(workdir) / "metrics.jsonl"
+        path = self._path = Path(workdir) / "metrics.jsonl"
         try:
             _drop_lines_after(path, stage, step)
             check_place(path)
-            self._file = open(path, "a", encoding="utf-8", opener=_no_link)  # noqa: SIM115
+            self._file = os.fdopen(_no_link(path), "a", encoding="utf-8")
             self._events = _event_writer(Path(workdir) / "tensorboard" / stage, step)
         except OSError as error:
             raise cannot_write(path, error) from error
@@ -57,7 +57,7 @@ class MetricsLog:
             if self._events is not None:
                 self._events.write(step, metrics)
         except OSError as error:
-            raise cannot_write(self._file.name, error) from error
+            raise cannot_write(self._path, error) from error
 
     def close(self) -> None:
         """Closes the files."""
@@ -67,8 +67,10 @@ class MetricsLog:
                     file.close()
 
 
-def _no_link(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+def _no_link(path: Path) -> int:
+    """A handle to append to a file by; a link in its place is not followed."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    return os.open(path, flags, 0o666)
 
 
 def _drop_lines_after(path: Path, stage: str, step: int) -> None:
