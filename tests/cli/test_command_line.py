@@ -87,7 +87,6 @@ def test_options_are_set(config):
         ("--config.refiner.doubt.frames=1", "doubt.frames is 1: it must be at least 2"),
         ("--config.motion_training.optimiser.smoothness_order=3", "it must be from 1 to 2"),
         ("--config.refiner.name=x", "--config.refiner.name is 'x': use one of chooser, pix2pix"),
-        ("--config.stages=('refine',)", "use one of motion, segmentation, refiner"),
         ("--config.motion.zzz=1", "config.motion has no option 'zzz'; it has name, preset"),
         ("--config.seed.x=1", "config.seed has no option 'x'"),
         ("--config.motion=dis", "--config.motion is a group of options"),

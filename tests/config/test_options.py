@@ -23,7 +23,6 @@ from wrp_jax.config import (
 from wrp_jax.models.network import ARITHMETIC
 from wrp_jax.models.segmentation.build import REGISTRY
 from wrp_jax.motion.build import NETWORKS
-from wrp_jax.training.stages import STAGES
 from wrp_jax.types import UserError
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -82,7 +81,6 @@ def test_choices_are_what_there_is():
     assert choices("config.segmentation.network.dtype") == set(ARITHMETIC)
     assert choices("config.motion.dtype") == set(ARITHMETIC)
     assert choices("config.motion.name") == {"dis", "zero", "precomputed", *NETWORKS}
-    assert choices("config.stages") == set(STAGES)
 
 
 @pytest.mark.parametrize(

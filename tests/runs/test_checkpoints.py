@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from wrp_jax.runs import checkpoints, results
+from wrp_jax.runs import checkpoints as checkpoint
 from wrp_jax.runs.checkpoints import Checkpoints
 from wrp_jax.runs.compatibility import check_metadata
 from wrp_jax.runs.results import load_result, result_path, save_result
@@ -16,7 +16,7 @@ from wrp_jax.types import UserError
 METADATA = {
     "classes": {"classes": [{"id": 0, "name": "sky"}, {"id": 7, "name": "road"}]},
     "fingerprint": "ab" * 32,
-    "config": {"seed": 0, "refiner": {"steps": 5, "blocks": [1, 2]}},
+    "config": {"seed": 0, "refiner": {"steps": 5, "crop": [1, 2]}},
 }
 
 
@@ -187,8 +187,8 @@ def test_another_network_is_refused(saved, change, message):
         ),
         ({"fingerprint": "cd" * 32}, "trained on other labelled frames"),
         (
-            {"config": {"seed": 1, "refiner": {"steps": 5, "blocks": (1, 3)}}},
-            r"another config \(seed was 0, is 1; refiner.blocks was \[1, 2\], is \[1, 3\]\)",
+            {"config": {"seed": 1, "refiner": {"steps": 5, "crop": (1, 3)}}},
+            r"another config \(refiner.crop was \[1, 2\], is \[1, 3\]; seed was 0, is 1\)",
         ),
     ],
 )
@@ -220,8 +220,7 @@ def test_results_are_given_back(tmp_path):
 
 
 def test_the_version_is_noted_and_not_compared(tmp_path, monkeypatch):
-    for module in (checkpoints, results):
-        monkeypatch.setattr(module, "__version__", "0.0.7")
+    monkeypatch.setattr(checkpoint, "__version__", "0.0.7")
     save_result(tmp_path, "a", VARIABLES, METADATA)
     steps = Checkpoints(tmp_path / "steps", METADATA)
     steps.save(1, state(1), {})

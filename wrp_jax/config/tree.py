@@ -28,8 +28,7 @@ class Config(Options, path="config"):
     )  # fmt: skip
     stages: tuple[str, ...] = option(
         ("segmentation", "refiner"),
-        "What is trained, in this order.",
-        choices=("motion", "segmentation", "refiner"),
+        "What is trained, in this order: `motion`, `segmentation`, `refiner`.",
     )
     workers: int = option(
         0, "Processes that read and cut examples of motion and segmentation. 0: threads."

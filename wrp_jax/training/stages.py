@@ -64,6 +64,9 @@ def check_stages(config: Config) -> None:
     if not config.stages:
         raise UserError(f"--config.stages is empty: there are {', '.join(STAGES)}.")
     for name in config.stages:
+        if name not in STAGES:
+            raise UserError(f"--config.stages has '{name}': there are {', '.join(STAGES)}.")
+    for name in config.stages:
         if name in CHECKS:
             _imported(CHECKS[name])(config)
 
