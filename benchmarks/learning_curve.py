@@ -1,7 +1,7 @@
 """How g_ψ learns: its scores along one training, class by class.
 
 python -m benchmarks.learning_curve --config=C --stills=ROOT:SPLITFILE --data=D --frames=LIST \\
-    --workdir=RUN [--config.segmentation.key=value]
+    --workdir=RUN [--config.segmentation.GROUP.key=value]
 
 Trains the segmentation as ``train.py`` does with the same config, keeps what it would label with
 after every tenth of the steps, and the same without moving average, and scores both on the frames
