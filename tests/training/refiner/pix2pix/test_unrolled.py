@@ -131,4 +131,4 @@ def test_the_chain_is_unrolled_on_a_cpu_alone(rng, monkeypatch, backend, unrolle
     step = unrolled.make_train_step(network, optimizer, MaskOptions(0.5), jnp.ones(3))
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
     program = str(jax.make_jaxpr(step)(state, batch, jax.random.key(0)))
-    assert set(re.findall(r"unroll=(\w+)", program)) == {str(unrolled_steps)}
+    assert max(map(int, re.findall(r"unroll=(\d+)", program))) == unrolled_steps
