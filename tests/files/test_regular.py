@@ -113,6 +113,7 @@ PLACES = {
     "frame's header": ("s/frames/a.png", lambda d: open_folder(d).frame_size("s", "a")),
     "label": ("s/labels/a.png", lambda d: open_folder(d).label("s", "a")),
     "classes": ("classes.json", open_folder),
+    "order": ("s/frames.txt", open_folder),
     "list": ("list.txt", lambda d: read_frames(d / "list.txt", open_folder(d))),
     "stills": ("list.txt", lambda d: parse_stills(f"{d}:list.txt")),
     "class map": ("class_map.json", lambda d: Predictions(d, CLASSES)),
@@ -159,9 +160,7 @@ def test_nothing_else_opens_files():
 
 
 def _is_known(name: str, node: ast.Call) -> bool:
-    mode = ast.unparse(node.args[0]) if node.args else ""
-    return (
-        name in ("os.open", "Image.open", "self._archive.open", "images.read_bytes")
-        or name.startswith("importlib.resources")
-        or (mode.strip("'")[:1] in ("w", "a", "r") and mode in ("'wb'", "'a'", "'rb+'"))
-    )
+    """What is opened for writing, is no path, or comes with the package."""
+    written = {"'wb'", "'a'", "'rb+'"} & {ast.unparse(argument) for argument in node.args[:2]}
+    others = ("os.open", "Image.open", "self._archive.open", "images.read_bytes")
+    return bool(written) or name in others or name.startswith("importlib.resources")

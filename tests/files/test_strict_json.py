@@ -50,10 +50,14 @@ def test_bounds_of_large_ones(tmp_path):
         body = (part + b",") * (MAX_BYTES // (len(part) + 1) - 20)
         paths.append(tmp_path / f"{number}.json")
         paths[-1].write_bytes(b'{"classes": [' + body[:-1] + b"]}")
-    said = in_a_program(
+    keys = b",".join(b'"k%d": 0' % k for k in range(60_000))
+    paths.append(tmp_path / "keys.json")
+    paths[-1].write_bytes(b'{"classes": [0], ' + keys + b"}")
+    *said, of_keys = in_a_program(
         "hostile", "sentences", "wrp_jax.data.label_maps:read_classes", [str(p) for p in paths]
     )
     assert all("classes: labels of 8 bits" in sentence for sentence in said)
+    assert "an object of 60001 keys" in of_keys
     paths[0].write_bytes(b" " * (MAX_BYTES + 1))
     assert "bytes and may have" in str(bounded(lambda: read_json(paths[0])))
 

@@ -226,7 +226,7 @@ def _list_frames(sequence: Path, folder: Path) -> dict[str, Path]:
     for name in found:
         check_name(name)
     lists = [path / ORDER_FILE for path in dict.fromkeys((sequence, folder))]
-    lists = [path for path in lists if path.is_file()]
+    lists = [path for path in lists if path.exists()]
     if len(lists) > 1:
         raise UserError(f"There are both {lists[0]} and {lists[1]}: remove one of them.")
     if lists and found:
@@ -245,7 +245,7 @@ def _list_frames(sequence: Path, folder: Path) -> dict[str, Path]:
 def _read_order(path: Path, found: Mapping[str, Path]) -> list[str]:
     """The names of a list of frames, each once; with or without the endings of their files."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
+        lines = read_bytes(path).decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise UserError(
             f"{path} is no text in UTF-8: write one name of a frame per line."

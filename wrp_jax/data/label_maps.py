@@ -33,6 +33,7 @@ _told: set[tuple[str, str]] = set()
 
 NO_CLASSES = ClassMap((), (), np.zeros((0, 3), np.uint8), ())
 """Of a video without labels."""
+_MAX_KEYS = 100  # each unknown one is compared and told
 _EXAMPLE = (
     '{"classes": [{"id": 0, "name": "road", "color": [128, 64, 128]}, '
     '{"id": 255, "name": "void", "color": [0, 0, 0], "void": true}]}'
@@ -74,8 +75,11 @@ def check_keys(entry: Mapping[str, Any], known: Sequence[str], where: str) -> No
       where: what to name in messages.
 
     Raises:
-      UserError: a key differs from a known one in case, spaces or British spelling alone.
+      UserError: a key differs from a known one in case, spaces or British spelling alone, or
+        there are hundreds.
     """
+    if len(entry) > _MAX_KEYS:
+        raise UserError(f"{where} has an object of {len(entry)} keys: compare {_EXAMPLE}.")
     plain = {_plain(key): key for key in known}
     for key in entry.keys() - set(known):
         if _plain(key) in plain:

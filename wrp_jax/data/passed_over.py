@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from wrp_jax.data import images, label_maps
+from wrp_jax.files.regular import read_bytes
 from wrp_jax.types import UserError
 
 VIDEO_FILES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"})
@@ -95,7 +96,7 @@ def _tell_inside(folder: Path, root: Path) -> None:
     folders = [p for p in rest if p.is_dir() and _holds_pictures(p, levels=1)]
     tell(folder, folders, "of the folders of a sequence, frames and labels are read")
     own, used = folder / label_maps.CLASSES_FILE, root / label_maps.CLASSES_FILE
-    if folder != root and own.is_file() and own.read_bytes() != used.read_bytes():
+    if folder != root and own.is_file() and read_bytes(own) != read_bytes(used):
         tell(folder, [own], f"the classes are those of {used}")
 
 

@@ -89,7 +89,7 @@ class Predictions:
             ids = self._picture_path("labels", sequence, name)
             if not arrays.exists():
                 self.read(sequence, name, _frame_size(source, sequence, name))
-            elif ids.is_file():
+            elif ids.exists():
                 raise UserError(f"There are two predictions, {arrays} and {ids}: remove one.")
 
     def digest(self) -> str:
