@@ -204,3 +204,10 @@ def test_class_maps_that_are_none_are_refused(tmp_path):
         assert isinstance(error, UserError) and "class_map.json" in str(error), text[:40]
     path.write_text(json.dumps({"classes": {"0": "road", "65535": None}}))
     Predictions(tmp_path, CLASSES)
+
+
+def test_the_arrays_of_one_file_share_a_budget(tmp_path):
+    np.savez(tmp_path / "a.npz", a=np.zeros(100, np.uint8), b=np.zeros(100, np.uint8))
+    assert read_all(tmp_path / "a.npz", limit=200).keys() == {"a", "b"}
+    with pytest.raises(UserError, match=r"'b' is said to be uint8 \[100\], larger than needed"):
+        read_all(tmp_path / "a.npz", limit=199)

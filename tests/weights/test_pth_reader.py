@@ -413,3 +413,8 @@ def test_other_containers_are_named(tmp_path):
     with tarfile.open(path, "w") as archive:
         archive.add(FIXTURES / "legacy.pth", "storages")
     assert "a tar archive of PyTorch before" in str(bounded(lambda: read_pth(path)))
+
+
+def test_a_memo_is_no_larger_than_what_was_kept():
+    with pytest.raises(CheckpointFormatError, match="in a place of no pickle"):
+        inert_pickle.follow(b"\x80\x02Nr\xff\xff\xff\xff.")
