@@ -41,7 +41,7 @@ def propagate(n: int, run: bool) -> float:
     from wrp_jax.config import MotionConfig, PropagationConfig
     from wrp_jax.motion.build import build_motion
     from wrp_jax.propagation.methods import propagate_window
-    from wrp_jax.types import ClassMap
+    from wrp_jax.types import ClassMap, Clip, Positions
 
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 256, (n, HEIGHT, WIDTH, 3), dtype=np.uint8)
@@ -51,9 +51,9 @@ def propagate(n: int, run: bool) -> float:
     classes = ClassMap(tuple(range(CLASSES)), names, colors, (False,) * CLASSES)
     features = np.zeros((1, 1, 1, 0), np.float32)
 
-    def segment(part: np.ndarray):
-        probs = np.full((*part.shape[:3], CLASSES), 1 / CLASSES, np.float32)
-        return probs, np.repeat(features, len(part), axis=0)
+    def segment(clip: Clip, positions: Positions):
+        probs = np.full((len(positions), HEIGHT, WIDTH, CLASSES), 1 / CLASSES, np.float32)
+        return probs, np.repeat(features, len(positions), axis=0)
 
     result = propagate_window(
         "warp-inpaint",
@@ -76,7 +76,7 @@ def gradient_memory(length: int, remat: bool) -> tuple[float, float]:
     import jax.numpy as jnp
 
     from wrp_jax.propagation.carriers import build_carrier
-    from wrp_jax.propagation.cues import Chain, derive
+    from wrp_jax.propagation.cues import ChainInputs, derive
     from wrp_jax.propagation.rollout import rollout
     from wrp_jax.propagation.step import MaskOptions, make_step
 
@@ -99,8 +99,8 @@ def gradient_memory(length: int, remat: bool) -> tuple[float, float]:
     def array(*shape, dtype=jnp.float32):
         return jax.ShapeDtypeStruct(shape, dtype)
 
-    chain = Chain(
-        array(steps + 1, 1, h, w, 3),
+    chain = ChainInputs(
+        array(steps + 1, 1, h, w, 3, dtype=jnp.uint8),
         array(steps, 1, h, w, 2),
         array(steps, 1, h, w, 2),
         array(steps, 1, h, w, CLASSES),

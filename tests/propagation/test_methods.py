@@ -10,7 +10,7 @@ from wrp_jax.config import MotionConfig, PropagationConfig
 from wrp_jax.motion.build import build_motion
 from wrp_jax.propagation import methods
 from wrp_jax.propagation.methods import METHODS, propagate_window
-from wrp_jax.types import UNLABELLED, ClassMap, Motion, UserError
+from wrp_jax.types import UNLABELLED, ClassMap, UserError
 
 CARRIERS = ["hard", "soft", "composed"]
 
@@ -33,7 +33,7 @@ def options(**changes) -> PropagationConfig:
 def scene(rng):
     """A window of seven frames, labelled in frame 2; cues from exact flow."""
     clip, labels = shifting_clip(rng, n=7)
-    return (clip.images * 255).round().astype(np.uint8), labels, clip
+    return clip.frames, labels, clip
 
 
 def propagate(method, scene, config=None, key=2, classes=CLASSES, **more):
@@ -116,7 +116,7 @@ def test_windows_of_any_length_share_one_program_and_agree(scene):
     size = methods._run_chunk._cache_size()
     for first, last, key in ((1, 4, 2), (2, 6, 2), (0, 2, 2), (2, 2, 2)):
         cut = clip._replace(
-            images=clip.images[first : last + 1],
+            frames=clip.frames[first : last + 1],
             probs=clip.probs[first : last + 1],
             features=clip.features[first : last + 1],
             flow_backward=clip.flow_backward[first:last],
@@ -161,35 +161,33 @@ def test_semantic_labels_need_confidence(classes, nothing, scene):
 def test_the_image_goes_along(method, scene):
     result = propagate(method, scene, move_images=True)
     still = method == "static"
-    images = scene[2].images
+    images = scene[0] / np.float32(255)
     expected = images[2, :, :10] if still else images[3, :, :10]
     assert result.images.shape == (7, 8, 12, 3)
     np.testing.assert_allclose(result.images[3, :, :10], expected, atol=1e-5)
     np.testing.assert_allclose(result.images[2], images[2], atol=1e-6)
 
 
-def exact(clip, frames, asked):
-    """f_θ and g_ψ that know the truth about some frames of a clip, and note how many."""
+def exact(cues, asked):
+    """f_θ and g_ψ that know the truth about a clip, and note about how many frames at once."""
 
-    def place(part):
-        return [int(np.argmax((frames == frame).all((1, 2, 3)))) for frame in part]
+    def segment(clip, positions):
+        asked.append(len(positions))
+        return cues.probs[np.asarray(positions)], cues.features[np.asarray(positions)]
 
-    def segment(part):
-        asked.append(len(part))
-        return clip.probs[place(part)], clip.features[place(part)]
+    def motion(clip, targets, sources, initial=None):
+        ahead = np.asarray(targets) > np.asarray(sources)
+        flow = np.where(ahead[:, None], 2, -2) * np.float32([1, 0])
+        size = len(targets), *cues.frames.shape[1:3], 2
+        return np.broadcast_to(flow[:, None, None], size).astype(np.float32)
 
-    def pairs(target, source, initial=None):
-        ahead = [t > s for t, s in zip(place(target), place(source), strict=True)]
-        flow = np.where(np.array(ahead)[:, None], 2, -2) * np.float32([1, 0])
-        return np.broadcast_to(flow[:, None, None], (*target.shape[:3], 2)).astype(np.float32)
-
-    return Motion(pairs), segment
+    return motion, segment
 
 
 def test_cues_are_made_where_none_are_given(scene):
     frames, labels, clip = scene
     asked = []
-    arguments = (options(), frames, 2, labels[2], CLASSES, *exact(clip, frames, asked))
+    arguments = (options(), frames, 2, labels[2], CLASSES, *exact(clip, asked))
     propagate_window("motion-only", *arguments)
     assert asked == []
     for method in ("warp-inpaint", "semantic-argmax"):
@@ -198,9 +196,9 @@ def test_cues_are_made_where_none_are_given(scene):
 
 def test_long_windows_are_taken_piece_by_piece(rng):
     clip, labels = shifting_clip(rng, n=14)
-    frames = (clip.images * 255).round().astype(np.uint8)
+    frames = clip.frames
     asked = []
-    arguments = (options(), frames, 5, labels[5], CLASSES, *exact(clip, frames, asked))
+    arguments = (options(), frames, 5, labels[5], CLASSES, *exact(clip, asked))
     for method in ("motion-only", "warp-inpaint", "semantic-only"):
         whole = propagate_window(method, *arguments, cues=clip)
         asked.clear()
@@ -217,9 +215,9 @@ def test_tiny_and_odd_sizes(rng, size):
     label = rng.integers(0, 3, size).astype(np.int32)
     motion = build_motion(MotionConfig())
 
-    def segment(images):
-        probs = rng.dirichlet(np.ones(3), size=images.shape[:3]).astype(np.float32)
-        return probs, np.zeros((len(images), 1, 1, 2), np.float32)
+    def segment(clip, positions):
+        probs = rng.dirichlet(np.ones(3), size=(len(positions), *size)).astype(np.float32)
+        return probs, np.zeros((len(positions), 1, 1, 2), np.float32)
 
     for method in ("motion-only", "warp-inpaint"):
         result = propagate_window(method, options(), frames, 0, label, CLASSES, motion, segment)

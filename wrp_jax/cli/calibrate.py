@@ -26,7 +26,7 @@ from markupsafe import Markup
 from wrp_jax.cli import command_line
 from wrp_jax.config import Config
 from wrp_jax.data.open_source import input_folder, open_source
-from wrp_jax.data.source import VideoSource
+from wrp_jax.data.source import VideoSource, read_clip
 from wrp_jax.data.windows import read_frames
 from wrp_jax.evaluation.confusion import confusion, iou, mean_iou
 from wrp_jax.evaluation.reliability import Reliability
@@ -74,7 +74,7 @@ def score_segmentation(
     matrix = np.zeros((classes.num_classes, classes.num_classes + 1), np.int64)
     curves = {"calibrated": Reliability(), "uncalibrated": Reliability()}
     for sequence, name in frames:
-        probs = np.asarray(segment(source.frame(sequence, name)[None])[0][0], np.float32)
+        probs = np.asarray(segment(read_clip(source, sequence, [name]), [0])[0][0], np.float32)
         truth, said = labels.label(sequence, name), probs.argmax(-1)
         matrix += confusion(truth, said, classes.num_classes)
         # softmax(z) is softmax(z / T) to the power of T, made to sum to one.

@@ -23,7 +23,7 @@ from wrp_jax.propagation.methods import METHODS, FrameLabels, label_frames
 from wrp_jax.propagation.window_cues import StoredCues, WindowCues
 from wrp_jax.reporting.film import frames_to_show, shrink_labels
 from wrp_jax.runs.networks import STANDS_STILL, Networks
-from wrp_jax.types import Clip, Motion, Window
+from wrp_jax.types import Clip, Window
 
 
 def label_windows(plan: Plan, networks: Networks) -> list[WindowResult]:
@@ -81,13 +81,13 @@ def _label_window(
     def read(i: int) -> np.ndarray:
         return plan.source.frame(sequence, names[i])
 
-    motion = networks.motion.within(Clip(len(names), read, sequence, names))
+    clip = Clip(len(names), read, sequence, names)
     with StoredCues(
-        files.scratch(), len(names), read, motion, networks.segment, networks.at_once
+        files.scratch(), clip, networks.motion, networks.segment, networks.at_once
     ) as cues:
         for done, method in enumerate(plan.methods, number * len(plan.methods) + 1):
             pictures: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-            for output in _predictions(plan, networks, motion, method, cues, key, known, window):
+            for output in _predictions(plan, networks, method, cues, key, known, window):
                 i, labels = output.frame, output.labels
                 # Sums of bilinear weights pass 1 by a rounding error.
                 sure = np.clip(output.confidence, 0.0, 1.0)
@@ -124,7 +124,6 @@ def _label_window(
 def _predictions(
     plan: Plan,
     networks: Networks,
-    motion: Motion,
     method: str,
     cues: WindowCues,
     key: int,
@@ -135,7 +134,7 @@ def _predictions(
     classes = plan.source.classes
     label = known.label(window.sequence, window.key)
     if METHODS[method].refines and networks.refine is not None:
-        return networks.refine(cues, key, label, classes, motion)
+        return networks.refine(cues, key, label, classes, networks.motion)
     options = plan.config.propagation
     if METHODS[method].refines and networks.tau is not None:
         options = dataclasses.replace(options, tau=networks.tau)

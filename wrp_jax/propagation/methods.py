@@ -13,15 +13,17 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from wrp_jax.config import PropagationConfig
+from wrp_jax.ops.pixels import unit_range
 from wrp_jax.propagation.carriers import Carrier, build_carrier
-from wrp_jax.propagation.cues import Chain, derive, lay_out
+from wrp_jax.propagation.cues import ChainInputs, derive
 from wrp_jax.propagation.rollout import rollout, rollout_chunked, window_orders
 from wrp_jax.propagation.step import MaskOptions, Refine, image_step, make_step
-from wrp_jax.propagation.window_cues import HeldCues, MadeCues, WindowCues
+from wrp_jax.propagation.window_cues import HeldCues, MadeCues, WindowCues, window_chain
 from wrp_jax.sharding import frames_at_once
-from wrp_jax.types import UNLABELLED, ClassMap, ClipCues, Motion, Segment, UserError
+from wrp_jax.types import UNLABELLED, ClassMap, ClipCues, Motion, Segment, UserError, clip_of
 
 _CHUNK_BYTES = 1 << 29  # cues of one chunk on the device
+_unit_range = jax.jit(unit_range)
 
 
 class Propagated(NamedTuple):
@@ -79,22 +81,12 @@ class Window:
     recursive: bool = True
     move_images: bool = False
 
-    def chain(self, orders: Int[np.ndarray, "b frames"], labels_only: bool = False) -> Chain:
-        """``lay_out`` of the cues of the frames that ``orders`` visit, and of no others."""
-        parts = []
-        for order in orders:
-            first, last = int(order.min()), int(order.max())
-            section = self.cues.section(first, last + 1, semantics=not labels_only)
-            parts.append(lay_out(section, order[None] - first))
-        # Time leads and chains follow, in every field.
-        return jax.tree.map(lambda *x: np.concatenate(x, axis=1), *parts)
-
     def key_image(self) -> Float[np.ndarray, "h w 3"] | None:
         """The labelled frame's image, where images are moved along."""
         if not self.move_images:
             return None
         key = self.key_index
-        return np.asarray(self.cues.section(key, key + 1, semantics=False).images[0])
+        return np.asarray(_unit_range(self.cues.clip.frame(key)))
 
     def key_frame(self) -> FrameLabels:
         """The labelled frame's own label."""
@@ -151,7 +143,7 @@ def _semantic(config: PropagationConfig, window: Window, threshold: bool) -> Ite
 @functools.partial(jax.jit, static_argnames=("carrier", "mask", "recursive", "move_images"))
 def _run_chunk(
     state: Any,
-    chain: Chain,
+    chain: ChainInputs,
     refine: Any,
     *,
     carrier: Carrier,
@@ -226,7 +218,7 @@ def _along_chains(
     if omega is not None and not isinstance(omega, jax.tree_util.Partial):
         omega = jax.tree_util.Partial(omega)
     chunks = (
-        window.chain(orders[:, start : start + chunk + 1], labels_only=not inpaint)
+        window_chain(window.cues, orders[:, start : start + chunk + 1], semantics=inpaint)
         for start in range(0, orders.shape[1] - 1, chunk)
     )
     outputs = rollout_chunked(
@@ -352,7 +344,7 @@ def propagate_window(
         raise UserError(f"--method={method} needs a trained segmentation network: give --workdir.")
     if segments and cues is not None and not cues.probs.shape[-1]:
         raise ValueError(f"{method} needs cues made with a segmentation network")
-    made = MadeCues(frames, motion, segment if segments else None)
+    made = MadeCues(clip_of(frames), motion, segment if segments else None)
     given = made if cues is None else HeldCues(cues)
     arguments = (config, given, key_index, key_label, classes, refine)
     frame_labels = label_frames(method, *arguments, recursive=recursive, move_images=move_images)

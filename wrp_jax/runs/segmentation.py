@@ -54,7 +54,7 @@ def load_segmenter(
     """
     if config.segmentation.name == PRECOMPUTED:
         predictions = open_predictions(config.segmentation.folder, source, windows)
-        return PrecomputedSegment(predictions, source, windows, known)
+        return PrecomputedSegment(predictions, windows, known)
     options = config.segmentation
     if options.frames_per_device < 0:
         raise UserError(

@@ -44,12 +44,12 @@ def test_features_are_finite_and_blind_to_the_order_of_classes():
 
 def test_void_flow_leaves_everything_finite():
     carry, steps, *_ = guesses(3, 1, 1)
-    void = jax.tree.map(lambda a: a, steps)._replace(
-        **{
-            name: getattr(steps, name).at[:, :, 3:9].set(jnp.nan)
-            for name in ("flow", "consistency", "stride", "direct", "fresh")
-        }
+    flow, consistency, long = jax.tree.map(
+        lambda a: jnp.asarray(a).at[:, :, 3:9].set(jnp.nan),
+        (steps.cues.flow, steps.cues.consistency, steps.long),
     )
+    cues = steps.cues._replace(flow=flow, consistency=consistency)
+    void = hypotheses.StepCues(cues, long)
     for t in range(2):
         now = jax.tree.map(lambda a, t=t: a[t], void)
         carry = hypotheses.advance(carry, now)

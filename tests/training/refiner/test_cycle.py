@@ -15,7 +15,7 @@ from wrp_jax.training.refiner.crops import CANDIDATES, CROP, unpack
 from wrp_jax.training.refiner.cycle import cycle_crops, cycles
 from wrp_jax.training.refiner.pix2pix import label_crops
 from wrp_jax.training.refiner.unrolled import chain_loss
-from wrp_jax.types import ClassMap, ClipCues, Motion, Window
+from wrp_jax.types import ClassMap, ClipCues, Window
 
 CLASSES = ClassMap((0, 1, 2), ("a", "b", "c"), np.zeros((3, 3), np.uint8), (False,) * 3)
 
@@ -46,10 +46,10 @@ class Source:
         return self.truth
 
 
-def segment(frames):
-    probs = np.full((*frames.shape[:3], 3), 0.2, np.float32)
+def segment(clip, positions):
+    probs = np.full((len(positions), *clip.frame(0).shape[:2], 3), 0.2, np.float32)
     probs[..., 0] = 0.6
-    return probs, np.zeros((len(frames), 5, 9, 4), np.float32)
+    return probs, np.zeros((len(positions), 5, 9, 4), np.float32)
 
 
 def toy(source, first):
@@ -67,17 +67,20 @@ def test_cycles_stay_in_the_window_and_read_the_known_label_alone(rng):
     )  # fmt: skip
     lengths = {(bool(out[0, 0] == 0), out.shape[1] - 1) for _, out, _, _ in drawn}
     assert lengths <= {(True, 1), (True, 2), (True, 3), (False, 1)} and len(lengths) > 2
-    for clip, out, truth, _ in drawn:
-        assert len(clip.images) == out.shape[1] and (truth == source.truth).all()
+    names = source.frame_names("s")
+    for cues, out, truth, clip in drawn:
+        assert len(cues.frames) == clip.count == out.shape[1] and (truth == source.truth).all()
+        first = names.index(clip.names[0])
+        assert clip.names == names[first : first + clip.count] and clip.names[out[0, 0]] == "02"
 
 
 def test_a_cycle_over_a_static_video_returns_the_label(rng):
     source = Source(rng)
 
-    def unknown(target, source, initial=None):
-        raise AssertionError("which frames of the video these are was not said")
+    def still(clip, *pairs, **options):
+        assert clip.names, "which frames of the video these are was not said"
+        return zero_motion()(clip, *pairs, **options)
 
-    still = Motion(unknown, lambda clip: zero_motion() if clip.names else Motion(unknown))
     drawn, *_ = cycles(
         rng, *toy(source, "00"), still, segment,
         count=1, max_length=3,
@@ -85,7 +88,7 @@ def test_a_cycle_over_a_static_video_returns_the_label(rng):
     assert drawn.out.shape[1] > 2
     known = np.arange(6, dtype=np.float32).reshape(3, 2) / 6
     weights = np.ones(3, np.float32)
-    crops = list(cycle_crops(rng, drawn, weights, known, crops=3))
+    crops = list(cycle_crops(rng, drawn, still, weights, known, crops=3))
     assert len(crops) == 3
     for crop in crops:
         votes = unpack(crop.hypotheses).votes
@@ -100,7 +103,7 @@ def test_a_cycle_over_a_static_video_returns_the_label(rng):
 def small_cycle(rng, length=2):
     n, h, w = length + 1, 8, 8
     clip = ClipCues(
-        images=rng.random((n, h, w, 3)),
+        frames=rng.integers(0, 256, (n, h, w, 3), dtype=np.uint8),
         flow_backward=rng.normal(size=(n - 1, h, w, 2)),
         flow_forward=rng.normal(size=(n - 1, h, w, 2)),
         probs=rng.dirichlet(np.ones(3), (n, h, w)),
@@ -155,7 +158,7 @@ def test_crops_of_labels_lie_on_the_grid_of_the_features(rng):
     features = np.arange(13 * 15, dtype=np.float32).reshape(1, 13, 15, 1).repeat(n, 0)
     label = np.arange(h)[:, None] // 8 * 15 + np.arange(w) // 8  # the feature it lies under
     clip = ClipCues(
-        images=np.zeros((n, h, w, 3), np.float32),
+        frames=np.zeros((n, h, w, 3), np.uint8),
         flow_backward=np.zeros((n - 1, h, w, 2), np.float32),
         flow_forward=np.zeros((n - 1, h, w, 2), np.float32),
         probs=np.full((n, h, w, 250), 1 / 250, np.float32),
@@ -174,7 +177,7 @@ def test_features_of_any_stride_lie_where_their_pixels_do(rng, stride):
     features = np.stack(np.meshgrid(*centres, indexing="ij"), -1).astype(np.float32)
     label = np.arange(h)[:, None] // 8 * 16 + np.arange(w) // 8  # 8x8 pixels share a label
     clip = ClipCues(
-        images=np.zeros((n, h, w, 3), np.float32),
+        frames=np.zeros((n, h, w, 3), np.uint8),
         flow_backward=np.zeros((n - 1, h, w, 2), np.float32),
         flow_forward=np.zeros((n - 1, h, w, 2), np.float32),
         probs=np.full((n, h, w, 250), 1 / 250, np.float32),

@@ -22,9 +22,9 @@ from wrp_jax.types import UserError
 def material(rng):
     source = Source(rng, (96, 104))
 
-    def wide(frames):
-        probs, _ = segment(frames)
-        return probs, np.zeros((len(frames), 12, 13, 4), np.float32)
+    def wide(clip, positions):
+        probs, _ = segment(clip, positions)
+        return probs, np.zeros((len(positions), 12, 13, 4), np.float32)
 
     known, _, windows = toy(source, "00")
     return gather_material(known, source, windows, zero_motion(), wide)
@@ -87,8 +87,8 @@ def test_the_papers_omega_learns_from_the_features_of_hrnet(rng):
     variables = jax.jit(hrnet.init)(jax.random.key(0), jnp.zeros((1, 96, 104, 3)))
     look = jax.jit(hrnet.apply)
 
-    def segment(frames):
-        output = look(variables, frames.astype(np.float32) / 255)
+    def segment(clip, positions):
+        output = look(variables, clip.stack(positions).astype(np.float32) / 255)
         return np.asarray(jax.nn.softmax(output.logits)), np.asarray(output.features)
 
     stuff = material(rng)._replace(segment=segment)

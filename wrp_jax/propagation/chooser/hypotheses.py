@@ -25,13 +25,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from wrp_jax.ops.filters import box_mean, gradient_magnitude
 from wrp_jax.ops.lookup import lookup
-from wrp_jax.ops.photometric import photometric_error
+from wrp_jax.ops.pixels import unit_range
 from wrp_jax.ops.warp import compose_flow, warp, warp_labels
-from wrp_jax.propagation.step import MaskOptions, trust
+from wrp_jax.types import Cues
 
 HYPOTHESES = (
     "chain",
@@ -60,29 +60,22 @@ class LongFlows(NamedTuple):
       fresh: into the key frame, estimated from nothing.
     """
 
-    stride: Float[Any, "t b h w 2"]
-    direct: Float[Any, "t b h w 2"]
-    fresh: Float[Any, "t b h w 2"]
+    stride: Float[Any, "*t b h w 2"]
+    direct: Float[Any, "*t b h w 2"]
+    fresh: Float[Any, "*t b h w 2"]
 
 
 class StepCues(NamedTuple):
     """What one step of the hypotheses reads; a scan runs over these with time in front.
 
     Attributes:
-      image: target image, RGB, 0 … 1.
-      flow: into the previous frame of the chain.
-      consistency: forward-backward error of ``flow`` in pixels.
-      stride, direct, fresh: see ``LongFlows``.
-      probs: softmax of g_ψ on the target image, over the active classes.
+      cues: of the step from the previous frame; ``probs`` are over the active classes, and
+        ``features`` have no channels.
+      long: flows over more than one frame.
     """
 
-    image: Float[Any, "*t b h w 3"]
-    flow: Float[Any, "*t b h w 2"]
-    consistency: Float[Any, "*t b h w"]
-    stride: Float[Any, "*t b h w 2"]
-    direct: Float[Any, "*t b h w 2"]
-    fresh: Float[Any, "*t b h w 2"]
-    probs: Float[Any, "*t b h w c"]
+    cues: Cues
+    long: LongFlows
 
 
 class Key(NamedTuple):
@@ -111,7 +104,6 @@ class Carry(NamedTuple):
       drift: forward-backward errors added up along the way of each pixel, in pixels.
       age: 1 where the pixel came from outside the picture at some step.
       inpainted: soft labels of Ψ^W; no guess reads them.
-      image: current frame, RGB, 0 … 1.
       step: steps taken.
     """
 
@@ -123,7 +115,6 @@ class Carry(NamedTuple):
     drift: Float[Array, "b h w"]
     age: Float[Array, "b h w"]
     inpainted: Float[Array, "b h w c"]
-    image: Float[Array, "b h w 3"]
     step: Int[Array, ""]
 
 
@@ -154,10 +145,17 @@ class Hypotheses(NamedTuple):
 
 
 def init_carry(
-    image: Float[Array, "b h w 3"], label: Int[Array, "b h w"], num_classes: int
+    frame: UInt8[Array, "b h w 3"], label: Int[Array, "b h w"], num_classes: int
 ) -> Carry:
-    """The carry at the key frame (eq. 2): nothing has moved yet."""
+    """The carry at the key frame (eq. 2): nothing has moved yet.
+
+    Args:
+      frame: the key frame, RGB.
+      label: indices into the active classes, -1 outside.
+      num_classes: active ones.
+    """
     b, h, w = label.shape
+    image = unit_range(frame)
     onehot = jax.nn.one_hot(label, num_classes, dtype=image.dtype)
     still = jnp.zeros((b, h, w, 2), image.dtype)
     nothing = jnp.zeros((b, h, w), image.dtype)
@@ -170,7 +168,6 @@ def init_carry(
         drift=nothing,
         age=nothing,
         inpainted=onehot,
-        image=image,
         step=jnp.zeros((), jnp.int32),
     )
 
@@ -181,9 +178,9 @@ def _match_error(image: Array, moved: Array) -> Array:
     return jnp.sqrt(box_mean(squared, _PATCH)[..., 0] + 1e-8)
 
 
-def advance(carry: Carry, cues: StepCues) -> Carry:
-    """Moves the carry onto the next frame of the chain (the cheap part of a step)."""
-    step = carry.step + 1
+def advance(carry: Carry, now: StepCues) -> Carry:
+    """Moves the carry onto the next frame of the chain, but for ``inpainted``, which Ψ^W moves."""
+    cues, step = now.cues, carry.step + 1
     # One gather for all that rides along the same flow.
     riding = jnp.concatenate([carry.chain, carry.drift[..., None], carry.age[..., None]], axis=-1)
     moved, inside = warp(riding, cues.flow)
@@ -191,27 +188,12 @@ def advance(carry: Carry, cues: StepCues) -> Carry:
     drift = moved[..., -2] + jnp.nan_to_num(jnp.minimum(cues.consistency, 20.0), nan=20.0)
     age = jnp.maximum(moved[..., -1], 1.0 - inside)
     composed, _ = compose_flow(cues.flow, carry.composed)
-    stride, _ = compose_flow(cues.stride, carry.anchor)
+    stride, _ = compose_flow(now.long.stride, carry.anchor)
     anchor = jnp.where(step % STRIDE == 0, stride, carry.anchor)
     return carry._replace(
         chain=moved[..., :-2], composed=composed, anchor=anchor, stride=stride, drift=drift,
         age=age, step=step,
     )  # fmt: skip
-
-
-def inpaint(carry: Carry, cues: StepCues, mask: MaskOptions) -> Carry:
-    """Ψ^W (eq. 3-7) on soft labels, onto the frame that the cues lead to; apart from ``advance``.
-
-    Args:
-      carry: whose ``inpainted`` and ``image`` are those of the previous frame.
-      cues: of the step.
-      mask: where motion is trusted.
-    """
-    moved, inside = warp(carry.inpainted, cues.flow)
-    photometric = photometric_error(cues.image, carry.image, cues.flow)
-    trusted = trust(mask, photometric, inside.astype(moved.dtype), cues.consistency, cues.probs)
-    inpainted = jnp.where(trusted[..., None] > 0, moved, cues.probs)
-    return carry._replace(inpainted=inpainted, image=cues.image)
 
 
 def part_of(tree: Any, origin: tuple[Any, Any], size: tuple[int, int]) -> Any:
@@ -230,35 +212,41 @@ def moving_part(carry: Carry, origin: tuple[Any, Any], size: tuple[int, int]) ->
     return Carry(carry.key, *part_of(tuple(carry)[1:-1], origin, size), step=carry.step)
 
 
-def in_dispute(carry: Carry, cues: StepCues) -> Bool[Array, "b h w"]:
+def seen_part(now: StepCues, origin: tuple[Any, Any], size: tuple[int, int]) -> StepCues:
+    """A part of what ``guess`` reads of the target frame."""
+    image, probs, long = part_of((now.cues.image, now.cues.probs, now.long), origin, size)
+    return StepCues(now.cues._replace(image=image, probs=probs), long)
+
+
+def in_dispute(carry: Carry, now: StepCues) -> Bool[Array, "b h w"]:
     """Where guesses differ at the frame that ``advance`` has just reached.
 
     The look-ups are left aside: they cost more than all the others, and hardly ever differ alone.
     """
     first = jnp.argmax(carry.chain, axis=-1)
-    differs = (carry.key.label != first) | (jnp.argmax(cues.probs, axis=-1) != first)
-    for flow in (carry.composed, carry.stride, cues.direct, cues.fresh):
+    differs = (carry.key.label != first) | (jnp.argmax(now.cues.probs, axis=-1) != first)
+    for flow in (carry.composed, carry.stride, now.long.direct, now.long.fresh):
         differs |= warp_labels(carry.key.label, flow)[0] != first
     return differs
 
 
 def guess(
-    carry: Carry, cues: StepCues, origin: tuple[Int[Array, ""] | int, Int[Array, ""] | int] = (0, 0)
+    carry: Carry, now: StepCues, origin: tuple[Int[Array, ""] | int, Int[Array, ""] | int] = (0, 0)
 ) -> Hypotheses:
     """All guesses at the frame that ``advance`` has just reached with these cues.
 
     Args:
       carry: of the frame, or of a part of it; the key frame is always whole.
-      cues: of the same part.
+      now: cues of the same part.
       origin: row and column where the part begins.
     """
-    key, num_classes = carry.key, carry.chain.shape[-1]
+    cues, long, key, num_classes = now.cues, now.long, carry.key, carry.chain.shape[-1]
     own = part_of(key, origin, cues.image.shape[1:3])
     shift = jnp.asarray(origin[::-1], carry.composed.dtype)
-    direct, fresh = jnp.nan_to_num(cues.direct), jnp.nan_to_num(cues.fresh)
+    direct, fresh = jnp.nan_to_num(long.direct), jnp.nan_to_num(long.fresh)
     source = jnp.concatenate([key.image, key.onehot], axis=-1)
     votes, errors, valid = [carry.chain], [], [1.0 - carry.age]
-    for flow in (carry.composed, carry.stride, cues.direct, cues.fresh):
+    for flow in (carry.composed, carry.stride, long.direct, long.fresh):
         finite = jnp.all(jnp.isfinite(flow), axis=-1, keepdims=True)
         seen, there = warp(source, jnp.where(finite, flow, 0) + shift)
         votes.append(seen[..., 3:])

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 from wrp_jax.models.network import Network
 from wrp_jax.propagation.chooser.agreement import reliability_of
-from wrp_jax.propagation.chooser.chains import walk_cues
+from wrp_jax.propagation.chooser.chains import step_cues, walk_chain
 from wrp_jax.propagation.chooser.choose import choose_step
 from wrp_jax.propagation.chooser.hypotheses import active_classes, compact, init_carry, places_of
 from wrp_jax.propagation.methods import FrameLabels, Window
@@ -22,10 +22,13 @@ from wrp_jax.propagation.step import MaskOptions
 from wrp_jax.propagation.window_cues import WindowCues
 from wrp_jax.types import ClassMap, Motion
 
+_init_carry = jax.jit(init_carry, static_argnames="num_classes")
+
 
 @functools.partial(jax.jit, static_argnames=("network", "mask", "recursive"))
-def _jitted_step(network, variables, reliability, carry, cues, mask, recursive):
-    return choose_step(network, variables, reliability, carry, cues, mask, recursive=recursive)
+def _jitted_step(network, variables, reliability, carry, chain, long, mask, recursive):
+    now = step_cues(chain, long)
+    return choose_step(network, variables, reliability, carry, now, mask, recursive=recursive)
 
 
 def refine_frames(
@@ -70,15 +73,13 @@ def refine_frames(
     strongest = [cues.section(i, i + 1).probs.max(axis=(0, 1, 2)) for i in range(cues.count)]
     active = active_classes(key_label, np.stack(strongest)[:, None, None])
     places = np.stack([places_of(key_label, active)] * 2)
-    key = cues.section(key_index, key_index + 1, semantics=False).images[0]
-    image = np.stack([np.asarray(key)] * 2)
-    carry = init_carry(jnp.asarray(image), jnp.asarray(places), len(active))
+    key = cues.clip.stack([key_index] * 2)
+    carry = _init_carry(key, places, num_classes=len(active))
     reliability = reliability_of(cues, key_index, key_label, expected)
     reliability = jnp.asarray(np.stack([compact(reliability.T, active).T] * 2))
-    for t, step in enumerate(walk_cues(cues, orders, active, motion), 1):
-        now = jax.tree.map(jnp.asarray, step)
+    for t, (chain, long) in enumerate(walk_chain(cues, orders, active, motion), 1):
         carry, (chosen, sure) = _jitted_step(
-            refiner, variables, reliability, carry, now, mask, recursive
+            refiner, variables, reliability, carry, chain, long, mask, recursive
         )
         for b in range(2):
             frame = int(orders[b, t])

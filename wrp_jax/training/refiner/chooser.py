@@ -60,17 +60,16 @@ def chooser_maker(material: Material, crops: int) -> Maker:
     def simulated(rng: np.random.Generator, clip: SimulatedClip) -> Iterator[Crop]:
         orders = np.arange(len(clip.frames))[None]
         steps = frozenset(clip.steps)
-        bound = motion.within(clip_of(clip.frames))
         # At one of the few frames that g_ψ was run on, about as far as windows are measured.
         ahead = max((t for t in clip.steps if t <= AHEAD + 1), default=0)
         trust = reliability_of(HeldCues(clip.cues), 0, clip.labels[0], expected, ahead)
-        long = long_flows(clip.frames, clip.cues, orders, bound, steps=steps)
+        long = long_flows(clip_of(clip.frames), clip.cues, orders, motion, steps=steps)
         for moment in chain_moments(clip.cues, long, orders, clip.labels[0], steps):
             truth = clip.labels[moment.step]
             yield from cut_crops(rng, moment, truth, weights, trust, count=crops)
 
     def cycle(rng: np.random.Generator, drawn: Cycle) -> Iterator[Crop]:
-        return cycle_crops(rng, drawn, weights, expected, crops=4 * crops)
+        return cycle_crops(rng, drawn, motion, weights, expected, crops=4 * crops)
 
     return Maker(simulated, cycle)
 

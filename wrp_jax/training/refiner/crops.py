@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from wrp_jax.propagation.chooser.chains import step_cues
+from wrp_jax.propagation.chooser.chains import active_only, step_cues
 from wrp_jax.propagation.chooser.choose import HALO
 from wrp_jax.propagation.chooser.hypotheses import (
     Carry,
@@ -25,9 +25,10 @@ from wrp_jax.propagation.chooser.hypotheses import (
     in_dispute,
     init_carry,
     moving_part,
-    part_of,
     places_of,
+    seen_part,
 )
+from wrp_jax.propagation.cues import ChainInputs, lay_out
 from wrp_jax.types import ClipCues
 
 CROP = 64
@@ -39,16 +40,23 @@ CANDIDATES = 6
 NO_LABEL = -1
 """Where the truth is not among a crop's candidates, or unknown."""
 
-_advance = jax.jit(advance)
+_init_carry = jax.jit(init_carry, static_argnames="num_classes")
 _in_dispute = jax.jit(in_dispute)
 
 
 @functools.partial(jax.jit, static_argnames="size")
 def _guess_part(
-    carry: Carry, cues: StepCues, origin: tuple[Any, Any], size: tuple[int, int]
+    carry: Carry, now: StepCues, origin: tuple[Any, Any], size: tuple[int, int]
 ) -> Hypotheses:
     """What ``guess`` says in a part of the frame."""
-    return guess(moving_part(carry, origin, size), part_of(cues, origin, size), origin)
+    return guess(moving_part(carry, origin, size), seen_part(now, origin, size), origin)
+
+
+@jax.jit
+def _advance(carry: Carry, chain: ChainInputs, long: LongFlows) -> tuple[Carry, StepCues]:
+    """The next step of a chain."""
+    now = step_cues(chain, long)
+    return advance(carry, now), now
 
 
 class Moment(NamedTuple):
@@ -118,14 +126,12 @@ def chain_moments(
       steps: where to stop, counted from 1.
     """
     active = active_classes(key_label, clip.probs)
-    cues = step_cues(clip, long, orders, active)
-    b, key = len(orders), int(orders[0, 0])
-    label = np.stack([places_of(key_label, active)] * b)
-    image = np.stack([np.asarray(clip.images[key])] * b)
-    carry = init_carry(jnp.asarray(image), jnp.asarray(label), len(active))
+    label = np.stack([places_of(key_label, active)] * len(orders))
+    carry = _init_carry(clip.frames[orders[:, 0]], label, num_classes=len(active))
+    clip = clip._replace(features=clip.features[..., :0])  # no hypothesis reads them
     for t in range(orders.shape[1] - 1):
-        now = jax.tree.map(lambda a, t=t: jnp.asarray(a[t]), cues)
-        carry = _advance(carry, now)
+        chain = active_only(lay_out(clip, orders[:, t : t + 2]), active)
+        carry, now = _advance(carry, chain, jax.tree.map(lambda a, t=t: a[t], long))
         if t + 1 in steps:
             yield Moment(t + 1, active, carry, now)
 

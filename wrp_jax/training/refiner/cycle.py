@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 
 from wrp_jax.data.known_labels import KnownLabels
-from wrp_jax.data.source import VideoSource
+from wrp_jax.data.source import VideoSource, read_clip
 from wrp_jax.propagation.chooser.chains import long_flows
 from wrp_jax.propagation.cues import clip_cues
 from wrp_jax.training.refiner.crops import Crop, chain_moments, cut_crops
-from wrp_jax.types import ClipCues, Motion, Segment, Window, clip_of
+from wrp_jax.types import Clip, ClipCues, Motion, Segment, Window
 
 
 class Cycle(NamedTuple):
@@ -28,13 +28,13 @@ class Cycle(NamedTuple):
       cues: of ``l + 1`` frames.
       out: ``[1, l + 1]``, places in them on the way out.
       truth: class indices of the labelled frame, L_t.
-      motion: f_θ that knows which frames of the video these are.
+      clip: the frames.
     """
 
     cues: ClipCues
     out: np.ndarray
     truth: np.ndarray
-    motion: Motion
+    clip: Clip
 
 
 def cycles(
@@ -57,7 +57,7 @@ def cycles(
       windows: each is a labelled frame and frames around it; one without another frame gives
         no cycle.
       motion: f_θ.
-      segment: g_ψ on uint8 frames.
+      segment: g_ψ.
       count: number of draws.
       max_length: largest l.
     """
@@ -72,16 +72,16 @@ def cycles(
         reach = (last - key) if direction > 0 else (key - first)
         length = int(rng.integers(1, min(max_length, reach) + 1))
         there = names[key : key + length + 1] if direction > 0 else names[key - length : key + 1]
-        frames = np.stack([source.frame(window.sequence, name) for name in there])
         out = np.arange(length + 1)[None] if direction > 0 else np.arange(length, -1, -1)[None]
-        bound = motion.within(clip_of(frames, window.sequence, tuple(there)))
-        clip = clip_cues(frames, bound, segment)
-        yield Cycle(clip, out, known.label(window.sequence, window.key), bound)
+        clip = read_clip(source, window.sequence, there)
+        cues = clip_cues(clip, motion, segment)
+        yield Cycle(cues, out, known.label(window.sequence, window.key), clip)
 
 
 def cycle_crops(
     rng: np.random.Generator,
     cycle: Cycle,
+    motion: Motion,
     class_weights: np.ndarray,
     reliability: np.ndarray,
     *,
@@ -92,17 +92,17 @@ def cycle_crops(
     Args:
       rng: source of the crops' positions.
       cycle: one of ``cycles``.
+      motion: f_θ.
       class_weights: loss weight per class index.
       reliability: of g_ψ, ``[classes, 2]``.
       crops: how many.
     """
-    clip, out, truth, motion = cycle
-    frames = np.round(np.asarray(clip.images) * 255.0).astype(np.uint8)
+    cues, out, truth, clip = cycle
     steps = frozenset({out.shape[1] - 1})
     # On the way out the chain alone is read, so the long flows need no estimate of their own.
-    long = long_flows(frames, clip, out, motion, steps=frozenset())
-    turned = next(chain_moments(clip, long, out, truth, steps)).labels()
+    long = long_flows(clip, cues, out, motion, steps=frozenset())
+    turned = next(chain_moments(cues, long, out, truth, steps)).labels()
     back = out[:, ::-1]
-    long = long_flows(frames, clip, back, motion, steps=steps)
-    for moment in chain_moments(clip, long, back, turned[0], steps):
+    long = long_flows(clip, cues, back, motion, steps=steps)
+    for moment in chain_moments(cues, long, back, turned[0], steps):
         yield from cut_crops(rng, moment, truth, class_weights, reliability, count=crops)

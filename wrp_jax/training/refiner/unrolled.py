@@ -21,7 +21,7 @@ from wrp_jax.models.network import Network
 from wrp_jax.models.refine.build import build_refiner
 from wrp_jax.models.refine.pix2pix import STRIDE, on_code_grid
 from wrp_jax.propagation.carriers import build_carrier
-from wrp_jax.propagation.cues import Chain, derive, lay_out
+from wrp_jax.propagation.cues import ChainInputs, derive, lay_out
 from wrp_jax.propagation.methods import mask_options
 from wrp_jax.propagation.rollout import rollout
 from wrp_jax.propagation.step import MaskOptions, make_step
@@ -51,8 +51,8 @@ class ChainCrop(NamedTuple):
     """One example, or a batch of them, batch in front: a chain of T steps over small pictures.
 
     Attributes:
-      chain: ``cues.Chain`` of one chain without its axis b; pictures and probabilities in 1/255,
-        flows and features in half precision.
+      chain: ``cues.ChainInputs`` of one chain without its axis b; probabilities in 1/255, flows
+        and features in half precision.
       label: uint8 ``[s, s]``, class indices of the frame where the chain starts.
       truth: uint8 ``[s, s]``, class indices of the frame where it ends, or ``IGNORE``.
     """
@@ -147,9 +147,9 @@ def chain_crops(
     def reach(array: np.ndarray, size: int) -> np.ndarray:
         return np.moveaxis(reach_crop(np.moveaxis(np.asarray(array), 0, 2), size), 2, 0)
 
-    features = on_code_grid(jnp.asarray(clip.features), clip.images.shape[1:3])
+    features = on_code_grid(jnp.asarray(clip.features), clip.frames.shape[1:3])
     whole = ClipCues(
-        images=reach(clip.images, CROP),
+        frames=reach(clip.frames, CROP),
         flow_backward=reach(clip.flow_backward, CROP),
         flow_forward=reach(clip.flow_forward, CROP),
         probs=reach(clip.probs, CROP),
@@ -157,12 +157,11 @@ def chain_crops(
     )
     label, truth = index(label), index(truth)
     for _ in range(count):
-        part, place = draw_part(rng, whole.images.shape[1:], CROP)
+        part, place = draw_part(rng, whole.frames.shape[1:], CROP)
         cut = jax.tree.map(lambda a, part=part: a[:, *part], whole)
         cut = cut._replace(features=whole.features[:, *place])
         chain = jax.tree.map(lambda a: a[:, 0], lay_out(cut, order))
         chain = chain._replace(
-            images=np.round(255 * chain.images).astype(np.uint8),
             flow=chain.flow.astype(np.float16),
             reverse=chain.reverse.astype(np.float16),
             probs=np.round(255 * chain.probs).astype(np.uint8),
@@ -171,10 +170,11 @@ def chain_crops(
         yield ChainCrop(chain, label[part], truth[part])
 
 
-def unpack_chain(chain: Chain) -> Cues:
+def unpack_chain(chain: ChainInputs) -> Cues:
     """Cues of a batch of ``ChainCrop.chain``, time in front, inside jit."""
-    chain = jax.tree.map(lambda a: jnp.moveaxis(a.astype(jnp.float32), 0, 1), chain)
-    return derive(chain._replace(images=chain.images / 255.0, probs=chain.probs / 255.0))
+    chain = jax.tree.map(lambda a: jnp.moveaxis(a, 0, 1), chain)
+    numbers = jax.tree.map(lambda a: a.astype(jnp.float32), chain)
+    return derive(numbers._replace(frames=chain.frames, probs=numbers.probs / 255.0))
 
 
 def make_train_step(
