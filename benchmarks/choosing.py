@@ -35,6 +35,7 @@ from wrp_jax.propagation.chooser.hypotheses import (
     LongFlows,
     StepCues,
     active_classes,
+    active_indices,
     advance,
     class_features,
     compact,
@@ -42,7 +43,6 @@ from wrp_jax.propagation.chooser.hypotheses import (
     guess,
     in_dispute,
     init_carry,
-    places_of,
 )
 from wrp_jax.propagation.methods import mask_options
 from wrp_jax.propagation.rollout import window_orders
@@ -79,7 +79,7 @@ def timing(data: str, windows_file: str, workdir: Path, count: int) -> None:
         cues, key = MadeCues(clip, motion, segment), key - first
         label = known.label(window.sequence, window.key)
         active = active_classes(label, segment(clip, [key, clip.count - 1])[0])
-        places = np.stack([places_of(label, active)] * 2)
+        places = np.stack([active_indices(label, active)] * 2)
         frames = jnp.asarray(clip.stack([key] * 2))
         carry = init_carry(frames, jnp.asarray(places), len(active))
         orders = window_orders(clip.count, key)

@@ -34,7 +34,7 @@ from wrp_jax.types import Motion, Segment, Window
 
 _MOTION = tuple(name for name in HYPOTHESES if name not in ("segmentation", "static"))
 CHOOSERS = {
-    "chain, segmentation": ("chain", "segmentation"),
+    "stepwise, segmentation": ("stepwise", "segmentation"),
     "all motion": _MOTION,
     "composed, lookup, segmentation": ("composed", "lookup", "segmentation"),
     "all": HYPOTHESES,

@@ -188,13 +188,13 @@ def check_options(config: PropagationConfig) -> None:
     build_carrier(config.carrier, num_classes=2)
 
 
-def _along_chains(
+def _in_both_directions(
     config: PropagationConfig, window: Window, *, inpaint: bool, refine: bool
 ) -> Iterator[FrameLabels]:
     key, n = window.key_index, window.cues.count
     h, w = window.key_label.shape
     num_classes = window.classes.num_classes
-    carrier = _carrier(config.carrier, num_classes, inpaint)
+    carrier = build_carrier(config.carrier, num_classes, inpaint=inpaint)
     # Padded to whole chunks of one length, so that one program serves windows of any length,
     # and memory on the device does not grow with it.
     step_bytes = 2 * h * w * (3 + 2 + 2 + 3 + 2 * num_classes * inpaint) * 4
@@ -242,21 +242,18 @@ def _along_chains(
                 )
 
 
-_carrier = functools.lru_cache(maxsize=None)(
-    lambda name, num_classes, inpaint: build_carrier(name, num_classes, inpaint=inpaint)
-)
-
-
 METHODS: dict[str, Method] = {
     "static": Method(_static),
-    "motion-only": Method(functools.partial(_along_chains, inpaint=False, refine=False)),
+    "motion-only": Method(functools.partial(_in_both_directions, inpaint=False, refine=False)),
     "semantic-only": Method(functools.partial(_semantic, threshold=True), segments=True),
     "semantic-argmax": Method(functools.partial(_semantic, threshold=False), segments=True),
     "warp-inpaint": Method(
-        functools.partial(_along_chains, inpaint=True, refine=False), segments=True
+        functools.partial(_in_both_directions, inpaint=True, refine=False), segments=True
     ),
     "warp-refine": Method(
-        functools.partial(_along_chains, inpaint=True, refine=True), segments=True, refines=True
+        functools.partial(_in_both_directions, inpaint=True, refine=True),
+        segments=True,
+        refines=True,
     ),
 }
 """Methods by the name ``--method`` takes."""

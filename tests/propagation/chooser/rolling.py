@@ -48,7 +48,7 @@ def guesses(n, shift, key, **options):
     long = chains.long_flows(clip_of(cues.frames), cues, orders, shifting(0), **options)
     chain = chains.active_only(lay_out(cues, orders), active)
     steps = hypotheses.StepCues(jax.jit(derive)(chain), long)
-    places = np.stack([hypotheses.places_of(labels[key], active)] * 2)
+    places = np.stack([hypotheses.active_indices(labels[key], active)] * 2)
     key_frames = jnp.asarray(cues.frames[[key, key]])
     carry = hypotheses.init_carry(key_frames, jnp.asarray(places), len(active))
     return carry, jax.tree.map(jnp.asarray, steps), orders, labels, active

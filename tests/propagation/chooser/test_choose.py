@@ -83,7 +83,7 @@ def test_a_step_favours_what_the_mask_says():
     """A chooser that knows nothing: the label of warp-inpaint decides, and so does its mask."""
     carry, steps, *_ = guesses(3, 1, 1)
     now = jax.tree.map(lambda a: a[0], steps)
-    known = jnp.full((2, carry.chain.shape[-1], 2), 0.5)
+    known = jnp.full((2, carry.stepwise.shape[-1], 2), 0.5)
     variables = jax.tree.map(jnp.zeros_like, variables_for(carry, steps, known))
     found = {}
     for tau in (0.0, 2.0):
@@ -157,7 +157,7 @@ def test_tiles_give_what_the_frame_gives(size):
     tiled, (other, confidence) = run((min(60, size[0]), min(50, size[1])))
     np.testing.assert_allclose(confidence, sure, atol=1e-5)
     assert np.mean(np.asarray(other) != place) < 0.002  # ties may fall either way
-    np.testing.assert_allclose(tiled.chain, whole.chain, atol=1e-5)
+    np.testing.assert_allclose(tiled.stepwise, whole.stepwise, atol=1e-5)
 
 
 @pytest.mark.parametrize("tile", [(97, 80), (60, 50)])

@@ -24,7 +24,7 @@ def test_on_a_moving_picture_every_moving_guess_is_right():
         chosen = active[np.asarray(found.votes[0].argmax(-1))]
         truth = labels[orders[0, t + 1]]
         inner = (slice(None), slice(t + 1, None))  # what has come in from the left is unknown
-        for name in ("chain", "composed", "stride", "direct", "lookup"):
+        for name in ("stepwise", "composed", "stride", "direct", "lookup"):
             place = hypotheses.HYPOTHESES.index(name)
             np.testing.assert_array_equal(chosen[inner][..., place], truth[inner], err_msg=name)
         assert (found.age[0, :, : t + 1] == 1).all() and (found.age[0, :, t + 1 :] == 0).all()
@@ -65,7 +65,7 @@ def test_active_classes_are_those_seen_or_said_padded():
     active = hypotheses.active_classes(np.array([[1, 4, -1]]), probs)
     np.testing.assert_array_equal(active, [1, 4, 7, -1])
     np.testing.assert_array_equal(
-        hypotheses.places_of(np.array([7, 4, 0, -1, 8]), active), [2, 1, -1, -1, -1]
+        hypotheses.active_indices(np.array([7, 4, 0, -1, 8]), active), [2, 1, -1, -1, -1]
     )
     np.testing.assert_array_equal(hypotheses.compact(np.arange(9.0), active), [1, 4, 7, 0])
 

@@ -118,7 +118,7 @@ def choose_step(
 ) -> tuple[Carry, Choice]:
     """One step. Only pixels on which hypotheses differ are put to the chooser.
 
-    Elsewhere the label is the one that all agree on, as sure as chain and g_ψ are of it.
+    Elsewhere the label is the one that all agree on, as sure as stepwise labels and g_ψ are of it.
 
     Args:
       network: the chooser.
@@ -131,9 +131,9 @@ def choose_step(
       tile: ``tile_size`` unless told; results are the same.
 
     Returns:
-      The new carry; the chosen place in the list of active classes, and its probability.
+      The new carry; the chosen index into the active classes, and its probability.
     """
-    _, height, width, classes = carry.chain.shape
+    _, height, width, classes = carry.stepwise.shape
     warp_inpaint = make_step(build_carrier("soft", classes), mask)
     inpainted, _ = warp_inpaint(carry.inpainted, now.cues)
     carry = advance(carry, now)._replace(inpainted=inpainted)
@@ -151,9 +151,9 @@ def choose_step(
         chosen = _in_tiles(choose, carry, now, differs, tile)
     composed, _ = warp_labels(carry.key.label, carry.composed)
     chosen = favour_inpainted(chosen, carry.inpainted, composed, carry.step)
-    probs = jnp.where(differs[..., None], chosen, 0.5 * (carry.chain + now.cues.probs))
+    probs = jnp.where(differs[..., None], chosen, 0.5 * (carry.stepwise + now.cues.probs))
     if recursive:
-        carry = carry._replace(chain=probs)
+        carry = carry._replace(stepwise=probs)
     return carry, (jnp.argmax(probs, axis=-1), jnp.max(probs, axis=-1))
 
 
@@ -185,4 +185,4 @@ def _in_tiles(
         part = part_of(part, (inner[0] - first[0], inner[1] - first[1]), (core[0], core[1]))
         return jax.lax.dynamic_update_slice(out, part, (0, *inner, 0))
 
-    return jax.lax.fori_loop(0, flags.sum(), visit, jnp.zeros_like(carry.chain))
+    return jax.lax.fori_loop(0, flags.sum(), visit, jnp.zeros_like(carry.stepwise))

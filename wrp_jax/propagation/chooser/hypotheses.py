@@ -4,7 +4,7 @@ Flow drifts, loses what it occluded, and knows nothing of what enters the pictur
 classes but not this scene. Each guess fails elsewhere. All of them are computed inside the
 scan's step from a carry of fixed size, so memory does not grow with the chain:
 
-  chain         soft labels warped step by step (a recursive refiner replaces this state)
+  stepwise      soft labels warped step by step (a recursive refiner replaces this state)
   composed      the key label, warped once by the composed flow
   stride        the same through strides of three frames: fewer, longer flows drift less
   direct        one flow from the frame to the key frame, started from the composed flow
@@ -34,7 +34,7 @@ from wrp_jax.ops.warp import compose_flow, warp, warp_labels
 from wrp_jax.types import Cues
 
 HYPOTHESES = (
-    "chain",
+    "stepwise",
     "composed",
     "stride",
     "direct",
@@ -97,7 +97,7 @@ class Carry(NamedTuple):
 
     Attributes:
       key: the labelled frame (constant).
-      chain: soft labels on the current frame.
+      stepwise: soft labels on the current frame, warped at every step.
       composed: current frame into the key frame.
       anchor: from the last frame at a multiple of ``STRIDE`` into the key frame, by strides.
       stride: current frame into the key frame, by strides.
@@ -108,7 +108,7 @@ class Carry(NamedTuple):
     """
 
     key: Key
-    chain: Float[Array, "b h w c"]
+    stepwise: Float[Array, "b h w c"]
     composed: Float[Array, "b h w 2"]
     anchor: Float[Array, "b h w 2"]
     stride: Float[Array, "b h w 2"]
@@ -124,7 +124,7 @@ class Hypotheses(NamedTuple):
     Attributes:
       votes: distributions over the active classes.
       error: root mean square photometric error of each guess' match, RGB in 0 … 1; for the
-        chain that of its last step; for g_ψ one minus its largest probability.
+        stepwise labels that of the composed flow; for g_ψ one minus its largest probability.
       valid: 1 where the guess looked inside the picture.
       drift, age: of ``Carry``.
       spread: distance in pixels of the composed, stride and fresh positions from the direct one.
@@ -161,7 +161,7 @@ def init_carry(
     nothing = jnp.zeros((b, h, w), image.dtype)
     return Carry(
         key=Key(image, label, onehot),
-        chain=onehot,
+        stepwise=onehot,
         composed=still,
         anchor=still,
         stride=still,
@@ -182,7 +182,9 @@ def advance(carry: Carry, now: StepCues) -> Carry:
     """Moves the carry onto the next frame of the chain, but for ``inpainted``, which Ψ^W moves."""
     cues, step = now.cues, carry.step + 1
     # One gather for all that rides along the same flow.
-    riding = jnp.concatenate([carry.chain, carry.drift[..., None], carry.age[..., None]], axis=-1)
+    riding = jnp.concatenate(
+        [carry.stepwise, carry.drift[..., None], carry.age[..., None]], axis=-1
+    )
     moved, inside = warp(riding, cues.flow)
     # Void flow (NaN) counts as a bad error, and below as standing still.
     drift = moved[..., -2] + jnp.nan_to_num(jnp.minimum(cues.consistency, 20.0), nan=20.0)
@@ -191,7 +193,7 @@ def advance(carry: Carry, now: StepCues) -> Carry:
     stride, _ = compose_flow(now.long.stride, carry.anchor)
     anchor = jnp.where(step % STRIDE == 0, stride, carry.anchor)
     return carry._replace(
-        chain=moved[..., :-2], composed=composed, anchor=anchor, stride=stride, drift=drift,
+        stepwise=moved[..., :-2], composed=composed, anchor=anchor, stride=stride, drift=drift,
         age=age, step=step,
     )  # fmt: skip
 
@@ -223,7 +225,7 @@ def in_dispute(carry: Carry, now: StepCues) -> Bool[Array, "b h w"]:
 
     The look-ups are left aside: they cost more than all the others, and hardly ever differ alone.
     """
-    first = jnp.argmax(carry.chain, axis=-1)
+    first = jnp.argmax(carry.stepwise, axis=-1)
     differs = (carry.key.label != first) | (jnp.argmax(now.cues.probs, axis=-1) != first)
     for flow in (carry.composed, carry.stride, now.long.direct, now.long.fresh):
         differs |= warp_labels(carry.key.label, flow)[0] != first
@@ -240,12 +242,12 @@ def guess(
       now: cues of the same part.
       origin: row and column where the part begins.
     """
-    cues, long, key, num_classes = now.cues, now.long, carry.key, carry.chain.shape[-1]
+    cues, long, key, num_classes = now.cues, now.long, carry.key, carry.stepwise.shape[-1]
     own = part_of(key, origin, cues.image.shape[1:3])
     shift = jnp.asarray(origin[::-1], carry.composed.dtype)
     direct, fresh = jnp.nan_to_num(long.direct), jnp.nan_to_num(long.fresh)
     source = jnp.concatenate([key.image, key.onehot], axis=-1)
-    votes, errors, valid = [carry.chain], [], [1.0 - carry.age]
+    votes, errors, valid = [carry.stepwise], [], [1.0 - carry.age]
     for flow in (carry.composed, carry.stride, long.direct, long.fresh):
         finite = jnp.all(jnp.isfinite(flow), axis=-1, keepdims=True)
         seen, there = warp(source, jnp.where(finite, flow, 0) + shift)
@@ -264,14 +266,14 @@ def guess(
     ]
     static = jnp.ones_like(carry.age)
     valid += [static, static, valid[1], valid[3]]
-    # The chain has no match of its own in the key frame: the composed position stands for it.
+    # Stepwise labels have no match of their own: the composed position stands for it.
     errors.insert(0, errors[0])
     others = jnp.stack([carry.composed, carry.stride, fresh], axis=-2)
     others = others - direct[..., None, :]
     return Hypotheses(
         votes=jnp.stack(votes, axis=-2),
         error=jnp.stack(errors, axis=-1),
-        valid=jnp.stack(valid, axis=-1).astype(carry.chain.dtype),
+        valid=jnp.stack(valid, axis=-1).astype(carry.stepwise.dtype),
         drift=carry.drift,
         age=carry.age,
         spread=jnp.sqrt(jnp.sum(others**2, axis=-1) + 1e-8),
@@ -302,8 +304,8 @@ def active_classes(
     return np.concatenate([classes, np.full(padding, -1, np.int32)])
 
 
-def places_of(label: np.ndarray, active: np.ndarray) -> np.ndarray:
-    """Class indices → int32 places in the list of active classes, -1 where it lacks them."""
+def active_indices(label: np.ndarray, active: np.ndarray) -> np.ndarray:
+    """Class indices → int32 indices into the active classes, -1 where these lack the class."""
     size = max(int(label.max(initial=0)), int(active.max(initial=0))) + 2
     inverse = np.full(size, -1, np.int32)
     for place, index in enumerate(active):

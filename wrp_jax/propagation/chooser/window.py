@@ -15,7 +15,12 @@ from wrp_jax.models.network import Network
 from wrp_jax.propagation.chooser.agreement import reliability_of
 from wrp_jax.propagation.chooser.chains import step_cues, walk_chain
 from wrp_jax.propagation.chooser.choose import choose_step
-from wrp_jax.propagation.chooser.hypotheses import active_classes, compact, init_carry, places_of
+from wrp_jax.propagation.chooser.hypotheses import (
+    active_classes,
+    active_indices,
+    compact,
+    init_carry,
+)
 from wrp_jax.propagation.methods import FrameLabels, Window
 from wrp_jax.propagation.rollout import window_orders
 from wrp_jax.propagation.step import MaskOptions
@@ -72,9 +77,9 @@ def refine_frames(
     orders = window_orders(cues.count, key_index)
     strongest = [cues.section(i, i + 1).probs.max(axis=(0, 1, 2)) for i in range(cues.count)]
     active = active_classes(key_label, np.stack(strongest)[:, None, None])
-    places = np.stack([places_of(key_label, active)] * 2)
+    label = np.stack([active_indices(key_label, active)] * 2)
     key = cues.clip.stack([key_index] * 2)
-    carry = _init_carry(key, places, num_classes=len(active))
+    carry = _init_carry(key, label, num_classes=len(active))
     reliability = reliability_of(cues, key_index, key_label, expected)
     reliability = jnp.asarray(np.stack([compact(reliability.T, active).T] * 2))
     for t, (chain, long) in enumerate(walk_chain(cues, orders, active, motion), 1):

@@ -19,13 +19,13 @@ from wrp_jax.propagation.chooser.hypotheses import (
     LongFlows,
     StepCues,
     active_classes,
+    active_indices,
     advance,
     compact,
     guess,
     in_dispute,
     init_carry,
     moving_part,
-    places_of,
     seen_part,
 )
 from wrp_jax.propagation.cues import ChainInputs, lay_out
@@ -75,8 +75,8 @@ class Moment(NamedTuple):
     cues: StepCues
 
     def labels(self) -> Int[np.ndarray, "b h w"]:
-        """What the chain says, class indices."""
-        return self.active[np.asarray(jnp.argmax(self.carry.chain, axis=-1))]
+        """What stepwise labels say, class indices."""
+        return self.active[np.asarray(jnp.argmax(self.carry.stepwise, axis=-1))]
 
 
 class Crop(NamedTuple):
@@ -89,10 +89,10 @@ class Crop(NamedTuple):
       reliability: float32 ``[CANDIDATES, 2]``, of g_ψ in each, see ``propagation/chooser/``.
     """
 
-    hypotheses: Any
-    label: Any
-    weight: Any
-    reliability: Any
+    hypotheses: Hypotheses
+    label: Int[Any, "*b s s"]
+    weight: Float[Any, "*b k"]
+    reliability: Float[Any, "*b k 2"]
 
 
 def pack(hypotheses: Hypotheses) -> Hypotheses:
@@ -126,7 +126,7 @@ def chain_moments(
       steps: where to stop, counted from 1.
     """
     active = active_classes(key_label, clip.probs)
-    label = np.stack([places_of(key_label, active)] * len(orders))
+    label = np.stack([active_indices(key_label, active)] * len(orders))
     carry = _init_carry(clip.frames[orders[:, 0]], label, num_classes=len(active))
     clip = clip._replace(features=clip.features[..., :0])  # no hypothesis reads them
     for t in range(orders.shape[1] - 1):
@@ -157,7 +157,7 @@ def cut_crops(
       count: crops.
       disputed: share of the crops that hold a pixel in dispute.
     """
-    place = places_of(label, moment.active)
+    place = active_indices(label, moment.active)
     weights = compact(class_weights, moment.active)
     trust = compact(reliability.T, moment.active).T
     height, width = label.shape
