@@ -23,17 +23,20 @@ from benchmarks.timing import compare, report, threads
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.open_source import open_source
+from wrp_jax.data.source import read_clip
 from wrp_jax.data.windows import choose_windows, window_frames
 from wrp_jax.models.refine.build import build_refiner
 from wrp_jax.motion.build import build_motion
 from wrp_jax.propagation.along_chains import mask_options
 from wrp_jax.propagation.chooser.agreement import reliability_of
-from wrp_jax.propagation.chooser.chains import walk_cues
+from wrp_jax.propagation.chooser.chains import step_cues, walk_chain
 from wrp_jax.propagation.chooser.choose import choose_step, tile_size
 from wrp_jax.propagation.chooser.hypotheses import (
     Carry,
+    LongFlows,
     StepCues,
     active_classes,
+    active_indices,
     advance,
     class_features,
     compact,
@@ -41,12 +44,12 @@ from wrp_jax.propagation.chooser.hypotheses import (
     guess,
     in_dispute,
     init_carry,
-    places_of,
 )
 from wrp_jax.propagation.rollout import window_orders
 from wrp_jax.propagation.window_cues import MadeCues
 from wrp_jax.runs.refiner import load_refiner
 from wrp_jax.runs.segmentation import load_segmenter
+from wrp_jax.types import Cues
 
 _MASK = mask_options(Config().propagation)
 _STEPS = 5  # frames from the labelled one
@@ -72,16 +75,16 @@ def timing(data: str, windows_file: str, workdir: Path, count: int) -> None:
         names = window_frames(window, source)
         key = names.index(window.key)
         first, last = max(0, key - _STEPS), min(len(names), key + _STEPS + 1)
-        frames = np.stack([source.frame(window.sequence, n) for n in names[first:last]])
-        cues, key = MadeCues(frames, motion, segment), key - first
+        clip = read_clip(source, window.sequence, names[first:last])
+        cues, key = MadeCues(clip, motion, segment), key - first
         label = known.label(window.sequence, window.key)
-        active = active_classes(label, segment(frames[[key, -1]])[0])
-        image = np.stack([frames[key] / np.float32(255)] * 2)
-        places = np.stack([places_of(label, active)] * 2)
-        carry = init_carry(jnp.asarray(image), jnp.asarray(places), len(active))
-        orders = window_orders(len(frames), key)
-        for now in walk_cues(cues, orders, active, motion):
-            now = jax.tree.map(jnp.asarray, now)
+        active = active_classes(label, segment(clip, [key, clip.count - 1])[0])
+        places = np.stack([active_indices(label, active)] * 2)
+        frames = jnp.asarray(clip.stack([key] * 2))
+        carry = init_carry(frames, jnp.asarray(places), len(active))
+        orders = window_orders(clip.count, key)
+        for chain, long in walk_chain(cues, orders, active, motion):
+            now = jax.jit(step_cues)(chain, long)
             before, carry = carry, jax.jit(advance)(carry, now)
         disputed = np.asarray(in_dispute(carry, now))
         trust = compact(reliability_of(cues, key, label, expected).T, active).T
@@ -114,9 +117,13 @@ def memory(height: int = 2160, width: int = 3840, classes: int = 4) -> None:
     flow, scalar = array(*frame, 2), array(*frame)
     label = array(*frame, dtype=jnp.int32)
     carry: Carry = jax.eval_shape(
-        functools.partial(init_carry, num_classes=classes), array(*frame, 3), label
+        functools.partial(init_carry, num_classes=classes), array(*frame, 3, dtype=jnp.uint8), label
     )
-    cues = StepCues(array(*frame, 3), flow, scalar, flow, flow, flow, array(*frame, classes))
+    short = Cues(
+        image=array(*frame, 3), flow=flow, valid=scalar, photometric=scalar, consistency=scalar,
+        probs=array(*frame, classes), features=array(2, 1, 1, 0), active=array(2),
+    )  # fmt: skip
+    cues = StepCues(short, LongFlows(flow, flow, flow))
     known = array(2, classes, 2)
 
     def init(carry: Carry, cues: StepCues, known: jax.Array) -> Any:

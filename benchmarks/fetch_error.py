@@ -20,10 +20,11 @@ from jaxtyping import Array, Float
 
 from wrp_jax.cli import command_line
 from wrp_jax.data.open_source import open_source
+from wrp_jax.data.source import read_clip
 from wrp_jax.ops.warp import consistency_error, warp
 from wrp_jax.runs.motion import motion_of
 from wrp_jax.training.motion.losses import census, census_error
-from wrp_jax.types import UserError, clip_of
+from wrp_jax.types import UserError
 
 
 @jax.jit
@@ -63,11 +64,10 @@ def main(config_flag: flags.FlagHolder) -> None:
         names = source.frame_names(sequence)
         for i in range(1, len(names), flags.FLAGS.every):
             near = names[max(0, i - 2) : i + 1]
-            frames = np.stack([source.frame(sequence, name) for name in near])
-            ours = motion.within(clip_of(frames, sequence, near))
-            target, before = frames[-1:], frames[-2:-1]
-            flows = [ours.pairs(target, before), ours.pairs(before, target)]
-            pictures = [np.float32(target), np.float32(before)]
+            clip = read_clip(source, sequence, near)
+            target, before = [clip.count - 1], [clip.count - 2]
+            flows = [motion(clip, target, before), motion(clip, before, target)]
+            pictures = [np.float32(clip.stack(at)) for at in (target, before)]
             errors.append(fetch_errors(*pictures, *map(np.nan_to_num, flows)))
     if not errors:
         raise UserError(f"{source.name} has no sequence of two frames.")

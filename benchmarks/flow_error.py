@@ -21,7 +21,7 @@ from wrp_jax.data.flow_files import read_flow
 from wrp_jax.data.images import decode_frame
 from wrp_jax.files.regular import read_bytes
 from wrp_jax.motion.build import build_motion
-from wrp_jax.types import UserError
+from wrp_jax.types import UserError, clip_of
 
 
 def samples(folder: Path) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
@@ -48,7 +48,7 @@ def main(config_flag: flags.FlagHolder) -> None:
     print(f"{config.name}: end-point error in pixels; share of vectors more than 3 px off")
     for name, first, second, truth in samples(Path(flags.FLAGS.samples)):
         start = time.perf_counter()
-        flow = motion.pairs(first[None], second[None])[0]
+        flow = motion(clip_of(np.stack([first, second])), [0], [1])[0]
         seconds = time.perf_counter() - start
         error = np.linalg.norm(flow - truth, axis=-1)[np.isfinite(truth).all(-1)]
         known = error[np.isfinite(error)]

@@ -87,8 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     def of_clip(rng: np.random.Generator, clip: SimulatedClip) -> Iterator[Counts]:
         orders, steps = np.arange(len(clip.frames))[None], frozenset(clip.steps)
-        bound = motion.within(clip_of(clip.frames))
-        long = long_flows(clip.frames, clip.cues, orders, bound, steps=steps)
+        long = long_flows(clip_of(clip.frames), clip.cues, orders, motion, steps=steps)
         states = chain_states(clip.cues, long, orders, clip.labels[0], steps)
         for step, active, carry, cues in states:
             guesses = everywhere(carry, cues)

@@ -44,7 +44,7 @@ def propagate(n: int, run: bool) -> float:
     from wrp_jax.propagation.methods import label_frames
     from wrp_jax.propagation.results import collect
     from wrp_jax.propagation.window_cues import MadeCues
-    from wrp_jax.types import ClassMap
+    from wrp_jax.types import ClassMap, Clip, Positions, clip_of
 
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 256, (n, HEIGHT, WIDTH, 3), dtype=np.uint8)
@@ -54,12 +54,12 @@ def propagate(n: int, run: bool) -> float:
     classes = ClassMap(tuple(range(CLASSES)), names, colors, (False,) * CLASSES)
     features = np.zeros((1, 1, 1, 0), np.float32)
 
-    def segment(part: np.ndarray):
-        probs = np.full((*part.shape[:3], CLASSES), 1 / CLASSES, np.float32)
-        return probs, np.repeat(features, len(part), axis=0)
+    def segment(clip: Clip, positions: Positions):
+        probs = np.full((len(positions), HEIGHT, WIDTH, CLASSES), 1 / CLASSES, np.float32)
+        return probs, np.repeat(features, len(positions), axis=0)
 
     motion, part = build_motion(MotionConfig(name="zero")), frames if run else frames[:2]
-    cues = MadeCues(part, motion, segment)
+    cues = MadeCues(clip_of(part), motion, segment)
     window = LabelledWindow(cues, n // 2 if run else 0, label, classes, motion)
     result = collect(len(part), label_frames("warp-inpaint", PropagationConfig(), window))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -73,7 +73,7 @@ def gradient_memory(length: int, remat: bool) -> tuple[float, float]:
     import jax.numpy as jnp
 
     from wrp_jax.propagation.carriers import build_carrier
-    from wrp_jax.propagation.cues import Chain, derive
+    from wrp_jax.propagation.cues import ChainInputs, derive
     from wrp_jax.propagation.rollout import rollout
     from wrp_jax.propagation.step import MaskOptions, make_step
 
@@ -96,8 +96,8 @@ def gradient_memory(length: int, remat: bool) -> tuple[float, float]:
     def array(*shape, dtype=jnp.float32):
         return jax.ShapeDtypeStruct(shape, dtype)
 
-    chain = Chain(
-        array(steps + 1, 1, h, w, 3),
+    chain = ChainInputs(
+        array(steps + 1, 1, h, w, 3, dtype=jnp.uint8),
         array(steps, 1, h, w, 2),
         array(steps, 1, h, w, 2),
         array(steps, 1, h, w, CLASSES),

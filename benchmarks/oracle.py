@@ -18,7 +18,7 @@ import numpy as np
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.open_source import open_source
-from wrp_jax.data.source import VideoSource
+from wrp_jax.data.source import VideoSource, read_clip
 from wrp_jax.data.windows import choose_windows, window_frames
 from wrp_jax.evaluation.evaluator import Evaluator
 from wrp_jax.evaluation.truth import GroundTruth
@@ -34,7 +34,7 @@ from wrp_jax.types import Motion, Segment, Window
 
 _MOTION = tuple(name for name in HYPOTHESES if name not in ("segmentation", "static"))
 CHOOSERS = {
-    "chain, segmentation": ("chain", "segmentation"),
+    "stepwise, segmentation": ("stepwise", "segmentation"),
     "all motion": _MOTION,
     "composed, lookup, segmentation": ("composed", "lookup", "segmentation"),
     "all": HYPOTHESES,
@@ -69,14 +69,14 @@ def scored_guesses(
     known, truth = KnownLabels(source, windows), GroundTruth(source)
     for window in windows:
         names = window_frames(window, source)
-        frames = np.stack([source.frame(window.sequence, name) for name in names])
+        clip = read_clip(source, window.sequence, names)
         key = names.index(window.key)
         scored = truth.scored(window.sequence, window.key, names)
-        orders = window_orders(len(frames), key)
-        clip = clip_cues(frames, motion, segment)
+        orders = window_orders(clip.count, key)
+        cues = clip_cues(clip, motion, segment)
         states = chain_states(
-            clip,
-            long_flows(frames, clip, orders, motion),
+            cues,
+            long_flows(clip, cues, orders, motion),
             orders,
             known.label(window.sequence, window.key),
             frozenset(range(1, orders.shape[1])),

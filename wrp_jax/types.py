@@ -9,11 +9,11 @@ A backward flow lives on the target frame: ``flow[y, x] = (dx, dy)`` in pixels, 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
 UNLABELLED = 255
 """Id written where a method says nothing and the class map has no void class."""
@@ -73,14 +73,14 @@ class ClipCues(NamedTuple):
     Arrays of the host or of the device.
 
     Attributes:
-      images: RGB, 0 … 1.
+      frames: RGB, as they were read; what needs them in 0 … 1 scales them when compiled.
       flow_backward: entry i lives on frame i+1 and points into frame i.
       flow_forward: entry i lives on frame i and points into frame i+1.
       probs: softmax of g_ψ at full resolution, void column included.
       features: OCR features of g_ψ at its own stride.
     """
 
-    images: Float[Any, "n h w 3"]
+    frames: UInt8[Any, "n h w 3"]
     flow_backward: Float[Any, "n-1 h w 2"]
     flow_forward: Float[Any, "n-1 h w 2"]
     probs: Float[Any, "n h w c"]
@@ -141,18 +141,14 @@ class UserError(ValueError):
     """
 
 
-class Pairs(Protocol):
-    """Estimates backward flow for a batch of image pairs."""
-
-    def __call__(
-        self, target: np.ndarray, source: np.ndarray, initial: np.ndarray | None = None
-    ) -> np.ndarray:
-        """See ``Motion``."""
-        ...
+Positions = Sequence[int] | np.ndarray
+"""Positions of frames in a clip, counted from 0."""
 
 
 class Clip(NamedTuple):
-    """Consecutive frames, for a motion that must know more than the pair it is asked for.
+    """Consecutive frames of one video, and which they are.
+
+    Networks and algorithms see the frames; what was computed elsewhere is found by their names.
 
     Attributes:
       count: number of frames.
@@ -166,36 +162,73 @@ class Clip(NamedTuple):
     sequence: str = ""
     names: tuple[str, ...] = ()
 
+    def stack(self, positions: Positions) -> UInt8[np.ndarray, "n h w 3"]:
+        """The frames at some positions, in their order; a frame may come up more than once."""
+        if not len(positions):
+            return np.zeros((0, *self.frame(0).shape), np.uint8)
+        return np.stack([self.frame(int(position)) for position in positions])
+
 
 def clip_of(
     frames: UInt8[np.ndarray, "n h w 3"], sequence: str = "", names: tuple[str, ...] = ()
 ) -> Clip:
     """A clip whose frames are in memory."""
-    return Clip(len(frames), lambda place: frames[place], sequence, names)
+    return Clip(len(frames), lambda position: frames[position], sequence, names)
 
 
-class Motion(NamedTuple):
-    """Motion estimation: host arrays in, host arrays out.
+@runtime_checkable
+class Motion(Protocol):
+    """f_θ: flow between frames of a clip. Host arrays."""
 
-    Attributes:
-      pairs: ``pairs(target, source, initial=None) -> flow``. ``target``, ``source``: uint8
-        ``[n, H, W, 3]`` RGB. ``flow``: float32 ``[n, H, W, 2]``, on ``target``, ``(dx, dy)`` in
-        pixels, into ``source``; a void vector is NaN. ``initial``: a first guess of ``flow``,
-        which a motion is free to ignore.
-      in_clip: the same motion for pairs of frames of one clip; None for a motion that looks at
-        nothing but the pair. See ``within``.
-    """
+    def __call__(
+        self,
+        clip: Clip,
+        targets: Positions,
+        sources: Positions,
+        initial: Float[np.ndarray, "n h w 2"] | None = None,
+    ) -> Float[np.ndarray, "n h w 2"]:
+        """Backward flow of n pairs.
 
-    pairs: Pairs
-    in_clip: Callable[[Clip], Motion] | None = None
+        Args:
+          clip: the frames; a motion may look at others than those of a pair.
+          targets: positions of the frames that the flows live on.
+          sources: positions of the frames that they point into.
+          initial: a first guess of the flow, which a motion is free to ignore.
 
-    def within(self, clip: Clip) -> Motion:
-        """The motion for pairs out of this clip: what looks at further frames finds them there."""
-        return self if self.in_clip is None else self.in_clip(clip)
+        Returns:
+          float32, on the targets, ``(dx, dy)`` in pixels; a void vector is NaN.
+        """
+        ...
 
 
-Segment = Callable[[np.ndarray], tuple[Any, Any]]
-"""``segment(frames uint8 [n, h, w, 3]) -> (probs [n, h, w, c], features [n, fh, fw, f])``."""
+@runtime_checkable
+class Segment(Protocol):
+    """g_ψ: class probabilities of frames of a clip."""
+
+    def __call__(self, clip: Clip, positions: Positions) -> tuple[Any, Any]:
+        """Softmax at full resolution ``[n, h, w, c]``, and features ``[n, fh, fw, f]``.
+
+        Args:
+          clip: the frames.
+          positions: those that are asked about.
+        """
+        ...
+
+
+@runtime_checkable
+class Imitable(Protocol):
+    """A ``Segment`` that knows the frames of a video alone, but can say how it would err."""
+
+    def imitate(
+        self, rng: np.random.Generator, labels: Int[np.ndarray, "n h w"]
+    ) -> tuple[Any, Any]:
+        """What it would say of frames of no video, such as simulated ones.
+
+        Args:
+          rng: source of the mistakes.
+          labels: the truth, class indices; -1 where unknown.
+        """
+        ...
 
 
 class MachineError(Exception):

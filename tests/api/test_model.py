@@ -20,9 +20,9 @@ CLASSES = {7: "road", 26: "car", 40: "sky"}
 H, W, N = 10, 14, 9
 
 
-def segment(frames):
-    probs = np.eye(3, dtype=np.float32)[frames[..., 0] // 100] * 0.97 + 0.01
-    return probs, np.zeros((len(frames), 2, 2, 4), np.float32)
+def segment(clip, positions):
+    probs = np.eye(3, dtype=np.float32)[clip.stack(positions)[..., 0] // 100] * 0.97 + 0.01
+    return probs, np.zeros((len(positions), 2, 2, 4), np.float32)
 
 
 class Latest:

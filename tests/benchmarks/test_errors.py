@@ -57,7 +57,7 @@ def test_errors_are_counted_in_their_band(folders, capsys):
 def test_a_perfect_chooser_is_right_where_one_hypothesis_is(rng):
     guesses = rng.integers(0, 4, (5, 6, len(HYPOTHESES)))
     truth = rng.integers(0, 4, (5, 6))
-    for names in (("static",), ("chain", "segmentation"), HYPOTHESES):
+    for names in (("static",), ("stepwise", "segmentation"), HYPOTHESES):
         places = [HYPOTHESES.index(name) for name in names]
         chosen = oracle.oracle(guesses, truth, names)
         for y, x in np.ndindex(truth.shape):

@@ -55,8 +55,9 @@ def config():
     return config
 
 
-def segment(frames):
+def segment(clip, positions):
     """Reads classes off the colours."""
+    frames = clip.stack(positions)
     distance = np.abs(frames[..., None, :].astype(np.float32) - COLORS).sum(-1)
     probs = np.exp(-distance / 20.0)
     probs /= probs.sum(-1, keepdims=True)

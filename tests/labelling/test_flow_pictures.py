@@ -10,7 +10,7 @@ def cues(backward, forward):
     n = len(backward) + 1
     shape = (n, 6, 8)
     nothing = np.zeros((*shape, 0), np.float32)
-    return ClipCues(np.zeros((*shape, 3), np.float32), backward, forward, nothing, nothing)
+    return ClipCues(np.zeros((*shape, 3), np.uint8), backward, forward, nothing, nothing)
 
 
 def test_every_frame_shows_its_flow_towards_the_labelled_one():

@@ -37,15 +37,13 @@ def video(make_folder, tmp_path, config):
     (tmp_path / "keys.txt").write_text("a 002\n")
     source = open_source(str(root))
 
-    def segment(frames):
-        label = np.stack([source.label("a", name) for name in segment.names])
-        segment.names = ()
+    def segment(clip, positions):
+        label = np.stack([source.label(clip.sequence, clip.names[i]) for i in positions])
         probs = np.full((*label.shape, 3), 0.02, np.float32)
         np.put_along_axis(probs, label[..., None], 0.96, -1)
         probs[label == 1] = (0.1, 0.8, 0.1)
-        return probs, np.zeros((len(frames), 3, 4, 2), np.float32)
+        return probs, np.zeros((len(label), 3, 4, 2), np.float32)
 
-    segment.names = source.frame_names("a")
     predictions = tmp_path / "predictions"
     assert write_predictions(segment, source, predictions, "png") == 5
     assert write_predictions(segment, source, predictions, "png") == 0  # all there

@@ -12,7 +12,7 @@ from wrp_jax.labelling.plan import make_plan
 from wrp_jax.labelling.request import Request
 from wrp_jax.labelling.run import label_windows
 from wrp_jax.propagation.window_cues import HeldCues
-from wrp_jax.types import Interrupted, Motion
+from wrp_jax.types import Interrupted
 
 KEYS = "a 002\nb 001\n"
 
@@ -186,20 +186,20 @@ def test_networks_see_few_frames_at_once_and_none_twice(make_folder, tmp_path, c
     plan = make_plan(config, Request(str(root), tmp_path / "out"))
     seen, flows, asked = [], [], []
 
-    def segment(frames):
-        seen.append(len(frames))
-        return networks.segment(frames)
+    def segment(clip, positions):
+        seen.append(len(positions))
+        return networks.segment(clip, positions)
 
-    def pairs(target, source, initial=None):
-        flows.append(len(target))
-        return networks.motion.pairs(target, source)
+    def motion(clip, targets, sources, initial=None):
+        flows.append(len(targets))
+        return networks.motion(clip, targets, sources)
 
     class Watched:
         def label(self, config, window):
             asked.append(window.cues)
             return networks.refiner.label(config, window)
 
-    few = networks._replace(motion=Motion(pairs), segment=segment, refiner=Watched())
+    few = networks._replace(motion=motion, segment=segment, refiner=Watched())
     label_windows(plan, few)
     assert max(seen) <= 4 and sum(seen) == 19
     assert max(flows) <= 4 and sum(flows) == 2 * 18
@@ -208,17 +208,16 @@ def test_networks_see_few_frames_at_once_and_none_twice(make_folder, tmp_path, c
     assert left == {"000000.npz"}
 
 
-def test_a_motion_that_looks_around_gets_the_clip(make_run, networks):
+def test_a_motion_is_told_which_frames_it_sees(make_run, networks):
     plan = make_run(method="motion-only")
-    clips = []
+    clips = {}
 
-    def within(clip):
-        clips.append((clip.sequence, clip.names, clip.count))
-        assert clip.frame(1).shape == (24, 32, 3)
-        return networks.motion
+    def motion(clip, targets, sources, initial=None):
+        clips[clip.sequence] = clip.names
+        last = clip.count - 1  # any frame of the window can be looked at, at any time
+        shown = plan.source.frame(clip.sequence, clip.names[last])
+        np.testing.assert_array_equal(clip.frame(last), shown)
+        return networks.motion(clip, targets, sources)
 
-    label_windows(plan, networks._replace(motion=Motion(networks.motion.pairs, within)))
-    assert clips == [
-        ("a", ("000", "001", "002", "003", "004"), 5),
-        ("b", ("000", "001", "002"), 3),
-    ]
+    label_windows(plan, networks._replace(motion=motion))
+    assert clips == {"a": ("000", "001", "002", "003", "004"), "b": ("000", "001", "002")}

@@ -10,7 +10,7 @@ import pytest
 from wrp_jax.models.network import Network
 from wrp_jax.motion import sdcnet
 from wrp_jax.motion.batches import over_devices
-from wrp_jax.types import Motion, clip_of
+from wrp_jax.types import clip_of
 
 
 def program(variables, first, second, third):
@@ -63,17 +63,18 @@ def test_sdcnet_gives_the_same_on_eight_devices(rng, monkeypatch):
         return variables * flows.sum(1) + clip[..., :2].mean(1) - clip[:, -1, ..., 1:]
 
     monkeypatch.setattr(sdcnet.sdcnet, "build_sdcnet", lambda: Network(lambda: None, apply))
-    flow = Motion(
-        lambda target, source, initial=None: target[..., :2].astype("f4") - source[..., 1:]
-    )
+
+    def flow(clip, targets, sources, initial=None):
+        return clip.stack(targets)[..., :2].astype("f4") - clip.stack(sources)[..., 1:]
+
     frames = rng.integers(0, 256, (6, 20, 30, 3), dtype=np.uint8)
 
-    def pairs():
-        motion = sdcnet.sdcnet_motion(np.float32(0.5), flow, 1).within(clip_of(frames))
-        return motion.pairs(frames[1:], frames[:-1])
+    def flows():
+        motion = sdcnet.sdcnet_motion(np.float32(0.5), flow, 1)
+        return motion(clip_of(frames), range(1, 6), range(5))
 
     assert len(jax.local_devices()) == 8
-    many = pairs()
+    many = flows()
     monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
-    np.testing.assert_array_equal(many, pairs())
+    np.testing.assert_array_equal(many, flows())
     assert many.shape == (5, 20, 30, 2) and len(np.unique(many)) > 100

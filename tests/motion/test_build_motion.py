@@ -17,7 +17,7 @@ from wrp_jax.motion import build, networks
 from wrp_jax.motion.build import build_motion
 from wrp_jax.motion.sdcnet import sdcnet_motion
 from wrp_jax.motion.still import zero_motion
-from wrp_jax.types import Motion, UserError, clip_of
+from wrp_jax.types import UserError, clip_of
 from wrp_jax.weights import published
 
 
@@ -43,7 +43,7 @@ def raft(**options):
 def test_odd_sizes_are_padded_and_cropped_as_published():
     golden = golden_files.arrays("raft_small")
     frames = golden["pad_frames_uint8"]
-    flow = raft(iterations=4).pairs(frames[:1], frames[1:])
+    flow = raft(iterations=4)(clip_of(frames), [0], [1])
     assert flow.shape == (1, 131, 197, 2) and flow.dtype == np.float32
     assert np.abs(flow - golden["pad_flow_sintel"]).max() <= 1e-3
 
@@ -58,7 +58,7 @@ def test_rows_are_added_where_the_option_says(monkeypatch, padding, above):
     monkeypatch.setattr(networks.raft, "build_raft", lambda *_, **__: Network(lambda: None, apply))
     motion = build_motion(MotionConfig(name="raft_large", **padding), {})
     frames = np.zeros((2, 131, 197, 3), np.uint8)
-    flow = motion.pairs(frames[:1], frames[1:])
+    flow = motion(clip_of(frames), [0], [1])
     assert flow.shape == (1, 131, 197, 2)
     np.testing.assert_array_equal(flow[0, 0, 0], [1, above])
 
@@ -68,19 +68,19 @@ def test_a_first_guess_is_where_raft_starts():
     frames = golden["frames_uint8"]
     guess = 8 * golden["init_flow_low"].repeat(8, axis=1).repeat(8, axis=2)
     motion = raft(iterations=3)
-    flow = motion.pairs(frames[:1], frames[1:], guess)
+    flow = motion(clip_of(frames), [0], [1], guess)
     assert np.abs(flow - golden["init_flow_up_3"]).max() <= 1e-3
     guess[0, :4, :4] = np.nan
-    assert np.isfinite(motion.pairs(frames[:1], frames[1:], guess)).all()
+    assert np.isfinite(motion(clip_of(frames), [0], [1], guess)).all()
 
 
 def test_one_device_gives_what_eight_give(rng, monkeypatch):
-    frames = rng.integers(0, 256, (4, 40, 66, 3), dtype=np.uint8)
-    many = raft(iterations=2).pairs(frames[1:], frames[:-1])
+    clip = clip_of(rng.integers(0, 256, (4, 40, 66, 3), dtype=np.uint8))
+    many = raft(iterations=2)(clip, [1, 2, 3], [0, 1, 2])
     monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
-    one = raft(iterations=2, pairs_per_device=2).pairs(frames[1:], frames[:-1])
+    one = raft(iterations=2, pairs_per_device=2)(clip, [1, 2, 3], [0, 1, 2])
     np.testing.assert_allclose(many, one, atol=1e-4)
-    alone = raft(iterations=2).pairs(frames[2:3], frames[1:2])
+    alone = raft(iterations=2)(clip, [2], [1])
     np.testing.assert_allclose(alone, one[1:2], atol=1e-4)
 
 
@@ -99,16 +99,16 @@ def test_one_compilation_serves_any_number_of_pairs(rng, monkeypatch):
 
     monkeypatch.setattr(networks, "raft_program", counted)
     motion = raft(iterations=1, pairs_per_device=2)
-    frames = rng.integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
+    clip = clip_of(rng.integers(0, 256, (4, 64, 64, 3), dtype=np.uint8))
     for n in (1, 2, 3):
-        assert len(motion.pairs(frames[:n], frames[1 : n + 1])) == n
-    motion.pairs(frames[:1], frames[1:2], np.zeros((1, 64, 64, 2), np.float32))
+        assert len(motion(clip, range(n), range(1, n + 1))) == n
+    motion(clip, [0], [1], np.zeros((1, 64, 64, 2), np.float32))
     assert traced == [(2, 64, 64, 3)]
 
 
 def test_a_network_asked_for_no_pair_at_all_gives_no_flow():
-    nothing = np.zeros((0, 40, 66, 3), np.uint8)
-    flow = build_motion(MotionConfig(name="refined_dis")).pairs(nothing, nothing)
+    clip = clip_of(np.zeros((1, 40, 66, 3), np.uint8))
+    flow = build_motion(MotionConfig(name="refined_dis"))(clip, [], [])
     assert flow.shape == (0, 40, 66, 2) and flow.dtype == np.float32
 
 
@@ -125,38 +125,33 @@ def test_rafts_program_does_not_grow_with_the_iterations():
 
 
 def recorded_flow(flows):
-    """A flow source that knows pairs by the first pixel of each frame, and what it was asked."""
+    """A flow source that knows pairs of positions, and what it was asked."""
     asked = []
 
-    def pairs(target, source, initial=None):
-        keys = [(int(t[0, 0, 0]), int(s[0, 0, 0])) for t, s in zip(target, source, strict=True)]
-        asked.append(keys)
-        return np.stack([flows[key] for key in keys]).astype(np.float32)
+    def motion(clip, targets, sources, initial=None):
+        asked.append(list(zip(targets, sources, strict=True)))
+        return np.stack([flows[pair] for pair in asked[-1]]).astype(np.float32)
 
-    return Motion(pairs), asked
+    return motion, asked
 
 
 def test_sdcnet_finds_the_frame_before_and_gives_the_published_flow():
     golden = golden_files.arrays("sdcnet")
     frames = golden["frames_uint8"][..., ::-1].copy()
-    marks = [int(f[0, 0, 0]) for f in frames]
-    assert len(set(marks)) == 3
-    flows = {
-        (marks[1], marks[0]): golden["input_flow_0"][0],
-        (marks[2], marks[1]): golden["input_flow_1"][0],
-    }
+    flows = {(1, 0): golden["input_flow_0"][0], (2, 1): golden["input_flow_1"][0]}
     flow, asked = recorded_flow(flows)
     motion = sdcnet_motion(variables("sdcnet"), flow, 1)
-    bound = motion.within(clip_of(frames))
-    got = bound.pairs(frames[1:], frames[:-1])
+    clip = clip_of(frames)
+    got = motion(clip, range(1, 3), range(2))
     # The first pair has no frame before it; the second finds its flow among those already made.
-    assert asked == [[(marks[1], marks[0]), (marks[2], marks[1])]]
+    assert asked == [[(1, 0), (2, 1)]]
     assert np.abs(got[1:] - golden["network_output_flow"]).max() <= 5e-4
-    alone = bound.pairs(frames[2:], frames[1:2])
-    assert asked[1:] == [[(marks[2], marks[1])], [(marks[1], marks[0])]]
+    alone = motion(clip, [2], [1])
+    assert asked[1:] == [[(2, 1)], [(1, 0)]]
     np.testing.assert_allclose(alone[0], got[1], atol=1e-4)
-    unbound = motion.pairs(frames[2:], frames[1:2])
-    assert np.abs(unbound - alone).max() > 0.1  # it needs the frame before
+    flow, _ = recorded_flow({(1, 0): flows[2, 1]})
+    cut = sdcnet_motion(variables("sdcnet"), flow, 1)(clip_of(frames[1:]), [1], [0])
+    assert np.abs(cut - alone).max() > 0.1  # it needs the frame before
 
 
 def test_prediction_does_not_look_at_the_target(rng):
@@ -165,14 +160,13 @@ def test_prediction_does_not_look_at_the_target(rng):
     weights = published.nest(
         {path: 0.05 * rng.normal(size=leaf.shape) for path, leaf in shapes.items()}
     )
-    still = Motion(lambda target, source, initial=None: np.ones((len(target), 30, 40, 2), "f4"))
-    motion = sdcnet_motion(weights, still, 1, sees_target=False).within(clip_of(frames))
-    flow = motion.pairs(frames[2:], frames[1:2])
+    still = lambda clip, targets, sources, initial=None: np.ones((len(targets), 30, 40, 2), "f4")  # noqa: E731
+    motion = sdcnet_motion(weights, still, 1, sees_target=False)
+    flow = motion(clip_of(frames), [2], [1])
     assert flow.shape == (1, 30, 40, 2) and np.isfinite(flow).all()
     other = frames.copy()
     other[2] = rng.integers(0, 256, (30, 40, 3))
-    again = sdcnet_motion(weights, still, 1, sees_target=False).within(clip_of(other))
-    np.testing.assert_array_equal(again.pairs(other[2:], other[1:2]), flow)
+    np.testing.assert_array_equal(motion(clip_of(other), [2], [1]), flow)
 
 
 @pytest.mark.parametrize("bgr", [False, True])
@@ -183,7 +177,7 @@ def test_flownet2_is_padded_and_sees_the_colours_in_order(rng, monkeypatch, bgr)
 
     monkeypatch.setattr(networks.flownet2, "build_flownet2", lambda: Network(lambda: None, apply))
     frames = rng.integers(0, 256, (2, 50, 70, 3), dtype=np.uint8)
-    flow = networks.flownet2_motion({}, 1, bgr=bgr).pairs(frames[:1], frames[1:])
+    flow = networks.flownet2_motion({}, 1, bgr=bgr)(clip_of(frames), [0], [1])
     shown = frames[..., ::-1] if bgr else frames
     expected = shown[:1, ..., :2].astype(np.float32) - shown[1:, ..., :2]
     np.testing.assert_array_equal(flow, expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import numpy as np
@@ -14,7 +15,7 @@ from wrp_jax.data.open_source import open_source
 from wrp_jax.motion.build import build_motion, motion_digest
 from wrp_jax.motion.dump import dump
 from wrp_jax.motion.precomputed import check_flows
-from wrp_jax.types import Motion, UserError, Window, clip_of
+from wrp_jax.types import UserError, Window, clip_of
 
 NAMES = ("a", "b", "c", "d")
 H, W = 12, 20
@@ -36,19 +37,20 @@ def folder(tmp_path):
     return tmp_path / "flow"
 
 
-def bound(folder, frames, **options):
+def flows_of(folder, frames, **options):
+    """``flows(targets, sources)`` of the street."""
     motion = build_motion(MotionConfig(name="precomputed", folder=str(folder), **options))
-    return motion.within(clip_of(frames, "street", NAMES))
+    return functools.partial(motion, clip_of(frames, "street", NAMES))
 
 
 def test_neighbours_come_from_their_direction(folder, frames):
-    motion = bound(folder, frames)
-    flow = motion.pairs(frames[1:], frames[:-1])
+    flows = flows_of(folder, frames)
+    flow = flows(range(1, 4), range(3))
     assert flow.shape == (3, H, W, 2) and flow.dtype == np.float32
     np.testing.assert_array_equal(flow[..., 0], -1)
-    np.testing.assert_array_equal(motion.pairs(frames[:1], frames[1:2])[..., 0], 1)
-    np.testing.assert_array_equal(motion.pairs(frames[:1], frames[:1]), 0)
-    assert motion.pairs(frames[:0], frames[:0]).shape == (0, H, W, 2)
+    np.testing.assert_array_equal(flows([0], [1])[..., 0], 1)
+    np.testing.assert_array_equal(flows([0], [0]), 0)
+    assert flows([], []).shape == (0, H, W, 2)
 
 
 def test_far_pairs_are_composed_and_void_stays_void(folder, frames):
@@ -56,46 +58,53 @@ def test_far_pairs_are_composed_and_void_stays_void(folder, frames):
     flow = read_flow(path)
     flow[:, 5] = np.nan
     write_flow(path, flow)
-    motion = bound(folder, frames)
-    far = motion.pairs(frames[3:], frames[:1])[0]
+    flows = flows_of(folder, frames)
+    far = flows([3], [0])[0]
     # On d, what lies at x was at x-1 on c, x-2 on b and x-3 on a; b is void at 5, d at 7.
     known = np.isfinite(far).all(-1)
     assert not known[:, 7].any() and known[:, :6].all() and known[:, 9:].all()
     np.testing.assert_allclose(far[known][:, 0], -3, atol=1e-6)
-    again = motion.pairs(frames[2:3], frames[:1])[0]
+    again = flows([2], [0])[0]
     np.testing.assert_allclose(again[np.isfinite(again).all(-1)][:, 0], -2, atol=1e-6)
 
 
 def test_a_far_pairs_own_file_goes_before_composing(folder, frames):
     own = np.full((H, W, 2), (-7, 2), np.float32)
     write_flow(folder / "street" / "into" / "a" / "c.npz", own)
-    motion = bound(folder, frames)
-    np.testing.assert_array_equal(motion.pairs(frames[2:3], frames[:1])[0], own)
+    flows = flows_of(folder, frames)
+    np.testing.assert_array_equal(flows([2], [0])[0], own)
     # A longer one is composed with it.
-    np.testing.assert_allclose(motion.pairs(frames[3:], frames[:1])[0], own - [1, 0])
+    np.testing.assert_allclose(flows([3], [0])[0], own - [1, 0])
 
 
 def test_frames_of_no_video_are_left_to_the_other_motion(folder, frames):
     motion = build_motion(MotionConfig(name="precomputed", folder=str(folder), flow="zero"))
-    np.testing.assert_array_equal(motion.pairs(frames[1:], frames[:-1]), 0)
-    simulated = motion.within(clip_of(frames))
-    np.testing.assert_array_equal(simulated.pairs(frames[1:], frames[:-1]), 0)
-    with pytest.raises(ValueError, match="not of the clip of street"):
-        bound(folder, frames).pairs(255 - frames[1:], frames[:-1])
+    np.testing.assert_array_equal(motion(clip_of(frames), [1, 2, 3], [0, 1, 2]), 0)
+
+
+def test_parts_of_one_video_share_their_flows(folder, frames):
+    """Positions count from where a clip begins; names are what counts."""
+    own = np.full((H, W, 2), (-7, 2), np.float32)
+    write_flow(folder / "street" / "into" / "a" / "c.npz", own)
+    motion = build_motion(MotionConfig(name="precomputed", folder=str(folder)))
+    whole, part = (clip_of(frames[i:], "street", NAMES[i:]) for i in (0, 1))
+    np.testing.assert_allclose(motion(whole, [3], [0])[0], own - [1, 0])
+    np.testing.assert_array_equal(motion(part, [2], [0])[0], np.full((H, W, 2), (-2, 0)))
+    np.testing.assert_array_equal(motion(whole, [2], [0])[0], own)
 
 
 def test_mistakes_are_named(folder, frames, tmp_path):
-    motion = bound(folder, frames)
+    flows = flows_of(folder, frames)
     write_flow(folder / "street" / "forward" / "c.flo", np.zeros((H, W + 1, 2), np.float32))
     with pytest.raises(UserError, match=r"c\.flo is 21x12 and its frames are 20x12"):
-        motion.pairs(frames[2:3], frames[3:])
+        flows([2], [3])
     (folder / "street" / "backward" / "d.flo").unlink()
     with pytest.raises(UserError, match=r"backward/d\.flo is missing \(nor is there \.png or"):
-        motion.pairs(frames[3:], frames[:1])
+        flows([3], [0])
     with pytest.raises(UserError, match="is no folder: give the one"):
         build_motion(MotionConfig(name="precomputed", folder=str(tmp_path / "none")))
     with pytest.raises(UserError, match="flow='precomputed' needs flow itself"):
-        bound(folder, frames, flow="precomputed")
+        flows_of(folder, frames, flow="precomputed")
 
 
 @pytest.fixture
@@ -112,7 +121,7 @@ def video(tmp_path, frames):
 def test_two_flows_of_one_pair_are_refused(folder, frames):
     write_flow(folder / "street/backward/b.npz", np.zeros((H, W, 2), np.float32))
     with pytest.raises(UserError, match=r"two flows, .*b\.flo and .*b\.npz: remove one"):
-        bound(folder, frames).pairs(frames[1:2], frames[:1])
+        flows_of(folder, frames)([1], [0])
 
 
 def test_windows_are_checked_before_anything_is_done(folder, video):
@@ -131,20 +140,20 @@ def test_windows_are_checked_before_anything_is_done(folder, video):
 def test_what_is_dumped_is_what_was_estimated(tmp_path, video, frames, rng, suffix):
     known = {}
 
-    def pairs(target, source, initial=None):
-        flows = rng.integers(-640, 640, (len(target), H, W, 2)).astype(np.float32) / 64
-        for t, s, flow in zip(target, source, flows, strict=True):
-            known[t.tobytes(), s.tobytes()] = flow
+    def motion(clip, targets, sources, initial=None):
+        flows = rng.integers(-640, 640, (len(targets), H, W, 2)).astype(np.float32) / 64
+        for t, s, flow in zip(targets, sources, flows, strict=True):
+            np.testing.assert_array_equal(clip.frame(t), frames[NAMES.index(clip.names[t])])
+            known[clip.names[t], clip.names[s]] = flow
         return flows
 
     out = tmp_path / "dumped"
-    assert dump(Motion(pairs), video, out, suffix=suffix, apart=(1, 3)) == 8
-    motion = bound(out, frames)
+    assert dump(motion, video, out, suffix=suffix, apart=(1, 3)) == 8
+    flows = flows_of(out, frames)
     for t, s in [(1, 0), (0, 1), (3, 2), (3, 0), (0, 3)]:
-        got = motion.pairs(frames[t : t + 1], frames[s : s + 1])[0]
-        np.testing.assert_array_equal(got, known[frames[t].tobytes(), frames[s].tobytes()])
+        np.testing.assert_array_equal(flows([t], [s])[0], known[NAMES[t], NAMES[s]])
     (out / "street" / "backward" / f"c{suffix}").unlink()
-    assert dump(Motion(pairs), video, out, suffix=suffix, apart=(1, 3)) == 1
+    assert dump(motion, video, out, suffix=suffix, apart=(1, 3)) == 1
 
 
 def test_other_files_are_another_digest(folder):

@@ -31,7 +31,7 @@ def random_clip(
         return (whole + rng.uniform(0.2, 0.8, (n - 1, h, w, 2))).astype(dtype)
 
     return ClipCues(
-        images=rng.uniform(size=(n, h, w, 3)).astype(dtype),
+        frames=rng.integers(0, 256, (n, h, w, 3), dtype=np.uint8),
         flow_backward=flow(),
         flow_forward=flow(),
         probs=rng.dirichlet(np.ones(classes), size=(n, h, w)).astype(dtype),
@@ -46,11 +46,11 @@ def shifting_clip(
 
     The flow is exact, and the segmentation knows the truth.
     """
-    wide = rng.uniform(size=(h, w + 2 * n, 3)).astype(np.float32)
+    wide = rng.integers(0, 256, (h, w + 2 * n, 3), dtype=np.uint8)
     truth = rng.integers(0, classes, (h, w + 2 * n))
-    images = np.stack([wide[:, 2 * i : 2 * i + w] for i in range(n)])
+    frames = np.stack([wide[:, 2 * i : 2 * i + w] for i in range(n)])
     labels = np.stack([truth[:, 2 * i : 2 * i + w] for i in range(n)]).astype(np.int32)
     back = np.broadcast_to(np.float32([2, 0]), (n - 1, h, w, 2))
     probs = np.float32(0.9) * np.eye(classes, dtype=np.float32)[labels] + np.float32(0.1 / classes)
-    clip = ClipCues(images, back, -back, probs, np.zeros((n, 2, 3, 4), np.float32))
+    clip = ClipCues(frames, back, -back, probs, np.zeros((n, 2, 3, 4), np.float32))
     return clip, labels

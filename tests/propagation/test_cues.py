@@ -14,7 +14,7 @@ from wrp_jax.motion.build import build_motion
 from wrp_jax.propagation.cues import chain_cues, clip_cues, lay_out
 from wrp_jax.segmentation.clip import segment_clip
 from wrp_jax.sharding import batch_sharding, make_mesh, replicate
-from wrp_jax.types import Motion, SegmentationOutput
+from wrp_jax.types import ClipCues, SegmentationOutput, clip_of
 
 
 def test_a_chain_takes_the_flow_of_its_direction(rng):
@@ -25,7 +25,8 @@ def test_a_chain_takes_the_flow_of_its_direction(rng):
     np.testing.assert_array_equal(cues.flow[:3, 1], [back[2], back[1], back[0]])
     np.testing.assert_array_equal(cues.flow[3], 0)
     np.testing.assert_array_equal(cues.active, [[1, 1], [1, 1], [1, 1], [0, 0]])
-    np.testing.assert_array_equal(cues.image[:, 0], clip.images[[1, 2, 1, 1]])
+    shown = clip.frames / np.float32(255)
+    np.testing.assert_array_equal(cues.image[:, 0], shown[[1, 2, 1, 1]])
     np.testing.assert_array_equal(cues.probs[:, 1], clip.probs[[2, 1, 0, 0]])
     np.testing.assert_array_equal(cues.features[:, 1], clip.features[[2, 1, 0, 0]])
 
@@ -63,7 +64,7 @@ def test_laying_out_on_host_and_device_agree(rng):
 def test_a_clip_of_one_frame_stands_still(rng):
     frames = rng.integers(0, 255, (1, 5, 6, 3)).astype(np.uint8)
     cues = compiled_cues(
-        clip_cues(frames, build_motion(MotionConfig()), None), np.zeros((2, 3), int)
+        clip_cues(clip_of(frames), build_motion(MotionConfig()), None), np.zeros((2, 3), int)
     )
     assert cues.flow.shape == (2, 2, 5, 6, 2)
     assert cues.probs.shape == (2, 2, 5, 6, 0)
@@ -72,23 +73,23 @@ def test_a_clip_of_one_frame_stands_still(rng):
 
 def test_cues_are_differentiable(rng, x64):
     clip = random_clip(rng, n=3, dtype=np.float64)
-    cues = jax.jit(lambda clip: chain_cues(clip, np.array([[0, 1, 2, 1]])))
-    check_grads(cues, (clip,), 1, modes=["rev"])
+    cues = jax.jit(lambda *rest: chain_cues(ClipCues(clip.frames, *rest), np.array([[0, 1, 2, 1]])))
+    check_grads(cues, tuple(clip[1:]), 1, modes=["rev"])
 
 
 def test_clip_cues_asks_for_both_directions(rng):
     frames = rng.integers(0, 255, (3, 5, 6, 3)).astype(np.uint8)
 
-    def pairs(target, source, initial=None):
+    def motion(clip, targets, sources, initial=None):
         assert initial is None
-        difference = target.astype(np.float32) - source
+        difference = clip.stack(targets).astype(np.float32) - clip.stack(sources)
         return difference[..., :2]
 
-    clip = clip_cues(frames, Motion(pairs), None)
+    clip = clip_cues(clip_of(frames), motion, None)
     expected = frames[1:, ..., :2].astype(np.float32) - frames[:-1, ..., :2]
     np.testing.assert_array_equal(clip.flow_backward, expected)
     np.testing.assert_array_equal(clip.flow_forward, -expected)
-    np.testing.assert_allclose(clip.images, frames / 255.0, rtol=1e-6)
+    np.testing.assert_array_equal(clip.frames, frames)
 
 
 def _apply(variables, images, train=False):
@@ -104,7 +105,7 @@ NETWORK = Network(lambda key, images: {"scale": jnp.float32(3)}, _apply)
 def test_segmentation_does_not_depend_on_the_batch_size(rng):
     frames = rng.integers(0, 255, (5, 17, 31, 3)).astype(np.uint8)
     variables = {"scale": np.float32(3)}
-    run = functools.partial(segment_clip, NETWORK, variables, frames)
+    run = functools.partial(segment_clip, NETWORK, variables, clip_of(frames), range(len(frames)))
     probs, features = run(batch_size=5)
     assert probs.shape == (5, 17, 31, 6)
     assert features.shape == (5, 5, 8, 3)
@@ -119,8 +120,10 @@ def test_segmentation_on_eight_devices_is_that_on_one(rng):
     mesh = make_mesh()
     assert mesh.size == 8
     variables = {"scale": np.float32(3)}
-    alone = segment_clip(NETWORK, variables, frames)
-    run = functools.partial(segment_clip, NETWORK, replicate(variables, mesh), frames)
+    alone = segment_clip(NETWORK, variables, clip_of(frames), range(11))
+    run = functools.partial(
+        segment_clip, NETWORK, replicate(variables, mesh), clip_of(frames), range(11)
+    )
     spread = run(sharding=batch_sharding(mesh))
     for a, b in zip(spread, alone, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)

@@ -15,7 +15,7 @@ from wrp_jax.propagation.methods import METHODS, label_frames
 from wrp_jax.propagation.results import collect
 from wrp_jax.propagation.step import trust
 from wrp_jax.propagation.window_cues import HeldCues, MadeCues
-from wrp_jax.types import UNLABELLED, ClassMap, Motion, UserError
+from wrp_jax.types import UNLABELLED, ClassMap, UserError, clip_of
 
 CARRIERS = ["hard", "soft", "composed"]
 
@@ -38,7 +38,7 @@ def options(**changes) -> PropagationConfig:
 def scene(rng):
     """A window of seven frames, labelled in frame 2; cues from exact flow."""
     clip, labels = shifting_clip(rng, n=7)
-    return (clip.images * 255).round().astype(np.uint8), labels, clip
+    return clip.frames, labels, clip
 
 
 def keep(probs, features, cues):
@@ -146,7 +146,7 @@ def test_windows_of_any_length_share_one_program_and_agree(scene):
     size = along_chains._run_chunk._cache_size()
     for first, last, key in ((1, 4, 2), (2, 6, 2), (0, 2, 2), (2, 2, 2)):
         cut = clip._replace(
-            images=clip.images[first : last + 1],
+            frames=clip.frames[first : last + 1],
             probs=clip.probs[first : last + 1],
             features=clip.features[first : last + 1],
             flow_backward=clip.flow_backward[first:last],
@@ -192,7 +192,7 @@ def test_the_image_goes_along_where_a_method_can_move_it(method, scene):
     result = propagate(method, scene, options(move_images=True))
     assert (result.images is not None) == METHODS[method].moves_images == (method == "motion-only")
     if result.images is not None:
-        images = scene[2].images
+        images = scene[0] / np.float32(255)
         assert result.images.shape == (7, 8, 12, 3)
         np.testing.assert_allclose(result.images[3, :, :10], images[3, :, :10], atol=1e-5)
         np.testing.assert_allclose(result.images[2], images[2], atol=1e-6)
@@ -214,34 +214,32 @@ def test_a_method_reads_what_it_says(method, scene):
     assert np.array_equal(before, said) != METHODS[method].segments
 
 
-def exact(clip, frames, asked):
-    """f_θ and g_ψ that know the truth about some frames of a clip, and note how many."""
+def exact(cues, asked):
+    """f_θ and g_ψ that know the truth about a clip, and note about how many frames at once."""
 
-    def place(part):
-        return [int(np.argmax((frames == frame).all((1, 2, 3)))) for frame in part]
+    def segment(clip, positions):
+        asked.append(len(positions))
+        return cues.probs[np.asarray(positions)], cues.features[np.asarray(positions)]
 
-    def segment(part):
-        asked.append(len(part))
-        return clip.probs[place(part)], clip.features[place(part)]
+    def motion(clip, targets, sources, initial=None):
+        ahead = np.asarray(targets) > np.asarray(sources)
+        flow = np.where(ahead[:, None], 2, -2) * np.float32([1, 0])
+        size = len(targets), *cues.frames.shape[1:3], 2
+        return np.broadcast_to(flow[:, None, None], size).astype(np.float32)
 
-    def pairs(target, source, initial=None):
-        ahead = [t > s for t, s in zip(place(target), place(source), strict=True)]
-        flow = np.where(np.array(ahead)[:, None], 2, -2) * np.float32([1, 0])
-        return np.broadcast_to(flow[:, None, None], (*target.shape[:3], 2)).astype(np.float32)
-
-    return Motion(pairs), segment
+    return motion, segment
 
 
 def test_cues_are_made_piece_by_piece_and_only_what_a_method_reads(rng):
     clip, labels = shifting_clip(rng, n=14)
-    frames = (clip.images * 255).round().astype(np.uint8)
+    frames = clip.frames
     asked = []
-    motion, segment = exact(clip, frames, asked)
+    motion, segment = exact(clip, asked)
     scene = frames, labels, clip
     for method in ("motion-only", "warp-inpaint", "semantic-only", "semantic-argmax"):
         whole = propagate(method, scene, key=5)
         asked.clear()
-        pieces = propagate(method, scene, key=5, cues=MadeCues(frames, motion, segment))
+        pieces = propagate(method, scene, key=5, cues=MadeCues(clip_of(frames), motion, segment))
         assert bool(asked) == METHODS[method].segments and max(asked, default=0) <= 3 + 1
         np.testing.assert_array_equal(pieces.labels, whole.labels)
         np.testing.assert_allclose(pieces.confidence, whole.confidence, atol=1e-5)
@@ -254,12 +252,12 @@ def test_tiny_and_odd_sizes(rng, size):
     label = rng.integers(0, 3, size).astype(np.int32)
     motion = build_motion(MotionConfig())
 
-    def segment(images):
-        probs = rng.dirichlet(np.ones(3), size=images.shape[:3]).astype(np.float32)
-        return probs, np.zeros((len(images), 1, 1, 2), np.float32)
+    def segment(clip, positions):
+        probs = rng.dirichlet(np.ones(3), size=(len(positions), *size)).astype(np.float32)
+        return probs, np.zeros((len(positions), 1, 1, 2), np.float32)
 
     for method in ("motion-only", "warp-inpaint"):
-        cues = MadeCues(frames, motion, segment)
+        cues = MadeCues(clip_of(frames), motion, segment)
         result = propagate(method, (frames, [label], None), key=0, cues=cues)
         assert result.labels.shape == (3, *size)
         assert result.labels.max() < 3

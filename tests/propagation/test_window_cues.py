@@ -21,7 +21,7 @@ from wrp_jax.propagation.rollout import window_orders
 from wrp_jax.propagation.window_cues import HeldCues, MadeCues, StoredCues
 from wrp_jax.segmentation.clip import segment_clip
 from wrp_jax.sharding import frames_at_once
-from wrp_jax.types import ClassMap, Motion, SegmentationOutput, UserError
+from wrp_jax.types import ClassMap, Clip, SegmentationOutput, UserError, clip_of
 
 H, W = 12, 20
 CLASSES = ClassMap((0, 1, 2), ("a", "b", "c"), np.zeros((3, 3), np.uint8), (False,) * 3)
@@ -35,13 +35,11 @@ def _apply(variables, images, train=False):
 SEGMENT = functools.partial(segment_clip, Network(lambda key, images: {}, _apply), {})
 
 
-def pairs(target, source, initial=None):
+def motion(clip, targets, sources, initial=None):
     """Some flow of less than two pixels that depends on every argument."""
-    difference = (target.astype(np.float32) - source)[..., :2] / 128.0
-    return difference if initial is None else 0.5 * (difference + np.nan_to_num(initial))
-
-
-MOTION = Motion(pairs)
+    difference = clip.stack(targets).astype(np.float32) - clip.stack(sources)
+    flow = difference[..., :2] / 128.0
+    return flow if initial is None else 0.5 * (flow + np.nan_to_num(initial))
 
 
 def video(n):
@@ -53,7 +51,8 @@ class Watched:
     """Cues that note how many frames are asked for at once."""
 
     def __init__(self, cues):
-        self._cues, self.count, self.longest = cues, cues.count, 0
+        self._cues, self.longest = cues, 0
+        self.count, self.clip = cues.count, cues.clip
 
     def section(self, start, stop, **options):
         self.longest = max(self.longest, stop - start)
@@ -70,11 +69,11 @@ def folder(tmp_path_factory):
 def test_sections_are_those_of_the_whole(folder, data, n, segments):
     frames, _ = video(n)
     segment = SEGMENT if segments else None
-    whole = clip_cues(frames, MOTION, segment)
+    whole = clip_cues(clip_of(frames), motion, segment)
     start = data.draw(st.integers(0, n - 1))
     stop = data.draw(st.integers(start + 1, n))
     semantics = data.draw(st.booleans())
-    with StoredCues(folder, n, frames.__getitem__, MOTION, segment) as cues:
+    with StoredCues(folder, clip_of(frames), motion, segment) as cues:
         stored = cues.section(start, stop, semantics=semantics)
     held = HeldCues(whole).section(start, stop, semantics=semantics)
     for name in stored._fields:
@@ -87,11 +86,11 @@ def test_sections_are_those_of_the_whole(folder, data, n, segments):
 def test_a_section_of_one_frame_asks_no_flow():
     frames, _ = video(3)
 
-    def of_one(target, source, initial=None):
+    def of_one(clip, targets, sources, initial=None):
         raise AssertionError("a motion was asked about a single frame")
 
-    one = MadeCues(frames, Motion(of_one), SEGMENT).section(1, 2)
-    held = HeldCues(clip_cues(frames, MOTION, SEGMENT)).section(1, 2)
+    one = MadeCues(clip_of(frames), of_one, SEGMENT).section(1, 2)
+    held = HeldCues(clip_cues(clip_of(frames), motion, SEGMENT)).section(1, 2)
     for name, array, same in zip(one._fields, one, held, strict=True):
         assert array.shape == same.shape and array.dtype == same.dtype, name
         np.testing.assert_allclose(array, same, atol=1e-6, err_msg=name)
@@ -102,23 +101,24 @@ def test_networks_see_every_frame_once_and_few_together(folder):
     n, asked, read, flows = 23, [], [], []
     frames, _ = video(n)
 
-    def segment(part):
-        asked.append(len(part))
-        return SEGMENT(part)
+    def segment(clip, positions):
+        asked.append(len(positions))
+        return SEGMENT(clip, positions)
 
-    def counted(target, source, initial=None):
-        flows.append(len(target))
-        return pairs(target, source)
+    def counted(clip, targets, sources, initial=None):
+        flows.append(len(targets))
+        return motion(clip, targets, sources)
 
     def frame(i):
         read.append(i)
         return frames[i]
 
-    with StoredCues(folder, n, frame, Motion(counted), segment) as cues:
+    with StoredCues(folder, Clip(n, frame), counted, segment) as cues:
         assert read == []
         for _ in range(3):
             cues.section(0, 2)
             cues.section(9, 23)
+        np.testing.assert_array_equal(cues.clip.stack([5, 22, 0]), frames[[5, 22, 0]])
     assert read == list(range(n))
     assert max(asked) == frames_at_once(H, W) and sum(asked) == n
     assert max(flows) <= frames_at_once(H, W) and sum(flows) == 2 * (n - 1)
@@ -129,12 +129,12 @@ def test_methods_label_the_same_from_sections(folder, method):
     n, key = 14, 5
     frames, label = video(n)
     config = PropagationConfig(horizon=3, tau=0.5, inpaint_confidence=0.4)
-    held = HeldCues(clip_cues(frames, MOTION, SEGMENT))
+    held = HeldCues(clip_cues(clip_of(frames), motion, SEGMENT))
     run = functools.partial(label_frames, method, config)
-    whole = collect(n, run(LabelledWindow(held, key, label, CLASSES, MOTION)))
-    with StoredCues(folder, n, frames.__getitem__, MOTION, SEGMENT) as cues:
+    whole = collect(n, run(LabelledWindow(held, key, label, CLASSES, motion)))
+    with StoredCues(folder, clip_of(frames), motion, SEGMENT) as cues:
         watched = Watched(cues)
-        sections = collect(n, run(LabelledWindow(watched, key, label, CLASSES, MOTION)))
+        sections = collect(n, run(LabelledWindow(watched, key, label, CLASSES, motion)))
     assert watched.longest <= 4
     for a, b in zip(sections, whole, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -143,17 +143,17 @@ def test_methods_label_the_same_from_sections(folder, method):
 def test_the_chooser_labels_the_same_from_sections(folder):
     n, key = 8, 2
     frames, label = video(n)
-    clip = clip_cues(frames, MOTION, SEGMENT)
+    clip = clip_cues(clip_of(frames), motion, SEGMENT)
     chooser = build_chooser(width=4, class_width=4, class_convs=1)
     variables = _variables(chooser, clip, key, label)
     refiner = ChooserRefiner(chooser, variables, np.full((CLASSES.num_classes, 2), 0.5))
 
     def run(cues):
-        window = LabelledWindow(cues, key, label, CLASSES, MOTION)
+        window = LabelledWindow(cues, key, label, CLASSES, motion)
         return label_frames("warp-refine", PropagationConfig(), window, refiner)
 
     whole = collect(n, run(HeldCues(clip)))
-    with StoredCues(folder, n, frames.__getitem__, MOTION, SEGMENT) as cues:
+    with StoredCues(folder, clip_of(frames), motion, SEGMENT) as cues:
         watched = Watched(cues)
         sections = collect(n, run(watched))
     assert watched.longest <= 2
@@ -178,14 +178,14 @@ def _variables(chooser, clip, key, label):
         distance=jnp.zeros((), jnp.int32),
         image=jnp.zeros((1, 4, 4, 3)),
     )
-    assert window_orders(len(clip.images), key).shape[0] == 2
+    assert window_orders(len(clip.frames), key).shape[0] == 2
     known = hypotheses.class_features(guesses, jnp.zeros((1, len(active), 2)))
     return chooser.init(jax.random.key(0), votes, hypotheses.frame_features(guesses), known)
 
 
 def test_the_files_have_no_names_and_go(tmp_path):
     frames, _ = video(3)
-    with StoredCues(tmp_path / "new", 3, frames.__getitem__, MOTION, None) as cues:
+    with StoredCues(tmp_path / "new", clip_of(frames), motion, None) as cues:
         cues.section(0, 3)
         assert list((tmp_path / "new").iterdir()) == []
     assert list((tmp_path / "new").iterdir()) == []
@@ -196,7 +196,7 @@ def test_a_place_that_cannot_be_written(tmp_path):
     place: Path = tmp_path / "file"
     place.write_text("")
     with (
-        StoredCues(place, 3, frames.__getitem__, MOTION, None) as cues,
+        StoredCues(place, clip_of(frames), motion, None) as cues,
         pytest.raises(UserError, match="cannot hold"),
     ):
         cues.section(0, 1)

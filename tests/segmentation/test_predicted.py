@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from wrp_jax.data.known_labels import KnownLabels
+from wrp_jax.data.source import read_clip
 from wrp_jax.segmentation.predicted import ErrorModel, PrecomputedSegment
 from wrp_jax.segmentation.predictions import Predictions, write_arrays
-from wrp_jax.types import ClassMap, UserError, Window
+from wrp_jax.types import ClassMap, Imitable, Segment, UserError, Window
 
 CLASSES = ClassMap((0, 1, 2), ("a", "b", "v"), np.zeros((3, 3), np.uint8), (False, False, True))
 VOID = (False, False, True)
@@ -44,22 +45,23 @@ def write(folder, rng):
 
 def test_frames_are_found_in_any_order_and_number(tmp_path, rng):
     video, written = write(tmp_path, rng)
-    segment = PrecomputedSegment(Predictions(tmp_path, CLASSES), video, [WINDOW])
-    frames = np.stack([video.frame("s", name) for name in "201"])
-    probs, features = segment(frames)
+    segment = PrecomputedSegment(Predictions(tmp_path, CLASSES), [WINDOW])
+    clip = read_clip(video, "s", "012")
+    probs, features = segment(clip, [2, 0, 1])
     np.testing.assert_array_equal(probs, np.stack([written[name] for name in "201"]))
     assert features.shape == (3, 4, 5, 2)
-    np.testing.assert_array_equal(segment(frames[1:2])[0][0], written["0"])
-    with pytest.raises(KeyError):
-        segment(frames + 1)
+    part = read_clip(video, "s", "12")  # positions count from where a clip begins
+    np.testing.assert_array_equal(segment(part, [1])[0][0], written["2"])
+    with pytest.raises(ValueError, match="frames of no video"):
+        segment(clip._replace(sequence="", names=()), [0])
 
 
 def test_features_of_several_shapes_are_refused(tmp_path, rng):
     video, written = write(tmp_path, rng)
     write_arrays(tmp_path, "s", "2", written["2"], np.zeros((4, 5, 3), np.float32))
-    segment = PrecomputedSegment(Predictions(tmp_path, CLASSES), video, [WINDOW])
+    segment = PrecomputedSegment(Predictions(tmp_path, CLASSES), [WINDOW])
     with pytest.raises(UserError, match="differ in shape"):
-        segment(np.stack([video.frame("s", name) for name in "12"]))
+        segment(read_clip(video, "s", "12"), range(2))
 
 
 def test_imitations_err_as_often_as_the_files(tmp_path, rng):
@@ -86,7 +88,8 @@ def test_imitations_err_as_often_as_the_files(tmp_path, rng):
 def test_a_segment_imitates_from_the_labelled_frames(tmp_path, rng):
     video, _ = write(tmp_path, rng)
     known = KnownLabels(video, [WINDOW])
-    segment = PrecomputedSegment(Predictions(tmp_path, CLASSES), video, [WINDOW], known)
+    segment = PrecomputedSegment(Predictions(tmp_path, CLASSES), [WINDOW], known)
     labels = np.stack([video.label("s", "1"), np.full((32, 40), -1)])
     probs, features = segment.imitate(rng, labels)
     assert probs.shape == (2, 32, 40, 3) and features.shape == (2, 4, 5, 3)
+    assert isinstance(segment, Imitable) and isinstance(segment, Segment)

@@ -185,12 +185,13 @@ class Model:
     def _segment(self, source: ArraySource) -> Iterator[FrameLabels]:
         networks = self._kept_networks("semantic-argmax", source, whole_sequences(source))
         names = source.frame_names(VIDEO)
+        clip = Clip(len(names), lambda i: source.frame(VIDEO, names[i]), VIDEO, names)
 
         def run() -> Iterator[FrameLabels]:
             assert networks.segment is not None  # _check_method sees to it
             for start in range(0, len(names), networks.at_once):
-                part = names[start : start + networks.at_once]
-                probs, _ = networks.segment(np.stack([source.frame(VIDEO, n) for n in part]))
+                part = range(start, min(start + networks.at_once, len(names)))
+                probs, _ = networks.segment(clip, part)
                 for i, said in enumerate(np.asarray(probs), start):
                     labels = indices_to_ids(said.argmax(-1), self.classes)
                     sure = np.clip(said.max(-1), 0.0, 1.0).astype(np.float32)

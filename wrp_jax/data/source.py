@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int32, UInt8
 
 from wrp_jax import interrupts
-from wrp_jax.types import ClassMap, UserError, Window
+from wrp_jax.types import ClassMap, Clip, UserError, Window, clip_of
 
 
 @runtime_checkable
@@ -50,6 +50,12 @@ class VideoSource(Protocol):
     def label(self, sequence: str, name: str) -> Int32[np.ndarray, "h w"]:
         """One label, as class indices."""
         ...
+
+
+def read_clip(source: VideoSource, sequence: str, names: Sequence[str]) -> Clip:
+    """Frames of a source as a clip in memory."""
+    frames = np.stack([source.frame(sequence, name) for name in names])
+    return clip_of(frames, sequence, tuple(names))
 
 
 @runtime_checkable

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from wrp_jax.evaluation.confusion import confusion, iou, mean_iou
 from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.evaluation.truth import GroundTruth, LabelSource
-from wrp_jax.types import ClassMap, Segment
+from wrp_jax.types import ClassMap, Segment, clip_of
 
 THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95)
 """Confidences at which is told what a threshold keeps."""
@@ -55,7 +55,8 @@ def score_segmentation(
     matrix = np.zeros((classes.num_classes, classes.num_classes + 1), np.int64)
     curves = {"calibrated": Reliability(), "uncalibrated": Reliability()}
     for sequence, name in frames:
-        probs = np.asarray(segment(source.frame(sequence, name)[None])[0][0], np.float32)
+        clip = clip_of(source.frame(sequence, name)[None], sequence, (name,))
+        probs = np.asarray(segment(clip, [0])[0][0], np.float32)
         truth, said = labels.label(sequence, name), probs.argmax(-1)
         matrix += confusion(truth, said, classes.num_classes)
         # softmax(z) is softmax(z / T) to the power of T, made to sum to one.

@@ -18,7 +18,7 @@ from wrp_jax.config import Config, inference_options
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.data.open_source import input_folder, open_source
-from wrp_jax.data.source import VideoSource, validate
+from wrp_jax.data.source import VideoSource, read_clip, validate
 from wrp_jax.data.windows import whole_sequences
 from wrp_jax.files.lock import sole_writer
 from wrp_jax.files.output import check_apart, check_output, check_sequences, claim_output
@@ -50,7 +50,7 @@ def write_predictions(segment: Segment, source: VideoSource, output: Path, kind:
         for start in range(0, len(names), at_once):
             interrupts.check()
             part = names[start : start + at_once]
-            probs, features = segment(np.stack([source.frame(sequence, n) for n in part]))
+            probs, features = segment(read_clip(source, sequence, part), range(len(part)))
             for i, name in enumerate(part):
                 if kind == "npz":
                     write_arrays(output, sequence, name, probs[i], features[i])

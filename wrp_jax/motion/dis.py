@@ -9,7 +9,7 @@ import numpy as np
 
 from wrp_jax import interrupts
 from wrp_jax.config import MotionConfig
-from wrp_jax.types import Motion, UserError
+from wrp_jax.types import Clip, Motion, Positions, UserError
 
 _PRESETS = {
     "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
@@ -49,11 +49,12 @@ def dis_motion(config: MotionConfig) -> Motion:
             f"config.motion.preset={config.preset!r} is unknown: use one of {', '.join(_PRESETS)}."
         )
 
-    def pairs(
-        target: np.ndarray, source: np.ndarray, initial: np.ndarray | None = None
+    def motion(
+        clip: Clip, targets: Positions, sources: Positions, initial: np.ndarray | None = None
     ) -> np.ndarray:
         # Made anew: OpenCV's object keeps a first guess and would use it in later calls as well.
         dis: Any = _create(config.preset)  # type stubs refuse flow=None, which is allowed
+        target, source = clip.stack(targets), clip.stack(sources)
         n, h, w, _ = target.shape
         down, right = max(0, _SMALLEST - h), max(0, _SMALLEST - w)
 
@@ -72,4 +73,4 @@ def dis_motion(config: MotionConfig) -> Motion:
             flows[i] = dis.calc(first, second, guess)[:h, :w]
         return flows
 
-    return Motion(pairs)
+    return motion

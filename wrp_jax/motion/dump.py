@@ -9,16 +9,14 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from wrp_jax import interrupts
 from wrp_jax.config import MotionConfig
 from wrp_jax.data.flow_files import write_flow
-from wrp_jax.data.source import VideoSource
+from wrp_jax.data.source import VideoSource, read_clip
 from wrp_jax.files.output import check_name
 from wrp_jax.motion.build import motion_digest
 from wrp_jax.motion.precomputed import flow_stem
-from wrp_jax.types import Motion, clip_of
+from wrp_jax.types import Motion
 
 _AT_ONCE = 8  # pairs
 
@@ -74,10 +72,9 @@ def _dump_part(
         return 0
     # A motion that looks beyond the pair finds a frame on either side.
     begin, end = max(first - distance, 0), min(last + distance, len(names))
-    frames = np.stack([source.frame(sequence, name) for name in names[begin:end]])
-    bound = motion.within(clip_of(frames, sequence, names[begin:end]))
-    targets, sources = (np.array([pair[k] - begin for pair, _ in missing]) for k in (0, 1))
-    flows = bound.pairs(frames[targets], frames[sources])
+    clip = read_clip(source, sequence, names[begin:end])
+    targets, sources = ([pair[k] - begin for pair, _ in missing] for k in (0, 1))
+    flows = motion(clip, targets, sources)
     for (_, path), flow in zip(missing, flows, strict=True):
         write_flow(path, flow)
     return len(missing)

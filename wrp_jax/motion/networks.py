@@ -14,7 +14,7 @@ from wrp_jax.models.motion import flownet2, raft
 from wrp_jax.models.network import ARITHMETIC
 from wrp_jax.motion.batches import over_devices
 from wrp_jax.motion.padding import MODES, padding_for
-from wrp_jax.types import Motion, UserError
+from wrp_jax.types import Clip, Motion, Positions, UserError
 
 
 def raft_program(config: MotionConfig, per_device: int) -> Callable[..., Array]:
@@ -72,14 +72,15 @@ def raft_motion(config: MotionConfig, variables: Any, per_device: int) -> Motion
     """RAFT; a first guess is where its iterations start."""
     run = over_devices(raft_program(config, per_device), variables, per_device=per_device)
 
-    def pairs(
-        target: np.ndarray, source: np.ndarray, initial: np.ndarray | None = None
+    def motion(
+        clip: Clip, targets: Positions, sources: Positions, initial: np.ndarray | None = None
     ) -> np.ndarray:
+        target, source = clip.stack(targets), clip.stack(sources)
         if initial is None:
             initial = np.zeros((*target.shape[:3], 2), np.float32)
         return run(target, source, np.nan_to_num(initial.astype(np.float32)))
 
-    return Motion(pairs)
+    return motion
 
 
 def flownet2_motion(variables: Any, per_device: int, *, bgr: bool = False) -> Motion:
@@ -99,4 +100,10 @@ def flownet2_motion(variables: Any, per_device: int, *, bgr: bool = False) -> Mo
         return padding.crop(network.apply(variables, *images))
 
     run = over_devices(program, variables, per_device=per_device)
-    return Motion(lambda target, source, initial=None: run(target, source))
+
+    def motion(
+        clip: Clip, targets: Positions, sources: Positions, initial: np.ndarray | None = None
+    ) -> np.ndarray:
+        return run(clip.stack(targets), clip.stack(sources))
+
+    return motion

@@ -23,11 +23,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from wrp_jax.data.flow_files import SUFFIXES, read_flow
-from wrp_jax.data.source import VideoSource
+from wrp_jax.data.source import VideoSource, read_clip
 from wrp_jax.data.windows import window_frames
-from wrp_jax.motion.frame_places import FramePlaces
 from wrp_jax.ops.warp import compose_flow, warp
-from wrp_jax.types import Clip, Motion, UserError, Window, clip_of
+from wrp_jax.types import Clip, Motion, Positions, UserError, Window
 
 _REMEMBERED = 8  # composed flows, so that the next step of a chain adds one leg alone
 
@@ -51,7 +50,7 @@ def flow_stem(
 
 
 def precomputed_motion(folder: Path, elsewhere: Motion) -> Motion:
-    """Flow from files, for the frames of a video (``Motion.within`` says which they are).
+    """Flow from files, for frames that have names.
 
     Args:
       folder: DIR.
@@ -62,12 +61,16 @@ def precomputed_motion(folder: Path, elsewhere: Motion) -> Motion:
     """
     _check_folder(folder)
 
-    def in_clip(clip: Clip) -> Motion:
-        if not clip.names:
-            return elsewhere.within(clip)
-        return Motion(_ClipFlows(folder, clip), in_clip)
+    flows = _Flows(folder)
 
-    return Motion(elsewhere.pairs, in_clip)
+    def motion(
+        clip: Clip, targets: Positions, sources: Positions, initial: np.ndarray | None = None
+    ) -> np.ndarray:
+        if not clip.names:
+            return elsewhere(clip, targets, sources, initial)
+        return flows.between(clip, targets, sources)
+
+    return motion
 
 
 def _check_folder(folder: Path) -> None:
@@ -89,61 +92,57 @@ def check_flows(folder: Path, source: VideoSource, windows: Iterable[Window]) ->
         names = window_frames(window, source)
         if len(names) < 2:
             continue
-        frames = np.stack([source.frame(window.sequence, name) for name in names[:2]])
-        _ClipFlows(folder, clip_of(frames, window.sequence, names[:2])).flow(1, 0)
+        _Flows(folder).between(read_clip(source, window.sequence, names[:2]), [1], [0])
         for i in range(1, len(names)):
             for target, into in ((i, i - 1), (i - 1, i)):
                 _present(flow_stem(folder, window.sequence, names, target, into))
 
 
-class _ClipFlows:
-    """``pairs`` for the frames of one clip."""
+class _Flows:
+    """The flows of a folder, by the names of the frames."""
 
-    def __init__(self, folder: Path, clip: Clip):
-        self._folder, self._clip = folder, clip
-        self._size = clip.frame(0).shape[:2]
-        self._places = FramePlaces(clip)
-        self._composed: collections.OrderedDict[tuple[int, int], np.ndarray]
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._composed: collections.OrderedDict[tuple[str, str, str], np.ndarray]
         self._composed = collections.OrderedDict()
 
-    def __call__(
-        self, target: np.ndarray, source: np.ndarray, initial: np.ndarray | None = None
-    ) -> np.ndarray:
-        pairs = [self._places.pair(t, s) for t, s in zip(target, source, strict=True)]
-        known = [pair for pair in pairs if pair is not None]
-        if len(known) < len(pairs):
-            raise ValueError(f"asked for frames that are not of the clip of {self._clip.sequence}")
-        flows = np.zeros((len(known), *self._size, 2), np.float32)
-        for flow, pair in zip(flows, known, strict=True):
-            flow[:] = self.flow(*pair)
+    def between(
+        self, clip: Clip, targets: Positions, sources: Positions
+    ) -> Float[np.ndarray, "n h w 2"]:
+        """Flows of pairs of frames; UserError for a file that is missing or of another size."""
+        height, width, _ = clip.frame(0).shape
+        flows = np.zeros((len(targets), height, width, 2), np.float32)
+        for flow, target, source in zip(flows, targets, sources, strict=True):
+            if target != source:
+                flow[:] = self._flow(clip, int(target), int(source), (height, width))
         return flows
 
-    def flow(self, target: int, source: int) -> Float[np.ndarray, "h w 2"]:
+    def _flow(self, clip: Clip, target: int, source: int, size: tuple[int, int]) -> np.ndarray:
         """From a file, or composed along the way of the nearest one that there is."""
         step = 1 if target > source else -1
         start = target
-        while (flow := self._known(start, source)) is None:
+        # Neighbours without a file are reported, so that this ends.
+        while (flow := self._known(clip, start, source, size)) is None:
             start -= step
-        for place in range(start + step, target + step, step):
-            leg = self._known(place, place - step)
-            assert leg is not None  # neighbours without a file have been reported by then
+        for position in range(start + step, target + step, step):
+            leg = self._known(clip, position, position - step, size)
+            assert leg is not None
             flow = np.asarray(_compose(leg, flow))
-            self._composed[place, source] = flow
+            self._composed[clip.sequence, clip.names[position], clip.names[source]] = flow
             while len(self._composed) > _REMEMBERED:
                 self._composed.popitem(last=False)
         return flow
 
-    def _known(self, target: int, source: int) -> np.ndarray | None:
+    def _known(
+        self, clip: Clip, target: int, source: int, size: tuple[int, int]
+    ) -> np.ndarray | None:
         """A flow that needs no composing, or None; UserError for neighbours without a file."""
-        if target == source:
-            return np.zeros((*self._size, 2), np.float32)
-        if (target, source) in self._composed:
-            return self._composed[target, source]
-        stem = flow_stem(self._folder, self._clip.sequence, self._clip.names, target, source)
+        key = clip.sequence, clip.names[target], clip.names[source]
+        if key in self._composed:
+            return self._composed[key]
+        stem = flow_stem(self._folder, clip.sequence, clip.names, target, source)
         path = _present(stem) if abs(target - source) == 1 else _find(stem)
-        if path is None:
-            return None
-        return read_flow(path, self._size)
+        return None if path is None else read_flow(path, size)
 
 
 @jax.jit

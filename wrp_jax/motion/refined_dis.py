@@ -10,7 +10,7 @@ import numpy as np
 from wrp_jax.models.motion import refined_dis
 from wrp_jax.motion.batches import over_devices
 from wrp_jax.motion.padding import padding_for
-from wrp_jax.types import Motion
+from wrp_jax.types import Clip, Motion, Positions
 
 
 def refined_dis_motion(variables: Any, flow: Motion, per_device: int) -> Motion:
@@ -31,10 +31,10 @@ def refined_dis_motion(variables: Any, flow: Motion, per_device: int) -> Motion:
 
     run = over_devices(program, variables, per_device=per_device)
 
-    def pairs(
-        target: np.ndarray, source: np.ndarray, initial: np.ndarray | None = None
+    def motion(
+        clip: Clip, targets: Positions, sources: Positions, initial: np.ndarray | None = None
     ) -> np.ndarray:
-        there, back = flow.pairs(target, source, initial), flow.pairs(source, target)
-        return run(target, source, there, back)
+        there, back = flow(clip, targets, sources, initial), flow(clip, sources, targets)
+        return run(clip.stack(targets), clip.stack(sources), there, back)
 
-    return Motion(pairs)
+    return motion

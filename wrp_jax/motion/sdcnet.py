@@ -9,9 +9,8 @@ import numpy as np
 
 from wrp_jax.models.motion import sdcnet
 from wrp_jax.motion.batches import over_devices
-from wrp_jax.motion.frame_places import FramePlaces
 from wrp_jax.motion.padding import padding_for
-from wrp_jax.types import Clip, Motion
+from wrp_jax.types import Clip, Motion, Positions
 
 
 def sdcnet_motion(
@@ -21,8 +20,8 @@ def sdcnet_motion(
 
     Video *reconstruction* reads ``[before, source, target]`` and the flow on each of these into
     the one before it; *prediction* does not look at the target (CVPR 2019, section 3.1). The
-    frame before stands as far from the source as the target does on its other side; ``within``
-    tells where. Where the clip ends, the source stands for it, with zero flow. (The release's
+    frame before stands as far from the source as the target does on its other side. Where the
+    clip ends, the source stands for it, with zero flow. (The release's
     tool keeps the labelled frame as ``before`` from the second step on, which makes the flow
     depend on the frame that happens to be labelled.)
 
@@ -43,49 +42,33 @@ def sdcnet_motion(
 
     run = over_devices(program, variables, per_device=per_device)
 
-    def build(clip: Clip | None, flow: Motion) -> Motion:
-        places = None if clip is None else FramePlaces(clip)
+    def motion(
+        clip: Clip, targets: Positions, sources: Positions, initial: np.ndarray | None = None
+    ) -> np.ndarray:
+        pairs = [(int(t), int(s)) for t, s in zip(targets, sources, strict=True)]
+        target, source = clip.stack(targets), clip.stack(sources)
+        before, flow_before = source.copy(), np.zeros((*source.shape[:3], 2), np.float32)
+        flow_here = flow(clip, targets, sources, initial) if sees_target else None
+        # In a run of neighbours the flow into the frame before is that of another pair.
+        reuse = flow_here is not None and initial is None
+        known = {pair: i for i, pair in enumerate(pairs)} if reuse else {}
+        missing, further = [], []
+        for i, (t, s) in enumerate(pairs):
+            beyond = 2 * s - t
+            if not 0 <= beyond < clip.count:
+                continue
+            before[i] = clip.frame(beyond)
+            if flow_here is not None and (s, beyond) in known:
+                flow_before[i] = flow_here[known[s, beyond]]
+            else:
+                missing.append(i)
+                further.append(beyond)
+        if missing:
+            flow_before[missing] = flow(clip, [pairs[i][1] for i in missing], further)
+        flows, frames = [flow_before], [before, source]
+        if flow_here is not None:
+            flows.append(flow_here)
+            frames.append(target)
+        return run(np.nan_to_num(np.stack(flows, axis=1)), *frames)
 
-        def pairs(
-            target: np.ndarray, source: np.ndarray, initial: np.ndarray | None = None
-        ) -> np.ndarray:
-            asked = [places and places.pair(t, s) for t, s in zip(target, source, strict=True)]
-            further = [_beyond(pair, clip.count if clip else 0) for pair in asked]
-            before = source.copy()
-            flow_before = np.zeros((*target.shape[:3], 2), np.float32)
-            flow_here = flow.pairs(target, source, initial) if sees_target else None
-            # In a run of neighbours the flow into the frame before is that of another pair.
-            known = {} if flow_here is None or initial is not None else dict(_by_place(asked))
-            missing = []
-            for i, pair in enumerate(further):
-                if clip is None or pair is None:
-                    continue
-                before[i] = clip.frame(pair[1])
-                if flow_here is not None and pair in known:
-                    flow_before[i] = flow_here[known[pair]]
-                else:
-                    missing.append(i)
-            if missing:
-                flow_before[missing] = flow.pairs(source[missing], before[missing])
-            flows, frames = [flow_before], [before, source]
-            if flow_here is not None:
-                flows.append(flow_here)
-                frames.append(target)
-            return run(np.nan_to_num(np.stack(flows, axis=1)), *frames)
-
-        return Motion(pairs, lambda clip: build(clip, flow.within(clip)))
-
-    return build(None, flow)
-
-
-def _beyond(pair: tuple[int, int] | None, count: int) -> tuple[int, int] | None:
-    """The pair that goes on from this one by the same distance, where ``count`` frames have it."""
-    if pair is None:
-        return None
-    target, source = pair
-    before = 2 * source - target
-    return (source, before) if 0 <= before < count else None
-
-
-def _by_place(pairs):
-    return ((pair, i) for i, pair in enumerate(pairs) if pair is not None)
+    return motion

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from wrp_jax.types import Motion
+from wrp_jax.types import Clip, Motion, Positions
 
 
 def zero_motion() -> Motion:
     """Nothing moves: every label stays where it is (the ``static`` floor as a motion)."""
 
-    def pairs(
-        target: np.ndarray, source: np.ndarray, initial: np.ndarray | None = None
+    def motion(
+        clip: Clip, targets: Positions, sources: Positions, initial: np.ndarray | None = None
     ) -> np.ndarray:
-        return np.zeros((*target.shape[:3], 2), np.float32)
+        return np.zeros((len(targets), *clip.frame(0).shape[:2], 2), np.float32)
 
-    return Motion(pairs)
+    return motion

@@ -13,11 +13,12 @@ import numpy as np
 
 from wrp_jax.config import PropagationConfig
 from wrp_jax.propagation.carriers import Carrier, build_carrier
-from wrp_jax.propagation.cues import Chain, derive
+from wrp_jax.propagation.cues import ChainInputs, derive
 from wrp_jax.propagation.labelled_window import LabelledWindow
 from wrp_jax.propagation.results import FramePrediction
 from wrp_jax.propagation.rollout import rollout, rollout_chunked, window_orders
 from wrp_jax.propagation.step import MaskOptions, Refine, image_step, make_step
+from wrp_jax.propagation.window_cues import window_chain
 from wrp_jax.types import UserError
 
 _CHUNK_BYTES = 1 << 29  # cues of one chunk on the device
@@ -38,16 +39,10 @@ def mask_options(config: PropagationConfig) -> MaskOptions:
     )
 
 
-@functools.cache
-def _carrier(name: str, num_classes: int, inpaint: bool) -> Carrier:
-    """The same object for the same options, so that one compiled program serves all windows."""
-    return build_carrier(name, num_classes, inpaint=inpaint)
-
-
 @functools.partial(jax.jit, static_argnames=("carrier", "mask", "recursive", "move_images"))
 def _run_chunk(
     state: Any,
-    chain: Chain,
+    chain: ChainInputs,
     refine: Any,
     *,
     carrier: Carrier,
@@ -93,7 +88,7 @@ def along_chains(
     key, n = window.key_index, window.cues.count
     h, w = window.key_label.shape
     num_classes = window.classes.num_classes
-    carrier = _carrier(config.carrier, num_classes, inpaint)
+    carrier = build_carrier(config.carrier, num_classes, inpaint=inpaint)
     # Padded to whole chunks of one length, so that one program serves windows of any length,
     # and memory on the device does not grow with it.
     step_bytes = 2 * h * w * (3 + 2 + 2 + 3 + 2 * num_classes * inpaint) * 4
@@ -118,7 +113,7 @@ def along_chains(
     if refine is not None and not isinstance(refine, jax.tree_util.Partial):
         refine = jax.tree_util.Partial(refine)
     chunks = (
-        window.chain(orders[:, start : start + chunk + 1], labels_only=not inpaint)
+        window_chain(window.cues, orders[:, start : start + chunk + 1], semantics=inpaint)
         for start in range(0, orders.shape[1] - 1, chunk)
     )
     outputs = rollout_chunked(

@@ -6,6 +6,7 @@ state leads with the chain axis ``b``.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -214,6 +215,7 @@ def tied(num_classes: int, dtype: Any = jnp.float32) -> Carrier:
 _CARRIERS = {"hard": hard, "soft": soft, "composed": composed}
 
 
+@functools.cache  # one object for one carrier, so that programs are compiled once
 def build_carrier(
     name: str, num_classes: int, *, inpaint: bool = True, dtype: Any = jnp.float32
 ) -> Carrier:

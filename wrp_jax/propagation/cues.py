@@ -14,32 +14,37 @@ import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
 from wrp_jax.ops.photometric import photometric_error
+from wrp_jax.ops.pixels import unit_range
 from wrp_jax.ops.warp import consistency_error, inside
-from wrp_jax.types import ClipCues, Cues, Motion, Segment
+from wrp_jax.types import Clip, ClipCues, Cues, Motion, Segment
 
 
 def clip_cues(
-    frames: UInt8[np.ndarray, "n h w 3"], motion: Motion, segment: Segment | None
+    clip: Clip, motion: Motion, segment: Segment | None, start: int = 0, stop: int | None = None
 ) -> ClipCues:
-    """Everything that images alone say about a clip. Host arrays.
+    """Everything that images alone say about a clip, or about a section of it. Host arrays.
 
     Args:
-      frames: consecutive frames, RGB.
+      clip: the frames; networks may look at those outside the section, too.
       motion: f_θ, run on every pair of neighbours, in both directions of time; not asked where
         there is a single frame.
       segment: g_ψ, or None: ``probs`` and ``features`` then have no channels.
+      start: the section's first frame.
+      stop: the frame after its last one; by default it reaches to the end of the clip.
     """
+    section = range(clip.count)[start:stop]
+    frames = clip.stack(section)
     n, h, w, _ = frames.shape
     backward = forward = np.zeros((0, h, w, 2), np.float32)
     if n > 1:
-        backward = motion.pairs(frames[1:], frames[:-1])
-        forward = motion.pairs(frames[:-1], frames[1:])
+        backward = motion(clip, section[1:], section[:-1])
+        forward = motion(clip, section[:-1], section[1:])
     if segment is None:
         probs, features = np.zeros((n, h, w, 0), np.float32), np.zeros((n, 1, 1, 0), np.float32)
     else:
-        probs, features = segment(frames)
+        probs, features = segment(clip, section)
     return ClipCues(
-        images=(frames.astype(np.float32) / 255.0),
+        frames=frames,
         flow_backward=backward,
         flow_forward=forward,
         probs=probs,
@@ -47,18 +52,18 @@ def clip_cues(
     )
 
 
-class Chain(NamedTuple):
-    """A clip laid out along B chains of T steps; ``Cues`` before anything is computed.
+class ChainInputs(NamedTuple):
+    """A clip laid out along B chains of T steps: what ``derive`` computes ``Cues`` from.
 
     Attributes:
-      images: of the T+1 frames visited, RGB, 0 … 1.
+      frames: the T+1 frames visited, RGB.
       flow: target → source, for each step.
       reverse: source → target.
       probs, features: on the target frame.
       active: 1, or 0 for padded steps.
     """
 
-    images: Float[Any, "t+1 b h w 3"]
+    frames: UInt8[Any, "t+1 b h w 3"]
     flow: Float[Any, "t b h w 2"]
     reverse: Float[Any, "t b h w 2"]
     probs: Float[Any, "t b h w c"]
@@ -66,44 +71,60 @@ class Chain(NamedTuple):
     active: Float[Any, "t b"]
 
 
-def lay_out(clip: ClipCues, orders: Int[np.ndarray, "b frames"]) -> Chain:
+def chain_flows(
+    clip: ClipCues, orders: Int[np.ndarray, "b frames"]
+) -> tuple[Float[Any, "t b h w 2"], Float[Any, "t b h w 2"]]:
+    """The flow of every step of some chains, target → source, and the flow the other way.
+
+    Args:
+      clip: cues of N frames; arrays of the host or of the device, and so is the result.
+      orders: as in ``chain_cues``.
+    """
+    orders = np.asarray(orders).T
+    source, target = orders[:-1], orders[1:]
+    n, h, w, _ = clip.frames.shape
+    xp = np if isinstance(clip.flow_backward, np.ndarray) else jnp
+    if n == 1:
+        still = xp.zeros((*target.shape, h, w, 2), clip.flow_backward.dtype)
+        return still, still
+    pair = np.clip(np.minimum(source, target), 0, n - 2)
+    ahead, stays = (m[..., None, None, None] for m in (target > source, target == source))
+    backward, forward = clip.flow_backward[pair], clip.flow_forward[pair]
+    flow = xp.where(stays, 0, xp.where(ahead, backward, forward))
+    return flow, xp.where(stays, 0, xp.where(ahead, forward, backward))
+
+
+def lay_out(clip: ClipCues, orders: Int[np.ndarray, "b frames"]) -> ChainInputs:
     """Gathers what chains of steps need: on the host for host arrays, else on the device.
 
     Args:
       clip: cues of N frames.
       orders: as in ``chain_cues``.
     """
-    orders = np.asarray(orders).T
+    orders = np.asarray(orders)
+    flow, reverse = chain_flows(clip, orders)
+    orders = orders.T
     source, target = orders[:-1], orders[1:]
-    n, h, w, _ = clip.images.shape
-    xp = np if isinstance(clip.images, np.ndarray) else jnp
-    if n > 1:
-        pair = np.clip(np.minimum(source, target), 0, n - 2)
-        ahead, stays = (m[..., None, None, None] for m in (target > source, target == source))
-        backward, forward = clip.flow_backward[pair], clip.flow_forward[pair]
-        flow = xp.where(stays, 0, xp.where(ahead, backward, forward))
-        reverse = xp.where(stays, 0, xp.where(ahead, forward, backward))
-    else:
-        flow = reverse = xp.zeros((*target.shape, h, w, 2), clip.images.dtype)
-    return Chain(
-        images=clip.images[orders],
+    xp = np if isinstance(flow, np.ndarray) else jnp
+    return ChainInputs(
+        frames=clip.frames[orders],
         flow=flow,
         reverse=reverse,
         probs=clip.probs[target],
         features=clip.features[target],
-        active=xp.asarray(target != source, clip.images.dtype),
+        active=xp.asarray(target != source, flow.dtype),
     )
 
 
-def derive(chain: Chain) -> Cues:
-    """Computes the cues of every step: validity, photometric error (eq. 6), consistency."""
+def derive(chain: ChainInputs) -> Cues:
+    """The cues of every step: images, validity, photometric error (eq. 6), consistency."""
     t, b, h, w, _ = chain.flow.shape
 
     def flat(x: Array) -> Array:
         return x.reshape(t * b, *x.shape[2:])
 
     flow, reverse = flat(chain.flow), flat(chain.reverse)
-    images = jnp.asarray(chain.images)
+    images = unit_range(jnp.asarray(chain.frames), chain.flow.dtype)
     photometric = photometric_error(flat(images[1:]), flat(images[:-1]), flow)
     return Cues(
         image=images[1:],
@@ -118,7 +139,9 @@ def derive(chain: Chain) -> Cues:
 
 
 def chain_cues(clip: ClipCues, orders: Int[np.ndarray, "b frames"]) -> Cues:
-    """Cues along chains of steps. Pure and differentiable in every array of ``clip``.
+    """Cues along chains of steps.
+
+    Pure, and differentiable in every array of ``clip`` but the frames.
 
     Args:
       clip: cues of N frames.

@@ -8,10 +8,12 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from wrp_jax.propagation.cues import Chain, lay_out
+from wrp_jax.ops.pixels import unit_range
 from wrp_jax.propagation.results import FramePrediction
 from wrp_jax.propagation.window_cues import WindowCues
 from wrp_jax.types import ClassMap, Motion
+
+_unit_range = jax.jit(unit_range)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +25,7 @@ class LabelledWindow:
       key_index: which frame is labelled.
       key_label: its class indices.
       classes: of the data set.
-      motion: f_θ for these frames (``Motion.within``), for flows over several frames.
+      motion: f_θ, for flows over several frames.
     """
 
     cues: WindowCues
@@ -32,20 +34,9 @@ class LabelledWindow:
     classes: ClassMap
     motion: Motion
 
-    def chain(self, orders: Int[np.ndarray, "b frames"], labels_only: bool = False) -> Chain:
-        """``lay_out`` of the cues of the frames that ``orders`` visit, and of no others."""
-        parts = []
-        for order in orders:
-            first, last = int(order.min()), int(order.max())
-            section = self.cues.section(first, last + 1, semantics=not labels_only)
-            parts.append(lay_out(section, order[None] - first))
-        # Time leads and chains follow, in every field.
-        return jax.tree.map(lambda *x: np.concatenate(x, axis=1), *parts)
-
     def key_image(self) -> Float[np.ndarray, "h w 3"]:
         """The labelled frame's image, RGB, 0 … 1."""
-        key = self.key_index
-        return np.asarray(self.cues.section(key, key + 1, semantics=False).images[0])
+        return np.asarray(_unit_range(self.cues.clip.frame(self.key_index)))
 
     def key_frame(self) -> FramePrediction:
         """The labelled frame's own label."""

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast, runtime_checkable
 
+import jax
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 
 from wrp_jax.machine import machine_error
-from wrp_jax.propagation.cues import clip_cues
+from wrp_jax.propagation.cues import ChainInputs, clip_cues, lay_out
 from wrp_jax.sharding import frames_at_once
-from wrp_jax.types import ClipCues, Motion, Segment, UserError
+from wrp_jax.types import Clip, ClipCues, Motion, Segment, UserError, clip_of
 
 
 @runtime_checkable
 class WindowCues(Protocol):
-    """Cues of ``count`` consecutive frames, of which a section at a time is in memory."""
+    """Cues of consecutive frames, of which a section at a time is in memory."""
 
     @property
     def count(self) -> int:
         """Number of frames."""
+        ...
+
+    @property
+    def clip(self) -> Clip:
+        """The frames."""
         ...
 
     def section(self, start: int, stop: int, *, semantics: bool = True) -> ClipCues:
@@ -35,27 +41,58 @@ class WindowCues(Protocol):
         ...
 
 
+def window_chain(
+    cues: WindowCues, orders: Int[np.ndarray, "b frames"], *, semantics: bool = True
+) -> ChainInputs:
+    """``lay_out`` of the cues of the frames that chains visit, and of no others. Host arrays.
+
+    Args:
+      cues: of the window.
+      orders: as in ``chain_cues``.
+      semantics: see ``WindowCues``.
+    """
+    parts = []
+    for order in orders:
+        first, last = int(order.min()), int(order.max())
+        section = cues.section(first, last + 1, semantics=semantics)
+        parts.append(lay_out(section, order[None] - first))
+    # Time leads and chains follow, in every field.
+    return jax.tree.map(lambda *x: np.concatenate(x, axis=1), *parts)
+
+
 @dataclasses.dataclass(frozen=True)
 class HeldCues:
-    """Sections of cues that are in memory as a whole."""
+    """Sections of cues that are in memory as a whole.
 
-    clip: ClipCues
+    Attributes:
+      cues: of the frames.
+      sequence, names: of ``Clip``.
+    """
+
+    cues: ClipCues
+    sequence: str = ""
+    names: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
         """Number of frames."""
-        return len(self.clip.images)
+        return len(self.cues.frames)
+
+    @property
+    def clip(self) -> Clip:
+        """See ``WindowCues``."""
+        return clip_of(np.asarray(self.cues.frames), self.sequence, self.names)
 
     def section(self, start: int, stop: int, *, semantics: bool = True) -> ClipCues:
         """See ``WindowCues``."""
-        clip = self.clip
+        cues = self.cues
         channels = slice(None) if semantics else slice(0)
         return ClipCues(
-            images=np.asarray(clip.images[start:stop]),
-            flow_backward=np.asarray(clip.flow_backward[start : stop - 1]),
-            flow_forward=np.asarray(clip.flow_forward[start : stop - 1]),
-            probs=np.asarray(clip.probs[start:stop, ..., channels]),
-            features=np.asarray(clip.features[start:stop, ..., channels]),
+            frames=np.asarray(cues.frames[start:stop]),
+            flow_backward=np.asarray(cues.flow_backward[start : stop - 1]),
+            flow_forward=np.asarray(cues.flow_forward[start : stop - 1]),
+            probs=np.asarray(cues.probs[start:stop, ..., channels]),
+            features=np.asarray(cues.features[start:stop, ..., channels]),
         )
 
 
@@ -63,22 +100,25 @@ class HeldCues:
 class MadeCues:
     """Sections that are made anew each time they are asked for."""
 
-    frames: UInt8[np.ndarray, "n h w 3"]
+    clip: Clip
     motion: Motion
     segment: Segment | None
 
     @property
     def count(self) -> int:
         """Number of frames."""
-        return len(self.frames)
+        return self.clip.count
 
     def section(self, start: int, stop: int, *, semantics: bool = True) -> ClipCues:
         """See ``WindowCues``."""
-        return clip_cues(self.frames[start:stop], self.motion, self.segment if semantics else None)
+        segment = self.segment if semantics else None
+        return clip_cues(self.clip, self.motion, segment, start, stop)
 
 
 class StoredCues:
     """Cues that are made once, a few frames at a time, and kept in files without a name.
+
+    So are the frames: each is decoded once, and from then on read from there.
 
     Memory does not grow with the window; the files take some ``19 + 4 c`` bytes per pixel and
     frame, and go when this is closed or the process ends, however it ends. Files are read, not
@@ -87,8 +127,8 @@ class StoredCues:
     The cues are those of ``clip_cues`` of the whole window, to the last bit.
 
     Example:
-      >>> with StoredCues(folder, len(names), read, motion, segment) as cues:  # doctest: +SKIP
-      ...     window = LabelledWindow(cues, 10, label, classes, motion)
+      >>> with StoredCues(folder, clip, motion, segment) as cues:  # doctest: +SKIP
+      ...     window = LabelledWindow(cues, 10, label, classes, clip, motion)
       ...     for frame in label_frames("warp-inpaint", config, window):
       ...         ...
     """
@@ -96,8 +136,7 @@ class StoredCues:
     def __init__(
         self,
         directory: Path,
-        count: int,
-        frame: Callable[[int], UInt8[np.ndarray, "h w 3"]],
+        clip: Clip,
         motion: Motion,
         segment: Segment | None,
         at_once: int = 4,
@@ -106,16 +145,16 @@ class StoredCues:
 
         Args:
           directory: where the files go; made if missing.
-          count: number of frames.
-          frame: reads a frame, RGB; called once for each, in order.
+          clip: the frames; each is read once, in order, unless a motion looks ahead.
           motion: f_θ, run on every pair of neighbours, in both directions of time.
           segment: g_ψ; None: ``probs`` and ``features`` have no channels.
           at_once: frames that are handed to it together; a quarter of them at 4K.
         """
-        self._directory, self._count = directory, count
-        self._frame, self._motion, self._segment = frame, motion, segment
+        self._directory, self._original = directory, clip
+        self._motion, self._segment = motion, segment
         self._at_once = at_once
         self._files = contextlib.ExitStack()
+        self._kept: _Records | None = None  # frames
         self._records: dict[str, _Records] | None = None
 
     def __enter__(self) -> StoredCues:
@@ -127,7 +166,17 @@ class StoredCues:
     @property
     def count(self) -> int:
         """Number of frames."""
-        return self._count
+        return self._original.count
+
+    @property
+    def clip(self) -> Clip:
+        """The frames, from the files as soon as they are there."""
+        return self._original._replace(frame=self._frame)
+
+    def _frame(self, position: int) -> UInt8[np.ndarray, "h w 3"]:
+        if self._kept is None or position >= self._kept.count:
+            return self._original.frame(position)
+        return self._kept.read(position, 1)[0]
 
     def section(self, start: int, stop: int, *, semantics: bool = True) -> ClipCues:
         """See ``WindowCues``.
@@ -140,8 +189,8 @@ class StoredCues:
             if self._records is None:
                 self._records = self._make()
             records, pairs = self._records, stop - 1 - start
-            images = records["frames"].read(start, stop - start).astype(np.float32) / 255.0
-            n, h, w, _ = images.shape
+            frames = records["frames"].read(start, stop - start)
+            n, h, w, _ = frames.shape
             if pairs:
                 backward = records["backward"].read(start, pairs)
                 forward = records["forward"].read(start, pairs)
@@ -158,7 +207,7 @@ class StoredCues:
             raise (
                 machine_error(error, what) or UserError(f"{what}: {error.strerror or error}.")
             ) from error
-        return ClipCues(images, backward, forward, probs, features)
+        return ClipCues(frames, backward, forward, probs, features)
 
     def _make(self) -> dict[str, _Records]:
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -168,39 +217,42 @@ class StoredCues:
             # On Linux such a file never has a name, elsewhere none once it is open.
             file = tempfile.TemporaryFile(dir=self._directory)  # noqa: SIM115 (closed by the stack)
             records[name] = _Records(cast(BinaryIO, self._files.enter_context(file)))
-        before: np.ndarray | None = None
+        self._kept = kept = records["frames"]
+        clip = self.clip
         start = 0
-        while start < self._count:
-            first = self._frame(start)
+        while start < clip.count:
+            first = clip.frame(start)
             # One by one where four of them would be much.
             at_once = max(1, self._at_once * frames_at_once(*first.shape[:2]) // 4)
-            stop = min(start + at_once, self._count)
-            frames = np.stack([first, *(self._frame(i) for i in range(start + 1, stop))])
-            records["frames"].append(frames)
+            now = range(start, min(start + at_once, clip.count))
+            kept.append(np.stack([first, *map(clip.frame, now[1:])]))
             if self._segment is not None:
-                probs, features = self._segment(frames)
+                probs, features = self._segment(clip, now)
                 records["probs"].append(np.asarray(probs))
                 records["features"].append(np.asarray(features))
-            run = frames if before is None else np.concatenate([before, frames])
+            run = range(max(start - 1, 0), now.stop)
             if len(run) > 1:
-                records["backward"].append(self._motion.pairs(run[1:], run[:-1]))
-                records["forward"].append(self._motion.pairs(run[:-1], run[1:]))
-            before, start = frames[-1:], stop
+                records["backward"].append(self._motion(clip, run[1:], run[:-1]))
+                records["forward"].append(self._motion(clip, run[:-1], run[1:]))
+            start = now.stop
         return records
 
 
 class _Records:
-    """Arrays of one shape and type, one after the other in a file."""
+    """Arrays of one shape and type, ``count`` of them, one after the other in a file."""
 
     def __init__(self, file: BinaryIO):
         self._file = file
+        self.count = 0
         self._shape: tuple[int, ...] = ()
         self._dtype = np.dtype(np.uint8)
 
     def append(self, arrays: np.ndarray) -> None:
         """Adds one array per entry of the first axis."""
         self._shape, self._dtype = arrays.shape[1:], arrays.dtype
+        self._file.seek(0, io.SEEK_END)
         self._file.write(np.ascontiguousarray(arrays).reshape(-1).view(np.uint8).data)
+        self.count += len(arrays)
 
     def read(self, start: int, count: int) -> np.ndarray:
         """Array number ``start`` and those after it, ``count`` in all."""

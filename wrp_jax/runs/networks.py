@@ -66,11 +66,8 @@ class Networks(NamedTuple):
           classes: of the data set.
           scratch: folder for the cues while the window is open; made if missing.
         """
-        motion = self.motion.within(clip)
-        with StoredCues(
-            scratch, clip.count, clip.frame, motion, self.segment, self.at_once
-        ) as cues:
-            yield LabelledWindow(cues, key_index, key_label, classes, motion)
+        with StoredCues(scratch, clip, self.motion, self.segment, self.at_once) as cues:
+            yield LabelledWindow(cues, key_index, key_label, classes, self.motion)
 
 
 def moves(methods: Sequence[str]) -> bool:

@@ -54,7 +54,7 @@ def load_segmenter(
     """
     if config.segmentation.name == PRECOMPUTED:
         predictions = open_predictions(config.segmentation.folder, source, windows)
-        return PrecomputedSegment(predictions, source, windows, known)
+        return PrecomputedSegment(predictions, windows, known)
     options = config.segmentation
     network, variables = load_segmentation(workdir, config, source.classes)
     mesh = make_mesh(jax.local_devices())

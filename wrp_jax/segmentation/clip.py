@@ -8,12 +8,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float
 
 from wrp_jax import interrupts
 from wrp_jax.models.network import Network
 from wrp_jax.ops.resize import resize
 from wrp_jax.sharding import _BATCH, frames_at_once
+from wrp_jax.types import Clip, Positions
 
 
 @functools.partial(jax.jit, static_argnames=("network", "keep_features"))
@@ -28,30 +29,34 @@ def _segment_batch(network: Network, variables: Any, frames: Array, keep_feature
 def segment_clip(
     network: Network,
     variables: Any,
-    frames: UInt8[np.ndarray, "n h w 3"],
+    clip: Clip,
+    positions: Positions,
     *,
     batch_size: int = _BATCH,
     keep_features: bool = True,
     sharding: jax.sharding.Sharding | None = None,
 ) -> tuple[Float[np.ndarray, "n h w c"], Float[np.ndarray, "n fh fw f"]]:
-    """Runs g_ψ over a clip (eq. 4): softmax at full resolution, and OCR features.
+    """Runs g_ψ over frames (eq. 4): softmax at full resolution, and OCR features.
+
+    Bound to a network and its variables it is a ``Segment``.
 
     Args:
       network: segmentation network; ``apply`` returns a ``SegmentationOutput``.
       variables: its parameters and statistics, on the devices of ``sharding``.
-      frames: RGB.
+      clip: the frames.
+      positions: those that are asked about, one at least.
       batch_size: frames per call, over all devices; fewer of large frames. The last batch is
         filled up, so that one program serves clips of any length.
       keep_features: else they have no channels: the published networks have 512 per 16 pixels.
       sharding: how the frames of a batch lie on the devices; None for one device.
     """
-    n = len(frames)
+    size = clip.frame(int(positions[0])).shape[:2]
     shards = 1 if sharding is None else sharding.num_devices
-    batch_size = shards * min(-(-batch_size // shards), frames_at_once(*frames.shape[1:3]))
+    batch_size = shards * min(-(-batch_size // shards), frames_at_once(*size))
     parts = []
-    for start in range(0, n, batch_size):
+    for start in range(0, len(positions), batch_size):
         interrupts.check()
-        batch = frames[start : start + batch_size]
+        batch = clip.stack(positions[start : start + batch_size])
         short = batch_size - len(batch)
         if short:
             batch = np.concatenate([batch, np.repeat(batch[-1:], short, axis=0)])

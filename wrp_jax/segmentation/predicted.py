@@ -11,26 +11,22 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 
 from wrp_jax.data.known_labels import KnownLabels
-from wrp_jax.data.source import VideoSource
-from wrp_jax.data.windows import window_frames
-from wrp_jax.segmentation.frame_lookup import FrameLookup
 from wrp_jax.segmentation.predictions import Predictions, block_means
-from wrp_jax.types import UserError, Window
+from wrp_jax.types import Clip, Positions, UserError, Window
 
 _SOFTNESS = 1.5  # pixels: networks are unsure at borders
 _LEVELS = 64  # of the distributions of confidence
 
 
 class PrecomputedSegment:
-    """``segment(frames) -> (probs, features)`` as every g_ψ, for the frames of some windows."""
+    """A ``Segment`` for frames that have names."""
 
     def __init__(
         self,
         predictions: Predictions,
-        source: VideoSource,
         windows: Sequence[Window],
         known: KnownLabels | None = None,
     ):
@@ -38,30 +34,29 @@ class PrecomputedSegment:
 
         Args:
           predictions: the folder.
-          source: the video.
-          windows: their frames can be asked for.
+          windows: predictions are imitated after those of their labelled frames.
           known: the labelled frames, where predictions are to be imitated.
         """
-        self._predictions, self._source, self._known = predictions, source, known
+        self._predictions, self._known = predictions, known
         self._keys = [(w.sequence, w.key) for w in windows]
-        frames = [(w.sequence, name) for w in windows for name in window_frames(w, source)]
-        self._lookup = FrameLookup(source, frames)
         self._error_model: ErrorModel | None = None
 
     def __call__(
-        self, frames: UInt8[np.ndarray, "n h w 3"]
+        self, clip: Clip, positions: Positions
     ) -> tuple[Float[np.ndarray, "n h w c"], Float[np.ndarray, "n fh fw f"]]:
-        """Looks the frames up by their content.
+        """Finds the frames' files by their names.
 
         Raises:
           UserError: a file is missing or broken, or features differ in shape.
         """
-        size = (frames.shape[1], frames.shape[2])
-        places = [self._lookup.find(frame) for frame in frames]
-        parts = [self._predictions.read(*place, size) for place in places]
+        if not clip.names:
+            raise ValueError("no file holds a prediction for frames of no video")
+        height, width, _ = clip.frame(int(positions[0])).shape
+        names = [clip.names[position] for position in positions]
+        parts = [self._predictions.read(clip.sequence, name, (height, width)) for name in names]
         if len({features.shape for _, features in parts}) > 1:
             raise UserError(
-                f"{self._predictions.folder}: features of the frames of {places[0][0]} differ in "
+                f"{self._predictions.folder}: features of the frames of {clip.sequence} differ in "
                 "shape; write them alike for all frames, or for none."
             )
         return np.stack([probs for probs, _ in parts]), np.stack([f for _, f in parts])

@@ -10,6 +10,7 @@ from wrp_jax.models.segmentation.hrnet import HighResolutionNet
 from wrp_jax.models.segmentation.hrnet_ocr import HrnetOcr, ScaleOutput, combine
 from wrp_jax.segmentation.clip import segment_clip
 from wrp_jax.sharding import batch_sharding, make_mesh, replicate
+from wrp_jax.types import clip_of
 
 TINY = {"width": 4, "modules": (1, 1, 1), "blocks": 1}
 
@@ -76,12 +77,17 @@ def test_odd_sizes(tiny):
 def test_frames_on_eight_devices_are_those_on_one(tiny, rng):
     module, variables, _ = tiny
     network = Network(module.init, module.apply)
-    frames = rng.integers(0, 256, (9, 37, 50, 3)).astype(np.uint8)
-    alone = segment_clip(network, variables, frames, batch_size=9)
+    clip = clip_of(rng.integers(0, 256, (9, 37, 50, 3)).astype(np.uint8))
+    alone = segment_clip(network, variables, clip, range(9), batch_size=9)
     mesh = make_mesh()
     assert mesh.size == 8
     spread = segment_clip(
-        network, replicate(variables, mesh), frames, batch_size=8, sharding=batch_sharding(mesh)
+        network,
+        replicate(variables, mesh),
+        clip,
+        range(9),
+        batch_size=8,
+        sharding=batch_sharding(mesh),
     )
     for a, b in zip(spread, alone, strict=True):
         assert a.shape == b.shape and np.ptp(b) > 0.01

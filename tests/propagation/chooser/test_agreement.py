@@ -55,5 +55,5 @@ def test_a_window_is_measured_both_ways_at_its_reach(rng, key, frames):
 def test_a_window_of_one_frame_has_what_is_expected(rng):
     clip, labels = shifting_clip(rng, n=2)
     prior = rng.random((3, 2)).astype(np.float32)
-    one = HeldCues(clip._replace(images=clip.images[:1], probs=clip.probs[:1]))
+    one = HeldCues(clip._replace(frames=clip.frames[:1], probs=clip.probs[:1]))
     np.testing.assert_allclose(reliability_of(one, 0, labels[0], prior), prior)

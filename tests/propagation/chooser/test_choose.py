@@ -11,13 +11,15 @@ from rolling import CLASSES, clip, guesses, shifting
 from wrp_jax.config import DoubtConfig, PropagationConfig
 from wrp_jax.models.refine.chooser import build_chooser
 from wrp_jax.ops.warp import warp_labels
+from wrp_jax.propagation.carriers import build_carrier
 from wrp_jax.propagation.chooser import choose, hypotheses
 from wrp_jax.propagation.chooser.agreement import reliability_of
 from wrp_jax.propagation.chooser.window import ChooserRefiner
 from wrp_jax.propagation.labelled_window import LabelledWindow
 from wrp_jax.propagation.results import collect
-from wrp_jax.propagation.step import MaskOptions
+from wrp_jax.propagation.step import MaskOptions, make_step
 from wrp_jax.propagation.window_cues import HeldCues
+from wrp_jax.types import Cues
 
 CHOOSER = build_chooser(width=4, class_width=4, class_convs=1)
 MASK = MaskOptions(0.5, 1.5, 0.7)
@@ -35,7 +37,7 @@ def refine(cues, key, label, variables, recursive=False):
     refiner = ChooserRefiner(CHOOSER, variables, EXPECTED, recursive)
     window = LabelledWindow(HeldCues(cues), key, label, CLASSES, shifting(0))
     frames = refiner.label(PropagationConfig(), window)
-    return collect(len(cues.images), frames)[:2]
+    return collect(len(cues.frames), frames)[:2]
 
 
 @pytest.mark.parametrize("recursive", [False, True])
@@ -81,7 +83,7 @@ def test_the_rules_for_doubt_are_options(monkeypatch):
     np.testing.assert_array_equal(choose.favour_inpainted(probs, probs, label, 1, off), probs)
     carry, steps, _orders, labels, _active = guesses(4, 1, 1)
     cues, _ = clip(4, 1)
-    known = jnp.full((2, carry.chain.shape[-1], 2), 0.5)
+    known = jnp.full((2, carry.stepwise.shape[-1], 2), 0.5)
     variables = jax.tree.map(jnp.zeros_like, variables_for(carry, steps, known))
     asked, favour = [], choose.favour_inpainted
 
@@ -99,23 +101,23 @@ def test_a_step_favours_what_the_mask_says():
     """A chooser that knows nothing: the label of warp-inpaint decides, and so does its mask."""
     carry, steps, *_ = guesses(3, 1, 1)
     now = jax.tree.map(lambda a: a[0], steps)
-    known = jnp.full((2, carry.chain.shape[-1], 2), 0.5)
+    known = jnp.full((2, carry.stepwise.shape[-1], 2), 0.5)
     variables = jax.tree.map(jnp.zeros_like, variables_for(carry, steps, known))
     found = {}
     for tau in (0.0, 2.0):
         options = MaskOptions(tau)
-        state, (place, _) = choose.choose_step(
+        _, (place, _) = choose.choose_step(
             CHOOSER, variables, known, carry, now, options, recursive=False
         )
         moved = hypotheses.advance(carry, now)
         composed = np.asarray(warp_labels(moved.key.label, moved.composed)[0])
         disputed = np.asarray(hypotheses.in_dispute(moved, now))
-        expected = np.asarray(hypotheses.inpaint(carry, now, options).inpainted.argmax(-1))
-        np.testing.assert_array_equal(state.image, now.image)
+        warp_inpaint = make_step(build_carrier("soft", carry.inpainted.shape[-1]), options)
+        expected = np.asarray(warp_inpaint(carry.inpainted, now.cues)[0].argmax(-1))
         inpainted = disputed & (expected != composed)
         found[tau] = np.mean((np.asarray(place) == expected)[inpainted])
         assert found[tau] > 0.95 and inpainted.sum() > 10
-    assert (expected != np.asarray(now.probs.argmax(-1))).any()
+    assert (expected != np.asarray(now.cues.probs.argmax(-1))).any()
 
 
 @pytest.mark.parametrize(("width", "share"), [(480, 1.0), (360, 0.5), (240, 0.0)])
@@ -149,12 +151,16 @@ def random_frame(h, w, classes):
         return vectors.at[:, h // 2 : h // 2 + 2, 3:5].set(jnp.nan)
 
     label = jnp.asarray(rng.integers(0, 3, (2, h, w)), jnp.int32)
-    carry = hypotheses.init_carry(random(3), label, classes)
+    frame = jnp.asarray(rng.integers(0, 256, (2, h, w, 3), dtype=np.uint8))
+    carry = hypotheses.init_carry(frame, label, classes)
     carry = carry._replace(composed=jnp.nan_to_num(flow()), anchor=jnp.nan_to_num(flow()))
-    cues = hypotheses.StepCues(
-        image=random(3), flow=flow(), consistency=random(), stride=flow(), direct=flow(),
-        fresh=flow(), probs=jax.nn.softmax(4 * random(classes)),
+    long = hypotheses.LongFlows(flow(), flow(), flow())
+    short = Cues(
+        image=random(3), flow=flow(), valid=jnp.ones((2, h, w)), photometric=random(),
+        consistency=random(), probs=jax.nn.softmax(4 * random(classes)),
+        features=jnp.zeros((2, 1, 1, 0)), active=jnp.ones(2),
     )  # fmt: skip
+    cues = hypotheses.StepCues(short, long)
     known = jnp.asarray(rng.random((2, classes, 2)), jnp.float32)
     return carry, cues, known, variables_for(carry, jax.tree.map(lambda a: a[None], cues), known)
 
@@ -171,7 +177,7 @@ def test_tiles_give_what_the_frame_gives(size):
     tiled, (other, confidence) = run((min(60, size[0]), min(50, size[1])))
     np.testing.assert_allclose(confidence, sure, atol=1e-5)
     assert np.mean(np.asarray(other) != place) < 0.002  # ties may fall either way
-    np.testing.assert_allclose(tiled.chain, whole.chain, atol=1e-5)
+    np.testing.assert_allclose(tiled.stepwise, whole.stepwise, atol=1e-5)
 
 
 @pytest.mark.parametrize("tile", [(97, 80), (60, 50)])
@@ -179,10 +185,12 @@ def test_where_all_agree_the_chooser_is_not_asked(tile):
     carry, cues, known, variables = random_frame(97, 80, 4)
     agreed = jnp.zeros_like(carry.key.label).at[:, 80:].set(1)
     still = jnp.zeros_like(carry.composed)
-    carry = hypotheses.init_carry(carry.key.image, agreed, 4)
+    key_frame = jnp.round(255 * carry.key.image).astype(jnp.uint8)
+    carry = hypotheses.init_carry(key_frame, agreed, 4)
     probs = 0.4 * jax.nn.one_hot(agreed, 4) + 0.15
     probs = probs.at[0, 10, 12].set(jnp.asarray([0.1, 0.2, 0.6, 0.1]))  # one pixel in dispute
-    cues = cues._replace(flow=still, stride=still, direct=still, fresh=still, probs=probs)
+    long = hypotheses.LongFlows(still, still, still)
+    cues = hypotheses.StepCues(cues.cues._replace(flow=still, probs=probs), long)
     variables = jax.tree.map(lambda a: jnp.full_like(a, jnp.nan), variables)
     step = functools.partial(choose.choose_step, mask=MASK, recursive=False, tile=tile)
     _, (place, sure) = jax.jit(step, static_argnums=0)(CHOOSER, variables, known, carry, cues)

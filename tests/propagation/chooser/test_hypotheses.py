@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 from rolling import guesses
 
+from wrp_jax.propagation.carriers import build_carrier
 from wrp_jax.propagation.chooser import hypotheses
 from wrp_jax.propagation.rollout import window_orders
-from wrp_jax.propagation.step import MaskOptions
+from wrp_jax.propagation.step import MaskOptions, make_step
 
 
 def test_orders_go_both_ways_and_stop_at_the_ends():
@@ -24,7 +25,7 @@ def test_on_a_moving_picture_every_moving_guess_is_right():
         chosen = active[np.asarray(found.votes[0].argmax(-1))]
         truth = labels[orders[0, t + 1]]
         inner = (slice(None), slice(t + 1, None))  # what has come in from the left is unknown
-        for name in ("chain", "composed", "stride", "direct", "lookup"):
+        for name in ("stepwise", "composed", "stride", "direct", "lookup"):
             place = hypotheses.HYPOTHESES.index(name)
             np.testing.assert_array_equal(chosen[inner][..., place], truth[inner], err_msg=name)
         assert (found.age[0, :, : t + 1] == 1).all() and (found.age[0, :, t + 1 :] == 0).all()
@@ -44,12 +45,12 @@ def test_features_are_finite_and_blind_to_the_order_of_classes():
 
 def test_void_flow_leaves_everything_finite():
     carry, steps, *_ = guesses(3, 1, 1)
-    void = jax.tree.map(lambda a: a, steps)._replace(
-        **{
-            name: getattr(steps, name).at[:, :, 3:9].set(jnp.nan)
-            for name in ("flow", "consistency", "stride", "direct", "fresh")
-        }
+    flow, consistency, long = jax.tree.map(
+        lambda a: jnp.asarray(a).at[:, :, 3:9].set(jnp.nan),
+        (steps.cues.flow, steps.cues.consistency, steps.long),
     )
+    cues = steps.cues._replace(flow=flow, consistency=consistency)
+    void = hypotheses.StepCues(cues, long)
     for t in range(2):
         now = jax.tree.map(lambda a, t=t: a[t], void)
         carry = hypotheses.advance(carry, now)
@@ -65,7 +66,7 @@ def test_active_classes_are_those_seen_or_said_padded():
     active = hypotheses.active_classes(np.array([[1, 4, -1]]), probs)
     np.testing.assert_array_equal(active, [1, 4, 7, -1])
     np.testing.assert_array_equal(
-        hypotheses.places_of(np.array([7, 4, 0, -1, 8]), active), [2, 1, -1, -1, -1]
+        hypotheses.active_indices(np.array([7, 4, 0, -1, 8]), active), [2, 1, -1, -1, -1]
     )
     np.testing.assert_array_equal(hypotheses.compact(np.arange(9.0), active), [1, 4, 7, 0])
 
@@ -92,7 +93,7 @@ def test_a_part_of_the_frame_is_guessed_as_in_the_whole():
     moving = hypotheses.part_of(tuple(carry)[1:-1], origin, size)
     part = hypotheses.guess(
         hypotheses.Carry(carry.key, *moving, step=carry.step),
-        hypotheses.part_of(now, origin, size),
+        hypotheses.seen_part(now, origin, size),
         origin,
     )
     inner = slice(None), slice(2, -2), slice(2, -2)  # errors are means over squares
@@ -115,15 +116,14 @@ def test_class_features_are_what_is_known_of_the_segmentation_and_its_votes():
 def test_warp_inpaint_on_soft_labels_asks_segmentation_where_motion_cannot_be_trusted():
     carry, steps, *_ = guesses(3, 1, 0)
     now = jax.tree.map(lambda a: a[0], steps)
-    other = now._replace(image=now.image.at[0, 4:7, 8:11].set(1.0 - now.image[0, 4:7, 8:11]))
-    options = MaskOptions(0.5)
-    before = hypotheses.inpaint(hypotheses.advance(carry, now), now, options).inpainted
-    after = hypotheses.inpaint(hypotheses.advance(carry, other), other, options).inpainted
-    error = np.linalg.norm(np.asarray(other.image - now.image), axis=-1)
-    lost = error > 0.5
-    assert 0 < lost.sum() <= 9
+    now = now.cues
+    error = jnp.zeros_like(now.photometric).at[0, 4:7, 8:11].set(0.6)
+    step = make_step(build_carrier("soft", now.probs.shape[-1]), MaskOptions(0.5))
+    before, _ = step(carry.inpainted, now)
+    after, _ = step(carry.inpainted, now._replace(photometric=now.photometric + error))
+    lost = np.asarray(error > 0)
     np.testing.assert_array_equal(after[lost], now.probs[lost])
-    np.testing.assert_array_equal(after[error == 0], before[error == 0])
+    np.testing.assert_array_equal(after[~lost], before[~lost])
     outside = np.zeros(lost.shape, bool)
     outside[0, :, 0] = True  # forward in time the picture rolls in from the left
     np.testing.assert_array_equal(before[outside], now.probs[outside])

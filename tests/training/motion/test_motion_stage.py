@@ -19,6 +19,7 @@ from wrp_jax.config import (
 )
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.open_source import open_source
+from wrp_jax.data.source import read_clip
 from wrp_jax.motion import build
 from wrp_jax.motion.dis import dis_motion
 from wrp_jax.motion.dump import dump
@@ -29,7 +30,7 @@ from wrp_jax.training.motion.examples import CachedExamples, PairExamples, pair_
 from wrp_jax.training.motion.networks import Estimator, both_ways, build_estimator, pair_of
 from wrp_jax.training.refiner import stage as refiner
 from wrp_jax.training.stages import reads_labels, run_stages
-from wrp_jax.types import Motion, UserError
+from wrp_jax.types import UserError, clip_of
 from wrp_jax.weights.load import load_weights
 
 SYNTHETIC = "synthetic:clips=1,frames=3,height=64,width=80,speed=2"
@@ -186,8 +187,8 @@ def test_training_mends_dis_flow(tmp_path):
     errors = [line["epe"] for line in lines(tmp_path)]
     assert len(errors) == 2 and errors[1] < 0.8 * errors[0]
     motion = m.motion_of(options, tmp_path)
-    frames = np.stack([open_source(SYNTHETIC).frame("clip_000", n) for n in ("000000", "000001")])
-    flow = motion.pairs(frames[:1], frames[1:])
+    clip = read_clip(open_source(SYNTHETIC), "clip_000", ("000000", "000001"))
+    flow = motion(clip, [0], [1])
     assert flow.shape == (1, 64, 80, 2) and np.isfinite(flow).all()
     # The same weights by their file.
     again = load_weights(tmp_path / "motion.safetensors", "refined_dis")
@@ -287,7 +288,7 @@ def test_sdcnet_learns_from_flow_in_files(tmp_path):
                     if np.array_equal(whole[:, :, ::side], example["frames"]):
                         seen.add((order, side))
                         pairs = [
-                            dis.pairs(whole_[1:], whole_[:-1])
+                            dis(clip_of(whole_), [1, 2], [0, 1])
                             for whole_ in (frames[::order], frames[::order][::-1])
                         ]
                         there = pairs[0][:, :, x : x + 64][:, :, ::side] * (side, 1)
@@ -302,7 +303,11 @@ def test_sdcnet_learns_from_the_flow_of_a_network(monkeypatch):
 
     def raft(options, variables, count):
         asked.append((options.name, variables))
-        return Motion(lambda target, source, initial=None: target[..., :2] - 1.0 * source[..., :2])
+
+        def motion(clip, targets, sources, initial=None):
+            return clip.stack(targets)[..., :2] - 1.0 * clip.stack(sources)[..., :2]
+
+        return motion
 
     monkeypatch.setattr(build, "raft_motion", raft)
     monkeypatch.setattr(build, "load_weights", lambda path, name: f"those of {path}")

@@ -53,8 +53,8 @@ def test_the_papers_omega_learns_from_the_features_of_hrnet(rng):
     variables = jax.jit(hrnet.init)(jax.random.key(0), jnp.zeros((1, 96, 104, 3)))
     look = jax.jit(hrnet.apply)
 
-    def segment(frames):
-        output = look(variables, frames.astype(np.float32) / 255)
+    def segment(clip, positions):
+        output = look(variables, clip.stack(positions).astype(np.float32) / 255)
         return np.asarray(jax.nn.softmax(output.logits)), np.asarray(output.features)
 
     data = training_data(rng)._replace(segment=segment)

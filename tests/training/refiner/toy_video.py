@@ -39,10 +39,10 @@ class Source:
         return self.truth
 
 
-def segment(frames):
-    probs = np.full((*frames.shape[:3], 3), 0.2, np.float32)
+def segment(clip, positions):
+    probs = np.full((len(positions), *clip.frame(0).shape[:2], 3), 0.2, np.float32)
     probs[..., 0] = 0.6
-    return probs, np.zeros((len(frames), 5, 9, 4), np.float32)
+    return probs, np.zeros((len(positions), 5, 9, 4), np.float32)
 
 
 def toy(source, first):
@@ -53,9 +53,9 @@ def toy(source, first):
 def training_data(rng):
     source = Source(rng, (96, 104))
 
-    def wide(frames):
-        probs, _ = segment(frames)
-        return probs, np.zeros((len(frames), 12, 13, 4), np.float32)
+    def wide(clip, positions):
+        probs, _ = segment(clip, positions)
+        return probs, np.zeros((len(positions), 12, 13, 4), np.float32)
 
     known, _, windows = toy(source, "00")
     return gather_training_data(known, source, windows, zero_motion(), wide)

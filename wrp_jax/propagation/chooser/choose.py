@@ -13,6 +13,7 @@ from wrp_jax.config import DoubtConfig
 from wrp_jax.models.network import Network
 from wrp_jax.ops.filters import box_mean
 from wrp_jax.ops.warp import warp_labels
+from wrp_jax.propagation.carriers import build_carrier
 from wrp_jax.propagation.chooser.hypotheses import (
     Carry,
     StepCues,
@@ -20,12 +21,12 @@ from wrp_jax.propagation.chooser.hypotheses import (
     candidates,
     guess,
     in_dispute,
-    inpaint,
     moving_part,
     part_of,
+    seen_part,
 )
 from wrp_jax.propagation.chooser.network_inputs import chooser_inputs
-from wrp_jax.propagation.step import MaskOptions
+from wrp_jax.propagation.step import MaskOptions, make_step
 
 Choice = tuple[Int[Array, "b h w"], Float[Array, "b h w"]]
 
@@ -135,7 +136,7 @@ def choose_step(
     variables: Any,
     reliability: Float[Array, "b c 2"],
     carry: Carry,
-    cues: StepCues,
+    now: StepCues,
     mask: MaskOptions,
     *,
     recursive: bool,
@@ -144,28 +145,30 @@ def choose_step(
 ) -> tuple[Carry, Choice]:
     """One step. Only pixels on which hypotheses differ are put to the chooser.
 
-    Elsewhere the label is the one that all agree on, as sure as chain and g_ψ are of it.
+    Elsewhere the label is the one that all agree on, as sure as stepwise labels and g_ψ are of it.
 
     Args:
       network: the chooser.
       variables: its parameters.
       reliability: recall and precision of g_ψ in the active classes.
       carry: at the previous frame.
-      cues: of the target frame.
+      now: cues of the target frame.
       mask: of the warp-inpaint that has the label in doubt.
       recursive: whether the next step starts from what was chosen here.
       tile: ``tile_size`` unless told; results are the same.
       doubt: what is done to its answers.
 
     Returns:
-      The new carry; the chosen place in the list of active classes, and its probability.
+      The new carry; the chosen index into the active classes, and its probability.
     """
-    carry = inpaint(advance(carry, cues), cues, mask)
-    _, height, width, classes = carry.chain.shape
-    differs = in_dispute(carry, cues)
+    _, height, width, classes = carry.stepwise.shape
+    warp_inpaint = make_step(build_carrier("soft", classes), mask)
+    inpainted, _ = warp_inpaint(carry.inpainted, now.cues)
+    carry = advance(carry, now)._replace(inpainted=inpainted)
+    differs = in_dispute(carry, now)
 
-    def choose(carry: Carry, cues: StepCues, origin: tuple[Any, Any]) -> Array:
-        hypotheses = guess(carry, cues, origin)
+    def choose(carry: Carry, now: StepCues, origin: tuple[Any, Any]) -> Array:
+        hypotheses = guess(carry, now, origin)
         logits = network.apply(variables, *chooser_inputs(hypotheses, reliability))
         return smooth_disputed(
             hypotheses.votes, jax.nn.softmax(logits, axis=-1), doubt.neighbours_width
@@ -173,21 +176,21 @@ def choose_step(
 
     tile = tile_size(height, width, classes) if tile is None else tile
     if tile == (height, width):
-        chosen = choose(carry, cues, (0, 0))
+        chosen = choose(carry, now, (0, 0))
     else:
-        chosen = _in_tiles(choose, carry, cues, differs, tile)
+        chosen = _in_tiles(choose, carry, now, differs, tile)
     composed, _ = warp_labels(carry.key.label, carry.composed)
     chosen = favour_inpainted(chosen, carry.inpainted, composed, carry.step, doubt)
-    probs = jnp.where(differs[..., None], chosen, 0.5 * (carry.chain + cues.probs))
+    probs = jnp.where(differs[..., None], chosen, 0.5 * (carry.stepwise + now.cues.probs))
     if recursive:
-        carry = carry._replace(chain=probs)
+        carry = carry._replace(stepwise=probs)
     return carry, (jnp.argmax(probs, axis=-1), jnp.max(probs, axis=-1))
 
 
 def _in_tiles(
     choose: Callable[[Carry, StepCues, tuple[Any, Any]], Array],
     carry: Carry,
-    cues: StepCues,
+    now: StepCues,
     wanted: Bool[Array, "b h w"],
     tile: tuple[int, int],
 ) -> Float[Array, "b h w c"]:
@@ -208,8 +211,8 @@ def _in_tiles(
         inner = [jnp.minimum(k * c, n - c) for k, c, n in zip(cell, core, size, strict=True)]
         first = [jnp.clip(i - HALO, 0, n - t) for i, t, n in zip(inner, tile, size, strict=True)]
         origin = first[0], first[1]
-        part = choose(moving_part(carry, origin, tile), part_of(cues, origin, tile), origin)
+        part = choose(moving_part(carry, origin, tile), seen_part(now, origin, tile), origin)
         part = part_of(part, (inner[0] - first[0], inner[1] - first[1]), (core[0], core[1]))
         return jax.lax.dynamic_update_slice(out, part, (0, *inner, 0))
 
-    return jax.lax.fori_loop(0, flags.sum(), visit, jnp.zeros_like(carry.chain))
+    return jax.lax.fori_loop(0, flags.sum(), visit, jnp.zeros_like(carry.stepwise))

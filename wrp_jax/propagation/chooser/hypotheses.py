@@ -4,7 +4,7 @@ Flow drifts, loses what it occluded, and knows nothing of what enters the pictur
 classes but not this scene. Each guess fails elsewhere. All of them are computed inside the
 scan's step from a carry of fixed size, so memory does not grow with the chain:
 
-  chain         soft labels warped step by step (a recursive refiner replaces this state)
+  stepwise      soft labels warped step by step (a recursive refiner replaces this state)
   composed      the key label, warped once by the composed flow
   stride        the same through strides of three frames: fewer, longer flows drift less
   direct        one flow from the frame to the key frame, started from the composed flow
@@ -25,16 +25,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from wrp_jax.ops.filters import box_mean, gradient_magnitude
 from wrp_jax.ops.lookup import lookup
-from wrp_jax.ops.photometric import photometric_error
+from wrp_jax.ops.pixels import unit_range
 from wrp_jax.ops.warp import compose_flow, warp, warp_labels
-from wrp_jax.propagation.step import MaskOptions, trust
+from wrp_jax.types import Cues
 
 HYPOTHESES = (
-    "chain",
+    "stepwise",
     "composed",
     "stride",
     "direct",
@@ -60,29 +60,22 @@ class LongFlows(NamedTuple):
       fresh: into the key frame, estimated from nothing.
     """
 
-    stride: Float[Any, "t b h w 2"]
-    direct: Float[Any, "t b h w 2"]
-    fresh: Float[Any, "t b h w 2"]
+    stride: Float[Any, "*t b h w 2"]
+    direct: Float[Any, "*t b h w 2"]
+    fresh: Float[Any, "*t b h w 2"]
 
 
 class StepCues(NamedTuple):
     """What one step of the hypotheses reads; a scan runs over these with time in front.
 
     Attributes:
-      image: target image, RGB, 0 … 1.
-      flow: into the previous frame of the chain.
-      consistency: forward-backward error of ``flow`` in pixels.
-      stride, direct, fresh: see ``LongFlows``.
-      probs: softmax of g_ψ on the target image, over the active classes.
+      cues: of the step from the previous frame; ``probs`` are over the active classes, and
+        ``features`` have no channels.
+      long: flows over more than one frame.
     """
 
-    image: Float[Any, "*t b h w 3"]
-    flow: Float[Any, "*t b h w 2"]
-    consistency: Float[Any, "*t b h w"]
-    stride: Float[Any, "*t b h w 2"]
-    direct: Float[Any, "*t b h w 2"]
-    fresh: Float[Any, "*t b h w 2"]
-    probs: Float[Any, "*t b h w c"]
+    cues: Cues
+    long: LongFlows
 
 
 class Key(NamedTuple):
@@ -104,26 +97,24 @@ class Carry(NamedTuple):
 
     Attributes:
       key: the labelled frame (constant).
-      chain: soft labels on the current frame.
+      stepwise: soft labels on the current frame, warped at every step.
       composed: current frame into the key frame.
       anchor: from the last frame at a multiple of ``STRIDE`` into the key frame, by strides.
       stride: current frame into the key frame, by strides.
       drift: forward-backward errors added up along the way of each pixel, in pixels.
       age: 1 where the pixel came from outside the picture at some step.
       inpainted: soft labels of Ψ^W; no guess reads them.
-      image: current frame, RGB, 0 … 1.
       step: steps taken.
     """
 
     key: Key
-    chain: Float[Array, "b h w c"]
+    stepwise: Float[Array, "b h w c"]
     composed: Float[Array, "b h w 2"]
     anchor: Float[Array, "b h w 2"]
     stride: Float[Array, "b h w 2"]
     drift: Float[Array, "b h w"]
     age: Float[Array, "b h w"]
     inpainted: Float[Array, "b h w c"]
-    image: Float[Array, "b h w 3"]
     step: Int[Array, ""]
 
 
@@ -133,7 +124,7 @@ class Hypotheses(NamedTuple):
     Attributes:
       votes: distributions over the active classes.
       error: root mean square photometric error of each guess' match, RGB in 0 … 1; for the
-        chain that of its last step; for g_ψ one minus its largest probability.
+        stepwise labels that of the composed flow; for g_ψ one minus its largest probability.
       valid: 1 where the guess looked inside the picture.
       drift, age: of ``Carry``.
       spread: distance in pixels of the composed, stride and fresh positions from the direct one.
@@ -154,23 +145,29 @@ class Hypotheses(NamedTuple):
 
 
 def init_carry(
-    image: Float[Array, "b h w 3"], label: Int[Array, "b h w"], num_classes: int
+    frame: UInt8[Array, "b h w 3"], label: Int[Array, "b h w"], num_classes: int
 ) -> Carry:
-    """The carry at the key frame (eq. 2): nothing has moved yet."""
+    """The carry at the key frame (eq. 2): nothing has moved yet.
+
+    Args:
+      frame: the key frame, RGB.
+      label: indices into the active classes, -1 outside.
+      num_classes: active ones.
+    """
     b, h, w = label.shape
+    image = unit_range(frame)
     onehot = jax.nn.one_hot(label, num_classes, dtype=image.dtype)
     still = jnp.zeros((b, h, w, 2), image.dtype)
     nothing = jnp.zeros((b, h, w), image.dtype)
     return Carry(
         key=Key(image, label, onehot),
-        chain=onehot,
+        stepwise=onehot,
         composed=still,
         anchor=still,
         stride=still,
         drift=nothing,
         age=nothing,
         inpainted=onehot,
-        image=image,
         step=jnp.zeros((), jnp.int32),
     )
 
@@ -181,37 +178,24 @@ def _match_error(image: Array, moved: Array) -> Array:
     return jnp.sqrt(box_mean(squared, _PATCH)[..., 0] + 1e-8)
 
 
-def advance(carry: Carry, cues: StepCues) -> Carry:
-    """Moves the carry onto the next frame of the chain (the cheap part of a step)."""
-    step = carry.step + 1
+def advance(carry: Carry, now: StepCues) -> Carry:
+    """Moves the carry onto the next frame of the chain, but for ``inpainted``, which Ψ^W moves."""
+    cues, step = now.cues, carry.step + 1
     # One gather for all that rides along the same flow.
-    riding = jnp.concatenate([carry.chain, carry.drift[..., None], carry.age[..., None]], axis=-1)
+    riding = jnp.concatenate(
+        [carry.stepwise, carry.drift[..., None], carry.age[..., None]], axis=-1
+    )
     moved, inside = warp(riding, cues.flow)
     # Void flow (NaN) counts as a bad error, and below as standing still.
     drift = moved[..., -2] + jnp.nan_to_num(jnp.minimum(cues.consistency, 20.0), nan=20.0)
     age = jnp.maximum(moved[..., -1], 1.0 - inside)
     composed, _ = compose_flow(cues.flow, carry.composed)
-    stride, _ = compose_flow(cues.stride, carry.anchor)
+    stride, _ = compose_flow(now.long.stride, carry.anchor)
     anchor = jnp.where(step % STRIDE == 0, stride, carry.anchor)
     return carry._replace(
-        chain=moved[..., :-2], composed=composed, anchor=anchor, stride=stride, drift=drift,
+        stepwise=moved[..., :-2], composed=composed, anchor=anchor, stride=stride, drift=drift,
         age=age, step=step,
     )  # fmt: skip
-
-
-def inpaint(carry: Carry, cues: StepCues, mask: MaskOptions) -> Carry:
-    """Ψ^W (eq. 3-7) on soft labels, onto the frame that the cues lead to; apart from ``advance``.
-
-    Args:
-      carry: whose ``inpainted`` and ``image`` are those of the previous frame.
-      cues: of the step.
-      mask: where motion is trusted.
-    """
-    moved, inside = warp(carry.inpainted, cues.flow)
-    photometric = photometric_error(cues.image, carry.image, cues.flow)
-    trusted = trust(mask, photometric, inside.astype(moved.dtype), cues.consistency, cues.probs)
-    inpainted = jnp.where(trusted[..., None] > 0, moved, cues.probs)
-    return carry._replace(inpainted=inpainted, image=cues.image)
 
 
 def part_of(tree: Any, origin: tuple[Any, Any], size: tuple[int, int]) -> Any:
@@ -230,35 +214,41 @@ def moving_part(carry: Carry, origin: tuple[Any, Any], size: tuple[int, int]) ->
     return Carry(carry.key, *part_of(tuple(carry)[1:-1], origin, size), step=carry.step)
 
 
-def in_dispute(carry: Carry, cues: StepCues) -> Bool[Array, "b h w"]:
+def seen_part(now: StepCues, origin: tuple[Any, Any], size: tuple[int, int]) -> StepCues:
+    """A part of what ``guess`` reads of the target frame."""
+    image, probs, long = part_of((now.cues.image, now.cues.probs, now.long), origin, size)
+    return StepCues(now.cues._replace(image=image, probs=probs), long)
+
+
+def in_dispute(carry: Carry, now: StepCues) -> Bool[Array, "b h w"]:
     """Where guesses differ at the frame that ``advance`` has just reached.
 
     The look-ups are left aside: they cost more than all the others, and hardly ever differ alone.
     """
-    first = jnp.argmax(carry.chain, axis=-1)
-    differs = (carry.key.label != first) | (jnp.argmax(cues.probs, axis=-1) != first)
-    for flow in (carry.composed, carry.stride, cues.direct, cues.fresh):
+    first = jnp.argmax(carry.stepwise, axis=-1)
+    differs = (carry.key.label != first) | (jnp.argmax(now.cues.probs, axis=-1) != first)
+    for flow in (carry.composed, carry.stride, now.long.direct, now.long.fresh):
         differs |= warp_labels(carry.key.label, flow)[0] != first
     return differs
 
 
 def guess(
-    carry: Carry, cues: StepCues, origin: tuple[Int[Array, ""] | int, Int[Array, ""] | int] = (0, 0)
+    carry: Carry, now: StepCues, origin: tuple[Int[Array, ""] | int, Int[Array, ""] | int] = (0, 0)
 ) -> Hypotheses:
     """All guesses at the frame that ``advance`` has just reached with these cues.
 
     Args:
       carry: of the frame, or of a part of it; the key frame is always whole.
-      cues: of the same part.
+      now: cues of the same part.
       origin: row and column where the part begins.
     """
-    key, num_classes = carry.key, carry.chain.shape[-1]
+    cues, long, key, num_classes = now.cues, now.long, carry.key, carry.stepwise.shape[-1]
     own = part_of(key, origin, cues.image.shape[1:3])
     shift = jnp.asarray(origin[::-1], carry.composed.dtype)
-    direct, fresh = jnp.nan_to_num(cues.direct), jnp.nan_to_num(cues.fresh)
+    direct, fresh = jnp.nan_to_num(long.direct), jnp.nan_to_num(long.fresh)
     source = jnp.concatenate([key.image, key.onehot], axis=-1)
-    votes, errors, valid = [carry.chain], [], [1.0 - carry.age]
-    for flow in (carry.composed, carry.stride, cues.direct, cues.fresh):
+    votes, errors, valid = [carry.stepwise], [], [1.0 - carry.age]
+    for flow in (carry.composed, carry.stride, long.direct, long.fresh):
         finite = jnp.all(jnp.isfinite(flow), axis=-1, keepdims=True)
         seen, there = warp(source, jnp.where(finite, flow, 0) + shift)
         votes.append(seen[..., 3:])
@@ -276,14 +266,14 @@ def guess(
     ]
     static = jnp.ones_like(carry.age)
     valid += [static, static, valid[1], valid[3]]
-    # The chain has no match of its own in the key frame: the composed position stands for it.
+    # Stepwise labels have no match of their own: the composed position stands for it.
     errors.insert(0, errors[0])
     others = jnp.stack([carry.composed, carry.stride, fresh], axis=-2)
     others = others - direct[..., None, :]
     return Hypotheses(
         votes=jnp.stack(votes, axis=-2),
         error=jnp.stack(errors, axis=-1),
-        valid=jnp.stack(valid, axis=-1).astype(carry.chain.dtype),
+        valid=jnp.stack(valid, axis=-1).astype(carry.stepwise.dtype),
         drift=carry.drift,
         age=carry.age,
         spread=jnp.sqrt(jnp.sum(others**2, axis=-1) + 1e-8),
@@ -314,8 +304,8 @@ def active_classes(
     return np.concatenate([classes, np.full(padding, -1, np.int32)])
 
 
-def places_of(label: np.ndarray, active: np.ndarray) -> np.ndarray:
-    """Class indices → int32 places in the list of active classes, -1 where it lacks them."""
+def active_indices(label: np.ndarray, active: np.ndarray) -> np.ndarray:
+    """Class indices → int32 indices into the active classes, -1 where these lack the class."""
     size = max(int(label.max(initial=0)), int(active.max(initial=0))) + 2
     inverse = np.full(size, -1, np.int32)
     for place, index in enumerate(active):

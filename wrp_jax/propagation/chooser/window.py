@@ -16,18 +16,26 @@ from wrp_jax.config import PropagationConfig
 from wrp_jax.models.network import Network
 from wrp_jax.propagation.along_chains import mask_options
 from wrp_jax.propagation.chooser.agreement import reliability_of
-from wrp_jax.propagation.chooser.chains import walk_cues
+from wrp_jax.propagation.chooser.chains import step_cues, walk_chain
 from wrp_jax.propagation.chooser.choose import DEFAULT_DOUBT, Doubt, choose_step
-from wrp_jax.propagation.chooser.hypotheses import active_classes, compact, init_carry, places_of
+from wrp_jax.propagation.chooser.hypotheses import (
+    active_classes,
+    active_indices,
+    compact,
+    init_carry,
+)
 from wrp_jax.propagation.labelled_window import LabelledWindow
 from wrp_jax.propagation.results import FramePrediction
 from wrp_jax.propagation.rollout import window_orders
 
+_init_carry = jax.jit(init_carry, static_argnames="num_classes")
+
 
 @functools.partial(jax.jit, static_argnames=("network", "mask", "recursive", "doubt"))
-def _jitted_step(network, variables, reliability, carry, cues, mask, recursive, doubt):
+def _jitted_step(network, variables, reliability, carry, chain, long, mask, recursive, doubt):
+    now = step_cues(chain, long)
     return choose_step(
-        network, variables, reliability, carry, cues, mask, recursive=recursive, doubt=doubt
+        network, variables, reliability, carry, now, mask, recursive=recursive, doubt=doubt
     )
 
 
@@ -71,21 +79,20 @@ class ChooserRefiner:
         orders = window_orders(cues.count, key_index)
         strongest = [cues.section(i, i + 1).probs.max(axis=(0, 1, 2)) for i in range(cues.count)]
         active = active_classes(key_label, np.stack(strongest)[:, None, None])
-        places = np.stack([places_of(key_label, active)] * 2)
-        key = cues.section(key_index, key_index + 1, semantics=False).images[0]
-        image = np.stack([np.asarray(key)] * 2)
-        carry = init_carry(jnp.asarray(image), jnp.asarray(places), len(active))
+        label = np.stack([active_indices(key_label, active)] * 2)
+        key = cues.clip.stack([key_index] * 2)
+        carry = _init_carry(key, label, num_classes=len(active))
         reliability = reliability_of(cues, key_index, key_label, self.expected)
         reliability = jnp.asarray(np.stack([compact(reliability.T, active).T] * 2))
         mask, void = mask_options(config), window.classes.void_index
-        for t, step in enumerate(walk_cues(cues, orders, active, window.motion), 1):
-            now = jax.tree.map(jnp.asarray, step)
+        for t, (chain, long) in enumerate(walk_chain(cues, orders, active, window.motion), 1):
             carry, (chosen, sure) = _jitted_step(
                 self.network,
                 self.variables,
                 reliability,
                 carry,
-                now,
+                chain,
+                long,
                 mask,
                 self.recursive,
                 self.doubt,

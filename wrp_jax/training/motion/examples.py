@@ -11,11 +11,12 @@ import numpy as np
 from wrp_jax.config import Config, MotionSampling
 from wrp_jax.data.flow_sets.pairs import FlowPairs, Mixture, flow_pairs
 from wrp_jax.data.open_source import open_source
-from wrp_jax.data.source import VideoSource
+from wrp_jax.data.source import VideoSource, read_clip
+from wrp_jax.motion.build import reads_flow_files
 from wrp_jax.training.motion.augment import FlowAugmentation, augment
 from wrp_jax.training.motion.flying import FlyingPieces
 from wrp_jax.training.motion.mixture import augmentation, further_set
-from wrp_jax.types import Motion, UserError, clip_of
+from wrp_jax.types import Clip, Motion, UserError, clip_of
 
 _BUILT = 1.3
 """Flying pieces are made larger than the crop by this, so that there is something to crop."""
@@ -58,6 +59,8 @@ class VideoExamples:
       frames: length of a run.
       crop: height and width.
       guide: a motion whose flows the network reads, or None.
+      whole: whether it is asked about the frames as they are, not about parts of them: flow
+        that was computed elsewhere is known of those alone.
     """
 
     source: VideoSource
@@ -65,6 +68,7 @@ class VideoExamples:
     frames: int
     crop: tuple[int, int]
     guide: Motion | None
+    whole: bool = False
 
     def __len__(self) -> int:
         """Number of runs."""
@@ -74,11 +78,10 @@ class VideoExamples:
         """One example."""
         sequence, start = self.runs[int(index)]
         names = self.source.frame_names(sequence)[start : start + self.frames]
-        frames = np.stack([self.source.frame(sequence, name) for name in names])
-        example = {"frames": frames}
-        if self.guide is not None and self.guide.in_clip is not None:
-            # It knows these frames as they are, not parts of them.
-            example = with_guess(example, self.guide.within(clip_of(frames, sequence, names)))
+        clip = read_clip(self.source, sequence, names)
+        example = {"frames": clip.stack(range(clip.count))}
+        if self.whole:
+            example = with_guess(example, self.guide, clip)
         example = _cropped(example, rng, self.crop)
         if rng.random() < 0.5:
             example = _backwards(example)
@@ -151,13 +154,21 @@ def _backwards(example: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-def with_guess(example: dict[str, Any], guide: Motion | None) -> dict[str, Any]:
-    """Adds ``guess``: the guide's flows between neighbours, both ways."""
+def with_guess(
+    example: dict[str, Any], guide: Motion | None, clip: Clip | None = None
+) -> dict[str, Any]:
+    """Adds ``guess``: the guide's flows between neighbours, both ways.
+
+    Args:
+      example: with ``frames``.
+      guide: a motion, or None, which adds nothing.
+      clip: the same frames with their names, where they have any.
+    """
     if guide is None:
         return example
-    frames = example["frames"]
-    earlier, later = frames[:-1], frames[1:]
-    both = [guide.pairs(later, earlier), guide.pairs(earlier, later)]
+    clip = clip_of(example["frames"]) if clip is None else clip
+    earlier, later = range(clip.count - 1), range(1, clip.count)
+    both = [guide(clip, later, earlier), guide(clip, earlier, later)]
     return {**example, "guess": np.nan_to_num(np.stack(both, axis=1)).astype(np.float32)}
 
 
@@ -217,7 +228,7 @@ def video_examples(
         raise UserError(f"{source.name} has no sequence of {frames} frames to learn motion from.")
     smallest = tuple(int(n) for n in np.min(sizes, axis=0))
     crop = _fitting(config.motion_training.sampling.crop, smallest, multiple)
-    return VideoExamples(source, runs, frames, crop, guide)
+    return VideoExamples(source, runs, frames, crop, guide, reads_flow_files(config.motion))
 
 
 def _fitting(wanted: tuple[int, int], size: tuple[int, ...], multiple: int) -> tuple[int, int]:

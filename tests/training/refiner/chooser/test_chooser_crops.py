@@ -32,9 +32,9 @@ def chain_state(rng, height, width, *, flow=4.0, agree=False):
     if agree:
         flows = [np.zeros_like(f) for f in flows]
         probs = np.repeat(np.eye(CLASSES)[label][None], n, 0)
-    images = np.asarray(smooth(n, height, width, 3))
-    clip = ClipCues(images, *flows[:2], probs, np.zeros((n, 1, 1, 1)))
-    clip = jax.tree.map(lambda a: np.asarray(a, np.float32), clip)
+    frames = np.round(255 * np.clip(smooth(n, height, width, 3), 0, 1)).astype(np.uint8)
+    rest = [np.asarray(a, np.float32) for a in (*flows[:2], probs, np.zeros((n, 1, 1, 1)))]
+    clip = ClipCues(frames, *rest)
     long = LongFlows(*(np.asarray(f[:, None], np.float32) for f in flows[2:]))
     orders = np.arange(n)[None]
     return next(chain_states(clip, long, orders, label, frozenset({2}))), label
@@ -75,10 +75,11 @@ def test_a_crop_is_that_part_of_the_guesses_at_the_whole_frame(rng):
 
 def test_crops_lie_where_hypotheses_differ(rng):
     at, label = chain_state(rng, 150, 170, agree=True)
-    votes = np.asarray(at.cues.probs)[0].copy()
+    votes = np.asarray(at.cues.cues.probs)[0].copy()
     row, column = 100, 120
     votes[row, column] = np.roll(votes[row, column], 1)  # a single pixel in dispute
-    at = at._replace(cues=at.cues._replace(probs=jnp.asarray(votes[None])))
+    short = at.cues.cues._replace(probs=jnp.asarray(votes[None]))
+    at = at._replace(cues=at.cues._replace(cues=short))
     for crop in crops_of(rng, at, label, 12, disputed=1.0):
         winner = np.asarray(crop.hypotheses.votes)[..., :SAID, :].argmax(-1)
         assert (winner != winner[..., :1]).any(-1).sum() == 1

@@ -36,8 +36,8 @@ class Pictures:
         return np.repeat(np.arange(48) // 24, 40).reshape(48, 40).T.astype(np.int32)
 
 
-def segment(frames):
-    n, h, w, _ = frames.shape
+def segment(clip, positions):
+    n, (h, w, _) = len(positions), clip.frame(0).shape
     return np.full((n, h, w, 2), 0.5, np.float32), np.zeros((n, 5, 6, 3), np.float32)
 
 

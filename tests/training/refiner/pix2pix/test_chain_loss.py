@@ -16,7 +16,7 @@ from wrp_jax.types import ClipCues
 def small_cycle(rng, length=2):
     n, h, w = length + 1, 8, 8
     clip = ClipCues(
-        images=rng.random((n, h, w, 3)),
+        frames=rng.integers(0, 256, (n, h, w, 3), dtype=np.uint8),
         flow_backward=rng.normal(size=(n - 1, h, w, 2)),
         flow_forward=rng.normal(size=(n - 1, h, w, 2)),
         probs=rng.dirichlet(np.ones(3), (n, h, w)),

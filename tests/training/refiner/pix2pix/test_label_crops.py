@@ -13,7 +13,7 @@ def test_crops_of_labels_lie_on_the_grid_of_the_features(rng):
     features = np.arange(13 * 15, dtype=np.float32).reshape(1, 13, 15, 1).repeat(n, 0)
     label = np.arange(h)[:, None] // 8 * 15 + np.arange(w) // 8  # the feature it lies under
     clip = ClipCues(
-        images=np.zeros((n, h, w, 3), np.float32),
+        frames=np.zeros((n, h, w, 3), np.uint8),
         flow_backward=np.zeros((n - 1, h, w, 2), np.float32),
         flow_forward=np.zeros((n - 1, h, w, 2), np.float32),
         probs=np.full((n, h, w, 250), 1 / 250, np.float32),
@@ -32,7 +32,7 @@ def test_features_of_any_stride_lie_where_their_pixels_do(rng, stride):
     features = np.stack(np.meshgrid(*centres, indexing="ij"), -1).astype(np.float32)
     label = np.arange(h)[:, None] // 8 * 16 + np.arange(w) // 8  # 8x8 pixels share a label
     clip = ClipCues(
-        images=np.zeros((n, h, w, 3), np.float32),
+        frames=np.zeros((n, h, w, 3), np.uint8),
         flow_backward=np.zeros((n - 1, h, w, 2), np.float32),
         flow_forward=np.zeros((n - 1, h, w, 2), np.float32),
         probs=np.full((n, h, w, 250), 1 / 250, np.float32),

@@ -25,7 +25,7 @@ def moving_clip(rng, n=4, size=(72, 80)):
     h, w = size
     flow = rng.normal(scale=2.0, size=(2, n - 1, h, w, 2)).astype(np.float32)
     return ClipCues(
-        images=(rng.integers(0, 256, (n, h, w, 3)) / 255).astype(np.float32),
+        frames=rng.integers(0, 256, (n, h, w, 3), dtype=np.uint8),
         flow_backward=flow[0],
         flow_forward=flow[1],
         probs=(rng.multinomial(255, [0.5, 0.3, 0.2], (n, h, w)) / 255).astype(np.float32),

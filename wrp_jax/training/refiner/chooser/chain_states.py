@@ -10,19 +10,27 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int
 
-from wrp_jax.propagation.chooser.chains import step_cues
+from wrp_jax.propagation.chooser.chains import active_only, step_cues
 from wrp_jax.propagation.chooser.hypotheses import (
     Carry,
     LongFlows,
     StepCues,
     active_classes,
+    active_indices,
     advance,
     init_carry,
-    places_of,
 )
+from wrp_jax.propagation.cues import ChainInputs, lay_out
 from wrp_jax.types import ClipCues
 
-_advance = jax.jit(advance)
+_init_carry = jax.jit(init_carry, static_argnames="num_classes")
+
+
+@jax.jit
+def _advance(carry: Carry, chain: ChainInputs, long: LongFlows) -> tuple[Carry, StepCues]:
+    """The next step of a chain."""
+    now = step_cues(chain, long)
+    return advance(carry, now), now
 
 
 class ChainState(NamedTuple):
@@ -41,8 +49,8 @@ class ChainState(NamedTuple):
     cues: StepCues
 
     def labels(self) -> Int[np.ndarray, "b h w"]:
-        """Class indices that the chain carries, -1 where it carries none."""
-        return self.active[np.asarray(jnp.argmax(self.carry.chain, axis=-1))]
+        """Class indices of the labels carried step by step, -1 where there are none."""
+        return self.active[np.asarray(jnp.argmax(self.carry.stepwise, axis=-1))]
 
 
 def chain_states(
@@ -62,13 +70,11 @@ def chain_states(
       steps: where to stop, counted from 1.
     """
     active = active_classes(key_label, clip.probs)
-    cues = step_cues(clip, long, orders, active)
-    b, key = len(orders), int(orders[0, 0])
-    label = np.stack([places_of(key_label, active)] * b)
-    image = np.stack([np.asarray(clip.images[key])] * b)
-    carry = init_carry(jnp.asarray(image), jnp.asarray(label), len(active))
+    label = np.stack([active_indices(key_label, active)] * len(orders))
+    carry = _init_carry(clip.frames[orders[:, 0]], label, num_classes=len(active))
+    clip = clip._replace(features=clip.features[..., :0])  # no hypothesis reads them
     for t in range(orders.shape[1] - 1):
-        now = jax.tree.map(lambda a, t=t: jnp.asarray(a[t]), cues)
-        carry = _advance(carry, now)
+        chain = active_only(lay_out(clip, orders[:, t : t + 2]), active)
+        carry, now = _advance(carry, chain, jax.tree.map(lambda a, t=t: a[t], long))
         if t + 1 in steps:
             yield ChainState(t + 1, active, carry, now)

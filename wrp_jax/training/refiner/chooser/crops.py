@@ -16,12 +16,12 @@ from wrp_jax.propagation.chooser.hypotheses import (
     Carry,
     Hypotheses,
     StepCues,
+    active_indices,
     compact,
     guess,
     in_dispute,
     moving_part,
-    part_of,
-    places_of,
+    seen_part,
 )
 from wrp_jax.training.refiner.chooser.chain_states import ChainState
 from wrp_jax.training.refiner.padding import pad_to_size
@@ -40,10 +40,10 @@ _in_dispute = jax.jit(in_dispute)
 
 @functools.partial(jax.jit, static_argnames="size")
 def _guess_part(
-    carry: Carry, cues: StepCues, origin: tuple[Any, Any], size: tuple[int, int]
+    carry: Carry, now: StepCues, origin: tuple[Any, Any], size: tuple[int, int]
 ) -> Hypotheses:
     """What ``guess`` says in a part of the frame."""
-    return guess(moving_part(carry, origin, size), part_of(cues, origin, size), origin)
+    return guess(moving_part(carry, origin, size), seen_part(now, origin, size), origin)
 
 
 class ChooserCrop(NamedTuple):
@@ -99,7 +99,7 @@ def cut_crops(
       count: crops.
       disputed: share of the crops that hold a pixel in dispute.
     """
-    place = places_of(label, state.active)
+    place = active_indices(label, state.active)
     weights = compact(class_weights, state.active)
     trust = compact(reliability.T, state.active).T
     height, width = label.shape

@@ -16,7 +16,7 @@ from wrp_jax.training.refiner.examples.cycles import Cycle
 from wrp_jax.training.refiner.examples.generate import ExampleGenerator
 from wrp_jax.training.refiner.examples.simulated import SimulatedClip
 from wrp_jax.training.refiner.examples.training_data import TrainingData
-from wrp_jax.types import clip_of
+from wrp_jax.types import Motion, clip_of
 
 
 def chooser_examples(data: TrainingData, crops: int) -> ExampleGenerator[ChooserCrop]:
@@ -27,17 +27,16 @@ def chooser_examples(data: TrainingData, crops: int) -> ExampleGenerator[Chooser
     def from_clip(rng: np.random.Generator, clip: SimulatedClip) -> Iterator[ChooserCrop]:
         orders = np.arange(len(clip.frames))[None]
         steps = frozenset(clip.steps)
-        bound = motion.within(clip_of(clip.frames))
         # At one of the few frames that g_ψ was run on, about as far as windows are measured.
         ahead = max((t for t in clip.steps if t <= AHEAD + 1), default=0)
         trust = reliability_of(HeldCues(clip.cues), 0, clip.labels[0], expected, ahead)
-        long = long_flows(clip.frames, clip.cues, orders, bound, steps=steps)
+        long = long_flows(clip_of(clip.frames), clip.cues, orders, motion, steps=steps)
         for state in chain_states(clip.cues, long, orders, clip.labels[0], steps):
             truth = clip.labels[state.step]
             yield from cut_crops(rng, state, truth, weights, trust, count=crops)
 
     def from_cycle(rng: np.random.Generator, cycle: Cycle) -> Iterator[ChooserCrop]:
-        return cycle_crops(rng, cycle, weights, expected, crops=4 * crops)
+        return cycle_crops(rng, cycle, motion, weights, expected, crops=4 * crops)
 
     return ExampleGenerator(from_clip, from_cycle)
 
@@ -45,6 +44,7 @@ def chooser_examples(data: TrainingData, crops: int) -> ExampleGenerator[Chooser
 def cycle_crops(
     rng: np.random.Generator,
     cycle: Cycle,
+    motion: Motion,
     class_weights: Float[np.ndarray, " classes"],
     reliability: Float[np.ndarray, "classes 2"],
     *,
@@ -58,17 +58,17 @@ def cycle_crops(
     Args:
       rng: source of the crops' positions.
       cycle: one of ``draw_cycles``.
+      motion: f_θ.
       class_weights: loss weight per class index.
       reliability: of g_ψ: recall and precision per class.
       crops: how many.
     """
-    clip, truth, motion = cycle.cues, cycle.truth, cycle.motion
+    cues, clip, truth = cycle.cues, cycle.clip, cycle.truth
     out, back = cycle.order[:, : cycle.length + 1], cycle.order[:, cycle.length :]
-    frames = np.round(np.asarray(clip.images) * 255.0).astype(np.uint8)
     steps = frozenset({cycle.length})
-    # On the way out the chain alone is read, so the long flows need no estimate of their own.
-    long = long_flows(frames, clip, out, motion, steps=frozenset())
-    turned = next(chain_states(clip, long, out, truth, steps)).labels()
-    long = long_flows(frames, clip, back, motion, steps=steps)
-    for state in chain_states(clip, long, back, turned[0], steps):
+    # On the way out stepwise labels alone are read: the long flows need no estimate of their own.
+    long = long_flows(clip, cues, out, motion, steps=frozenset())
+    turned = next(chain_states(cues, long, out, truth, steps)).labels()
+    long = long_flows(clip, cues, back, motion, steps=steps)
+    for state in chain_states(cues, long, back, turned[0], steps):
         yield from cut_crops(rng, state, truth, class_weights, reliability, count=crops)

@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 
 from wrp_jax import interrupts
 from wrp_jax.data.known_labels import KnownLabels
-from wrp_jax.data.source import VideoSource
+from wrp_jax.data.source import VideoSource, read_clip
 from wrp_jax.propagation.chooser.agreement import (
     AHEAD,
     Agreement,
@@ -25,7 +25,7 @@ from wrp_jax.propagation.chooser.agreement import (
     window_agreement,
 )
 from wrp_jax.propagation.window_cues import MadeCues
-from wrp_jax.types import Motion, Segment, Window, clip_of
+from wrp_jax.types import Motion, Segment, Window
 
 _BORDER_CELL = 12  # pixels over which a border is displaced alike
 
@@ -81,11 +81,9 @@ def measure_reliability(
         first, last = max(first, key - AHEAD), min(last, key + AHEAD)
         if first == last:
             continue
-        there = tuple(names[first : last + 1])
-        frames = np.stack([source.frame(window.sequence, name) for name in there])
-        bound = motion.within(clip_of(frames, window.sequence, there))
+        clip = read_clip(source, window.sequence, names[first : last + 1])
         label = known.label(window.sequence, window.key)
-        cues = MadeCues(frames, bound, segment)
+        cues = MadeCues(clip, motion, segment)
         sequences.append(window.sequence)
         found.append(window_agreement(cues, key - first, label, size))
         pixels = label.size

@@ -10,10 +10,10 @@ from jaxtyping import Int
 
 from wrp_jax import interrupts
 from wrp_jax.data.known_labels import KnownLabels
-from wrp_jax.data.source import VideoSource
+from wrp_jax.data.source import VideoSource, read_clip
 from wrp_jax.propagation.cues import clip_cues
 from wrp_jax.propagation.rollout import cycle_order
-from wrp_jax.types import ClipCues, Motion, Segment, Window, clip_of
+from wrp_jax.types import Clip, ClipCues, Motion, Segment, Window
 
 
 class Cycle(NamedTuple):
@@ -23,13 +23,13 @@ class Cycle(NamedTuple):
       cues: of ``l + 1`` frames, in the order of time.
       order: their places in the order of the visits, ``t … t±l … t``.
       truth: class indices of frame t, L_t.
-      motion: f_θ that knows which frames of the video these are.
+      clip: the frames.
     """
 
     cues: ClipCues
     order: Int[np.ndarray, "1 2l+1"]
     truth: Int[np.ndarray, "h w"]
-    motion: Motion
+    clip: Clip
 
     @property
     def length(self) -> int:
@@ -57,7 +57,7 @@ def draw_cycles(
       windows: each is a labelled frame and frames around it; one without another frame gives
         no cycle.
       motion: f_θ.
-      segment: g_ψ on uint8 frames.
+      segment: g_ψ.
       count: number of draws.
       max_length: largest l.
     """
@@ -73,8 +73,7 @@ def draw_cycles(
         reach = (last - key) if direction > 0 else (key - first)
         length = int(rng.integers(1, min(max_length, reach) + 1))
         there = names[key : key + length + 1] if direction > 0 else names[key - length : key + 1]
-        frames = np.stack([source.frame(window.sequence, name) for name in there])
         order = cycle_order(0 if direction > 0 else length, length, direction)
-        bound = motion.within(clip_of(frames, window.sequence, tuple(there)))
-        clip = clip_cues(frames, bound, segment)
-        yield Cycle(clip, order, known.label(window.sequence, window.key), bound)
+        clip = read_clip(source, window.sequence, there)
+        cues = clip_cues(clip, motion, segment)
+        yield Cycle(cues, order, known.label(window.sequence, window.key), clip)

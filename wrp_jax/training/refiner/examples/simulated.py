@@ -10,13 +10,13 @@ from jaxtyping import Float, Float32, Int32, UInt8
 
 from wrp_jax import interrupts
 from wrp_jax.data.known_labels import KnownLabels
-from wrp_jax.data.source import VideoSource
+from wrp_jax.data.source import VideoSource, read_clip
 from wrp_jax.propagation.cues import clip_cues
 from wrp_jax.simulation.clip import simulate_clip, typical_speeds
 from wrp_jax.simulation.cutouts import Cutout, extract_cutouts
 from wrp_jax.simulation.options import SimulationOptions
 from wrp_jax.training.refiner.examples.calibrate import ReliabilityInWindows, match_recalls
-from wrp_jax.types import ClipCues, Motion, Segment, Window, clip_of
+from wrp_jax.types import ClipCues, Imitable, Motion, Segment, Window, clip_of
 
 _RANGES = ((1, 2), (3, 5), (6, 8), (9, 10))
 """Steps at which guesses are made in each clip: one out of each range."""
@@ -62,11 +62,8 @@ def measure_speeds(
         if last == first:
             continue
         for i in np.unique(np.linspace(first, last - 1, per_window + 2)[1:-1].astype(int)):
-            a = source.frame(window.sequence, names[i + 1])
-            b = source.frame(window.sequence, names[i])
-            pair = np.stack([b, a])
-            bound = motion.within(clip_of(pair, window.sequence, tuple(names[i : i + 2])))
-            flows.append(bound.pairs(pair[1:], pair[:1])[0])
+            pair = read_clip(source, window.sequence, names[i : i + 2])
+            flows.append(motion(pair, [1], [0])[0])
     return typical_speeds(flows) if flows else np.array([2.0], np.float32)
 
 
@@ -104,7 +101,7 @@ def simulated_clips(
       cutouts: to paste.
       speeds: to draw from, pixels per frame; spread by a factor of 0.7 to 2.
       motion: f_θ.
-      segment: g_ψ on uint8 frames.
+      segment: g_ψ.
       count: number of clips.
       keys: places in ``known.items`` of the video's own labelled frames.
       key_share: share of the clips made from those; the rest is made from all.
@@ -139,9 +136,11 @@ def simulated_clips(
             int(rng.integers(low, high + 1)) for low, high in _RANGES if high <= options.steps
         )
         seen = list(range(len(frames))) if every_frame else [0, *steps]
-        imitate = getattr(segment, "imitate", None)  # files hold no prediction of new frames
-        look = segment(frames[seen]) if imitate is None else imitate(rng, labels[seen])
-        some_probs, some_features = look
+        clip = clip_of(frames)
+        if isinstance(segment, Imitable):
+            some_probs, some_features = segment.imitate(rng, labels[seen])
+        else:
+            some_probs, some_features = segment(clip, seen)
         some_probs = np.array(some_probs)
         sequence = item.sequence if index in keys else None
         if reliability is not None:
@@ -152,6 +151,5 @@ def simulated_clips(
         probs = np.zeros((len(frames), *some_probs.shape[1:]), np.float32)
         features = np.zeros((len(frames), *some_features.shape[1:]), np.float32)
         probs[seen], features[seen] = some_probs, some_features
-        bound = motion.within(clip_of(frames))
-        cues = clip_cues(frames, bound, None)._replace(probs=probs, features=features)
+        cues = clip_cues(clip, motion, None)._replace(probs=probs, features=features)
         yield SimulatedClip(frames, labels, steps, cues)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from wrp_jax.models.refine.pix2pix import STRIDE, on_code_grid
-from wrp_jax.propagation.cues import Chain, derive, lay_out
+from wrp_jax.propagation.cues import ChainInputs, derive, lay_out
 from wrp_jax.training.refiner.examples.cycles import Cycle
 from wrp_jax.training.refiner.examples.generate import ExampleGenerator
 from wrp_jax.training.refiner.examples.simulated import SimulatedClip
@@ -30,13 +30,13 @@ class ChainCrop(NamedTuple):
     ``s`` is ``CROP``.
 
     Attributes:
-      chain: ``cues.Chain`` of one chain without its axis b; pictures and probabilities in 1/255,
-        flows and features in half precision.
+      chain: ``cues.ChainInputs`` of one chain without its axis b; probabilities in 1/255, flows
+        and features in half precision.
       label: class indices of the frame where the chain starts, or ``IGNORE``.
       truth: class indices of the frame where it ends, or ``IGNORE``.
     """
 
-    chain: Chain
+    chain: ChainInputs
     label: UInt8[Any, "*batch s s"]
     truth: UInt8[Any, "*batch s s"]
 
@@ -93,9 +93,9 @@ def chain_crops(
     def pad(array: np.ndarray, size: int) -> np.ndarray:
         return np.moveaxis(pad_to_size(np.moveaxis(np.asarray(array), 0, 2), size), 2, 0)
 
-    features = on_code_grid(jnp.asarray(clip.features), clip.images.shape[1:3])
+    features = on_code_grid(jnp.asarray(clip.features), clip.frames.shape[1:3])
     whole = ClipCues(
-        images=pad(clip.images, CROP),
+        frames=pad(clip.frames, CROP),
         flow_backward=pad(clip.flow_backward, CROP),
         flow_forward=pad(clip.flow_forward, CROP),
         probs=pad(clip.probs, CROP),
@@ -103,12 +103,11 @@ def chain_crops(
     )
     label, truth = pad_label(label), pad_label(truth)
     for _ in range(count):
-        part, place = draw_aligned_crop(rng, whole.images.shape[1:], CROP)
+        part, place = draw_aligned_crop(rng, whole.frames.shape[1:], CROP)
         cut = jax.tree.map(lambda a, part=part: a[:, *part], whole)
         cut = cut._replace(features=whole.features[:, *place])
         chain = jax.tree.map(lambda a: a[:, 0], lay_out(cut, order))
         chain = chain._replace(
-            images=np.round(255 * chain.images).astype(np.uint8),
             flow=chain.flow.astype(np.float16),
             reverse=chain.reverse.astype(np.float16),
             probs=np.round(255 * chain.probs).astype(np.uint8),
@@ -117,7 +116,8 @@ def chain_crops(
         yield ChainCrop(chain, label[part], truth[part])
 
 
-def unpack_chain(chain: Chain) -> Cues:
+def unpack_chain(chain: ChainInputs) -> Cues:
     """Cues of a batch of ``ChainCrop.chain``, time in front, inside jit."""
-    chain = jax.tree.map(lambda a: jnp.moveaxis(a.astype(jnp.float32), 0, 1), chain)
-    return derive(chain._replace(images=chain.images / 255.0, probs=chain.probs / 255.0))
+    chain = jax.tree.map(lambda a: jnp.moveaxis(a, 0, 1), chain)
+    numbers = jax.tree.map(lambda a: a.astype(jnp.float32), chain)
+    return derive(numbers._replace(frames=chain.frames, probs=numbers.probs / 255.0))
