@@ -47,6 +47,7 @@ for method in model.methods:
     for a, b in zip(*found):
         np.testing.assert_array_equal(a, b)
     np.savez(f"{method}.npz", **found[0]._asdict())
+sys.exit(0)
 """
 
 
