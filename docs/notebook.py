@@ -46,7 +46,8 @@ print(moved.labels.shape, moved.confidence.min(), moved.confidence.max())
 
 # %%
 config = wrp_jax.Config()
-config.segmentation.steps, config.segmentation.width, config.segmentation.crop = 80, 8, (64, 96)
+config.segmentation.optimiser.steps, config.segmentation.network.width = 80, 8
+config.segmentation.sampling.crop = (64, 96)
 config.refiner.steps, config.refiner.clips = 20, 2
 model = wrp_jax.fit(frames, {key: truth[key]}, classes, config=config)
 print(model)

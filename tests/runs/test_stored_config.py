@@ -20,7 +20,7 @@ def run(folder, tmp_path):
     """A workdir whose options are not the defaults, tuples among them."""
     config = Config(seed=3, stages=("motion", "segmentation"), workers=2)
     config.propagation.tau, config.refiner.width = 0.25, 9
-    config.motion_training.mix = ("a", "b")
+    config.motion_training.sampling.mix = ("a", "b")
     source = open_folder(folder)
     known = KnownLabels(source, windows_of_keyframes(source, None, 2))
     prepare_workdir(tmp_path / "run", config, known)
@@ -55,6 +55,15 @@ def test_every_default_survives_json():
 def test_what_cannot_be_read_is_named(run, damage, says):
     damage(run[0])
     with pytest.raises(UserError, match=says):
+        read_run(run[0])
+
+
+def test_options_of_an_earlier_version_are_found_in_their_new_places(run):
+    (run[0] / "config.json").write_text('{"segmentation": {"width": 16, "crop": [32, 48]}}')
+    segmentation = read_run(run[0])[0].segmentation
+    assert segmentation.network.width == 16 and segmentation.sampling.crop == (32, 48)
+    (run[0] / "config.json").write_text('{"propagation": {"mask": "x"}}')
+    with pytest.raises(UserError, match="mask is"):
         read_run(run[0])
 
 

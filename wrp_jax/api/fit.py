@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wrp_jax.api.model import Model
-from wrp_jax.config import Config
+from wrp_jax.config import Config, check
 from wrp_jax.data.arrays import VIDEO, ArraySource, Labels
 from wrp_jax.data.class_map import Classes
 from wrp_jax.data.known_labels import KnownLabels, Stills, parse_stills
@@ -70,6 +70,7 @@ def fit(
     from wrp_jax.training.stages import check_stages, reads_labels, run_stages
 
     config = copy.deepcopy(config) if config is not None else Config()
+    check(config)
     check_stages(config)
     labelled = reads_labels(config.stages)
     known_stills = [parse_stills(s) if isinstance(s, str) else s for s in stills]

@@ -290,7 +290,7 @@ def propagate(
 
     Example:
       >>> frames = np.zeros((3, 8, 8, 3), np.uint8)
-      >>> label = np.zeros((8, 8), int)
+      >>> label = np.full((8, 8), 7)
       >>> label[:, 4:] = 26
       >>> result = propagate(frames, {0: label}, {7: "road", 26: "car"}, method="static")
       >>> result.labels.shape, result.labels[2, 0].tolist()

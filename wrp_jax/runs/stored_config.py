@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wrp_jax.config import Config
+from wrp_jax.config import Config, check, translated
 from wrp_jax.data.label_maps import read_classes
 from wrp_jax.runs.results import MOTION, REFINER, SEGMENTATION, result_path
 from wrp_jax.types import ClassMap, UserError
@@ -18,7 +18,8 @@ from wrp_jax.types import ClassMap, UserError
 def read_run(workdir: Path, *, needs_config: bool = True) -> tuple[Config, ClassMap]:
     """The options and the classes that a workdir was made with.
 
-    ``config.json`` does not hold which stages there were: a stage counts where its result is
+    Options of an earlier version are read into their present places. ``config.json`` does not
+    hold which stages there were: a stage counts where its result is
     there.
 
     Args:
@@ -43,7 +44,8 @@ def read_run(workdir: Path, *, needs_config: bool = True) -> tuple[Config, Class
         values = dict(json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{path} cannot be read: give the config as well.") from error
-    config = config_from_json(Config, values, str(path))
+    config = config_from_json(Config, translated(values), str(path))
+    check(config, str(path))
     config.stages = tuple(
         stage for stage in (MOTION, SEGMENTATION, REFINER) if result_path(workdir, stage).exists()
     )
