@@ -142,7 +142,11 @@ def test_predictions_asked_for_otherwise_are_not_mixed(
     make_folder, tmp_path, monkeypatch, name, value
 ):
     def load_segmenter(*_, **options):
-        return lambda frames: (np.full((*frames.shape[:3], 3), 1 / 3), np.zeros((2, 1, 1, 0)))
+        def segment(clip, positions):
+            size = clip.frame(0).shape[:2]
+            return np.full((len(positions), *size, 3), 1 / 3), np.zeros((2, 1, 1, 0))
+
+        return segment
 
     monkeypatch.setattr(segmenter, "load_segmenter", load_segmenter)
     root, workdir, output = make_folder({"a": 2}), tmp_path / "RUN", tmp_path / "out"
