@@ -24,7 +24,7 @@ from wrp_jax.segmentation import clip
 from wrp_jax.segmentation.for_classes import build_for_classes
 from wrp_jax.segmentation.predictions import Predictions
 from wrp_jax.sharding import make_mesh
-from wrp_jax.types import UserError
+from wrp_jax.types import UserError, clip_of
 from wrp_jax.weights.load import FORMAT
 from wrp_jax.weights.published import fit_state_dict
 from wrp_jax.weights.safetensors_file import write_safetensors
@@ -142,11 +142,8 @@ def test_predictions_asked_for_otherwise_are_not_mixed(
     make_folder, tmp_path, monkeypatch, name, value
 ):
     def load_segmenter(*_, **options):
-        def segment(clip, positions):
-            size = clip.frame(0).shape[:2]
-            return np.full((len(positions), *size, 3), 1 / 3), np.zeros((2, 1, 1, 0))
-
-        return segment
+        size = (24, 32)
+        return lambda clip, at: (np.full((len(at), *size, 3), 1 / 3), np.zeros((2, 1, 1, 0)))
 
     monkeypatch.setattr(segmenter, "load_segmenter", load_segmenter)
     root, workdir, output = make_folder({"a": 2}), tmp_path / "RUN", tmp_path / "out"
@@ -178,7 +175,7 @@ def test_published_weights_need_no_workdir(make_folder, tmp_path, monkeypatch):
     assert by_layer(predict)(config, str(root), None, output, "npz") == 2
     source = open_source(str(root))
     frame = source.frame("a", "001")
-    probs, features = by_layer(load_segmenter(None, config, source, ()))(frame[None])
+    probs, features = by_layer(load_segmenter(None, config, source, ()))(clip_of(frame[None]), [0])
     read = Predictions(output, source.classes).read("a", "001", (24, 32))
     np.testing.assert_allclose(read[0], probs[0], atol=1e-6)
     assert read[1].shape[-1] == features.shape[-1] == 512

@@ -128,7 +128,7 @@ class StoredCues:
 
     Example:
       >>> with StoredCues(folder, clip, motion, segment) as cues:  # doctest: +SKIP
-      ...     window = LabelledWindow(cues, 10, label, classes, clip, motion)
+      ...     window = LabelledWindow(cues, 10, label, classes, motion)
       ...     for frame in label_frames("warp-inpaint", config, window):
       ...         ...
     """
