@@ -72,6 +72,7 @@ def test_every_command_is_a_module_of_the_package():
         "command-line",
         "config-files",
         "help-text",
+        "terminal",
     }
     assert set(COMMANDS) <= names
 

@@ -1,4 +1,3 @@
-import collections
 import os
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from wrp_jax.training.pipeline import make_batches, process_slice
+from wrp_jax.training.pipeline import make_batches
 from wrp_jax.types import UserError
 
 
@@ -113,19 +112,6 @@ def test_processes_share_the_same_global_batches(processes):
         assert all(len(part[step]["index"]) == 8 // processes for part in parts)
         expected = sorted(zip(batch["index"], batch["random"], strict=True))
         assert sorted(zip(merged["index"], merged["random"], strict=True)) == expected
-
-
-@pytest.mark.parametrize("processes", range(1, 8))
-@pytest.mark.parametrize("count", [1, 5, 13])
-def test_slices_of_all_processes_hold_every_example_once(processes, count):
-    seen = collections.Counter(
-        example
-        for index in range(processes)
-        for example in process_slice(
-            list(range(count)), process_index=index, process_count=processes
-        )
-    )
-    assert seen == dict.fromkeys(range(count), 1)
 
 
 def test_fewer_examples_than_a_batch():

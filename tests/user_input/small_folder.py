@@ -27,7 +27,10 @@ def classes(home, entries, **more):
 
 
 def command(server, home, program, *flags, **environment):
-    """``(exit code, stdout, stderr)``; the flags given take the place of the usual ones."""
+    """``(exit code, stdout, stderr)``; the flags given take the place of the usual ones.
+
+    The program is a file at the top of the repository, or ``wrp COMMAND``.
+    """
     usual = {"--config": "config.py", "--data": "D"}
     usual |= {"--workdir": "RUN"} if program == "train.py" else {"--output": "OUT"}
     if program == "propagate.py":
@@ -35,7 +38,9 @@ def command(server, home, program, *flags, **environment):
     given = {flag.partition("=")[0] for flag in flags}
     words = [f"{name}={value}" for name, value in usual.items() if name not in given]
     words += [flag for flag in flags if not flag.endswith("=NONE")]
-    server.stdin.write(json.dumps([str(home), [program, *words], environment]) + "\n")
+    name, _, subcommand = program.partition(" ")
+    file = [name] if name != "wrp" else ["wrp_jax/__main__.py", subcommand]
+    server.stdin.write(json.dumps([str(home), [*file, *words], environment]) + "\n")
     server.stdin.flush()
     return json.loads(server.stdout.readline())
 

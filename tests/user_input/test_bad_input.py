@@ -358,8 +358,8 @@ def test_training_takes_the_workdir_of_its_config_where_none_is_given(server, ho
 def test_flow_that_cannot_be_dumped(server, home, change, said, flags):
     change(home / FRAME)
     before = tree(home)
-    code, _, error = command(server, home, "wrp_jax/motion/dump.py", *flags)
-    assert code == 2 and error.startswith("dump.py: ") and error.count("\n") == 1, error
+    code, _, error = command(server, home, "wrp flow", *flags)
+    assert code == 2 and error.startswith("wrp flow: ") and error.count("\n") == 1, error
     assert said in error
     assert tree(home) == before
 

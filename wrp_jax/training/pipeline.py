@@ -200,10 +200,3 @@ def _own_memory(batch: Any) -> Any:
     if isinstance(batch, list | tuple):
         return type(batch)(map(_own_memory, batch))
     return np.array(batch, copy=True, subok=False)
-
-
-def process_slice(
-    examples: Examples, *, process_index: int, process_count: int
-) -> grain.MapDataset:
-    """The examples of one process, each example in exactly one process, in order."""
-    return _source(examples)[process_index::process_count]

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from nearest_warp import resample_nearest
 
 from wrp_jax.models.motion.flownet2 import FlowNet2, build_flownet2
 from wrp_jax.models.motion.sdcnet import build_sdcnet, pairwise_flows
-from wrp_jax.ops.resample import resample_nearest
 from wrp_jax.ops.warp import warp
 from wrp_jax.weights import published
 

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from nearest_warp import resample_nearest
 
 from wrp_jax.models.motion.sdcnet import build_sdcnet, network_input, pairwise_flows
-from wrp_jax.ops.resample import resample_nearest
 from wrp_jax.ops.warp import warp
 from wrp_jax.weights import published
 

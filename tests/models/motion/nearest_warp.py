@@ -1,6 +1,6 @@
 """Nearest-neighbour backward warping, as the SDC-Net release moves label images.
 
-``ops/warp.py`` holds the bilinear warp and the exact vote; this one picks a single source pixel.
+The oracle of the golden files; the product votes exactly (``ops/warp.py``).
 """
 
 from __future__ import annotations

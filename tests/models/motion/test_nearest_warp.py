@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 import numpy as np
-
-from wrp_jax.ops.resample import resample_nearest
+from nearest_warp import resample_nearest
 
 
 def test_halves_go_up_and_the_outside_copies_the_border():
