@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from wrp_jax.runs import checkpoints as checkpoint
+from wrp_jax.runs import checkpoints, results
 from wrp_jax.runs.checkpoints import Checkpoints
 from wrp_jax.runs.compatibility import check_metadata
 from wrp_jax.runs.results import load_result, result_path, save_result
@@ -220,7 +220,8 @@ def test_results_are_given_back(tmp_path):
 
 
 def test_the_version_is_noted_and_not_compared(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "__version__", "0.0.7")
+    for module in (checkpoints, results):
+        monkeypatch.setattr(module, "__version__", "0.0.7")
     save_result(tmp_path, "a", VARIABLES, METADATA)
     steps = Checkpoints(tmp_path / "steps", METADATA)
     steps.save(1, state(1), {})

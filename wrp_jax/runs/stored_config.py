@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from wrp_jax.config import Config, check, translated
 from wrp_jax.data.label_maps import read_classes
+from wrp_jax.files.strict_json import read_json
 from wrp_jax.runs.results import MOTION, REFINER, SEGMENTATION, result_path
 from wrp_jax.types import ClassMap, UserError
 
@@ -41,8 +41,8 @@ def read_run(workdir: Path, *, needs_config: bool = True) -> tuple[Config, Class
     if not needs_config:
         return Config(), classes
     try:
-        values = dict(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        values = dict(read_json(path))
+    except (ValueError, TypeError) as error:
         raise UserError(f"{path} cannot be read: give the config as well.") from error
     config = config_from_json(Config, translated(values), str(path))
     check(config, str(path))

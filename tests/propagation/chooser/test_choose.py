@@ -33,8 +33,8 @@ def variables_for(carry, steps, reliability):
     return CHOOSER.init(jax.random.key(0), found.votes, *inputs)
 
 
-def refine(cues, key, label, variables, recursive=False):
-    refiner = ChooserRefiner(CHOOSER, variables, EXPECTED, recursive)
+def refine(cues, key, label, variables, recursive=False, doubt=choose.DEFAULT_DOUBT):
+    refiner = ChooserRefiner(CHOOSER, variables, EXPECTED, recursive, doubt)
     window = LabelledWindow(HeldCues(cues), key, label, CLASSES, shifting(0))
     frames = refiner.label(PropagationConfig(), window)
     return collect(len(cues.frames), frames)[:2]
@@ -76,8 +76,8 @@ def test_the_rules_for_doubt_are_options(monkeypatch):
     """They are asked with what the options say; without them the chooser's answer stands."""
     votes = jax.nn.one_hot(jnp.array([[[[0, 1]] * 10] * 3]).reshape(1, 3, 10, 2), 3)
     probs = jax.nn.softmax(jax.random.normal(jax.random.key(0), (1, 3, 10, 3)))
-    assert (choose.settle(votes, probs, (10, 20)) == probs).all()
-    assert (choose.settle(votes, probs, (5, 10)) != probs).any()
+    assert (choose.smooth_disputed(votes, probs, (10, 20)) == probs).all()
+    assert (choose.smooth_disputed(votes, probs, (5, 10)) != probs).any()
     off = choose.doubt_of(DoubtConfig(inpainted=0.0, inpainted_over_motion=0.0))
     label = jnp.zeros((1, 3, 10), jnp.int32)
     np.testing.assert_array_equal(choose.favour_inpainted(probs, probs, label, 1, off), probs)

@@ -23,6 +23,7 @@ from wrp_jax.data.source import read_clip
 from wrp_jax.motion import build
 from wrp_jax.motion.dis import dis_motion
 from wrp_jax.motion.dump import dump
+from wrp_jax.runs.motion import motion_of
 from wrp_jax.runs.results import load_result
 from wrp_jax.sharding import make_mesh
 from wrp_jax.training.motion import stage as m
@@ -186,7 +187,7 @@ def test_training_mends_dis_flow(tmp_path):
     train(tmp_path, options)
     errors = [line["epe"] for line in lines(tmp_path)]
     assert len(errors) == 2 and errors[1] < 0.8 * errors[0]
-    motion = m.motion_of(options, tmp_path)
+    motion = motion_of(options, tmp_path)
     clip = read_clip(open_source(SYNTHETIC), "clip_000", ("000000", "000001"))
     flow = motion(clip, [0], [1])
     assert flow.shape == (1, 64, 80, 2) and np.isfinite(flow).all()
@@ -407,6 +408,6 @@ def test_mistakes_are_told_in_one_sentence(tmp_path, options, data, message):
 
 def test_a_run_that_trains_motion_needs_its_workdir(tmp_path):
     with pytest.raises(UserError, match="--workdir is missing"):
-        m.motion_of(config(), None)
+        motion_of(config(), None)
     with pytest.raises(UserError, match="train the stage 'motion' first"):
-        m.motion_of(config(), tmp_path)
+        motion_of(config(), tmp_path)
