@@ -15,7 +15,7 @@ from wrp_jax.runs import networks
 from wrp_jax.runs import segmentation as segmenter
 from wrp_jax.segmentation import clip
 from wrp_jax.sharding import make_mesh
-from wrp_jax.types import ClassMap, UserError
+from wrp_jax.types import ClassMap, UserError, clip_of
 from wrp_jax.weights import published
 from wrp_jax.weights.load import FORMAT, load_weights
 from wrp_jax.weights.safetensors_file import write_safetensors
@@ -61,7 +61,7 @@ def test_segments_without_training_or_workdir(file, monkeypatch, rng):
     frames = rng.integers(0, 256, (2, 24, 36, 3)).astype(np.uint8)
     network = build_segmentation(config.segmentation, 2)
     monkeypatch.setattr(clip, "_segment_batch", clip._segment_batch.__wrapped__)  # by layer
-    probs, features = by_layer(built.segment)(frames)
+    probs, features = by_layer(built.segment)(clip_of(frames), [0, 1])
     images = jnp.asarray(frames[:1].astype(np.float32) / 255.0)
     variables = jax.tree.map(jnp.asarray, load_weights(file, "hrnet_ocr"))
     output = by_layer(network.apply)(variables, images)
