@@ -16,7 +16,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"types"},
     "machine": {"types"},
     "interrupts": {"types"},
-    "files": {"types", "machine"},
+    "files": {"types", "machine", "interrupts"},
     "progress": set(),
     "sharding": {"types"},
     "ops": set(),

@@ -169,6 +169,7 @@ def _parse(argv: list[str]) -> None:
     try:
         # Files of --flagfile are read first, so that what they give is checked as well.
         given = expand_home(flags.FLAGS.read_flags_from_files(argv[1:], force_gnu=False))
+        given = _with_output_of_verify(given)
         rest = flags.FLAGS([argv[0], *_with_config_file(given)])
     except flags.Error as error:
         raise UserError(_flag_error(error)) from error
@@ -187,6 +188,15 @@ def _flag_error(error: flags.Error) -> str:
     """One line. A config file's TypeError or ValueError arrives with its traceback as its text."""
     first, *others = [line for line in str(error).splitlines() if line.strip()] or [repr(error)]
     return f"{first} {others[-1]}: correct the file." if "config file:" in first else first
+
+
+def _with_output_of_verify(arguments: list[str]) -> list[str]:
+    """``--verify OUT`` is ``--verify --output=OUT``."""
+    found = list(arguments)
+    for i, argument in enumerate(arguments[:-1], 1):
+        if argument.lstrip("-") == "verify" and not arguments[i].startswith("-"):
+            found[i] = f"--output={arguments[i]}"
+    return found
 
 
 def _with_config_file(arguments: list[str]) -> list[str]:

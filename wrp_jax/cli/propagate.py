@@ -2,9 +2,11 @@
 
   wrp propagate --config=folder --data=D --workdir=RUN --output=OUT
   wrp propagate --config=demo
+  wrp propagate --verify --output=OUT
 
 RUN is what train made; --method=static and --method=motion-only need none. The same command goes on
-where it was stopped. With --config=demo nothing else is needed.
+where it was stopped; with --verify it compares all that lies in OUT with what was written there,
+and writes nothing. With --config=demo nothing else is needed.
 """
 
 from __future__ import annotations
@@ -40,12 +42,17 @@ def define_flags() -> flags.FlagHolder:
     flags.DEFINE_string("windows", None, "List of '<sequence> <labelled> <first> <last>'.")
     flags.DEFINE_string("keyframes", None, "List of labelled frames; every one if absent.")
     flags.DEFINE_integer("horizon", None, "Frames to label on both sides; the config's.")
+    flags.DEFINE_boolean("verify", False, "Compare what lies in --output with what was written.")
     return command_line.define_config()
 
 
 def main(config_flag: flags.FlagHolder) -> None:
     """Reads the flags and labels."""
-    options, config = flags.FLAGS, command_line.read_config(config_flag)
+    options = flags.FLAGS
+    if options.verify:
+        verify_output()
+        return
+    config = command_line.read_config(config_flag)
     data, output = options.data or config.data, options.output
     if not data:
         raise UserError("--data is missing.")
@@ -63,6 +70,27 @@ def main(config_flag: flags.FlagHolder) -> None:
     )
     workdir = Path(options.workdir) if options.workdir else None
     propagate(config, request, workdir=workdir, train=not options.data)
+
+
+def verify_output() -> None:
+    """Compares every file of ``--output`` with what was written there; writes nothing.
+
+    Raises:
+      UserError: files differ; each has been named on stderr.
+    """
+    from wrp_jax.files.records import verify
+
+    command_line.require("output")
+    output = Path(flags.FLAGS.output)
+    count, faults = verify(output)
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    if faults:
+        raise UserError(
+            f"{output}: {len(faults)} of {count} files are not as they were written; the command "
+            "that wrote them makes them again."
+        )
+    print(f"{output}: all {count} files are as they were written.")
 
 
 def propagate(

@@ -81,6 +81,10 @@ class FolderSource(TableOfFrames):
         path = self._frames[sequence][name]
         return images.frame_size(path, path, self.max_pixels)
 
+    def origin(self, kind: str, sequence: str, name: str) -> tuple[tuple[Path], str]:
+        """The file of a picture, see ``source_digests``."""
+        return ((self._labels if kind == "labels" else self._frames)[sequence][name],), ""
+
     def frame_bytes(self, sequence: str, name: str) -> bytes:
         """A frame as PNG or JPEG bytes, the file's own where they are plain RGB."""
         path = self._frames[sequence][name]

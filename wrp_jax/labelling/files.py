@@ -41,20 +41,17 @@ class OutputFiles:
         """Where a window's cues are kept while it is labelled."""
         return self._plan.output / ".windows"
 
-    def complete(self, job: WindowJob) -> bool:
-        """Whether every picture that is written from a window is there."""
-        sequence = job.window.sequence
-        return all(
-            self._overlay_path(sequence, name).is_file()
-            and self._moved_is_there(sequence, name)
-            and all(writer.is_done(sequence, name) for writer in self.writers.values())
-            for name in (job.names[i] for i in job.owned)
-        )
-
-    def _moved_is_there(self, sequence: str, name: str) -> bool:
+    def written(self, job: WindowJob) -> tuple[Path, ...]:
+        """Every file that a window leaves behind."""
+        sequence, paths = job.window.sequence, [self.window_path(job)]
         asked = self._plan.config.propagation.move_images
-        movers = [name for name in self._plan.methods if METHODS[name].moves_images]
-        return not asked or all(self._moved_path(m, sequence, name).is_file() for m in movers)
+        movers = [name for name in self._plan.methods if asked and METHODS[name].moves_images]
+        for name in (job.names[i] for i in job.owned):
+            paths.append(self._overlay_path(sequence, name))
+            paths += [self._moved_path(method, sequence, name) for method in movers]
+            for writer in self.writers.values():
+                paths += [writer.label_path(sequence, name), writer.confidence_path(sequence, name)]
+        return tuple(paths)
 
     def write_moved(
         self, method: str, sequence: str, name: str, image: UInt8[np.ndarray, "h w 3"]

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 
 from wrp_jax import __version__
+from wrp_jax.data.source_digests import SourceDigests
 from wrp_jax.data.tfds.export import ExportRow, export_tfds
 from wrp_jax.evaluation.evaluator import Evaluator
 from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.files.atomic import write_atomically
+from wrp_jax.files.records import Records
 from wrp_jax.labelling.files import OutputFiles
+from wrp_jax.labelling.kept import record_results
 from wrp_jax.labelling.plan import Plan, WindowJob
 from wrp_jax.labelling.window_result import WindowResult
 from wrp_jax.propagation.methods import METHODS
@@ -45,7 +48,9 @@ def finish(
         for job, i in plan.written()
     ]
     writer = OutputFiles(plan).writers[plan.main]
-    export_tfds(plan.output / "tfds", plan.source, rows, writer)
+    records = Records(plan.output)
+    digests = SourceDigests(plan.source, records.digests)
+    export_tfds(plan.output / "tfds", plan.source, rows, writer, digests)
     report = render_report(
         title=f"Propagated labels: {_short(plan.source.name)}",
         classes=plan.source.classes,
@@ -59,6 +64,7 @@ def finish(
         "are in metrics.json, labels beside this page; frames labelled by hand are not scored.",
     )
     write_atomically(plan.output / "report.html", report.encode())
+    record_results(plan, records)
     return metrics
 
 

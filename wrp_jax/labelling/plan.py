@@ -25,7 +25,7 @@ RESERVED = frozenset(
 )
 """Files and folders of the output that no sequence may be called."""
 _SHOWN_WINDOWS = 3
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +63,8 @@ class Plan:
       jobs: one per window, in the order in which they are labelled.
       methods: that are run, the main one last.
       output: the folder to write.
+      asked: which windows were asked for, JSON values; a rerun must ask for the same. Windows that
+        follow from the frames may grow and shrink with the video.
     """
 
     config: Config
@@ -70,6 +72,7 @@ class Plan:
     jobs: tuple[WindowJob, ...]
     methods: tuple[str, ...]
     output: Path
+    asked: tuple[Any, ...] = ()
 
     @property
     def main(self) -> str:
@@ -97,7 +100,7 @@ class Plan:
             "format": _FORMAT,
             "methods": self.methods,
             "classes": classes_to_json(self.source.classes),
-            "windows": [dataclasses.astuple(window) for window in self.windows],
+            "windows": self.asked,
             "motion": options["motion"],
             "propagation": options["propagation"],
             "recursive": options["refiner"]["recursive"],
@@ -136,7 +139,9 @@ def make_plan(config: Config, request: Request) -> Plan:
     for job in jobs:
         labels |= dict.fromkeys((job.window.sequence, job.names[i]) for i in job.scored)
     validate(source, windows, labels)
-    return Plan(config, source, jobs, methods, request.output)
+    listed = dataclasses.astuple if request.windows else lambda w: (w.sequence, w.key)
+    asked = request.horizon, *map(listed, windows)
+    return Plan(config, source, jobs, methods, request.output, asked)
 
 
 def chosen_methods(method: str) -> tuple[str, ...]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 
 import numpy as np
 
@@ -15,8 +13,9 @@ from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.labelling.files import OutputFiles
 from wrp_jax.labelling.flow_pictures import flow_pictures
+from wrp_jax.labelling.kept import KeptWindows
 from wrp_jax.labelling.plan import Plan, WindowJob
-from wrp_jax.labelling.window_result import WindowResult, load_window_result
+from wrp_jax.labelling.window_result import WindowResult
 from wrp_jax.progress import Progress
 from wrp_jax.propagation.methods import label_frames
 from wrp_jax.reporting.film import shrink_labels
@@ -35,16 +34,8 @@ def label_windows(plan: Plan, networks: Networks) -> list[WindowResult]:
     """
     known = KnownLabels(plan.source, plan.windows)
     truth = GroundTruth(plan.source)
-    files = OutputFiles(plan)
-    marks = {job.number: _fingerprint(plan, job, known, truth) for job in plan.jobs}
-    results: dict[int, WindowResult] = {}
-    for job in plan.jobs:
-        interrupts.check()
-        path = files.window_path(job)
-        if path.exists() and files.complete(job):
-            before = load_window_result(path, marks[job.number])
-            if before is not None:
-                results[job.number] = before
+    files, kept = OutputFiles(plan), KeptWindows(plan)
+    results = kept.load()
 
     steps = len(plan.methods)
     progress = Progress("labelling", steps * len(plan.jobs), steps * len(results))
@@ -52,10 +43,12 @@ def label_windows(plan: Plan, networks: Networks) -> list[WindowResult]:
         if job.number in results:
             continue
         interrupts.check()
-        mark = marks[job.number]
+        mark = kept.marks[job.number]
         results[job.number] = _label_window(plan, job, mark, networks, known, truth, progress)
         results[job.number].save(files.window_path(job))
+        kept.add(job)
     progress.close()
+    kept.save()
     return [results[job.number] for job in plan.jobs]
 
 
@@ -125,16 +118,3 @@ def _small(labels: np.ndarray, sure: np.ndarray) -> tuple[np.ndarray, np.ndarray
     # Class indices fit: 256 ids at most, and UNLABELLED is 255.
     grey = np.rint(255.0 * sure).astype(np.uint8)
     return shrink_labels(labels).astype(np.uint8), shrink_labels(grey)
-
-
-def _fingerprint(plan: Plan, job: WindowJob, known: KnownLabels, truth: GroundTruth) -> str:
-    """Of what a window's result depends on, beyond the settings of the whole output."""
-    window, scored = job.window, [job.names[i] for i in job.scored]
-    digest = hashlib.sha256(known.label(window.sequence, window.key).astype(np.uint8).tobytes())
-    digest.update(json.dumps([scored, bool(job.shown)]).encode())
-    for name in scored:
-        digest.update(truth.label(window.sequence, name).astype(np.uint8).tobytes())
-    # Three frames tell one video from another; to decode all of a long one takes a rerun minutes.
-    for name in dict.fromkeys((window.first, window.key, window.last)):
-        digest.update(plan.source.frame(window.sequence, name).tobytes())
-    return digest.hexdigest()

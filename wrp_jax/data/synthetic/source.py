@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import threading
 from collections import OrderedDict
 
@@ -74,6 +75,11 @@ class SyntheticSource:
     def frame(self, sequence: str, name: str) -> UInt8[np.ndarray, "h w 3"]:
         """A frame, uint8 ``[H, W, 3]``, RGB."""
         return self.clip(sequence).frames[self._index[name]].copy()
+
+    def origin(self, kind: str, sequence: str, name: str) -> tuple[tuple[()], str]:
+        """What a picture is rendered from, see ``source_digests``."""
+        options = dataclasses.asdict(self.config)
+        return (), json.dumps([kind, options, self.seed_of(sequence), self._index[name]])
 
     def label_names(self, sequence: str) -> frozenset[str]:
         """Names of the frames with a label: all of them."""

@@ -28,6 +28,7 @@ from wrp_jax import interrupts
 from wrp_jax.data import images, label_maps
 from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.data.source import VideoSource
+from wrp_jax.data.source_digests import SourceDigests
 from wrp_jax.data.tfds import clips
 from wrp_jax.files.atomic import replacing, write_atomically
 from wrp_jax.files.lock import TEMPORARY, check_place
@@ -60,7 +61,11 @@ class ExportRow:
 
 
 def export_tfds(
-    directory: Path, source: VideoSource, rows: Sequence[ExportRow], writer: LabelWriter
+    directory: Path,
+    source: VideoSource,
+    rows: Sequence[ExportRow],
+    writer: LabelWriter,
+    digests: SourceDigests | None = None,
 ) -> None:
     """Writes the data set from the pictures that ``writer`` has written.
 
@@ -69,6 +74,7 @@ def export_tfds(
       source: where the frames are.
       rows: the elements, in order.
       writer: knows where the labels and confidences lie; each must be done.
+      digests: of the frames, where they are remembered.
 
     Raises:
       UserError: a frame, label or confidence cannot be read, or the directory not written.
@@ -77,6 +83,7 @@ def export_tfds(
     if not rows:
         raise UserError(f"{directory}: there are no frames to export.")
     features = _features(source.classes)
+    digests = digests or SourceDigests(source)
     parts = [rows[i : i + SHARD_EXAMPLES] for i in range(0, len(rows), SHARD_EXAMPLES)]
     try:
         shards = [_shard_name(k, len(parts)) for k in range(len(parts))]
@@ -84,7 +91,7 @@ def export_tfds(
         directory.mkdir(parents=True, exist_ok=True)
         _remove_others(directory, shards)
         records = [
-            _write_shard(directory / shard, features, source, part, writer)
+            _write_shard(directory / shard, features, source, part, writer, digests)
             for shard, part in zip(shards, parts, strict=True)
         ]
         _register(directory, features, source.classes, records)
@@ -137,10 +144,11 @@ def _write_shard(
     source: VideoSource,
     rows: Sequence[ExportRow],
     writer: LabelWriter,
+    digests: SourceDigests,
 ) -> dict[str, Any]:
     """Writes a shard unless it is there; returns what is known about it."""
     record_path = path.with_name(path.name + ".json")
-    inputs = _fingerprint(source, rows, writer)
+    inputs = _fingerprint(source, rows, writer, digests)
     record = _valid_record(path, record_path, inputs)
     if record is not None:
         return record
@@ -175,12 +183,15 @@ def _valid_record(path: Path, record_path: Path, inputs: str) -> dict[str, Any] 
     return record if valid else None
 
 
-def _fingerprint(source: VideoSource, rows: Sequence[ExportRow], writer: LabelWriter) -> str:
-    """Of the elements' names, classes, labels and confidences; frames count by their name."""
+def _fingerprint(
+    source: VideoSource, rows: Sequence[ExportRow], writer: LabelWriter, digests: SourceDigests
+) -> str:
+    """Of the elements' names, classes, frames, labels and confidences."""
     head = [source.name, label_maps.classes_to_json(source.classes)]
     digest = hashlib.sha256(json.dumps(head).encode())
     for row in rows:
         digest.update(json.dumps(dataclasses.astuple(row)).encode())
+        digest.update(digests.frame(row.sequence, row.frame).encode())
         for path in (
             writer.label_path(row.sequence, row.frame),
             writer.confidence_path(row.sequence, row.frame),

@@ -57,6 +57,7 @@ class TfdsSource(TableOfFrames):
         classes: ClassMap,
         data: Any,
         clips: Mapping[str, Sequence[_Clip]],
+        shards: Sequence[Path] = (),
     ):
         """Holds an opened split.
 
@@ -65,7 +66,9 @@ class TfdsSource(TableOfFrames):
           classes: the class map.
           data: TFDS data source that leaves pictures as bytes.
           clips: per sequence its elements, in order.
+          shards: the files of the split.
         """
+        self._shards = tuple(shards)
         self._name, self._classes, self._data = name, classes, data
         self._frames: dict[str, dict[str, tuple[int, int]]] = {}
         self._labels: dict[str, dict[str, tuple[int, int]]] = {}
@@ -118,6 +121,11 @@ class TfdsSource(TableOfFrames):
     def frame_bytes(self, sequence: str, name: str) -> bytes:
         """A frame as PNG or JPEG bytes."""
         return images.plain_bytes(self._frame(sequence, name), self._where(sequence, name))
+
+    def origin(self, kind: str, sequence: str, name: str) -> tuple[tuple[Path, ...], str]:
+        """The shards of the split and the place in them, see ``source_digests``."""
+        place = (self._labels if kind == "labels" else self._frames)[sequence][name]
+        return self._shards, f"{kind} {place}"
 
     def _where(self, sequence: str, name: str) -> str:
         return f"{self.name}, sequence {sequence}, frame {name}"
@@ -192,7 +200,8 @@ def open_tfds(spec: str) -> TfdsSource | FlowSetSource:
         raise UserError(
             f"{spec} cannot be opened in {directory} ({reason}): {other}build it again."
         ) from error
-    return TfdsSource(spec, classes, data, _clips(entries, spec))
+    shards = sorted(directory.glob(f"*-{split.partition('[')[0]}.array_record*"))
+    return TfdsSource(spec, classes, data, _clips(entries, spec), shards)
 
 
 def _no_split(spec: str, split: str, splits: Iterable[str]) -> UserError:

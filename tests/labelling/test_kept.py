@@ -1,0 +1,141 @@
+"""A rerun keeps the windows whose frames, labels and files are as they were, and no others."""
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wrp_jax.files.records import verify
+from wrp_jax.labelling import kept, run
+from wrp_jax.labelling.finish import finish
+from wrp_jax.labelling.plan import claim, make_plan
+from wrp_jax.labelling.request import Request
+from wrp_jax.labelling.run import label_windows
+
+
+@pytest.fixture
+def rerun(make_folder, tmp_path, config, networks, monkeypatch):
+    """``rerun()`` labels the folder and returns the labelled frames of the windows it made."""
+    root = make_folder({"a": 5, "b": 4}, lambda sequence, t: t == 1)
+    made, original = [], run._label_window
+
+    def counted(plan, job, *arguments):
+        made.append(f"{job.window.sequence} {job.window.key}")
+        return original(plan, job, *arguments)
+
+    monkeypatch.setattr(run, "_label_window", counted)
+
+    def label():
+        made.clear()
+        config.propagation.horizon = 9
+        plan = make_plan(config, Request(str(root), tmp_path / "out", "static"))
+        claim(plan, networks.digest)
+        finish(plan, label_windows(plan, networks))
+        return list(made)
+
+    label.root, label.out = root, tmp_path / "out"
+    assert label() == ["a 001", "b 001"]
+    assert label() == []
+    return label
+
+
+def repaint(path):
+    pixels = np.array(Image.open(path))
+    pixels[:4] ^= 1
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.mark.parametrize("name", ["000", "001", "002", "003"])
+def test_any_frame_counts(rerun, name):
+    repaint(rerun.root / "a/frames" / f"{name}.png")
+    assert rerun() == ["a 001"]
+    assert rerun() == []
+    assert verify(rerun.out)[1] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["a/labels/003.png", "a/overlays/000.png", "a/confidence/004.png", "a/labels/001.png"]
+)
+@pytest.mark.parametrize("damage", ["repainted", "cut", "gone"])
+def test_damaged_results_are_made_again(rerun, caplog, name, damage):
+    path = rerun.out / name
+    before = path.read_bytes()
+    if damage == "repainted":
+        repaint(path)
+    elif damage == "cut":
+        path.write_bytes(before[:-20])
+    else:
+        path.unlink()
+    count, faults = verify(rerun.out)
+    assert len(faults) == 1 and name in faults[0] and count > 20
+    assert rerun() == ["a 001"]
+    assert path.read_bytes() == before
+    assert [m for m in caplog.messages if name in m] == [
+        f"{path} {'is gone' if damage == 'gone' else 'was changed after it was written'}: it is "
+        "made again"
+    ]
+    assert verify(rerun.out) == (count, []) and rerun() == []
+
+
+@pytest.mark.parametrize("name", ["002", "000", "004"])
+def test_labels_of_removed_frames_do_not_stay(rerun, caplog, name):
+    (rerun.root / "a/frames" / f"{name}.png").unlink()
+    assert rerun() == ["a 001"]
+    assert not list((rerun.out / "a").glob(f"*/{name}.png"))
+    assert f"a/confidence/{name}.png" in caplog.text
+    assert verify(rerun.out)[1] == [] and rerun() == []
+
+
+def test_added_frames_are_labelled(rerun):
+    shutil.copy(rerun.root / "b/frames/003.png", rerun.root / "b/frames/004.png")
+    assert rerun() == ["b 001"]
+    assert (rerun.out / "b/labels/004.png").is_file()
+    assert rerun() == []
+
+
+def test_frames_in_another_order_are_others(rerun):
+    (rerun.root / "b/frames.txt").write_text("000\n001\n003\n002\n")
+    assert rerun() == ["b 001"]
+
+
+def test_another_version_of_the_labels_makes_all_again(rerun, monkeypatch):
+    monkeypatch.setattr(kept, "RESULT_VERSION", kept.RESULT_VERSION + 1)
+    assert rerun() == ["a 001", "b 001"]
+
+
+def test_a_moved_input_is_the_same(rerun, tmp_path):
+    """What counts are the bytes of the files: a copy has other times and inodes."""
+    shutil.copytree(rerun.root, tmp_path / "copy")
+    shutil.rmtree(rerun.root)
+    (tmp_path / "copy").rename(rerun.root)
+    assert rerun() == []
+
+
+def test_what_is_made_from_all_windows_is_verified(rerun):
+    for name in ("metrics.json", "report.html", "tfds/dataset_info.json"):
+        path = rerun.out / name
+        before = path.read_bytes()
+        path.write_bytes(before + b" ")
+        assert [name in fault for fault in verify(rerun.out)[1]] == [True]
+        assert rerun() == []
+        assert path.read_bytes() == before
+        assert verify(rerun.out)[1] == []
+
+
+def test_verify_needs_the_output_alone_and_writes_nothing(rerun, wrp, capsys):
+    shutil.rmtree(rerun.root)
+    before = {path: path.stat().st_mtime_ns for path in rerun.out.rglob("*")}
+    for words in (("--verify", f"--output={rerun.out}"), ("--verify", rerun.out)):
+        assert wrp("propagate", *words) == 0
+        assert "files are as they were written" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in rerun.out.rglob("*")} == before
+    (rerun.out / "a/labels/000.png").unlink()
+    repaint(rerun.out / "b/labels/001.png")
+    assert wrp("propagate", f"--output={rerun.out}", "--verify") == 2
+    error = capsys.readouterr().err
+    assert f"{rerun.out / 'a/labels/000.png'} is gone.\n" in error
+    assert f"{rerun.out / 'b/labels/001.png'} was changed after it was written.\n" in error
+    assert "2 of " in error and "makes them again" in error and error.count("\n") == 3
+    assert wrp("propagate", "--verify") == 2
+    assert "--output is missing" in capsys.readouterr().err

@@ -1,0 +1,236 @@
+"""What an output folder remembers of each file in it: what it was made from, and what it was.
+
+One line of JSON per file in ``OUT/.records.jsonl``: the path, a fingerprint of all that the file
+was made from, and its digest. A rerun keeps a file where both are what they were; all others are
+made again. ``verify`` compares every file with its digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from wrp_jax import interrupts
+from wrp_jax.files.atomic import write_atomically
+from wrp_jax.files.digests import DIGESTS_FILE, FileDigests
+from wrp_jax.files.lock import check_place
+from wrp_jax.files.output import RUN_FILE
+from wrp_jax.files.regular import MAX_BYTES, read_bytes
+from wrp_jax.files.strict_json import parse_json
+from wrp_jax.machine import cannot_write
+from wrp_jax.types import UserError
+
+RECORDS_FILE = ".records.jsonl"
+
+_TOLD = 5  # files that are named one by one
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+_APPEND |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_log = logging.getLogger(__name__)
+
+
+class Records:
+    """The records of an output folder.
+
+    Attributes:
+      digests: of files, for inputs too.
+    """
+
+    def __init__(self, output: Path):
+        """Reads the records that are there; lines that are damaged count as none."""
+        self.output = output
+        self.digests = FileDigests(output / DIGESTS_FILE)
+        self._entries, _ = _read(output / RECORDS_FILE)
+        self._spoilt: list[str] = []
+        self._outdated: list[str] = []
+
+    def is_current(self, path: Path, made_from: str) -> bool:
+        """Whether a file is there as it was written, made from the same.
+
+        Args:
+          path: the file, inside of the output.
+          made_from: fingerprint of all that it is to be made from.
+        """
+        name = self._name(path)
+        recorded = self._entries.get(name)
+        if recorded is None or recorded[0] != made_from:
+            if os.path.lexists(path):
+                self._outdated.append(name)
+            return False
+        fault = _fault(path, recorded[1], self.digests)
+        if fault:
+            self._spoilt.append(fault)
+        return not fault
+
+    def tell(self) -> None:
+        """Says on stderr, once per fault, why files are made again."""
+        for fault in self._spoilt[:_TOLD]:
+            _log.warning("%s: it is made again", fault)
+        if len(self._spoilt) > _TOLD:
+            more = len(self._spoilt) - _TOLD
+            _log.warning("%d more files of %s were changed or are gone", more, self.output)
+        if self._outdated:
+            _log.warning(
+                "%s: what %d of its files were made from has changed, or is not recorded (the "
+                "first is %s): they are made again",
+                self.output, len(self._outdated), self._outdated[0],
+            )  # fmt: skip
+        self._spoilt, self._outdated = [], []
+
+    def add(self, made_from: str, paths: Iterable[Path]) -> None:
+        """Records files that have just been written.
+
+        Raises:
+          UserError, MachineError: the records cannot be written.
+        """
+        lines = []
+        for path in paths:
+            name = self._name(path)
+            entry = made_from, _content(path, self.digests) or ""
+            if self._entries.get(name) != entry:
+                self._entries[name] = entry
+                lines.append(_line(name, entry))
+        if lines:
+            self._append("".join(lines).encode())
+
+    def keep_only(self, paths: Iterable[Path]) -> None:
+        """Removes the files of earlier runs that are none of these; says so.
+
+        A file that was changed since it was written is nobody else's to remove: it stays.
+        """
+        keep = {self._name(path) for path in paths}
+        gone = [name for name in self._entries if name not in keep]
+        removed = []
+        for name in gone:
+            path, (_, digest) = self.output / name, self._entries.pop(name)
+            content = _content(path, self.digests)
+            if content is None:
+                continue
+            check_place(path)
+            if content != digest:
+                _log.warning("%s belongs to no frame any more and was changed: it stays", path)
+                continue
+            path.unlink()
+            removed.append(name)
+            for folder in path.parents:
+                if folder == self.output or any(folder.iterdir()):
+                    break
+                folder.rmdir()
+        if removed:
+            _log.warning(
+                "%s: removed %d files of frames that the input does not have any more (the first "
+                "is %s)", self.output, len(removed), removed[0],
+            )  # fmt: skip
+
+    def save(self) -> None:
+        """Writes records and digests anew, in order: equal outputs have equal records."""
+        path = self.output / RECORDS_FILE
+        lines = [_line(*item) for item in sorted(self._entries.items())]
+        content = "".join(lines).encode()
+        if path.is_symlink() or not path.is_file() or read_bytes(path) != content:
+            write_atomically(path, content)
+        self.digests.save()
+
+    def files(self) -> Iterator[Path]:
+        """Every file that is recorded."""
+        return (self.output / name for name in tuple(self._entries))
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.output).as_posix()
+
+    def _append(self, data: bytes) -> None:
+        path = self.output / RECORDS_FILE
+        check_place(path)
+        try:
+            handle = os.open(path, _APPEND, 0o666)
+            try:
+                while data:
+                    data = data[os.write(handle, data) :]
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+
+
+def verify(output: Path) -> tuple[int, list[str]]:
+    """Compares every file of an output with what was written there; reads all, writes nothing.
+
+    Returns:
+      How many files are recorded, and a sentence for each that is not as it was written.
+
+    Raises:
+      UserError: no run has written the folder, or one that kept no records.
+    """
+    path = output / RECORDS_FILE
+    if not path.is_file():
+        what = "an earlier version" if (output / RUN_FILE).is_file() else "no run"
+        raise UserError(
+            f"{output} has no {RECORDS_FILE}: {what} has written it; give the --output of a run."
+        )
+    entries, damaged = _read(path)
+    faults = [f"{path}:{number} is damaged." for number in damaged]
+    digests = FileDigests()  # without a memory: what has rotten on the disk looks as it did
+    for name, (_, digest) in sorted(entries.items()):
+        interrupts.check()
+        fault = _fault(output / name, digest, digests)
+        if fault:
+            faults.append(f"{fault}.")
+    return len(entries), faults
+
+
+def fingerprint(*parts: object) -> str:
+    """One digest of many things, JSON values: names, digests, settings."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _fault(path: Path, digest: str, digests: FileDigests) -> str:
+    """What is wrong with a file that was written with this digest; empty if nothing is."""
+    content = _content(path, digests)
+    if content == digest:
+        return ""
+    return f"{path} is gone" if content is None else f"{path} was changed after it was written"
+
+
+def _content(path: Path, digests: FileDigests) -> str | None:
+    """The digest of a file or of where a link leads; "" if it cannot be read, None if gone."""
+    try:
+        status = os.lstat(path)
+        if stat.S_ISLNK(status.st_mode):
+            return fingerprint("link", os.readlink(path))
+        return digests.of(path, status)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (UserError, OSError):
+        return ""
+
+
+def _line(name: str, entry: tuple[str, str]) -> str:
+    made_from, digest = entry
+    return json.dumps({"file": name, "from": made_from, "sha256": digest}) + "\n"
+
+
+def _read(path: Path) -> tuple[dict[str, tuple[str, str]], list[int]]:
+    """The records by file, the last of each; and the numbers of damaged lines."""
+    entries: dict[str, tuple[str, str]] = {}
+    damaged: list[int] = []
+    if path.is_symlink() or not path.exists():
+        return entries, damaged
+    for number, line in enumerate(read_bytes(path, MAX_BYTES).split(b"\n"), 1):
+        if not line:
+            continue
+        try:
+            record = parse_json(line)
+            name, made_from, digest = (record[key] for key in ("file", "from", "sha256"))
+            if not all(isinstance(text, str) for text in (name, made_from, digest)):
+                raise TypeError
+            if Path(name).is_absolute() or ".." in Path(name).parts or not name:
+                raise ValueError(name)
+        except (ValueError, TypeError, KeyError):
+            damaged.append(number)
+        else:
+            entries[name] = made_from, digest
+    return entries, damaged

@@ -1,0 +1,99 @@
+"""Windows that an earlier run has labelled and this one keeps: nothing about them has changed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from wrp_jax import interrupts
+from wrp_jax.data.known_labels import KnownLabels
+from wrp_jax.data.source_digests import SourceDigests
+from wrp_jax.evaluation.truth import GroundTruth
+from wrp_jax.files.records import Records, fingerprint
+from wrp_jax.labelling.files import OutputFiles
+from wrp_jax.labelling.plan import RESERVED, Plan, WindowJob
+from wrp_jax.labelling.window_result import WindowResult, load_window_result
+
+RESULT_VERSION = 1
+"""Raised when the program labels the same input otherwise than before: windows are made again."""
+
+_OF_WINDOWS = "methods"
+
+
+class KeptWindows:
+    """The records of an output, by windows.
+
+    Attributes:
+      marks: by number of the window, fingerprints of what its result depends on beyond the
+        settings of the whole output.
+    """
+
+    def __init__(self, plan: Plan):
+        """Looks at every frame and label of the plan; unchanged files are not read again."""
+        self._plan, self._files = plan, OutputFiles(plan)
+        self._records = Records(plan.output)
+        digests = SourceDigests(plan.source, self._records.digests)
+        known, truth = KnownLabels(plan.source, plan.windows), GroundTruth(plan.source)
+        self.marks: Mapping[int, str] = {
+            job.number: _mark(job, digests, known, truth) for job in plan.jobs
+        }
+
+    def load(self) -> dict[int, WindowResult]:
+        """The results that are kept, by number of the window.
+
+        Files of frames that the plan does not have are removed, and what is made again is told.
+        """
+        results = {}
+        for job in self._plan.jobs:
+            interrupts.check()
+            mark = self.marks[job.number]
+            # All are looked at, so that each that was changed is told.
+            current = [self._records.is_current(p, mark) for p in self._files.written(job)]
+            if all(current):
+                before = load_window_result(self._files.window_path(job), mark)
+                if before is not None:
+                    results[job.number] = before
+        self._records.tell()
+        keep = {path for job in self._plan.jobs for path in self._files.written(job)}
+        whole = RESERVED - {_OF_WINDOWS}  # made from all windows together
+        for path in self._records.files():
+            if path.relative_to(self._plan.output).parts[0] in whole:
+                keep.add(path)
+        self._records.keep_only(keep)
+        self._records.save()
+        return results
+
+    def add(self, job: WindowJob) -> None:
+        """Records what a window that has just been labelled leaves behind."""
+        self._records.add(self.marks[job.number], self._files.written(job))
+
+    def save(self) -> None:
+        """Writes the records in order."""
+        self._records.save()
+
+
+def record_results(plan: Plan, records: Records) -> None:
+    """Records what is made from all windows together, so that it can be verified."""
+    paths = [plan.output / "metrics.json", plan.output / "report.html"]
+    paths += sorted(path for path in (plan.output / "tfds").iterdir() if path.is_file())
+    records.add("", paths)
+    keep = set(paths)
+    records.keep_only(
+        path
+        for path in records.files()
+        if path in keep or path.relative_to(plan.output).parts[0] != "tfds"
+    )
+    records.save()
+
+
+def _mark(job: WindowJob, digests: SourceDigests, known: KnownLabels, truth: GroundTruth) -> str:
+    window, scored = job.window, [job.names[i] for i in job.scored]
+    return fingerprint(
+        RESULT_VERSION,
+        dataclasses.astuple(window),
+        job.owned,
+        job.shown,
+        digests.frames(window.sequence, job.names),
+        digests.label(window.sequence, window.key, known.label),
+        [(name, digests.label(window.sequence, name, truth.label)) for name in scored],
+    )
