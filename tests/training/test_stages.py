@@ -13,6 +13,7 @@ from wrp_jax.config import Config
 from wrp_jax.data.folder import open_folder
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.windows import windows_of_keyframes
+from wrp_jax.files.digests import DIGESTS_FILE
 from wrp_jax.runs.results import load_result, save_result
 from wrp_jax.training import stages
 from wrp_jax.types import UserError
@@ -79,7 +80,7 @@ def test_stages_run_in_order_and_once(folder, tmp_path, calls):
     assert calls == ["first", "second"]
     run(folder, tmp_path / "run")
     assert calls == ["first", "second"]
-    files = sorted(path.name for path in (tmp_path / "run").iterdir())
+    files = sorted(p.name for p in (tmp_path / "run").iterdir() if p.name != DIGESTS_FILE)
     assert files == ["classes.json", "config.json", "first.npz", "labels.json", "second.npz"]
 
 
@@ -141,6 +142,44 @@ def another_frame(folder):
 
 def frame_gone(folder):
     (folder / "a" / "frames" / "004.png").unlink()
+
+
+def another_labelled_frame(folder):
+    Image.fromarray(np.zeros((8, 9, 3), np.uint8)).save(folder / "a" / "frames" / "003.png")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (another_labelled_frame, r"\(the labelled frame a 003 was another picture\)"),
+        (another_frame, r"\(those of the sequence a were others, more or fewer\)"),
+        (frame_gone, r"\(those of the sequence a were others, more or fewer\)"),
+    ],
+)
+def test_a_run_on_other_pictures_is_refused(folder, tmp_path, calls, change, message):
+    run(folder, tmp_path / "run")
+    run(folder, tmp_path / "run")  # finished before
+    before = (tmp_path / "run" / "labels.json").read_bytes()
+    change(folder)
+    for names in (("first", "second"), ("first",)):
+        with pytest.raises(UserError, match="was trained on other frames: give the") as error:
+            run(folder, tmp_path / "run", names=names)
+        assert error.match(message)
+    assert calls == ["first", "second"]
+    assert (tmp_path / "run" / "labels.json").read_bytes() == before
+
+
+def test_a_run_of_a_version_that_knew_no_pictures_goes_on(folder, tmp_path, calls):
+    run(folder, tmp_path / "run", names=("first",))
+    path = tmp_path / "run" / "labels.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({key: content[key] for key in ("fingerprint", "frames")}))
+    another_frame(folder)
+    run(folder, tmp_path / "run")
+    assert calls == ["first", "second"]
+    another_label(folder)
+    with pytest.raises(UserError, match="on the same frames with other labels"):
+        run(folder, tmp_path / "run")
 
 
 @pytest.mark.parametrize("change", [another_frame, frame_gone])
@@ -279,7 +318,8 @@ def test_a_mistake_that_only_a_stage_finds_leaves_the_workdir_free(folder, tmp_p
         with pytest.raises(UserError, match=r"none\.pth"):
             config = Config(stages=("first",))
             stages.run_stages(config, known, source, windows, tmp_path / "run")
-        assert sorted(p.name for p in (tmp_path / "run").iterdir()) == left
+        there = {p.name for p in (tmp_path / "run").iterdir()} - {DIGESTS_FILE}
+        assert sorted(there) == left
 
 
 @pytest.mark.parametrize("name", ["classes.json", "labels.json", "config.json"])

@@ -20,7 +20,10 @@ from wrp_jax import interrupts
 from wrp_jax.data import label_maps
 from wrp_jax.data.open_source import open_source
 from wrp_jax.data.source import VideoSource
+from wrp_jax.data.source_digests import SourceDigests
 from wrp_jax.data.windows import read_frames, window_frames
+from wrp_jax.files.digests import FileDigests
+from wrp_jax.files.records import fingerprint
 from wrp_jax.types import ClassMap, UserError, Window
 
 Stills = tuple[VideoSource, Sequence[tuple[str, str]]]
@@ -99,6 +102,7 @@ class KnownLabels:
                 items.setdefault((place, sequence, name), LabelledFrame(other, sequence, name))
         self.items: tuple[LabelledFrame, ...] = tuple(items.values())
         self._keys = {key: items[source.name, *key] for key in keys}
+        self._around = around
 
     def label(self, sequence: str, name: str) -> Int32[np.ndarray, "h w"]:
         """The label of a keyframe, class indices.
@@ -109,6 +113,33 @@ class KnownLabels:
         if (sequence, name) not in self._keys:
             raise KeyError(f"{sequence} {name} is not a labelled frame of these windows")
         return self._keys[sequence, name].label()
+
+    def pictures(self, files: FileDigests) -> dict[str, dict[str, str]]:
+        """Digests of all frames that training may read, JSON values.
+
+        Args:
+          files: remembers the digests of files.
+
+        Returns:
+          ``pictures``: by ``"<sequence> <frame>"`` of the labelled frames, of the picture.
+          ``video``: by sequence, of the frames of the windows in their order; of all frames where
+          no label is known.
+        """
+        digests: dict[int, SourceDigests] = {}
+        pictures: dict[str, str] = {}
+        for item in self.items:
+            source = digests.setdefault(id(item.source), SourceDigests(item.source, files))
+            key, digest = f"{item.sequence} {item.name}", source.frame(item.sequence, item.name)
+            # Stills may have the name of another frame.
+            pictures[key] = fingerprint(pictures[key], digest) if key in pictures else digest
+        own, video = SourceDigests(self._source, files), {}
+        for sequence in self._source.sequences:
+            names = self._source.frame_names(sequence)
+            if self.items:
+                names = tuple(name for name in names if (sequence, name) in self._around)
+            if names:
+                video[sequence] = own.frames(sequence, names)
+        return {"pictures": pictures, "video": video}
 
     def fingerprint(self) -> str:
         """A hash of the classes and of every known label: names, sizes and pixels.

@@ -62,7 +62,7 @@ class SourceDigests:
 
     def frames(self, sequence: str, names: Sequence[str]) -> str:
         """Of a part of a video: its frames in order, with their names."""
-        return fingerprint([(name, self.frame(sequence, name)) for name in names])
+        return fingerprint([[name, self.frame(sequence, name)] for name in names])
 
     def _of(
         self, kind: str, sequence: str, name: str, read: Callable[[str, str], np.ndarray]

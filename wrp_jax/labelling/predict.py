@@ -2,8 +2,8 @@
 
 ``png``: the likeliest class as palette PNG and its confidence, 8 bits each; nothing is left out
 below a threshold, so that one set serves many: ``--config.propagation.semantic_confidence`` applies
-when it is read. ``npz``: probabilities and features, which read back exactly. Frames whose files
-are there are passed over: the same command goes on where it was stopped.
+when it is read. ``npz``: probabilities and features, which read back exactly. What is there as it
+was written, of a frame as it was, is kept: the same command goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -19,16 +19,22 @@ from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.data.open_source import input_folder, open_source
 from wrp_jax.data.source import VideoSource, read_clip, validate
+from wrp_jax.data.source_digests import SourceDigests
 from wrp_jax.data.windows import whole_sequences
 from wrp_jax.files.lock import sole_writer
 from wrp_jax.files.output import check_apart, check_output, check_sequences, claim_output
+from wrp_jax.files.records import Records, fingerprint
 from wrp_jax.progress import Progress
 from wrp_jax.segmentation.predictions import PRECOMPUTED, Predictions, write_arrays
 from wrp_jax.types import Segment, UserError
 
+RESULT_VERSION = 1
+"""Raised when the program predicts otherwise from the same: files are made again."""
+
 
 def write_predictions(segment: Segment, source: VideoSource, output: Path, kind: str) -> int:
-    """Writes the predictions of all frames of a source that are not there yet.
+    """Writes the predictions of all frames of a source that are not there yet, and no longer
+    keeps those of frames that the source does not have any more.
 
     Args:
       segment: g_ψ.
@@ -39,10 +45,17 @@ def write_predictions(segment: Segment, source: VideoSource, output: Path, kind:
     Returns:
       How many frames were written.
     """
-    writer = LabelWriter(output, source.classes)
+    writer, records = LabelWriter(output, source.classes), Records(output)
+    digests = SourceDigests(source, records.digests)
     at_once = 4 * jax.local_device_count()
     frames = [(s, name) for s in source.sequences for name in source.frame_names(s)]
-    rest = [place for place in frames if not _is_done(writer, kind, *place)]
+    files = {place: _files(writer, kind, *place) for place in frames}
+    marks = {place: fingerprint(RESULT_VERSION, digests.frame(*place)) for place in frames}
+    # All are looked at, so that each that was changed is told.
+    rest = [p for p in frames if not all([records.is_current(f, marks[p]) for f in files[p]])]
+    records.tell()
+    records.keep_only(path for paths in files.values() for path in paths)
+    records.save()
     done = len(frames) - len(rest)
     progress = Progress("predicting", len(frames), done)
     for sequence in source.sequences:
@@ -57,16 +70,18 @@ def write_predictions(segment: Segment, source: VideoSource, output: Path, kind:
                 else:
                     sure = np.clip(probs[i].max(-1), 0.0, 1.0)
                     writer.write(sequence, name, probs[i].argmax(-1), sure)
+                records.add(marks[sequence, name], files[sequence, name])
             done += len(part)
             progress.update(done)
     progress.close()
+    records.save()
     return len(rest)
 
 
-def _is_done(writer: LabelWriter, kind: str, sequence: str, name: str) -> bool:
+def _files(writer: LabelWriter, kind: str, sequence: str, name: str) -> tuple[Path, ...]:
     if kind == "png":
-        return writer.is_done(sequence, name)
-    return Predictions.array_path(writer.output, sequence, name).is_file()
+        return writer.label_path(sequence, name), writer.confidence_path(sequence, name)
+    return (Predictions.array_path(writer.output, sequence, name),)
 
 
 def predict(config: Config, data: str, workdir: Path | None, output: Path, kind: str) -> int:

@@ -100,7 +100,8 @@ def motion_digest(config: MotionConfig) -> str:
         files.append(config.flow_weights or ASSETS.get(config.flow))
     facts += [sha256(path).hex() for path in files if path]
     if reads_flow_files(config):
-        files = sorted(path for path in Path(config.folder).rglob("*") if path.is_file())
+        files = [path for path in Path(config.folder).rglob("*") if path.is_file()]
+        files = sorted(path for path in files if not path.name.startswith("."))  # of dump's own
         for path in files:
             status = path.stat()
             name = path.relative_to(config.folder)

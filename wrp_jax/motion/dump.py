@@ -1,6 +1,7 @@
 """Writes the flow of any motion to files, in the layout that ``precomputed`` reads.
 
-Files that are there already are kept: a second run goes on where the first was stopped.
+Files that are there as they were written, of frames as they were, are kept: a second run goes on
+where the first was stopped.
 """
 
 from __future__ import annotations
@@ -13,12 +14,17 @@ from wrp_jax import interrupts
 from wrp_jax.config import MotionConfig
 from wrp_jax.data.flow_files import write_flow
 from wrp_jax.data.source import VideoSource, read_clip
+from wrp_jax.data.source_digests import SourceDigests
 from wrp_jax.files.output import check_name
+from wrp_jax.files.records import Records, fingerprint
 from wrp_jax.motion.build import motion_digest
 from wrp_jax.motion.precomputed import flow_stem
 from wrp_jax.types import Motion
 
 _AT_ONCE = 8  # pairs
+
+RESULT_VERSION = 1
+"""Raised when the program finds other flow between the same frames: files are made again."""
 
 
 def dump(
@@ -34,12 +40,14 @@ def dump(
       apart: distances in frames; 1 is the neighbours.
 
     Returns:
-      How many files were written; those there already are passed over.
+      How many files were written; those kept are passed over. Files of frames that the source does
+      not have any more are removed.
 
     Raises:
       UserError: a file cannot be written, or not in this format.
     """
-    written = 0
+    written, records = 0, Records(output)
+    digests = SourceDigests(source, records.digests)
     for sequence in source.sequences:
         names = source.frame_names(sequence)
         for name in (sequence, *names):
@@ -47,14 +55,27 @@ def dump(
         for distance in apart:
             for first in range(0, len(names) - distance, _AT_ONCE):
                 interrupts.check()
-                written += _dump_part(motion, source, output, sequence, first, distance, suffix)
+                written += _dump_part(
+                    motion, source, records, digests, sequence, first, distance, suffix
+                )
+    records.tell()
+    records.keep_only(path for path in records.files() if _has_frames(path, output, source))
+    records.save()
     return written
+
+
+def _has_frames(path: Path, output: Path, source: VideoSource) -> bool:
+    """Whether a flow file is one between frames of the source."""
+    sequence, kind, *others, file = path.relative_to(output).parts
+    frames = {*others, file.rpartition(".")[0]}
+    return sequence in source.sequences and frames <= set(source.frame_names(sequence))
 
 
 def _dump_part(
     motion: Motion,
     source: VideoSource,
-    output: Path,
+    records: Records,
+    digests: SourceDigests,
     sequence: str,
     first: int,
     distance: int,
@@ -63,20 +84,24 @@ def _dump_part(
     """The pairs that begin at ``_AT_ONCE`` frames from ``first`` on."""
     names = source.frame_names(sequence)
     last = min(first + _AT_ONCE + distance, len(names))
-    missing = [
-        (pair, path)
-        for pair in _pairs(first, last, distance)
-        if not (path := _file(output, sequence, names, *pair, suffix)).is_file()
-    ]
+    missing = []
+    for pair in _pairs(first, last, distance):
+        path = _file(records.output, sequence, names, *pair, suffix)
+        seen = names[max(min(pair) - distance, 0) : max(pair) + distance + 1]
+        places = [seen.index(names[i]) for i in pair]
+        mark = fingerprint(RESULT_VERSION, places, digests.frames(sequence, seen))
+        if not records.is_current(path, mark):
+            missing.append((pair, path, mark))
     if not missing:
         return 0
     # A motion that looks beyond the pair finds a frame on either side.
     begin, end = max(first - distance, 0), min(last + distance, len(names))
     clip = read_clip(source, sequence, names[begin:end])
-    targets, sources = ([pair[k] - begin for pair, _ in missing] for k in (0, 1))
+    targets, sources = ([pair[k] - begin for pair, *_ in missing] for k in (0, 1))
     flows = motion(clip, targets, sources)
-    for (_, path), flow in zip(missing, flows, strict=True):
+    for (_, path, mark), flow in zip(missing, flows, strict=True):
         write_flow(path, flow)
+        records.add(mark, [path])
     return len(missing)
 
 

@@ -15,6 +15,7 @@ from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.files.atomic import write_atomically
+from wrp_jax.files.digests import DIGESTS_FILE, FileDigests
 from wrp_jax.files.lock import LOCK_FILE
 from wrp_jax.files.regular import MAX_BYTES
 from wrp_jax.files.strict_json import read_json
@@ -47,17 +48,21 @@ def prepare_workdir(
       The files that were written.
 
     Raises:
-      UserError: it belongs to another config, class set or other labelled frames. Nothing is
-        written then.
+      UserError: it belongs to another config, class set, to other labelled frames or other video.
+        Nothing is written then.
     """
     workdir = Path(workdir)
     if workdir.exists() and not workdir.is_dir():
         raise UserError(f"--workdir={workdir} is a file: give a folder.")
-    now = run_metadata(config, known)
+    now, digests = run_metadata(config, known), FileDigests(workdir / DIGESTS_FILE)
     frames = sorted(f"{item.sequence} {item.name}" for item in known.items)
     contents = {
         "classes.json": now["classes"],
-        "labels.json": {"fingerprint": now["fingerprint"], "frames": frames},
+        "labels.json": {
+            "fingerprint": now["fingerprint"],
+            "frames": frames,
+            **known.pictures(digests),
+        },
         "config.json": now["config"],
     }
     old = {name: _read_json(workdir / name, content) for name, content in contents.items()}
@@ -70,7 +75,9 @@ def prepare_workdir(
     missing = [name for name in contents if old[name] is None and jax.process_index() == 0]
     for name in missing:
         write_atomically(workdir / name, (json.dumps(contents[name], indent=1) + "\n").encode())
-    return tuple(workdir / name for name in missing)
+    if jax.process_index() == 0:
+        digests.save()
+    return tuple(path for name in (*missing, DIGESTS_FILE) if (path := workdir / name).exists())
 
 
 def withdraw(workdir: Path, made: Sequence[Path]) -> None:
@@ -106,8 +113,22 @@ def _check_labels(workdir: Path, old: dict[str, Any], new: dict[str, Any]) -> No
             raise UserError(
                 f"{workdir} was trained on other labelled frames: {frames} {what}; {advice}"
             )
+    if old["frames"] and old.get("fingerprint") != new["fingerprint"]:
+        raise UserError(f"{workdir} was trained on the same frames with other labels; {advice}")
     if not old["frames"]:
-        raise UserError(
-            f"{workdir} was trained on other frames: give the same --data, or another --workdir."
-        )
-    raise UserError(f"{workdir} was trained on the same frames with other labels; {advice}")
+        advice = "give the same --data, or another --workdir."
+    for kind, what in (
+        ("pictures", "the labelled frame {} was another picture"),
+        ("video", "those of the sequence {} were others, more or fewer"),
+    ):
+        before = old.get(kind)
+        if not isinstance(before, dict):
+            continue  # trained by a version that kept none
+        names = sorted(before.keys() | new[kind].keys())
+        differ = [name for name in names if before.get(name) != new[kind].get(name)]
+        if differ:
+            more = f" (and {len(differ) - 1} more)" if len(differ) > 1 else ""
+            what = what.format(differ[0] + more)
+            raise UserError(f"{workdir} was trained on other frames: {advice[:-1]} ({what}).")
+    if old.get("fingerprint") != new["fingerprint"]:
+        raise UserError(f"{workdir} was trained on other frames: {advice}")

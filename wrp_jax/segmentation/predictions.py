@@ -95,7 +95,9 @@ class Predictions:
     def digest(self) -> str:
         """Of the files' names, sizes and times: results made from others are not to be mixed."""
         facts = hashlib.sha256()
-        for path in sorted(p for p in self.folder.rglob("*") if p.is_file()):
+        files = [path for path in self.folder.rglob("*") if path.is_file()]
+        # Beside them lies what ``predict`` remembers of its own work.
+        for path in sorted(path for path in files if not path.name.startswith(".")):
             status = path.stat()
             name = path.relative_to(self.folder)
             facts.update(f"{name} {status.st_size} {status.st_mtime_ns}\n".encode())
