@@ -1,6 +1,7 @@
 """Predictions from files through ``propagate.py``: no workdir, one set for every threshold."""
 
 import dataclasses
+import shutil
 
 import jax
 import numpy as np
@@ -14,6 +15,7 @@ from wrp_jax.config import Config, SegmentationConfig, SegmentationInference, Se
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.data.open_source import open_source
+from wrp_jax.files.records import verify
 from wrp_jax.labelling.predict import predict, write_predictions
 from wrp_jax.labelling.request import Request
 from wrp_jax.ops.resize import resize
@@ -60,6 +62,37 @@ def video(make_folder, tmp_path, config):
 
     run.source, run.predictions, run.config = source, predictions, config
     return run
+
+
+@pytest.mark.parametrize("kind", ["png", "npz"])
+def test_predictions_of_other_frames_are_made_again(make_folder, tmp_path, caplog, kind):
+    root, out = make_folder({"a": 4}), tmp_path / "out"
+    seen = []
+
+    def segment(clip, positions):
+        seen.extend(clip.names[i] for i in positions)
+        return np.full((len(positions), 24, 32, 3), 1 / 3, np.float32), np.zeros((4, 3, 4, 2))
+
+    def again():
+        seen.clear()
+        assert write_predictions(segment, open_source(str(root)), out, kind) == len(seen)
+        return seen
+
+    assert again() == ["000", "001", "002", "003"]
+    before = Predictions(out, open_source(str(root)).classes).digest()
+    assert again() == []
+    assert Predictions(out, open_source(str(root)).classes).digest() == before
+    shutil.copy(root / "a/frames/003.png", root / "a/frames/001.png")
+    assert again() == ["001"]
+    path = next(out.glob("a/*/002.*"))
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert verify(out)[1] == [f"{path} was changed after it was written."]
+    assert again() == ["002"] and verify(out)[1] == []
+    assert f"{path} was changed after it was written: it is made again" in caplog.messages
+    (root / "a/labels/003.png").unlink()
+    (root / "a/frames/003.png").unlink()
+    assert again() == [] and not list(out.glob("a/*/003.*"))
+    assert verify(out)[1] == []
 
 
 def test_one_set_of_files_serves_many_thresholds(video):

@@ -12,6 +12,7 @@ from wrp_jax.config import MotionConfig
 from wrp_jax.data.flow_files import read_flow, write_flow
 from wrp_jax.data.images import encode_png
 from wrp_jax.data.open_source import open_source
+from wrp_jax.files.records import verify
 from wrp_jax.motion.build import build_motion, motion_digest
 from wrp_jax.motion.dump import dump
 from wrp_jax.motion.precomputed import check_flows
@@ -162,3 +163,42 @@ def test_other_files_are_another_digest(folder):
     assert before == motion_digest(config) and motion_digest(MotionConfig()) == ""
     (folder / "street" / "backward" / "b.flo").unlink()
     assert motion_digest(config) != before
+
+
+def test_flow_of_other_frames_is_found_again(tmp_path, video, frames, caplog):
+    asked = []
+
+    def motion(clip, targets, sources, initial=None):
+        asked.extend((clip.names[t], clip.names[s]) for t, s in zip(targets, sources, strict=True))
+        return np.zeros((len(targets), H, W, 2), np.float32)
+
+    root, out = tmp_path / "data", tmp_path / "dumped"
+
+    def again():
+        asked.clear()
+        count = dump(motion, open_source(str(root)), out, suffix=".npz")
+        assert count == len(asked)
+        return sorted(asked)
+
+    assert len(again()) == 6
+    assert again() == []
+    (root / "street/frames/a.png").write_bytes(encode_png(frames[1]))
+    # A motion may look at the frame before the pair.
+    assert again() == [("a", "b"), ("b", "a"), ("b", "c"), ("c", "b")]
+    path = out / "street/forward/c.npz"
+    before = path.read_bytes()
+    path.write_bytes(before[:-9])
+    assert verify(out)[1] == [f"{path} was changed after it was written."]
+    assert again() == [("c", "d")] and path.read_bytes() == before
+    assert f"{path} was changed after it was written: it is made again" in caplog.messages
+    (root / "street/frames/d.png").unlink()
+    assert again() == [("b", "c"), ("c", "b")]
+    assert not list(out.glob("street/*/d.npz")) and not path.exists()
+    assert again() == [] and verify(out) == (4, [])
+
+
+def test_the_notes_of_dump_are_no_flow(folder):
+    config = MotionConfig(name="precomputed", folder=str(folder))
+    before = motion_digest(config)
+    (folder / ".digests.json").write_text("{}")
+    assert motion_digest(config) == before

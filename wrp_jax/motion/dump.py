@@ -67,8 +67,12 @@ def dump(
 def _has_frames(path: Path, output: Path, source: VideoSource) -> bool:
     """Whether a flow file is one between frames of the source."""
     sequence, kind, *others, file = path.relative_to(output).parts
-    frames = {*others, file.rpartition(".")[0]}
-    return sequence in source.sequences and frames <= set(source.frame_names(sequence))
+    if sequence not in source.sequences:
+        return False
+    names = source.frame_names(sequence)
+    first = 1 if kind == "backward" else 0  # the first frame has none before it
+    last = len(names) - 1 if kind == "forward" else len(names)
+    return {*others, file.rpartition(".")[0]} <= set(names[first:last])
 
 
 def _dump_part(
