@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from made_up_sets import converted, expect_sentence, rows, write, write_pair
 
+from wrp_jax.files.records import verify
+
 
 @pytest.fixture
 def kitti(tmp_path):
@@ -57,3 +59,34 @@ def test_an_unknown_set(kitti, tmp_path, capsys, wrp):
     error = capsys.readouterr().err
     assert "--set=other" in error and "cityscapes|kitti" in error and error.count("\n") == 1
     assert not (tmp_path / "D").exists()
+
+
+def test_what_has_changed_in_the_set_is_written_again(kitti, tmp_path, caplog):
+    out = tmp_path / "D"
+    converted("kitti", kitti, out)
+    label = next(out.glob("000000*/labels/*.png"))
+    frame = next(out.glob("000001*/frames/*"))
+    before = label.read_bytes()
+    converted("kitti", kitti, out)
+    assert label.read_bytes() == before and verify(out)[1] == [] and not caplog.records
+    write(kitti / "training/semantic/000000_10.png", np.full((4, 6), 8))
+    source = converted("kitti", kitti, out)
+    assert source.classes.names[source.label("000000", "000000_10")[0, 0]] == "sidewalk"
+    label.write_bytes(before)
+    frame.unlink()
+    assert verify(out)[1] == [
+        f"{label} was changed after it was written.", f"{frame} is gone."
+    ]  # fmt: skip
+    converted("kitti", kitti, out)
+    assert label.read_bytes() != before and verify(out)[1] == []
+    assert f"{label} was changed after it was written: it is made again" in caplog.messages
+
+
+def test_what_the_set_has_no_more_goes(kitti, tmp_path):
+    out = tmp_path / "D"
+    converted("kitti", kitti, out)
+    for kind in ("image_2", "semantic"):
+        (kitti / "training" / kind / "000001_10.png").unlink()
+    source = converted("kitti", kitti, out)
+    assert source.sequences == ("000000",)
+    assert verify(out)[1] == [] and not (out / "000001").exists()

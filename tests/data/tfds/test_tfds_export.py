@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from PIL import Image
 
 from wrp_jax.data.folder import open_folder
 from wrp_jax.data.label_writer import LabelWriter
@@ -147,6 +148,16 @@ def test_changed_labels_are_exported_again(written, tmp_path):
     export_tfds(tmp_path / "set", source, rows, writer)
     element = tfds.builder_from_directory(tmp_path / "set").as_data_source("train")[0]
     assert (element["label"] == 7).all()
+
+
+def test_changed_frames_are_exported_again(written, tmp_path):
+    source, rows, writer = written
+    export_tfds(tmp_path / "set", source, rows, writer)
+    frame = next((source.root / "a" / "frames").glob("000000.*"))
+    Image.new("RGB", (31, 17), (9, 8, 7)).save(frame)
+    export_tfds(tmp_path / "set", source, rows, writer)
+    element = tfds.builder_from_directory(tmp_path / "set").as_data_source("train")[0]
+    assert abs(element["image"].astype(int) - (9, 8, 7)).max() < 4
 
 
 def test_a_killed_export_has_no_data_set_and_goes_on(written, tmp_path, monkeypatch):

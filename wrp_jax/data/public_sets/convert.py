@@ -3,7 +3,8 @@
 What has to lie in the unpacked set is told by the module of its reader. Frames are linked (written
 where they are no files of their own), labels written with the ids of ``classes.json``; void is what
 the set does not score, and a label of void alone counts as none. ``splits/*.txt`` list the frames.
-Stopped at any time, a second run goes on.
+Stopped at any time, a second run goes on: it keeps what is there as it was written, of files that
+are as they were, and removes what the set does not have any more.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from wrp_jax.data.public_sets.public_set import Picture, Pixels, PublicSet
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.lock import sole_writer
 from wrp_jax.files.output import check_output, claim_output
+from wrp_jax.files.records import Records, fingerprint
 from wrp_jax.files.regular import read_bytes
 from wrp_jax.machine import cannot_write
 from wrp_jax.types import UserError
@@ -42,6 +44,9 @@ PUBLIC_SETS: dict[str, Callable[[Path], PublicSet]] = {
     "nyuv2": read_nyuv2,
 }
 """The readers, by what is given as ``--set``."""
+
+RESULT_VERSION = 1
+"""Raised when the program writes other labels of the same set: files are made again."""
 
 
 def convert_set(name: str, data: Path, output: Path) -> str:
@@ -68,33 +73,45 @@ def convert_set(name: str, data: Path, output: Path) -> str:
 
 def _write(name: str, found: PublicSet, output: Path) -> str:
     claim_output(output, {"set": name})
+    records = Records(output)
+    classes = output / label_maps.CLASSES_FILE
     content = json.dumps(label_maps.classes_to_json(found.classes), indent=1) + "\n"
-    write_atomically(output / label_maps.CLASSES_FILE, content.encode())
-    known = set()
+    write_atomically(classes, content.encode())
+    records.add("", [classes])
+    known, files = set(), [classes]
     for picture in tqdm.tqdm(found.pictures, desc=name, unit="picture", disable=None):
         interrupts.check()
-        _put_frame(output, picture)
-        if _put_label(output, picture, found):
+        files.append(_put_frame(records, picture))
+        label = _put_label(records, picture, found)
+        if label is not None:
             known.add((picture.sequence, picture.name))
+            files.append(label)
+    records.tell()
     lines = []
     for title, rows in found.lists.items():
         rows = [row for row in rows if row[:2] in known]
         if rows:
             file = f"splits/{title}.txt"
             write_atomically(output / file, "".join("\t".join(r) + "\n" for r in rows).encode())
+            records.add("", [output / file])
+            files.append(output / file)
             stills = len(rows[0]) == 2
             lines.append(f"--stills={output}:{file}" if stills else f"--windows={output}/{file}")
+    records.keep_only(files)
+    records.save()
     return "\n".join(lines)
 
 
-def _put_frame(output: Path, picture: Picture) -> None:
-    """Links a frame, or writes it where it is no file."""
-    folder = output / picture.sequence / "frames"
+def _put_frame(records: Records, picture: Picture) -> Path:
+    """Links a frame, or writes it where it is no file; returns where."""
+    folder = records.output / picture.sequence / "frames"
     if isinstance(picture.frame, Pixels):
         path = folder / f"{picture.name}.png"
-        if not path.is_file():
+        mark = fingerprint(RESULT_VERSION, picture.name, records.digests.of(picture.frame.file))
+        if not records.is_current(path, mark):
             write_atomically(path, images.encode_png(picture.frame.read()))
-        return
+            records.add(mark, [path])
+        return path
     link = folder / f"{picture.name}{picture.frame.suffix.lower()}"
     target = str(picture.frame.resolve())
     try:
@@ -105,15 +122,26 @@ def _put_frame(output: Path, picture: Picture) -> None:
             link.symlink_to(target)
     except OSError as error:
         raise cannot_write(link, error) from error
+    records.add("", [link])
+    return link
 
 
-def _put_label(output: Path, picture: Picture, found: PublicSet) -> bool:
-    """Writes a label if it is not there; whether the frame has one."""
-    path = output / picture.sequence / "labels" / f"{picture.name}.png"
-    if path.is_file():  # by a run that was stopped: files appear when they are complete
-        return True
+def _put_label(records: Records, picture: Picture, found: PublicSet) -> Path | None:
+    """Writes a label if it is not there; returns where, None if the frame has none."""
+    path = records.output / picture.sequence / "labels" / f"{picture.name}.png"
     if picture.label is None:
-        return False
+        return None
+    origin = picture.label.file if isinstance(picture.label, Pixels) else picture.label
+    mark = fingerprint(
+        RESULT_VERSION,
+        picture.name,
+        records.digests.of(origin),
+        label_maps.classes_to_json(found.classes),
+        sorted(found.ids.items()),
+        None if isinstance(picture.frame, Pixels) else _size(picture.frame),
+    )
+    if records.is_current(path, mark):
+        return path
     if isinstance(picture.label, Pixels):
         where, raw = picture.label.where, picture.label.read()
     else:
@@ -130,9 +158,10 @@ def _put_label(output: Path, picture: Picture, found: PublicSet) -> bool:
     ids = _ids_to_write(raw, found, where)
     void = [i for i, is_void in zip(found.classes.ids, found.classes.void, strict=True) if is_void]
     if np.isin(ids, void).all():
-        return False
+        return None
     write_atomically(path, images.encode_png(ids, label_maps.palette(found.classes)))
-    return True
+    records.add(mark, [path])
+    return path
 
 
 def _size(frame: Path | Pixels) -> tuple[int, int]:

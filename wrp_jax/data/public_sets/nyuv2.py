@@ -58,7 +58,7 @@ def _picture(path: Path, split: str, number: int) -> Picture:
     # MATLAB's arrays lie transposed in the file: [picture, channel, column, row].
     frame = functools.partial(_read, path, lambda file: file["images"][number - 1].T)
     label = functools.partial(_read, path, lambda file: file["labels"][number - 1].T)
-    return Picture(split, f"{number:04d}", Pixels(where, frame), Pixels(where, label))
+    return Picture(split, f"{number:04d}", Pixels(where, path, frame), Pixels(where, path, label))
 
 
 def _count(file: Any) -> int:

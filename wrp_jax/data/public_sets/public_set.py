@@ -21,10 +21,12 @@ class Pixels:
 
     Attributes:
       where: what to name in messages.
+      file: that it is read from.
       read: gives a frame, uint8 ``[H, W, 3]`` RGB, or ids, integers ``[H, W]``.
     """
 
     where: str
+    file: Path
     read: Callable[[], np.ndarray]
 
 
