@@ -140,7 +140,11 @@ class Records:
         return (self.output / name for name in tuple(self._entries))
 
     def _name(self, path: Path) -> str:
-        return path.relative_to(self.output).as_posix()
+        # As ``relative_to``, which takes seconds for the files of a long video.
+        prefix, name = os.path.join(self.output, ""), os.fspath(path)
+        if not name.startswith(prefix):
+            raise ValueError(f"{path} is not in {self.output}")
+        return name[len(prefix) :].replace(os.sep, "/")
 
     def _append(self, data: bytes) -> None:
         path = self.output / RECORDS_FILE

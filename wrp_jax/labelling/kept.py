@@ -43,21 +43,21 @@ class KeptWindows:
 
         Files of frames that the plan does not have are removed, and what is made again is told.
         """
-        results = {}
+        results, keep = {}, set()
         for job in self._plan.jobs:
             interrupts.check()
-            mark = self.marks[job.number]
+            mark, written = self.marks[job.number], self._files.written(job)
+            keep.update(written)
             # All are looked at, so that each that was changed is told.
-            current = [self._records.is_current(p, mark) for p in self._files.written(job)]
+            current = [self._records.is_current(p, mark) for p in written]
             if all(current):
                 before = load_window_result(self._files.window_path(job), mark)
                 if before is not None:
                     results[job.number] = before
         self._records.tell()
-        keep = {path for job in self._plan.jobs for path in self._files.written(job)}
         whole = RESERVED - {_OF_WINDOWS}  # made from all windows together
         for path in self._records.files():
-            if path.relative_to(self._plan.output).parts[0] in whole:
+            if path.parts[len(self._plan.output.parts)] in whole:
                 keep.add(path)
         self._records.keep_only(keep)
         self._records.save()
