@@ -38,7 +38,7 @@ def read_labels(folder: Path, classes: ClassMap, sequence: str, name: str) -> np
     index_of = np.full(256, UNLABELLED)
     index_of[list(classes.ids)] = range(classes.num_classes)
     path = LabelWriter(folder, classes).label_path(sequence, name)
-    return index_of[decode_label(read_bytes(path), path)]
+    return index_of[decode_label(read_bytes(path), path).pixels]
 
 
 def scored_frames(source: VideoSource, windows: Sequence[Window]) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -150,13 +149,11 @@ def test_a_full_disk_keeps_the_last_checkpoint_and_the_same_command_goes_on(whol
 
 
 def test_a_limit_on_the_size_of_files_is_told_like_a_full_disk(tmp_path):
-    def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
-
     environment = {"JAX_ENABLE_COMPILATION_CACHE": "0"}
     process = subprocess.Popen(
-        [sys.executable, str(HERE / "toy_command.py"), str(tmp_path / "RUN"), "12", "0"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=limit,
+        ["sh", "-c", 'ulimit -f 2 && exec "$@"', "sh",  # blocks of 512 bytes
+         sys.executable, str(HERE / "toy_command.py"), str(tmp_path / "RUN"), "12", "0"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", **environment},
     )  # fmt: skip
     _, error = process.communicate(timeout=300)

@@ -64,4 +64,6 @@ def test_one_device_is_eight(train, whole, tmp_path, monkeypatch):
     fit, mesh = stage.fit, make_mesh(jax.devices()[:1])
     monkeypatch.setattr(stage, "fit", lambda **arguments: fit(**arguments, mesh=mesh))
     alone = train(tmp_path)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-6), whole, alone)
+    # Sums over devices are added in another order; Adam enlarges that where gradients are small,
+    # on some processors up to 4e-6 after these steps.
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5), whole, alone)
