@@ -16,9 +16,27 @@ def test_names_have_the_ids_of_their_places():
 
 
 def test_ids_with_names():
-    classes = class_map({np.int64(7): "road", 255: "ignored"})
-    assert classes.ids == (7, 255) and classes.void == (False, True)  # 255 can be nothing else
+    classes = class_map({np.int64(7): "road", 255: "ignored"}, void="ignored")
+    assert classes.ids == (7, 255) and classes.void == (False, True)
     assert class_map(["a", "b"], void=["b"]).void == (False, True)
+    assert class_map(["car", "carpet"], void="carpet").void == (False, True)  # a whole name
+
+
+@pytest.mark.parametrize(
+    ("classes", "void", "says"),
+    [
+        ({0: "background", 255: "object"}, None, r"'object' has the id 255.*void=\['object'\] if"),
+        ([f"c{i}" for i in range(256)], None, "'c255' has the id 255"),
+        (
+            ["road", "car"],
+            ["roud"],
+            "void names 'roud', which no class is called: use .* road, car",
+        ),
+    ],
+)
+def test_void_is_said_and_never_guessed(classes, void, says):
+    with pytest.raises(UserError, match=says):
+        class_map(classes, void=void)
 
 
 def test_files_their_content_and_class_maps(tmp_path):

@@ -16,21 +16,24 @@ Classes = Any
 """What ``class_map`` takes; it says itself what it cannot take."""
 
 
-def class_map(classes: Classes, *, void: Collection[str] = ("void",)) -> ClassMap:
+def class_map(classes: Classes, *, void: str | Collection[str] | None = None) -> ClassMap:
     """Makes a class map.
 
     Args:
       classes: names, whose ids are 0, 1, …; a mapping from ids (0 … 255) to names; the path of a
         ``classes.json``, or its content; or a class map, which is given back as it is.
-      void: names of the classes that stand for pixels nobody can name ("void", "ignore"). They
-        are carried along like any other and scored apart. A ``classes.json`` has its own list.
+      void: name, or names, of the classes that stand for pixels nobody can name ("void",
+        "ignore"). They are carried along like any other and scored apart. By default that is a
+        class called "void". A ``classes.json`` has its own list. A class with the id 255, which
+        marks pixels without a label, must be one of them.
 
     Returns:
       The class map. Classes without a colour get that of PASCAL VOC for their id.
 
     Raises:
-      UserError: ids outside of 0 … 255, repeated ids or names, no class but void, or a file that
-        is missing or broken.
+      UserError: ids outside of 0 … 255, repeated ids or names, no class but void, a class with
+        the id 255 that is not void, a void name that no class has, or a file that is missing or
+        broken.
 
     Example:
       >>> class_map(["road", "car"]).ids
@@ -53,10 +56,22 @@ def class_map(classes: Classes, *, void: Collection[str] = ("void",)) -> ClassMa
             f"classes is of type {type(classes).__name__}: give names, {{id: name}}, the path of a "
             "classes.json or a ClassMap."
         )
-    # 255 marks pixels without a label: it can be nothing but void.
+    marked = ("void",) if void is None else (void,) if isinstance(void, str) else tuple(void)
+    unknown = [name for name in marked if name not in names.values()]
+    if void is not None and unknown:
+        raise UserError(
+            f"void names {unknown[0]!r}, which no class is called: use names out of "
+            f"{', '.join(map(str, names.values()))}."
+        )
     ids = [int(i) if isinstance(i, np.integer) else i for i in names]
     entries = [
-        {"id": i, "name": name, "void": name in void or i == UNLABELLED}
+        {"id": i, "name": name, "void": name in marked}
         for i, name in zip(ids, names.values(), strict=True)
     ]
+    for entry in entries:
+        if entry["id"] == UNLABELLED and not entry["void"]:
+            raise UserError(
+                f"class {entry['name']!r} has the id 255, which marks pixels without a label: give "
+                f"it another id in classes and labels, or void=[{entry['name']!r}] if it is void."
+            )
     return parse_classes({"classes": entries}, "classes")
