@@ -19,7 +19,7 @@ class Progress:
       name: of the stage.
       steps: number of steps in all.
       step: finished steps at the start.
-      stream: where to write; stderr unless told.
+      stream: where to write; stderr by default.
     """
 
     def __init__(self, name: str, steps: int, step: int, stream: Any = None):

@@ -258,7 +258,7 @@ def test_flipped_bits_of_a_deflated_tiff_are_told():
 
 
 def test_frames_of_several_pictures_are_told_once(caplog, monkeypatch):
-    monkeypatch.setattr(images, "_told", set())
+    monkeypatch.setattr(images, "_warned", set())
     pages = [Image.fromarray(255 - RGB)]
     film = encode(Image.fromarray(RGB), "TIFF", save_all=True, append_images=pages)
     for _ in range(2):

@@ -39,7 +39,7 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path):
 
 
 def test_names_are_stripped_and_other_keys_are_told_once(caplog, monkeypatch):
-    monkeypatch.setattr(label_maps, "_told", set())
+    monkeypatch.setattr(label_maps, "_warned", set())
     content = _break(
         _break(CLASSES, 0, name=" road\u00a0", trainId=3), 1, trainId=4, colr=[1, 2, 3]
     )

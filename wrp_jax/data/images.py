@@ -43,7 +43,7 @@ _EXIF_KEYS = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.adobe.x
 """Where Pillow finds an orientation."""
 _GREY_MODES = ("L", "1", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 _log = logging.getLogger(__name__)
-_told: set[str] = set()
+_warned: set[str] = set()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -317,6 +317,6 @@ def _tell_conversions(image: ImageFile.ImageFile, where: Path | str) -> None:
 
 def _tell_once(message: str, what: str) -> None:
     """Once for each kind of file, not for each file."""
-    if what not in _told:
-        _told.add(what)
+    if what not in _warned:
+        _warned.add(what)
         _log.warning("%s", message)

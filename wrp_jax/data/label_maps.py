@@ -29,7 +29,7 @@ from wrp_jax.types import UNLABELLED, ClassMap, UserError
 CLASSES_FILE = "classes.json"
 _REMARKS = {"note", "comment", "remark", "description", "license", "licence", "source", "version"}
 _log = logging.getLogger(__name__)
-_told: set[tuple[str, str]] = set()
+_warned: set[tuple[str, str]] = set()
 
 NO_CLASSES = ClassMap((), (), np.zeros((0, 3), np.uint8), ())
 """Of a video without labels."""
@@ -88,8 +88,8 @@ def check_keys(entry: Mapping[str, Any], known: Sequence[str], where: str) -> No
         hint = f"; did you mean {plain[close[0]]!r}?" if close else ""
         remark = key.startswith("_") or _plain(key).removesuffix("s") in _REMARKS
         # One line for each key, not for each class.
-        if not remark and (where, key) not in _told:
-            _told.add((where, key))
+        if not remark and (where, key) not in _warned:
+            _warned.add((where, key))
             _log.warning("%s: the key %r is passed over%s", where, key, hint)
 
 

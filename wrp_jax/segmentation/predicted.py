@@ -99,8 +99,8 @@ class ErrorModel:
         truth, said = label[known], probs.argmax(-1)[known]
         level = (probs.max(-1)[known] * _LEVELS).astype(int).clip(0, _LEVELS - 1)
         np.add.at(self._said, (truth, said), 1.0)
-        told = ~self._void[truth]
-        np.add.at(self._sure, ((said == truth)[told].astype(int), level[told]), 1.0)
+        scored = ~self._void[truth]
+        np.add.at(self._sure, ((said == truth)[scored].astype(int), level[scored]), 1.0)
 
     def imitate(
         self, rng: np.random.Generator, label: Int[np.ndarray, "h w"]

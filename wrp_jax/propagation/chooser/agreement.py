@@ -73,7 +73,7 @@ def window_agreement(
       key_index: which frame is labelled.
       key_label: its class indices, -1 where unknown.
       num_classes: of the data set.
-      ahead: see there.
+      ahead: frames over which the label is carried.
 
     Returns:
       Zeros for a window of one frame.

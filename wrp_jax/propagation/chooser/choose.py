@@ -155,7 +155,7 @@ def choose_step(
       now: cues of the target frame.
       mask: of the warp-inpaint that has the label in doubt.
       recursive: whether the next step starts from what was chosen here.
-      tile: ``tile_size`` unless told; results are the same.
+      tile: height and width; by default that of ``tile_size``. Results are the same.
       doubt: what is done to its answers.
 
     Returns:

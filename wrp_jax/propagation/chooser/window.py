@@ -49,7 +49,7 @@ class ChooserRefiner:
       expected: recall and precision of g_ψ per class where the chooser was trained; what a window
         itself says of them is measured there (``agreement.py``).
       recursive: whether the next step starts from what was chosen, see ``choose_step``.
-      doubt: where the label of warp-inpaint stays, see there.
+      doubt: where the label of warp-inpaint stays, see ``choose_step``.
     """
 
     network: Network
