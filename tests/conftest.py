@@ -1,7 +1,8 @@
-"""Set before JAX starts: eight devices on any machine, for the tests of sharding."""
+"""Set before JAX starts: eight devices on any machine, and one store of compiled programs."""
 
 from __future__ import annotations
 
+import os
 import pathlib
 import sys
 
@@ -18,6 +19,16 @@ hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
 
 jax.config.update("jax_num_cpu_devices", 8)
+# Most of a run is compiling. Tests and the programs they start (these read the environment) compile
+# much that is alike: it is compiled once and stored, also for the next run.
+_STORE = {
+    "jax_compilation_cache_dir": str(pathlib.Path(__file__).parents[1] / ".pytest_cache/compiled"),
+    "jax_persistent_cache_min_compile_time_secs": 0.1,
+    "jax_persistent_cache_min_entry_size_bytes": 0,
+}
+for _name, _value in _STORE.items():
+    os.environ.setdefault(_name.upper(), str(_value))
+    jax.config.update(_name, type(_value)(os.environ[_name.upper()]))
 # Accelerators round products by default; what the tests compare with is exact.
 jax.config.update("jax_default_matmul_precision", "highest")
 
@@ -48,13 +59,11 @@ def x64():
 
 
 @pytest.fixture(scope="module")
-def compiled_quickly(tmp_path_factory):
-    """Programs are compiled hardly optimised, and those that are alike in a module once."""
+def compiled_quickly():
+    """Programs are compiled hardly optimised, and also the short ones are stored."""
     options = {
         "jax_disable_most_optimizations": True,
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
         "jax_persistent_cache_min_compile_time_secs": 0.0,
-        "jax_persistent_cache_min_entry_size_bytes": 0,
     }
     before = {name: jax.config.values[name] for name in options}
     _set(options)

@@ -92,10 +92,8 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(home):
     """``run(program, *flags)``: what it prints, of a program in a process of its own."""
-    cache = {  # programs that are compiled alike are compiled once
-        "JAX_COMPILATION_CACHE_DIR": str(home / "cache"),
+    cache = {  # also the short ones are stored
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
         "XLA_FLAGS": "--xla_backend_optimization_level=0",  # compiling is most of the work
     }
     path = os.pathsep.join([guarded(home / "guard"), str(ROOT)])

@@ -116,6 +116,10 @@ def pictures(out):
     return {p.relative_to(out): p.read_bytes() for p in out.rglob("*.png")}
 
 
+def written(out):
+    return {path: path.stat().st_mtime_ns for path in (out, *out.rglob("*")) if path.exists()}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_at_any_moment(data, number):
@@ -127,9 +131,10 @@ def test_signals_at_any_moment(data, number):
     shutil.rmtree(out)
     rng, codes = random.Random(number), []
     for _ in range(6):
+        before = written(out)
         process = start("propagate.py", data, f"--output={out}", *flags)
         time.sleep(rng.uniform(0.05, 1.0) * took)
-        begun = out.exists()
+        begun = written(out) != before
         process.send_signal(number)
         _, error = process.communicate(timeout=120)
         codes.append(process.returncode)

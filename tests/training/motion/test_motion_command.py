@@ -41,13 +41,7 @@ runpy.run_path("train.py", run_name="__main__")
 @pytest.fixture
 def run(tmp_path):
     """``run(words, …)``: exit code and stderr of a program of its own in the project's root."""
-    # Programs that are compiled alike are compiled once.
-    cache = {
-        "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.5",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
-    }
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", **cache}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
     environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0"  # compiling is most of the work
 
     def go(*words):
