@@ -15,6 +15,9 @@ _SECONDS_BETWEEN_LINES = 20.0
 class Progress:
     """A bar with the time left on a terminal; elsewhere a line every twenty seconds.
 
+    The first step of a stage also compiles its programs, which says nothing about the steps that
+    follow: the time left is told from the second step on, from the speed since the first.
+
     Args:
       name: of the stage.
       steps: number of steps in all.
@@ -27,6 +30,7 @@ class Progress:
         self._stream = sys.stderr if stream is None else stream
         self._start = self._last_line = time.monotonic()
         self._step = step
+        self._warm: tuple[float, int] | None = None  # when, and at which step, the first was done
         self._shown = jax.process_index() == 0
         self._text = ""
         self._bar = None
@@ -41,10 +45,17 @@ class Progress:
         if metrics:
             self._text = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         advanced, self._step = step - self._step, step
+        first = self._warm is None and advanced > 0
+        if first:
+            self._warm = time.monotonic(), step
         if self._bar is not None:
-            if metrics:
-                self._bar.set_postfix_str(self._text, refresh=False)
-            self._bar.update(advanced)
+            self._bar.set_postfix_str(self._text, refresh=False)
+            if first:
+                self._bar.reset()  # it counts the speed from here
+                self._bar.initial = self._bar.n = self._bar.last_print_n = step
+                self._bar.refresh()
+            else:
+                self._bar.update(advanced)
         elif self._shown and time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
             self._line()
 
@@ -57,13 +68,14 @@ class Progress:
 
     def _line(self) -> None:
         self._last_line = now = time.monotonic()
-        done = self._step - self._first
         line = f"{self._name} {self._step}/{self._steps}"
         if self._text:
             line += f", {self._text}"
-        if done and self._step < self._steps:
-            left = (now - self._start) / done * (self._steps - self._step)
-            line += f", {tqdm.tqdm.format_interval(left)} left"
-        elif done:
+        if self._step < self._steps:
+            if self._warm is not None and self._step > self._warm[1]:
+                rate = (now - self._warm[0]) / (self._step - self._warm[1])
+                left = tqdm.tqdm.format_interval(rate * (self._steps - self._step))
+                line += f", {left} left"
+        elif self._step > self._first:
             line += f", {tqdm.tqdm.format_interval(now - self._start)}"
         print(line, file=self._stream, flush=True)

@@ -1,7 +1,6 @@
 import io
 import json
 import sys
-import types
 
 import pytest
 
@@ -72,27 +71,3 @@ def test_other_processes_write_nothing(tmp_path, monkeypatch):
     progress.close()
     assert list(tmp_path.iterdir()) == []
     assert stream.getvalue() == ""
-
-
-def test_a_terminal_shows_a_bar():
-    stream = Terminal()
-    progress = Progress("refiner", 10, 4, stream)
-    progress.update(10, {"loss": 0.125})
-    progress.close()
-    assert "10/10" in stream.getvalue()
-    assert "loss 0.125" in stream.getvalue()
-
-
-def test_elsewhere_a_line_now_and_then_with_the_time_left(monkeypatch):
-    now = 0.0
-    monkeypatch.setattr("wrp_jax.progress.time", types.SimpleNamespace(monotonic=lambda: now))
-    stream = io.StringIO()
-    progress = Progress("refiner", 100, 20, stream)
-    for step in range(21, 61):
-        now += 1.0
-        progress.update(step, {"loss": 0.5})
-    progress.close()
-    assert stream.getvalue().splitlines() == [
-        "refiner 41/100, loss 0.5, 00:59 left",
-        "refiner 60/100, loss 0.5, 00:40 left",
-    ]

@@ -1,0 +1,68 @@
+import io
+import types
+
+import pytest
+
+from wrp_jax.progress import Progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = types.SimpleNamespace(now=0.0)
+    stand_in = types.SimpleNamespace(monotonic=lambda: clock.now)
+    monkeypatch.setattr("wrp_jax.progress.time", stand_in)
+    return clock
+
+
+def test_a_terminal_shows_a_bar():
+    stream = Terminal()
+    progress = Progress("refiner", 10, 4, stream)
+    progress.update(7, {"loss": 0.5})
+    progress.update(10, {"loss": 0.125})
+    progress.close()
+    assert "10/10" in stream.getvalue()
+    assert "loss 0.125" in stream.getvalue()
+
+
+def test_a_bar_of_one_step_is_full():
+    stream = Terminal()
+    progress = Progress("refiner", 1, 0, stream)
+    progress.update(1, {"loss": 0.125})
+    progress.close()
+    assert "1/1" in stream.getvalue()
+    assert "loss 0.125" in stream.getvalue()
+
+
+def test_elsewhere_a_line_now_and_then_with_the_time_left(clock):
+    stream = io.StringIO()
+    progress = Progress("refiner", 100, 20, stream)
+    for step in range(21, 61):
+        clock.now += 1.0
+        progress.update(step, {"loss": 0.5})
+    progress.close()
+    assert stream.getvalue().splitlines() == [
+        "refiner 41/100, loss 0.5, 00:59 left",
+        "refiner 60/100, loss 0.5, 00:40 left",
+    ]
+
+
+def test_the_first_step_compiles_and_says_nothing_of_the_others(clock):
+    stream = io.StringIO()
+    progress = Progress("refiner", 31, 0, stream)
+    clock.now = 100.0
+    progress.update(1)
+    for step in range(2, 32):
+        clock.now += 2.0
+        progress.update(step)
+    progress.close()
+    assert stream.getvalue().splitlines() == [
+        "refiner 1/31",
+        "refiner 12/31, 00:38 left",
+        "refiner 23/31, 00:16 left",
+        "refiner 31/31, 02:40",
+    ]
