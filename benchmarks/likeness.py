@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             yield contest(step, active, one, clip.labels[step])
 
     data = gather_training_data(known, source, windows, motion, segment)
-    generator = ExampleGenerator(of_clip, lambda *_: ())
+    generator = ExampleGenerator(object, of_clip, lambda *_: ())
     simulated = total(generate_examples(config.refiner, config.seed, data, generator))
     real = total(contest(*guess) for guess in scored_guesses(source, windows, motion, segment))
     print("Right where composed flow and segmentation differ, in %: motion / segmentation")

@@ -34,7 +34,10 @@ def test_a_training_step_lowers_the_loss_on_its_own_batch(rng, name, source):
 
 
 def test_labels_of_simulated_clips_are_drawn_as_precisely_as_asked(rng):
-    data, generator = training_data(rng), ExampleGenerator(lambda _, clip: [clip], lambda *_: [])
+    data, generator = (
+        training_data(rng),
+        ExampleGenerator(object, lambda _, clip: [clip], lambda *_: []),
+    )
     exact, drawn = (
         generate_examples(config(jitter=pixels).refiner, 0, data, generator)[0].labels
         for pixels in (0.0, 3.0)

@@ -63,9 +63,8 @@ def training_data(rng):
 
 def config(**options):
     result = Config()
-    for name, value in dict(
-        clips=1, crops=1, width=4, class_width=4, class_convs=1, **options
-    ).items():
+    small = {"clips": 1, "crops": 1, "width": 4, "class_width": 4, "class_convs": 1}
+    for name, value in (small | options).items():
         setattr(result.refiner, name, value)
     return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
 
@@ -21,6 +22,7 @@ from wrp_jax.training.loop import fit
 from wrp_jax.training.pipeline import make_batches
 from wrp_jax.training.refiner.chooser.training import chooser_setup
 from wrp_jax.training.refiner.examples.generate import check_refiner_options
+from wrp_jax.training.refiner.examples.kept import ExampleFiles, examples_folder
 from wrp_jax.training.refiner.examples.training_data import TrainingData, gather_training_data
 from wrp_jax.training.refiner.pix2pix.single_step import single_step_setup
 from wrp_jax.training.refiner.pix2pix.unrolled import unrolled_setup
@@ -50,7 +52,8 @@ def train_refiner(
 ) -> None:
     """Trains Ω and writes ``workdir/refiner.npz``; goes on where it was stopped.
 
-    The examples are made first, from the seed alone: a run that starts again makes the same.
+    The examples are made first, from the seed alone, and kept until the stage is finished: a run
+    that starts again reads those that are there, and makes the same of the others.
 
     Args:
       config: ``refiner``, ``propagation``, ``motion`` and ``seed`` are read.
@@ -67,8 +70,12 @@ def train_refiner(
     segment = load_segmenter(workdir, config, source, windows, known)
     data = gather_training_data(known, source, windows, motion, segment)
     optimizer = make_optimizer(options.learning_rate, options.steps)
-    setup = make_setup(config, data, optimizer)
     metadata = run_metadata(config, known)
+    # What was measured of g_ψ and f_θ stands for their weights.
+    measured = [data.class_weights, *data.reliability]
+    made_from = [metadata, *map(dataclasses.astuple, windows), measured]
+    kept = ExampleFiles(examples_folder(workdir, REFINER), made_from)
+    setup = make_setup(config, data, optimizer, kept)
     state = fit(
         name=REFINER,
         state=create_train_state(setup.variables, optimizer, ema=True),
@@ -87,21 +94,31 @@ def train_refiner(
         metadata=metadata,
     )
     save_result(workdir, REFINER, inference_variables(state) | dict(setup.constants), metadata)
+    kept.remove()
 
 
 def make_setup(
-    config: Config, data: TrainingData, optimizer: optax.GradientTransformation
+    config: Config,
+    data: TrainingData,
+    optimizer: optax.GradientTransformation,
+    kept: ExampleFiles | None = None,
 ) -> TrainingSetup:
     """Network, examples and train step that ``config.refiner`` names.
+
+    Args:
+      config: ``refiner``, ``propagation`` and ``seed`` are read.
+      data: what examples are made of.
+      optimizer: of the train step.
+      kept: see ``generate_examples``.
 
     Raises:
       UserError: an unknown network or source of examples, or nothing to learn from.
     """
     if config.refiner.name != "pix2pix":
-        return chooser_setup(config, data, optimizer)
+        return chooser_setup(config, data, optimizer, kept)
     if config.refiner.unrolled or config.refiner.learn_tau:
-        return unrolled_setup(config, data, optimizer)
-    return single_step_setup(config, data, optimizer)
+        return unrolled_setup(config, data, optimizer, kept)
+    return single_step_setup(config, data, optimizer, kept)
 
 
 def make_optimizer(learning_rate: float, steps: int) -> optax.GradientTransformation:

@@ -38,7 +38,7 @@ def chooser_examples(data: TrainingData, crops: int) -> ExampleGenerator[Chooser
     def from_cycle(rng: np.random.Generator, cycle: Cycle) -> Iterator[ChooserCrop]:
         return cycle_crops(rng, cycle, motion, weights, expected, crops=4 * crops)
 
-    return ExampleGenerator(from_clip, from_cycle)
+    return ExampleGenerator(ChooserCrop, from_clip, from_cycle)
 
 
 def cycle_crops(

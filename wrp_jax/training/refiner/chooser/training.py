@@ -18,6 +18,7 @@ from wrp_jax.training.loop import TrainStep
 from wrp_jax.training.refiner.chooser.crops import ChooserCrop, mirror, unpack
 from wrp_jax.training.refiner.chooser.examples import chooser_examples
 from wrp_jax.training.refiner.examples.generate import generate_examples
+from wrp_jax.training.refiner.examples.kept import ExampleFiles
 from wrp_jax.training.refiner.examples.training_data import TrainingData
 from wrp_jax.training.refiner.setup import TrainingSetup
 from wrp_jax.training.state import TrainState, apply_gradients
@@ -26,7 +27,10 @@ _AGREED = 0.1  # loss weight of pixels on which all hypotheses agree
 
 
 def chooser_setup(
-    config: Config, data: TrainingData, optimizer: optax.GradientTransformation
+    config: Config,
+    data: TrainingData,
+    optimizer: optax.GradientTransformation,
+    kept: ExampleFiles | None = None,
 ) -> TrainingSetup:
     """What the chooser is trained with.
 
@@ -35,7 +39,7 @@ def chooser_setup(
     """
     network = build_refiner(config.refiner)
     generator = chooser_examples(data, config.refiner.crops)
-    examples = generate_examples(config.refiner, config.seed, data, generator)
+    examples = generate_examples(config.refiner, config.seed, data, generator, kept)
     variables = init_chooser(network, jax.random.key(config.seed))
     step = make_train_step(network, optimizer)
     constants = {"reliability": data.reliability.overall}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from wrp_jax.config import RefinerConfig
 from wrp_jax.progress import Progress
 from wrp_jax.simulation.options import SimulationOptions
 from wrp_jax.training.refiner.examples.cycles import Cycle, draw_cycles
+from wrp_jax.training.refiner.examples.kept import ExampleFiles
 from wrp_jax.training.refiner.examples.simulated import (
     SimulatedClip,
     collect_cutouts,
@@ -29,11 +30,13 @@ class ExampleGenerator(Generic[Example]):
     """How one refiner's examples are made.
 
     Attributes:
+      kind: of the examples: a ``NamedTuple`` of arrays, or of such tuples.
       from_clip: ``from_clip(rng, clip)``: examples of one simulated clip.
       from_cycle: ``from_cycle(rng, cycle)``: examples of one cycle.
       segment_every_frame: whether g_ψ must have seen every frame of a simulated clip.
     """
 
+    kind: type[Example]
     from_clip: Callable[[np.random.Generator, SimulatedClip], Iterable[Example]]
     from_cycle: Callable[[np.random.Generator, Cycle], Iterable[Example]]
     segment_every_frame: bool = False
@@ -50,7 +53,11 @@ def check_refiner_options(options: RefinerConfig) -> None:
 
 
 def generate_examples(
-    options: RefinerConfig, seed: int, data: TrainingData, generator: ExampleGenerator[Example]
+    options: RefinerConfig,
+    seed: int,
+    data: TrainingData,
+    generator: ExampleGenerator[Example],
+    kept: ExampleFiles | None = None,
 ) -> list[Example]:
     """All examples of a run, from ``options.source``; the seed alone decides which.
 
@@ -59,28 +66,32 @@ def generate_examples(
       seed: of every random choice.
       data: what examples are made of.
       generator: makes them of clips and cycles.
+      kept: where they are kept as they are made, and found again by a run that was stopped; or
+        None.
 
     Raises:
       UserError: see ``check_refiner_options``; or no example came out.
     """
     check_refiner_options(options)
     rng = np.random.default_rng(seed)
-    examples: list[Example] = []
+    makers: dict[str, Callable[[], list[Example]]] = {}
     if options.source != "cycle":
-        for clip in _simulated(rng, data, options, every_frame=generator.segment_every_frame):
-            examples += generator.from_clip(rng, clip)
+        makers["simulating clips"] = _of_clips(rng, data, options, generator)
     if options.source != "simulated":
-        for cycle in draw_cycles(
-            rng,
-            data.known,
-            data.source,
-            data.windows,
-            data.motion,
-            data.segment,
-            count=options.clips,
-            max_length=options.max_cycle_length,
-        ):
-            examples += generator.from_cycle(rng, cycle)
+        makers["running cycles"] = _of_cycles(rng, data, options, generator)
+    examples: list[Example] = []
+    for place, (name, make) in enumerate(makers.items()):
+        progress = Progress(name, options.clips, 0)
+        for number in range(options.clips):
+            file = place * options.clips + number
+            more = None if kept is None else kept.load(file, generator.kind, rng)
+            if more is None:
+                more = make()
+                if kept is not None:
+                    kept.add(file, more, rng)
+            examples += more
+            progress.update(number + 1)
+        progress.close()
     if not examples:
         raise UserError(
             "There is nothing to train the refiner on: give windows of more than one frame."
@@ -88,25 +99,55 @@ def generate_examples(
     return examples
 
 
-def _simulated(
-    rng: np.random.Generator, data: TrainingData, options: RefinerConfig, *, every_frame: bool
-) -> Iterator[SimulatedClip]:
+def _of_clips(
+    rng: np.random.Generator,
+    data: TrainingData,
+    options: RefinerConfig,
+    generator: ExampleGenerator[Example],
+) -> Callable[[], list[Example]]:
+    """Makes the examples of one more simulated clip at each call."""
     known, motion = data.known, data.motion
-    progress = Progress("simulating clips", options.clips, 0)
-    simulated = simulated_clips(
-        rng,
-        known,
-        collect_cutouts(known, rng),
-        measure_speeds(data.source, data.windows, motion),
-        motion,
-        data.segment,
-        count=options.clips,
-        keys=[i for i, item in enumerate(known.items) if item.source is data.source],
-        options=SimulationOptions(jitter=options.jitter),
-        every_frame=every_frame,
-        reliability=data.reliability,
-    )
-    for number, clip in enumerate(simulated):
-        yield clip
-        progress.update(number + 1)
-    progress.close()
+    cutouts = collect_cutouts(known, rng)
+    speeds = measure_speeds(data.source, data.windows, motion)
+
+    def make() -> list[Example]:
+        clips = simulated_clips(
+            rng,
+            known,
+            cutouts,
+            speeds,
+            motion,
+            data.segment,
+            count=1,
+            keys=[i for i, item in enumerate(known.items) if item.source is data.source],
+            options=SimulationOptions(jitter=options.jitter),
+            every_frame=generator.segment_every_frame,
+            reliability=data.reliability,
+        )
+        return [example for clip in clips for example in generator.from_clip(rng, clip)]
+
+    return make
+
+
+def _of_cycles(
+    rng: np.random.Generator,
+    data: TrainingData,
+    options: RefinerConfig,
+    generator: ExampleGenerator[Example],
+) -> Callable[[], list[Example]]:
+    """Makes the examples of one more cycle at each call; none where a window has no room."""
+
+    def make() -> list[Example]:
+        cycles = draw_cycles(
+            rng,
+            data.known,
+            data.source,
+            data.windows,
+            data.motion,
+            data.segment,
+            count=1,
+            max_length=options.max_cycle_length,
+        )
+        return [example for cycle in cycles for example in generator.from_cycle(rng, cycle)]
+
+    return make

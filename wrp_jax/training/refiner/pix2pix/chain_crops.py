@@ -59,7 +59,7 @@ def chain_examples(crops: int, steps: int) -> ExampleGenerator[ChainCrop]:
         ends = cycle.truth, cycle.truth
         return chain_crops(rng, cycle.cues, cycle.order, *ends, steps=steps, count=crops)
 
-    return ExampleGenerator(from_clip, from_cycle, segment_every_frame=True)
+    return ExampleGenerator(ChainCrop, from_clip, from_cycle, segment_every_frame=True)
 
 
 def chain_crops(

@@ -62,7 +62,7 @@ def label_examples(config: PropagationConfig, crops: int) -> ExampleGenerator[La
         labels = {2 * cycle.length: cycle.truth}
         return cut(rng, cycle.cues, cycle.order, labels, cycle.truth, count=4 * crops)
 
-    return ExampleGenerator(from_clip, from_cycle, segment_every_frame=True)
+    return ExampleGenerator(LabelCrop, from_clip, from_cycle, segment_every_frame=True)
 
 
 @functools.partial(jax.jit, static_argnames=("mask", "num_classes", "carrier"))

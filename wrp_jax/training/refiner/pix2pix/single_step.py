@@ -17,6 +17,7 @@ from wrp_jax.models.network import Network
 from wrp_jax.models.refine.build import build_refiner
 from wrp_jax.training.loop import TrainStep
 from wrp_jax.training.refiner.examples.generate import generate_examples
+from wrp_jax.training.refiner.examples.kept import ExampleFiles
 from wrp_jax.training.refiner.examples.training_data import TrainingData
 from wrp_jax.training.refiner.pix2pix.label_crops import LabelCrop, label_examples
 from wrp_jax.training.refiner.pix2pix.loss import label_loss
@@ -25,7 +26,10 @@ from wrp_jax.training.state import TrainState, apply_gradients
 
 
 def single_step_setup(
-    config: Config, data: TrainingData, optimizer: optax.GradientTransformation
+    config: Config,
+    data: TrainingData,
+    optimizer: optax.GradientTransformation,
+    kept: ExampleFiles | None = None,
 ) -> TrainingSetup:
     """What the paper's Ω is trained with.
 
@@ -34,7 +38,7 @@ def single_step_setup(
     """
     network = build_refiner(config.refiner)
     generator = label_examples(config.propagation, config.refiner.crops)
-    examples = generate_examples(config.refiner, config.seed, data, generator)
+    examples = generate_examples(config.refiner, config.seed, data, generator, kept)
     variables = network.init(
         jax.random.key(config.seed),
         jnp.zeros((1, *examples[0].labels.shape), jnp.float32),

@@ -24,6 +24,7 @@ from wrp_jax.propagation.step import MaskOptions, make_step
 from wrp_jax.runs.refiner import LOG_TAU, take_tau
 from wrp_jax.training.loop import TrainStep
 from wrp_jax.training.refiner.examples.generate import generate_examples
+from wrp_jax.training.refiner.examples.kept import ExampleFiles
 from wrp_jax.training.refiner.examples.training_data import TrainingData
 from wrp_jax.training.refiner.pix2pix.chain_crops import ChainCrop, chain_examples, unpack_chain
 from wrp_jax.training.refiner.pix2pix.loss import label_loss
@@ -37,7 +38,10 @@ SOFTNESS = 0.1
 
 
 def unrolled_setup(
-    config: Config, data: TrainingData, optimizer: optax.GradientTransformation
+    config: Config,
+    data: TrainingData,
+    optimizer: optax.GradientTransformation,
+    kept: ExampleFiles | None = None,
 ) -> TrainingSetup:
     """What the paper's Ω is trained with in the unrolled form.
 
@@ -47,7 +51,7 @@ def unrolled_setup(
     options = config.refiner
     network = build_refiner(options)
     generator = chain_examples(options.crops, 2 * options.max_cycle_length)
-    examples = generate_examples(options, config.seed, data, generator)
+    examples = generate_examples(options, config.seed, data, generator, kept)
     first = examples[0].chain
     variables = network.init(
         jax.random.key(config.seed),
