@@ -11,7 +11,6 @@ import jax
 import numpy as np
 import pytest
 from absl.testing import flagsaver
-from jax.experimental.compilation_cache import compilation_cache
 from video_folder import folder  # noqa: F401 (a fixture of many)
 
 # A busy machine is slow; how long an example takes is no property of the code.
@@ -20,15 +19,16 @@ hypothesis.settings.load_profile("no deadline")
 
 jax.config.update("jax_num_cpu_devices", 8)
 # Most of a run is compiling. Tests and the programs they start (these read the environment) compile
-# much that is alike: it is compiled once and stored, also for the next run.
-_STORE = {
+# much that is alike: it is compiled once, hardly optimised, and stored, also for the next run.
+_COMPILING = {
     "jax_compilation_cache_dir": str(pathlib.Path(__file__).parents[1] / ".pytest_cache/compiled"),
     "jax_persistent_cache_min_compile_time_secs": 0.1,
     "jax_persistent_cache_min_entry_size_bytes": 0,
+    "jax_disable_most_optimizations": True,
 }
-for _name, _value in _STORE.items():
-    os.environ.setdefault(_name.upper(), str(_value))
-    jax.config.update(_name, type(_value)(os.environ[_name.upper()]))
+for _name, _value in _COMPILING.items():
+    _given = os.environ.setdefault(_name.upper(), str(_value))
+    jax.config.update(_name, _given == "True" if _value is True else type(_value)(_given))
 # Accelerators round products by default; what the tests compare with is exact.
 jax.config.update("jax_default_matmul_precision", "highest")
 
@@ -59,22 +59,12 @@ def x64():
 
 
 @pytest.fixture(scope="module")
-def compiled_quickly():
-    """Programs are compiled hardly optimised, and also the short ones are stored."""
-    options = {
-        "jax_disable_most_optimizations": True,
-        "jax_persistent_cache_min_compile_time_secs": 0.0,
-    }
-    before = {name: jax.config.values[name] for name in options}
-    _set(options)
+def compiled_for_users():
+    """All optimisations: for what is compared with the published networks' outputs."""
+    before = jax.config.values["jax_disable_most_optimizations"]
+    jax.config.update("jax_disable_most_optimizations", False)
     yield
-    _set(before)
-
-
-def _set(options):
-    for name, value in options.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
+    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture(scope="session")

@@ -92,10 +92,7 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(home):
     """``run(program, *flags)``: what it prints, of a program in a process of its own."""
-    cache = {  # also the short ones are stored
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "XLA_FLAGS": "--xla_backend_optimization_level=0",  # compiling is most of the work
-    }
+    cache = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
     path = os.pathsep.join([guarded(home / "guard"), str(ROOT)])
     server = subprocess.Popen(
         [sys.executable, str(ROOT / "tests" / "user_input" / "command_server.py")],

@@ -19,6 +19,8 @@ from wrp_jax.motion.dump import dump
 from wrp_jax.types import UserError
 from wrp_jax.weights.safetensors_file import write_safetensors
 
+pytestmark = pytest.mark.usefixtures("compiled_for_users")
+
 COUNT = 4
 
 

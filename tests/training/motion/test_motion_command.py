@@ -42,7 +42,6 @@ runpy.run_path("train.py", run_name="__main__")
 def run(tmp_path):
     """``run(words, …)``: exit code and stderr of a program of its own in the project's root."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
-    environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0"  # compiling is most of the work
 
     def go(*words):
         result = subprocess.run(

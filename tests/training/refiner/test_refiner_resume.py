@@ -30,7 +30,7 @@ OPTIONS = {
 
 
 @pytest.fixture(scope="module", params=OPTIONS)
-def train(request, compiled_quickly):
+def train(request):
     """``train(workdir)``: what the stage leaves there; f_θ and g_ψ are given."""
     data = toy(Source(np.random.default_rng(0)), "00")
 

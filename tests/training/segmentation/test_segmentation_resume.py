@@ -52,7 +52,7 @@ def train(workdir):
     return load_result(workdir, "segmentation")[0]
 
 
-def test_killed_and_started_again_is_the_same(toy, compiled_quickly, tmp_path, interrupt):
+def test_killed_and_started_again_is_the_same(toy, tmp_path, interrupt):
     whole = train(tmp_path / "whole")
     interrupt(stage, lambda: train(tmp_path / "parts"))
     assert not (tmp_path / "parts" / "segmentation.npz").exists()
