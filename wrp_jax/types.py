@@ -239,9 +239,9 @@ class MachineError(Exception):
     """
 
 
-class Interrupted(BaseException):
+class Interrupted(KeyboardInterrupt):
     """The program was told to stop (SIGTERM, Ctrl-C) and what it has done is saved.
 
-    As ``KeyboardInterrupt`` it is no ``Exception``: nothing that deals with faults of an input
-    may take it for one.
+    Python code that expects Ctrl-C catches it as such. It is no ``Exception``: nothing that deals
+    with faults of an input may take it for one.
     """

@@ -205,6 +205,11 @@ def test_metadata_that_one_side_lacks_is_not_compared():
     check_metadata("RUN", METADATA, {"config": newer})
 
 
+def test_colours_play_no_part():
+    coloured = [{**c, "color": [1, 2, 3]} for c in METADATA["classes"]["classes"]]
+    check_metadata("RUN", METADATA, {"classes": {"classes": coloured}})
+
+
 VARIABLES = {
     "params": {"conv": {"kernel": np.arange(12, dtype=np.float32).reshape(3, 4)}, "s": np.ones(())},
     "batch_stats": {"half": jnp.asarray([1.5, -2], jnp.bfloat16), "none": np.zeros((0, 2))},

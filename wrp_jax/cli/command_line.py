@@ -25,7 +25,7 @@ from wrp_jax.cli.help_text import HELP_FLAGS, command_help
 from wrp_jax.cli.terminal import keep_output_open
 from wrp_jax.config import Config, check, check_key
 from wrp_jax.machine import machine_error
-from wrp_jax.types import Interrupted, UserError
+from wrp_jax.types import UserError
 
 EXIT_USER_ERROR = 2
 
@@ -62,7 +62,7 @@ def run(main: Callable[[], int | None], description: str | None = None) -> int:
         except UserError as error:
             print(f"{program}: {error}", file=sys.stderr)
             return EXIT_USER_ERROR
-        except (Interrupted, KeyboardInterrupt) as error:
+        except KeyboardInterrupt as error:  # Interrupted, or before anyone listens
             why = str(error) or "interrupted"
             print(f"{program}: {why}; run the same command to go on.", file=sys.stderr)
             return EXIT_INTERRUPTED

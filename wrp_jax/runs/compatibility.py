@@ -22,14 +22,17 @@ def check_metadata(where: Any, trained: Mapping[str, Any], now: Mapping[str, Any
       where: run or file, for the message.
       trained: metadata of the checkpoint.
       now: metadata of this program call. Of ``classes`` (the content of a
-        ``classes.json``), ``fingerprint`` and ``config`` those are compared that both have.
+        ``classes.json``; colours play no part in training), ``fingerprint`` and ``config`` those
+        are compared that both have.
 
     Raises:
       UserError: with what differs.
     """
     both = {key for key in ("classes", "fingerprint", "config") if key in trained and key in now}
-    if "classes" in both and trained["classes"] != as_json(now["classes"]):
-        raise UserError(_classes_differ(where, trained["classes"], now["classes"]))
+    if "classes" in both:
+        old, new = _uncoloured(trained["classes"]), _uncoloured(as_json(now["classes"]))
+        if old != new:
+            raise UserError(_classes_differ(where, old, new))
     if "fingerprint" in both and trained["fingerprint"] != now["fingerprint"]:
         raise UserError(
             f"{where} was trained on other labelled frames (fingerprint "
@@ -74,9 +77,12 @@ def check_network(
         )
 
 
-def _classes_differ(where: Any, trained: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    old, new = trained["classes"], now["classes"]
+def _uncoloured(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The classes of a ``classes.json`` without their colours."""
+    return [{k: v for k, v in entry.items() if k != "color"} for entry in content["classes"]]
 
+
+def _classes_differ(where: Any, old: list[dict[str, Any]], new: list[dict[str, Any]]) -> str:
     def text(classes: list[dict[str, Any]]) -> str:
         names = [str(entry["name"]) for entry in classes]
         return f"{len(names)} classes ({', '.join(names[:4])}{', …' if len(names) > 4 else ''})"
