@@ -21,8 +21,8 @@ from wrp_jax.runs.workdir import run_metadata
 from wrp_jax.training.loop import fit
 from wrp_jax.training.pipeline import make_batches
 from wrp_jax.training.refiner.chooser.training import chooser_setup
+from wrp_jax.training.refiner.examples.example_files import ExampleFiles, examples_folder
 from wrp_jax.training.refiner.examples.generate import check_refiner_options
-from wrp_jax.training.refiner.examples.kept import ExampleFiles, examples_folder
 from wrp_jax.training.refiner.examples.training_data import TrainingData, gather_training_data
 from wrp_jax.training.refiner.pix2pix.single_step import single_step_setup
 from wrp_jax.training.refiner.pix2pix.unrolled import unrolled_setup

@@ -17,8 +17,8 @@ from wrp_jax.propagation.chooser.network_inputs import chooser_inputs, init_choo
 from wrp_jax.training.loop import TrainStep
 from wrp_jax.training.refiner.chooser.crops import ChooserCrop, mirror, unpack
 from wrp_jax.training.refiner.chooser.examples import chooser_examples
+from wrp_jax.training.refiner.examples.example_files import ExampleFiles
 from wrp_jax.training.refiner.examples.generate import generate_examples
-from wrp_jax.training.refiner.examples.kept import ExampleFiles
 from wrp_jax.training.refiner.examples.training_data import TrainingData
 from wrp_jax.training.refiner.setup import TrainingSetup
 from wrp_jax.training.state import TrainState, apply_gradients

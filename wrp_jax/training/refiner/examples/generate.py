@@ -12,7 +12,7 @@ from wrp_jax.config import RefinerConfig
 from wrp_jax.progress import Progress
 from wrp_jax.simulation.options import SimulationOptions
 from wrp_jax.training.refiner.examples.cycles import Cycle, draw_cycles
-from wrp_jax.training.refiner.examples.kept import ExampleFiles
+from wrp_jax.training.refiner.examples.example_files import ExampleFiles
 from wrp_jax.training.refiner.examples.simulated import (
     SimulatedClip,
     collect_cutouts,

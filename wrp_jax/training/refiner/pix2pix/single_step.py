@@ -16,8 +16,8 @@ from wrp_jax.config import Config
 from wrp_jax.models.network import Network
 from wrp_jax.models.refine.build import build_refiner
 from wrp_jax.training.loop import TrainStep
+from wrp_jax.training.refiner.examples.example_files import ExampleFiles
 from wrp_jax.training.refiner.examples.generate import generate_examples
-from wrp_jax.training.refiner.examples.kept import ExampleFiles
 from wrp_jax.training.refiner.examples.training_data import TrainingData
 from wrp_jax.training.refiner.pix2pix.label_crops import LabelCrop, label_examples
 from wrp_jax.training.refiner.pix2pix.loss import label_loss

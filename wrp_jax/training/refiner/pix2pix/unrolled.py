@@ -23,8 +23,8 @@ from wrp_jax.propagation.rollout import rollout
 from wrp_jax.propagation.step import MaskOptions, make_step
 from wrp_jax.runs.refiner import LOG_TAU, take_tau
 from wrp_jax.training.loop import TrainStep
+from wrp_jax.training.refiner.examples.example_files import ExampleFiles
 from wrp_jax.training.refiner.examples.generate import generate_examples
-from wrp_jax.training.refiner.examples.kept import ExampleFiles
 from wrp_jax.training.refiner.examples.training_data import TrainingData
 from wrp_jax.training.refiner.pix2pix.chain_crops import ChainCrop, chain_examples, unpack_chain
 from wrp_jax.training.refiner.pix2pix.loss import label_loss

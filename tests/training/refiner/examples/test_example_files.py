@@ -8,8 +8,8 @@ import pytest
 from training.refiner.toy_video import config, training_data
 
 from wrp_jax.training.refiner.examples import generate
+from wrp_jax.training.refiner.examples.example_files import ExampleFiles
 from wrp_jax.training.refiner.examples.generate import ExampleGenerator, generate_examples
-from wrp_jax.training.refiner.examples.kept import ExampleFiles
 
 
 class Part(NamedTuple):
