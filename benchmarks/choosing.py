@@ -87,7 +87,7 @@ def timing(data: str, windows_file: str, workdir: Path, count: int) -> None:
             now = jax.jit(step_cues)(chain, long)
             before, carry = carry, jax.jit(advance)(carry, now)
         disputed = np.asarray(in_dispute(carry, now))
-        trust = compact(reliability_of(cues, key, label, expected).T, active).T
+        trust = compact(reliability_of(cues, [(key, label)], expected).T, active).T
         arguments = network, variables, jnp.asarray(np.stack([trust] * 2)), before, now
         height, width = label.shape
         tile = min(_TILE[0], height), min(_TILE[1], width)

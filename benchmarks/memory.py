@@ -40,7 +40,7 @@ def propagate(n: int, run: bool) -> float:
     """Peak resident memory in MB, arguments and result taken off."""
     from wrp_jax.config import MotionConfig, PropagationConfig
     from wrp_jax.motion.build import build_motion
-    from wrp_jax.propagation.labelled_window import LabelledWindow
+    from wrp_jax.propagation.labelled_window import Keyframe, LabelledWindow
     from wrp_jax.propagation.methods import label_frames
     from wrp_jax.propagation.results import collect
     from wrp_jax.propagation.window_cues import MadeCues
@@ -60,7 +60,8 @@ def propagate(n: int, run: bool) -> float:
 
     motion, part = build_motion(MotionConfig(name="zero")), frames if run else frames[:2]
     cues = MadeCues(clip_of(part), motion, segment)
-    window = LabelledWindow(cues, n // 2 if run else 0, label, classes, motion)
+    keys = (Keyframe(n // 2 if run else 0, label),)
+    window = LabelledWindow(cues, keys, classes, motion)
     result = collect(len(part), label_frames("warp-inpaint", PropagationConfig(), window))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     held = sum(x.nbytes for x in result if x is not None) + frames.nbytes

@@ -10,7 +10,7 @@ from wrp_jax.config import MotionConfig, PropagationConfig
 from wrp_jax.motion.build import build_motion
 from wrp_jax.propagation import along_chains
 from wrp_jax.propagation.along_chains import StepRefiner
-from wrp_jax.propagation.labelled_window import LabelledWindow
+from wrp_jax.propagation.labelled_window import Keyframe, LabelledWindow
 from wrp_jax.propagation.methods import METHODS, label_frames
 from wrp_jax.propagation.results import collect
 from wrp_jax.propagation.step import trust
@@ -48,7 +48,7 @@ def keep(probs, features, cues):
 def propagate(method, scene, config=None, key=2, classes=CLASSES, cues=None, refine=keep):
     frames, labels, clip = scene
     cues = cues or HeldCues(clip)
-    window = LabelledWindow(cues, key, labels[key], classes, STILL)
+    window = LabelledWindow(cues, (Keyframe(key, labels[key]),), classes, STILL)
     refiner = refine and StepRefiner(refine)
     return collect(len(frames), label_frames(method, config or options(), window, refiner))
 
@@ -121,7 +121,7 @@ def test_a_learnt_tau_and_the_place_of_omega_reach_warp_refine_alone(
 
     monkeypatch.setattr(along_chains, "along_chains", watched)
     frames, labels, clip = scene
-    window = LabelledWindow(HeldCues(clip), 2, labels[2], CLASSES, STILL)
+    window = LabelledWindow(HeldCues(clip), (Keyframe(2, labels[2]),), CLASSES, STILL)
     refiner = StepRefiner(keep, recursive, tau)
     for method in ("warp-refine", "warp-inpaint"):
         collect(len(frames), label_frames(method, options(), window, refiner))

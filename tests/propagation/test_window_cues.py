@@ -14,7 +14,7 @@ from wrp_jax.models.refine.chooser import build_chooser
 from wrp_jax.propagation.chooser import hypotheses
 from wrp_jax.propagation.chooser.window import ChooserRefiner
 from wrp_jax.propagation.cues import clip_cues
-from wrp_jax.propagation.labelled_window import LabelledWindow
+from wrp_jax.propagation.labelled_window import Keyframe, LabelledWindow
 from wrp_jax.propagation.methods import METHODS, label_frames
 from wrp_jax.propagation.results import collect
 from wrp_jax.propagation.rollout import window_orders
@@ -131,10 +131,11 @@ def test_methods_label_the_same_from_sections(folder, method):
     config = PropagationConfig(horizon=3, tau=0.5, inpaint_confidence=0.4)
     held = HeldCues(clip_cues(clip_of(frames), motion, SEGMENT))
     run = functools.partial(label_frames, method, config)
-    whole = collect(n, run(LabelledWindow(held, key, label, CLASSES, motion)))
+    keys = (Keyframe(key, label),)
+    whole = collect(n, run(LabelledWindow(held, keys, CLASSES, motion)))
     with StoredCues(folder, clip_of(frames), motion, SEGMENT) as cues:
         watched = Watched(cues)
-        sections = collect(n, run(LabelledWindow(watched, key, label, CLASSES, motion)))
+        sections = collect(n, run(LabelledWindow(watched, keys, CLASSES, motion)))
     assert watched.longest <= 4
     for a, b in zip(sections, whole, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -149,7 +150,7 @@ def test_the_chooser_labels_the_same_from_sections(folder):
     refiner = ChooserRefiner(chooser, variables, np.full((CLASSES.num_classes, 2), 0.5))
 
     def run(cues):
-        window = LabelledWindow(cues, key, label, CLASSES, motion)
+        window = LabelledWindow(cues, (Keyframe(key, label),), CLASSES, motion)
         return label_frames("warp-refine", PropagationConfig(), window, refiner)
 
     whole = collect(n, run(HeldCues(clip)))

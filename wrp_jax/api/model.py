@@ -22,6 +22,7 @@ from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.label_maps import indices_to_ids
 from wrp_jax.data.source import VideoSource
 from wrp_jax.data.windows import whole_sequences, window_frames, windows_of_keyframes
+from wrp_jax.propagation.labelled_window import Keyframe
 from wrp_jax.propagation.methods import METHODS, label_frames
 from wrp_jax.runs.networks import Networks, load_networks, needs_training
 from wrp_jax.runs.results import REFINER, SEGMENTATION, result_path
@@ -171,7 +172,8 @@ class Model:
         first, key = int(names[0]), int(window.key)
         clip = Clip(len(names), lambda i: source.frame(VIDEO, names[i]), VIDEO, names)
         options = self.config.propagation
-        with networks.open_window(clip, key - first, label, self.classes, scratch) as opened:
+        keys = [Keyframe(key - first, label)]
+        with networks.open_window(clip, keys, self.classes, scratch) as opened:
             for said in label_frames(method, options, opened, networks.refiner):
                 yield FrameLabels(
                     frame=first + said.frame,

@@ -17,6 +17,7 @@ from wrp_jax.labelling.kept import KeptWindows
 from wrp_jax.labelling.plan import Plan, WindowJob
 from wrp_jax.labelling.window_result import WindowResult
 from wrp_jax.progress import Progress
+from wrp_jax.propagation.labelled_window import Keyframe
 from wrp_jax.propagation.methods import label_frames
 from wrp_jax.reporting.film import shrink_labels
 from wrp_jax.runs.networks import Networks, moves
@@ -75,7 +76,8 @@ def _label_window(
     # The only label that a method is given is the labelled frame's own.
     label = known.label(sequence, job.window.key)
     clip = Clip(len(names), read, sequence, names)
-    with networks.open_window(clip, key, label, classes, files.scratch()) as window:
+    keys = [Keyframe(key, label)]
+    with networks.open_window(clip, keys, classes, files.scratch()) as window:
         for done, method in enumerate(plan.methods, job.number * len(plan.methods) + 1):
             pictures: dict[int, tuple[np.ndarray, np.ndarray]] = {}
             for output in label_frames(method, options, window, networks.refiner):

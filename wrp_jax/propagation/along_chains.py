@@ -5,21 +5,21 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from wrp_jax.config import PropagationConfig
-from wrp_jax.propagation.carriers import Carrier, build_carrier
+from wrp_jax.propagation.carriers import Carrier, Reading, build_carrier
 from wrp_jax.propagation.cues import ChainInputs, derive
 from wrp_jax.propagation.labelled_window import LabelledWindow
-from wrp_jax.propagation.results import FramePrediction
-from wrp_jax.propagation.rollout import rollout, rollout_chunked, window_orders
-from wrp_jax.propagation.step import MaskOptions, Refine, image_step, make_step
+from wrp_jax.propagation.results import FramePrediction, Posterior
+from wrp_jax.propagation.rollout import rollout, rollout_chunked
+from wrp_jax.propagation.step import MaskOptions, Refine, image_step, make_step, trust_step
 from wrp_jax.propagation.window_cues import window_chain
-from wrp_jax.types import UserError
+from wrp_jax.types import Cues, UserError
 
 _CHUNK_BYTES = 1 << 29  # cues of one chunk on the device
 
@@ -39,25 +39,45 @@ def mask_options(config: PropagationConfig) -> MaskOptions:
     )
 
 
-@functools.partial(jax.jit, static_argnames=("carrier", "mask", "recursive", "move_images"))
+class _State(NamedTuple):
+    """What is carried: labels, and on request the image and how far pixels were followed."""
+
+    labels: Any
+    image: Any = None
+    followed: Any = None
+
+
+class _Said(NamedTuple):
+    """What a step says of its frame."""
+
+    reading: Reading
+    moved: Any = None
+    followed: Any = None
+
+
+@functools.partial(jax.jit, static_argnames=("carrier", "mask", "recursive", "consistency_pixels"))
 def _run_chunk(
-    state: Any,
+    state: _State,
     chain: ChainInputs,
     refine: Any,
     *,
     carrier: Carrier,
     mask: MaskOptions | None,
     recursive: bool,
-    move_images: bool,
-) -> tuple[Any, Any]:
-    label_step = make_step(carrier, mask, refine, recursive=recursive)
+    consistency_pixels: float,
+) -> tuple[_State, _Said]:
+    shared = state.followed is not None
+    label_step = make_step(carrier, mask, refine, recursive=recursive, with_probs=shared)
 
-    def step(state: Any, cues: Any) -> tuple[Any, Any]:
-        labels, reading = label_step(state[0], cues)
-        if not move_images:
-            return (labels, None), (reading, None)
-        image, moved = image_step(state[1], cues)
-        return (labels, image), (reading, moved)
+    def step(state: _State, cues: Cues) -> tuple[_State, _Said]:
+        labels, reading = label_step(state.labels, cues)
+        image = moved = followed = trust = None
+        if state.image is not None:
+            image, moved = image_step(state.image, cues)
+        if shared:
+            followed = trust_step(state.followed, cues, consistency_pixels)
+            trust = followed.astype(jnp.float16)
+        return _State(labels, image, followed), _Said(reading, moved, trust)
 
     return rollout(step, state, derive(chain))
 
@@ -83,32 +103,33 @@ def along_chains(
       move_images: also move the labelled frame's image along (joint propagation).
 
     Yields:
-      Every frame once, the labelled one first with its own label, nearer frames first.
+      Labelled frames first with their own label; then every frame once from each labelled frame
+      within reach, nearer frames first, with a posterior where there are two.
     """
-    key, n = window.key_index, window.cues.count
-    h, w = window.key_label.shape
+    shared = len(window.keys) == 2
+    h, w = window.size
     num_classes = window.classes.num_classes
     carrier = build_carrier(config.carrier, num_classes, inpaint=inpaint)
     # Padded to whole chunks of one length, so that one program serves windows of any length,
     # and memory on the device does not grow with it.
-    step_bytes = 2 * h * w * (3 + 2 + 2 + 3 + 2 * num_classes * inpaint) * 4
+    step_bytes = 2 * h * w * (3 + 2 + 2 + 3 + num_classes * (2 * inpaint + shared)) * 4
     chunk = int(np.clip(_CHUNK_BYTES // step_bytes, 1, max(1, config.horizon)))
-    longest = max(key, n - 1 - key)
-    orders = window_orders(n, key, -(-longest // chunk) * chunk)
+    longest = window.orders().shape[1] - 1
+    orders = window.orders(-(-longest // chunk) * chunk)
 
-    labels = jnp.asarray(np.stack([window.key_label] * 2), jnp.int32)
-    own = window.key_frame()
+    labels = jnp.asarray(np.stack([key.label for key in window.starts]), jnp.int32)
     image = None
     if move_images:
-        key_image = window.key_image()
-        own = own._replace(image=key_image)
-        image = np.stack([key_image] * 2), jnp.zeros((2, h, w, 2))
+        images = np.stack([window.key_image(key) for key in window.starts])
+        image = images, jnp.zeros((2, h, w, 2))
+    # Of one labelled frame nothing is weighed against another.
+    followed = jnp.ones((2, h, w)) if shared else None
     run = functools.partial(
         _run_chunk,
         carrier=carrier,
         mask=mask_options(config) if inpaint else None,
         recursive=recursive,
-        move_images=move_images,
+        consistency_pixels=config.consistency_pixels,
     )
     if refine is not None and not isinstance(refine, jax.tree_util.Partial):
         refine = jax.tree_util.Partial(refine)
@@ -117,23 +138,32 @@ def along_chains(
         for start in range(0, orders.shape[1] - 1, chunk)
     )
     outputs = rollout_chunked(
-        lambda state, chain: run(state, chain, refine), (carrier.init(labels), image), chunks
+        lambda state, chain: run(state, chain, refine),
+        _State(carrier.init(labels), image, followed),
+        chunks,
     )
 
-    yield own
-    step = 0
-    for reading, moved in outputs:
+    for key in window.keys:
+        own = window.key_frame(key)
+        yield own._replace(image=window.key_image(key)) if move_images else own
+    if (orders[:, :1] == orders).all():
+        return
+    classes, step = np.arange(num_classes, dtype=np.int32), 0
+    for reading, moved, trust in outputs:
         for t in range(len(reading.labels)):
             step += 1
-            for b, frame in enumerate((key + step, key - step)):
-                if not 0 <= frame < n:
-                    continue
+            for b, key in enumerate(window.starts):
+                frame = int(orders[b, step])
+                if frame == orders[b, step - 1]:
+                    continue  # the chain has reached its end
                 yield FramePrediction(
                     frame,
                     reading.labels[t, b],
                     reading.confidence[t, b],
                     None if reading.source is None else reading.source[t, b],
                     None if moved is None else moved[t, b],
+                    key.index,
+                    Posterior(reading.probs[t, b], classes, trust[t, b]) if shared else None,
                 )
 
 

@@ -34,11 +34,13 @@ class Reading(NamedTuple):
         not remember any.
       source: where the label comes from: 0 the labelled frame, j the segmentation at step j;
         None if the carrier does not remember.
+      probs: the distribution that the labels were decided from, float16; None unless asked for.
     """
 
     labels: Int[Array, "b h w"]
     confidence: Float[Array, "b h w"]
     source: Int[Array, "b h w"] | None = None
+    probs: Float[Array, "b h w c"] | None = None
 
 
 class Carrier(NamedTuple):

@@ -10,6 +10,7 @@ import numpy as np
 
 from wrp_jax.config import PropagationConfig
 from wrp_jax.propagation.along_chains import along_chains
+from wrp_jax.propagation.both_sides import fuse_sides, nearest_side
 from wrp_jax.propagation.labelled_window import LabelledWindow
 from wrp_jax.propagation.results import FramePrediction
 from wrp_jax.sharding import frames_at_once
@@ -21,7 +22,11 @@ class Refiner(Protocol):
     """Ω, trained and ready for use: ``StepRefiner`` (the paper's) or ``ChooserRefiner``."""
 
     def label(self, config: PropagationConfig, window: LabelledWindow) -> Iterator[FramePrediction]:
-        """Labels every frame of the window once, the labelled one with its own label."""
+        """Labels every frame of the window once from each labelled frame within reach.
+
+        Labelled frames have their own label. Between two of them there is a posterior to decide
+        from.
+        """
         ...
 
 
@@ -41,7 +46,8 @@ class Method(NamedTuple):
     """A method, and everything that other parts of the program must know about it.
 
     Attributes:
-      run: ``run(config, window, refiner)`` labels every frame of the window once, in any order.
+      run: ``run(config, window, refiner)`` labels every frame of the window once, in any order;
+        where labels move, once from each labelled frame within reach, as a ``Refiner`` does.
       style: how charts draw it.
       moves: whether it reads f_θ.
       segments: whether it reads g_ψ.
@@ -59,30 +65,30 @@ class Method(NamedTuple):
 
 
 def _static(config: PropagationConfig, window: LabelledWindow) -> Iterator[FramePrediction]:
-    label = window.key_frame()
     for frame in range(window.cues.count):
-        yield label._replace(frame=frame)
+        yield window.key_frame(window.nearest(frame))._replace(frame=frame)
 
 
 def _semantic(
     config: PropagationConfig, window: LabelledWindow, *, threshold: bool
 ) -> Iterator[FramePrediction]:
     void = window.classes.void_index
-    count, at_once = window.cues.count, frames_at_once(*window.key_label.shape)
+    count, at_once = window.cues.count, frames_at_once(*window.size)
     for start in range(0, count, at_once):
         for frame, probs in enumerate(
             window.cues.section(start, min(start + at_once, count)).probs, start
         ):
-            if frame == window.key_index:
-                yield window.key_frame()
+            key = window.nearest(frame)
+            if frame == key.index:
+                yield window.key_frame(key)
                 continue
             labels = np.argmax(probs, axis=-1).astype(np.int32)
             confidence = np.max(probs, axis=-1).astype(np.float32)
             if threshold:
                 unsure = confidence <= config.semantic_confidence
                 labels[unsure] = UNLABELLED if void is None else void
-            source = np.full(labels.shape, abs(frame - window.key_index), np.int32)
-            yield FramePrediction(frame, labels, confidence, source)
+            source = np.full(labels.shape, abs(frame - key.index), np.int32)
+            yield FramePrediction(frame, labels, confidence, source, key=key.index)
 
 
 def _motion_only(config: PropagationConfig, window: LabelledWindow) -> Iterator[FramePrediction]:
@@ -137,10 +143,12 @@ def label_frames(
     window: LabelledWindow,
     refiner: Refiner | None = None,
 ) -> Iterator[FramePrediction]:
-    """Labels every frame of a window from its one labelled frame, by any method.
+    """Labels every frame of a window from its labelled frames, by any method.
 
     The only way to the labels of a window. Memory does not grow with the window, but for what
-    its cues hold.
+    its cues hold. Where motion carries labels between two labelled frames, a frame's label is
+    decided from what comes from both (``fusion.py``); an image that is moved along comes from
+    the nearer alone, and so do the labels then: the two must fit.
 
     Args:
       method: a key of ``METHODS``.
@@ -149,8 +157,8 @@ def label_frames(
       refiner: Ω, for the methods that need one.
 
     Returns:
-      Every frame once, the labelled one with its own label; nearer frames come first where
-      labels travel.
+      Every frame within reach once, labelled ones with their own label; nearer frames come first
+      where labels travel from one labelled frame.
 
     Raises:
       UserError: the method is unknown, or there is no refiner where it needs one.
@@ -159,7 +167,14 @@ def label_frames(
         raise UserError(f"method {method!r} is unknown: use one of {', '.join(METHODS)}.")
     if METHODS[method].refines and refiner is None:
         raise UserError(f"method {method!r} needs a trained refiner, and none is given.")
-    return map(_at_most_one, METHODS[method].run(config, window, refiner))
+    facts = METHODS[method]
+    said = facts.run(config, window, refiner)
+    if facts.moves and len(window.keys) == 2:
+        if facts.moves_images and config.move_images:
+            said = nearest_side(window, said)
+        else:
+            said = fuse_sides(window, said, config.weight_per_frame)
+    return map(_at_most_one, said)
 
 
 def _at_most_one(said: FramePrediction) -> FramePrediction:

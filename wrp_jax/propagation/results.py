@@ -9,6 +9,20 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 
+class Posterior(NamedTuple):
+    """What the label of one labelled frame says of every pixel of another frame.
+
+    Attributes:
+      probs: float16, 0 … 1, which is as close as labels are told apart.
+      classes: class index of each of the ``c`` columns; -1: a column that stands for none.
+      trust: float16, 0 … 1: how far motion could follow the pixel from the labelled frame.
+    """
+
+    probs: Float[np.ndarray, "h w c"]
+    classes: Int[np.ndarray, " c"]
+    trust: Float[np.ndarray, "h w"]
+
+
 class FramePrediction(NamedTuple):
     """Labels of one frame of a window.
 
@@ -20,6 +34,10 @@ class FramePrediction(NamedTuple):
       source: 0 where the label comes from the labelled frame, else the number of steps from
         there at which segmentation put it in; None if not remembered.
       image: the labelled frame's image moved along (RGB, 0 … 1), or None.
+      key: the labelled frame that the label comes from, or the nearest of several; None where
+        the window has no other.
+      posterior: what ``labels`` was decided from, where other labelled frames have a say; else
+        None.
     """
 
     frame: int
@@ -27,6 +45,8 @@ class FramePrediction(NamedTuple):
     confidence: Float[np.ndarray, "h w"]
     source: Int[np.ndarray, "h w"] | None = None
     image: Float[np.ndarray, "h w 3"] | None = None
+    key: int | None = None
+    posterior: Posterior | None = None
 
     def image_bytes(self) -> UInt8[np.ndarray, "h w 3"] | None:
         """The moved image, RGB, 0 … 255."""

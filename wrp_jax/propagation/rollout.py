@@ -64,10 +64,24 @@ def window_orders(n: int, key: int, steps: int | None = None) -> Int[np.ndarray,
       steps: length of both chains; each stands still once it has reached its end. None: as many
         as the longer one needs, and one at least.
     """
+    return chain_orders((key, key), (n - 1, 0), steps)
+
+
+def chain_orders(
+    starts: tuple[int, int], ends: tuple[int, int], steps: int | None = None
+) -> Int[np.ndarray, "2 frames"]:
+    """Frames visited by a chain forward in time and by one backward.
+
+    Args:
+      starts: first frames.
+      ends: last frames.
+      steps: see ``window_orders``.
+    """
+    (forward, backward), (last, first) = starts, ends
     if steps is None:
-        steps = max(n - 1 - key, key, 1)
+        steps = max(last - forward, backward - first, 1)
     walk = np.arange(steps + 1)
-    return np.stack([np.minimum(key + walk, n - 1), np.maximum(key - walk, 0)])
+    return np.stack([np.minimum(forward + walk, last), np.maximum(backward - walk, first)])
 
 
 def cycle_order(start: int, length: int, direction: int = 1) -> Int[np.ndarray, "1 frames"]:

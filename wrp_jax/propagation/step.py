@@ -21,6 +21,10 @@ Step = Callable[[Any, Cues], tuple[Any, Any]]
 """``step(state, cues_t) -> (state, output)``; the cues of one step, without the time axis."""
 
 
+_DOES_NOT_LEAD_BACK = 0.5
+"""What is left of a pixel's trust: forward-backward errors are found beside borders, too."""
+
+
 class MaskOptions(NamedTuple):
     """Where motion is trusted (eq. 6). Numbers may be traced: τ can be learned.
 
@@ -74,6 +78,7 @@ def make_step(
     refine: Refine | None = None,
     *,
     recursive: bool = True,
+    with_probs: bool = False,
 ) -> Callable[[Any, Cues], tuple[Any, Reading]]:
     """Builds one step of the recursion.
 
@@ -82,6 +87,7 @@ def make_step(
       mask: M of eq. 6; None moves labels only (motion-only).
       refine: Ω of eq. 8, applied after eq. 5.
       recursive: whether the next step starts from its result (eq. 8), or from that of eq. 5.
+      with_probs: whether readings hold the distribution, too.
 
     Returns:
       Ψ^W (eq. 3-7), or with ``refine`` Ψ^R (eq. 8). Where ``cues.active`` is 0 the state stands
@@ -103,9 +109,31 @@ def make_step(
 
         refined = jax.tree.map(hold, refined, state)
         new = refined if recursive else jax.tree.map(hold, new, state)
-        return new, carrier.read(refined)
+        reading = carrier.read(refined)
+        if with_probs:
+            reading = reading._replace(probs=carrier.probs(refined).astype(jnp.float16))
+        return new, reading
 
     return step
+
+
+def trust_step(
+    followed: Float[Array, "b h w"], cues: Cues, consistency_pixels: float | Array
+) -> Float[Array, "b h w"]:
+    """How far motion has followed each pixel from the labelled frame, 0 … 1, one step further.
+
+    A pixel that comes from outside the picture was lost; so was one whose flow does not lead
+    back, which happens where something hides another thing or comes out behind it.
+
+    Args:
+      followed: of the source frame; 1 on the labelled frame.
+      cues: of one step.
+      consistency_pixels: forward-backward error from which flow does not lead back.
+    """
+    moved = warp(followed[..., None], cues.flow)[0][..., 0]
+    leads_back = cues.consistency < consistency_pixels
+    now = moved * cues.valid * jnp.where(leads_back, 1.0, _DOES_NOT_LEAD_BACK)
+    return jnp.where(cues.active[:, None, None] > 0, now, followed)
 
 
 def image_step(state: tuple[Array, Array], cues: Cues) -> tuple[tuple[Array, Array], Array]:

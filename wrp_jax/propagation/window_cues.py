@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import io
-import tempfile
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import jax
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from wrp_jax.machine import machine_error
+from wrp_jax.propagation.array_file import ArrayFile
 from wrp_jax.propagation.cues import ChainInputs, clip_cues, lay_out
 from wrp_jax.sharding import frames_at_once
-from wrp_jax.types import Clip, ClipCues, Motion, Segment, UserError, clip_of
+from wrp_jax.types import Clip, ClipCues, Motion, Segment, clip_of
 
 
 @runtime_checkable
@@ -121,14 +119,13 @@ class StoredCues:
     So are the frames: each is decoded once, and from then on read from there.
 
     Memory does not grow with the window; the files take some ``19 + 4 c`` bytes per pixel and
-    frame, and go when this is closed or the process ends, however it ends. Files are read, not
-    mapped: pages of a mapped file count as memory of the process.
+    frame, and go when this is closed or the process ends, however it ends.
 
     The cues are those of ``clip_cues`` of the whole window, to the last bit.
 
     Example:
       >>> with StoredCues(folder, clip, motion, segment) as cues:  # doctest: +SKIP
-      ...     window = LabelledWindow(cues, 10, label, classes, motion)
+      ...     window = LabelledWindow(cues, (Keyframe(10, label),), classes, motion)
       ...     for frame in label_frames("warp-inpaint", config, window):
       ...         ...
     """
@@ -154,8 +151,8 @@ class StoredCues:
         self._motion, self._segment = motion, segment
         self._at_once = at_once
         self._files = contextlib.ExitStack()
-        self._kept: _Records | None = None  # frames
-        self._records: dict[str, _Records] | None = None
+        self._kept: ArrayFile | None = None  # frames
+        self._records: dict[str, ArrayFile] | None = None
 
     def __enter__(self) -> StoredCues:
         return self
@@ -185,38 +182,27 @@ class StoredCues:
           UserError: the files cannot be written.
           MachineError: the disk is full.
         """
-        try:
-            if self._records is None:
-                self._records = self._make()
-            records, pairs = self._records, stop - 1 - start
-            frames = records["frames"].read(start, stop - start)
-            n, h, w, _ = frames.shape
-            if pairs:
-                backward = records["backward"].read(start, pairs)
-                forward = records["forward"].read(start, pairs)
-            else:
-                backward = forward = np.zeros((0, h, w, 2), np.float32)
-            if semantics and self._segment is not None:
-                probs = records["probs"].read(start, n)
-                features = records["features"].read(start, n)
-            else:
-                probs = np.zeros((n, h, w, 0), np.float32)
-                features = np.zeros((n, 1, 1, 0), np.float32)
-        except OSError as error:
-            what = f"{self._directory} cannot hold what a window needs beside its result"
-            raise (
-                machine_error(error, what) or UserError(f"{what}: {error.strerror or error}.")
-            ) from error
+        if self._records is None:
+            self._records = self._make()
+        records, pairs = self._records, stop - 1 - start
+        frames = records["frames"].read(start, stop - start)
+        n, h, w, _ = frames.shape
+        if pairs:
+            backward = records["backward"].read(start, pairs)
+            forward = records["forward"].read(start, pairs)
+        else:
+            backward = forward = np.zeros((0, h, w, 2), np.float32)
+        if semantics and self._segment is not None:
+            probs = records["probs"].read(start, n)
+            features = records["features"].read(start, n)
+        else:
+            probs = np.zeros((n, h, w, 0), np.float32)
+            features = np.zeros((n, 1, 1, 0), np.float32)
         return ClipCues(frames, backward, forward, probs, features)
 
-    def _make(self) -> dict[str, _Records]:
-        self._directory.mkdir(parents=True, exist_ok=True)
+    def _make(self) -> dict[str, ArrayFile]:
         names = ("frames", "backward", "forward", "probs", "features")
-        records = {}
-        for name in names:
-            # On Linux such a file never has a name, elsewhere none once it is open.
-            file = tempfile.TemporaryFile(dir=self._directory)  # noqa: SIM115 (closed by the stack)
-            records[name] = _Records(cast(BinaryIO, self._files.enter_context(file)))
+        records = {name: self._files.enter_context(ArrayFile(self._directory)) for name in names}
         self._kept = kept = records["frames"]
         clip = self.clip
         start = 0
@@ -236,27 +222,3 @@ class StoredCues:
                 records["forward"].append(self._motion(clip, run[:-1], run[1:]))
             start = now.stop
         return records
-
-
-class _Records:
-    """Arrays of one shape and type, ``count`` of them, one after the other in a file."""
-
-    def __init__(self, file: BinaryIO):
-        self._file = file
-        self.count = 0
-        self._shape: tuple[int, ...] = ()
-        self._dtype = np.dtype(np.uint8)
-
-    def append(self, arrays: np.ndarray) -> None:
-        """Adds one array per entry of the first axis."""
-        self._shape, self._dtype = arrays.shape[1:], arrays.dtype
-        self._file.seek(0, io.SEEK_END)
-        self._file.write(np.ascontiguousarray(arrays).reshape(-1).view(np.uint8).data)
-        self.count += len(arrays)
-
-    def read(self, start: int, count: int) -> np.ndarray:
-        """Array number ``start`` and those after it, ``count`` in all."""
-        arrays = np.empty((count, *self._shape), self._dtype)
-        self._file.seek(start * (arrays.nbytes // count))
-        self._file.readinto(arrays.reshape(-1).view(np.uint8).data)  # type: ignore[attr-defined]
-        return arrays

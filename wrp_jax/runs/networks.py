@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import numpy as np
-from jaxtyping import Int
 
 from wrp_jax.config import Config, SegmentationConfig
 from wrp_jax.data.source import VideoSource
@@ -21,7 +19,7 @@ from wrp_jax.models.refine.pix2pix import refine_labels
 from wrp_jax.motion.build import motion_digest
 from wrp_jax.motion.still import zero_motion
 from wrp_jax.propagation.along_chains import StepRefiner
-from wrp_jax.propagation.labelled_window import LabelledWindow
+from wrp_jax.propagation.labelled_window import Keyframe, LabelledWindow
 from wrp_jax.propagation.methods import METHODS, Refiner
 from wrp_jax.propagation.window_cues import StoredCues
 from wrp_jax.runs.results import result_path
@@ -52,22 +50,22 @@ class Networks(NamedTuple):
     def open_window(
         self,
         clip: Clip,
-        key_index: int,
-        key_label: Int[np.ndarray, "h w"],
+        keys: Sequence[Keyframe],
         classes: ClassMap,
         scratch: Path,
+        reach: int | None = None,
     ) -> Iterator[LabelledWindow]:
         """A window as the methods take it; its cues are made once, for all of them.
 
         Args:
           clip: the frames.
-          key_index: which of them is labelled.
-          key_label: its class indices.
+          keys: the labelled one, or the two at the ends.
           classes: of the data set.
           scratch: folder for the cues while the window is open; made if missing.
+          reach: of ``LabelledWindow``.
         """
         with StoredCues(scratch, clip, self.motion, self.segment, self.at_once) as cues:
-            yield LabelledWindow(cues, key_index, key_label, classes, self.motion)
+            yield LabelledWindow(cues, tuple(keys), classes, self.motion, reach, scratch)
 
 
 def moves(methods: Sequence[str]) -> bool:

@@ -42,13 +42,14 @@ def test_without_a_prior_a_class_that_is_nowhere_has_what_all_have():
 def test_a_window_is_measured_both_ways_at_its_reach(rng, key, frames):
     clip, labels = shifting_clip(rng, n=5)
     _, h, w = labels.shape
-    found = window_agreement(HeldCues(clip), key, labels[key], 3, ahead=2)
+    keys = [(key, labels[key])]
+    found = window_agreement(HeldCues(clip), keys, 3, ahead=2)
     # Two frames on, four columns have come in from outside; the motion is exact.
     assert found.carried.sum() == frames * h * (w - 4)
     np.testing.assert_array_equal(found.both, found.carried)
     wrong = clip._replace(probs=np.roll(clip.probs, 1, axis=-1))
-    assert window_agreement(HeldCues(wrong), key, labels[key], 3, ahead=2).both.sum() == 0
-    known = reliability_of(HeldCues(wrong), key, labels[key], np.full((3, 2), 0.5, np.float32))
+    assert window_agreement(HeldCues(wrong), keys, 3, ahead=2).both.sum() == 0
+    known = reliability_of(HeldCues(wrong), keys, np.full((3, 2), 0.5, np.float32))
     assert known.shape == (3, 2) and (known < 0.1).all()
 
 
@@ -56,4 +57,4 @@ def test_a_window_of_one_frame_has_what_is_expected(rng):
     clip, labels = shifting_clip(rng, n=2)
     prior = rng.random((3, 2)).astype(np.float32)
     one = HeldCues(clip._replace(frames=clip.frames[:1], probs=clip.probs[:1]))
-    np.testing.assert_allclose(reliability_of(one, 0, labels[0], prior), prior)
+    np.testing.assert_allclose(reliability_of(one, [(0, labels[0])], prior), prior)

@@ -15,7 +15,7 @@ from wrp_jax.propagation.carriers import build_carrier
 from wrp_jax.propagation.chooser import choose, hypotheses
 from wrp_jax.propagation.chooser.agreement import reliability_of
 from wrp_jax.propagation.chooser.window import ChooserRefiner
-from wrp_jax.propagation.labelled_window import LabelledWindow
+from wrp_jax.propagation.labelled_window import Keyframe, LabelledWindow
 from wrp_jax.propagation.results import collect
 from wrp_jax.propagation.step import MaskOptions, make_step
 from wrp_jax.propagation.window_cues import HeldCues
@@ -35,7 +35,7 @@ def variables_for(carry, steps, reliability):
 
 def refine(cues, key, label, variables, recursive=False, doubt=choose.DEFAULT_DOUBT):
     refiner = ChooserRefiner(CHOOSER, variables, EXPECTED, recursive, doubt)
-    window = LabelledWindow(HeldCues(cues), key, label, CLASSES, shifting(0))
+    window = LabelledWindow(HeldCues(cues), (Keyframe(key, label),), CLASSES, shifting(0))
     frames = refiner.label(PropagationConfig(), window)
     return collect(len(cues.frames), frames)[:2]
 
@@ -44,13 +44,14 @@ def refine(cues, key, label, variables, recursive=False, doubt=choose.DEFAULT_DO
 def test_scan_equals_the_loop_over_a_window(recursive):
     carry, steps, _orders, labels, active = guesses(4, 1, 1)
     cues, _ = clip(4, 1)
-    known = reliability_of(HeldCues(cues), 1, labels[1], EXPECTED)
+    known = reliability_of(HeldCues(cues), [(1, labels[1])], EXPECTED)
     known = jnp.asarray(np.stack([hypotheses.compact(known.T, active).T] * 2))
     variables = variables_for(carry, steps, known)
     step = functools.partial(
         choose.choose_step, CHOOSER, variables, known, mask=MASK, recursive=recursive
     )
-    _, (chosen, sure) = jax.jit(lambda c, x: jax.lax.scan(step, c, x))(carry, steps)
+    _, choices = jax.jit(lambda c, x: jax.lax.scan(step, c, x))(carry, steps)
+    chosen, sure = choices[:2]
     got, confidence = refine(cues, 1, labels[1], variables, recursive=recursive)
     for b, t, frame in ((0, 0, 2), (0, 1, 3), (1, 0, 0)):
         np.testing.assert_array_equal(got[frame], active[np.asarray(chosen[t, b])])
@@ -106,7 +107,7 @@ def test_a_step_favours_what_the_mask_says():
     found = {}
     for tau in (0.0, 2.0):
         options = MaskOptions(tau)
-        _, (place, _) = choose.choose_step(
+        _, (place, *_) = choose.choose_step(
             CHOOSER, variables, known, carry, now, options, recursive=False
         )
         moved = hypotheses.advance(carry, now)
@@ -173,8 +174,8 @@ def test_tiles_give_what_the_frame_gives(size):
         step = functools.partial(choose.choose_step, mask=MASK, recursive=True, tile=tile)
         return jax.jit(step, static_argnums=0)(CHOOSER, variables, known, carry, cues)
 
-    whole, (place, sure) = run(size)
-    tiled, (other, confidence) = run((min(60, size[0]), min(50, size[1])))
+    whole, (place, sure, *_) = run(size)
+    tiled, (other, confidence, *_) = run((min(60, size[0]), min(50, size[1])))
     np.testing.assert_allclose(confidence, sure, atol=1e-5)
     assert np.mean(np.asarray(other) != place) < 0.002  # ties may fall either way
     np.testing.assert_allclose(tiled.stepwise, whole.stepwise, atol=1e-5)
@@ -193,7 +194,7 @@ def test_where_all_agree_the_chooser_is_not_asked(tile):
     cues = hypotheses.StepCues(cues.cues._replace(flow=still, probs=probs), long)
     variables = jax.tree.map(lambda a: jnp.full_like(a, jnp.nan), variables)
     step = functools.partial(choose.choose_step, mask=MASK, recursive=False, tile=tile)
-    _, (place, sure) = jax.jit(step, static_argnums=0)(CHOOSER, variables, known, carry, cues)
+    _, (place, sure, *_) = jax.jit(step, static_argnums=0)(CHOOSER, variables, known, carry, cues)
     np.testing.assert_array_equal(np.argwhere(np.isnan(sure)), [[0, 10, 12]])
     rest = ~np.isnan(np.asarray(sure))
     np.testing.assert_array_equal(np.asarray(place)[rest], np.asarray(agreed)[rest])

@@ -8,6 +8,7 @@ mostly fails to say so.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -61,17 +62,16 @@ def count_agreement(
 
 def window_agreement(
     cues: WindowCues,
-    key_index: int,
-    key_label: Int[np.ndarray, "h w"],
+    keys: Sequence[tuple[int, Int[np.ndarray, "h w"]]],
     num_classes: int,
     ahead: int = AHEAD,
 ) -> Agreement:
-    """Agreement of g_ψ with the key label carried ``ahead`` frames, in both directions of time.
+    """Agreement of g_ψ with labels carried ``ahead`` frames, in both directions of time.
 
     Args:
       cues: of the window; where it ends earlier, so does the way.
-      key_index: which frame is labelled.
-      key_label: its class indices, -1 where unknown.
+      keys: places and class indices (-1 where unknown) of the labelled frames, in order. The
+        first is carried forward in time and the last, which may be the same, backward.
       num_classes: of the data set.
       ahead: frames over which the label is carried.
 
@@ -79,7 +79,7 @@ def window_agreement(
       Zeros for a window of one frame.
     """
     total = Agreement(*np.zeros((3, num_classes), np.int64))
-    for direction in (1, -1):
+    for direction, (key_index, key_label) in ((1, keys[0]), (-1, keys[-1])):
         reach = min(ahead, cues.count - 1 - key_index if direction > 0 else key_index)
         flow = None
         for step in range(reach):
@@ -102,14 +102,13 @@ def window_agreement(
 
 def reliability_of(
     cues: WindowCues,
-    key_index: int,
-    key_label: Int[np.ndarray, "h w"],
+    keys: Sequence[tuple[int, Int[np.ndarray, "h w"]]],
     prior: Float[np.ndarray, "c 2"],
     ahead: int = AHEAD,
 ) -> Float[np.ndarray, "c 2"]:
     """Recall and precision of g_ψ in a window: ``window_agreement``, drawn towards a prior."""
-    found = window_agreement(cues, key_index, key_label, len(prior), ahead)
-    return recall_and_precision(found, key_label.size, prior)
+    found = window_agreement(cues, keys, len(prior), ahead)
+    return recall_and_precision(found, keys[0][1].size, prior)
 
 
 def recall_and_precision(

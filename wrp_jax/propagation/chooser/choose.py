@@ -28,7 +28,21 @@ from wrp_jax.propagation.chooser.hypotheses import (
 from wrp_jax.propagation.chooser.network_inputs import chooser_inputs
 from wrp_jax.propagation.step import MaskOptions, make_step
 
-Choice = tuple[Int[Array, "b h w"], Float[Array, "b h w"]]
+
+class Choice(NamedTuple):
+    """What one step says of its frame.
+
+    Attributes:
+      place: index into the active classes.
+      confidence: its probability.
+      probs: of all active classes.
+      age: of ``Carry``: 1 where the pixel came from outside the picture at some step.
+    """
+
+    place: Int[Array, "b h w"]
+    confidence: Float[Array, "b h w"]
+    probs: Float[Array, "b h w c"]
+    age: Float[Array, "b h w"]
 
 
 class Doubt(NamedTuple):
@@ -159,7 +173,7 @@ def choose_step(
       doubt: what is done to its answers.
 
     Returns:
-      The new carry; the chosen index into the active classes, and its probability.
+      The new carry, and what was chosen.
     """
     _, height, width, classes = carry.stepwise.shape
     warp_inpaint = make_step(build_carrier("soft", classes), mask)
@@ -184,7 +198,8 @@ def choose_step(
     probs = jnp.where(differs[..., None], chosen, 0.5 * (carry.stepwise + now.cues.probs))
     if recursive:
         carry = carry._replace(stepwise=probs)
-    return carry, (jnp.argmax(probs, axis=-1), jnp.max(probs, axis=-1))
+    choice = Choice(jnp.argmax(probs, axis=-1), jnp.max(probs, axis=-1), probs, carry.age)
+    return carry, choice
 
 
 def _in_tiles(

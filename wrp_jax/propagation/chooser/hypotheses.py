@@ -289,7 +289,7 @@ def active_classes(
     """Classes that can win anywhere in a window: those of the key label and of g_ψ.
 
     Args:
-      key_label: int ``[h, w]``, class indices.
+      key_label: int ``[..., h, w]``, class indices of what is labelled.
       probs: ``[n, h, w, num_classes]``, softmax of g_ψ on the window's frames.
       multiple: the list is padded to a multiple of this, so that few shapes are compiled.
       threshold: smallest largest probability for g_ψ to bring in a class.

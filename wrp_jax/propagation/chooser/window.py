@@ -25,18 +25,24 @@ from wrp_jax.propagation.chooser.hypotheses import (
     init_carry,
 )
 from wrp_jax.propagation.labelled_window import LabelledWindow
-from wrp_jax.propagation.results import FramePrediction
-from wrp_jax.propagation.rollout import window_orders
+from wrp_jax.propagation.results import FramePrediction, Posterior
 
 _init_carry = jax.jit(init_carry, static_argnames="num_classes")
 
 
-@functools.partial(jax.jit, static_argnames=("network", "mask", "recursive", "doubt"))
-def _jitted_step(network, variables, reliability, carry, chain, long, mask, recursive, doubt):
+@functools.partial(jax.jit, static_argnames=("network", "mask", "recursive", "doubt", "shared"))
+def _jitted_step(
+    network, variables, reliability, carry, chain, long, mask, recursive, doubt, shared
+):
     now = step_cues(chain, long)
-    return choose_step(
+    carry, choice = choose_step(
         network, variables, reliability, carry, now, mask, recursive=recursive, doubt=doubt
     )
+    if not shared:
+        return carry, (choice.place, choice.confidence, None, None)
+    probs, followed = choice.probs, 1.0 - choice.age
+    half = probs.astype(jnp.float16), followed.astype(jnp.float16)
+    return carry, (choice.place, choice.confidence, *half)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,24 +75,26 @@ class ChooserRefiner:
           window: what is labelled; its motion gives the flows over several frames.
 
         Yields:
-          Class indices and confidences in 0 … 1, nearer frames first; the labelled frame comes
-          first with its label, and 1.
+          Class indices and confidences in 0 … 1: labelled frames first with their label, and 1;
+          then every frame once from each labelled frame within reach, nearer frames first, with a
+          posterior where there are two.
         """
-        cues, key_index, key_label = window.cues, window.key_index, window.key_label
-        yield window.key_frame()._replace(source=None)
-        if cues.count == 1:
+        cues, starts, shared = window.cues, window.starts, len(window.keys) == 2
+        for key in window.keys:
+            yield window.key_frame(key)._replace(source=None)
+        orders = window.orders()
+        if (orders[:, :1] == orders).all():
             return
-        orders = window_orders(cues.count, key_index)
         strongest = [cues.section(i, i + 1).probs.max(axis=(0, 1, 2)) for i in range(cues.count)]
-        active = active_classes(key_label, np.stack(strongest)[:, None, None])
-        label = np.stack([active_indices(key_label, active)] * 2)
-        key = cues.clip.stack([key_index] * 2)
-        carry = _init_carry(key, label, num_classes=len(active))
-        reliability = reliability_of(cues, key_index, key_label, self.expected)
+        labels = np.stack([key.label for key in starts])
+        active = active_classes(labels, np.stack(strongest)[:, None, None])
+        frames = cues.clip.stack([key.index for key in starts])
+        carry = _init_carry(frames, active_indices(labels, active), num_classes=len(active))
+        reliability = reliability_of(cues, window.keys, self.expected)
         reliability = jnp.asarray(np.stack([compact(reliability.T, active).T] * 2))
         mask, void = mask_options(config), window.classes.void_index
         for t, (chain, long) in enumerate(walk_chain(cues, orders, active, window.motion), 1):
-            carry, (chosen, sure) = _jitted_step(
+            carry, (chosen, sure, probs, followed) = _jitted_step(
                 self.network,
                 self.variables,
                 reliability,
@@ -96,12 +104,17 @@ class ChooserRefiner:
                 mask,
                 self.recursive,
                 self.doubt,
+                shared,
             )
-            for b in range(2):
+            for b, key in enumerate(starts):
                 frame = int(orders[b, t])
                 if frame == orders[b, t - 1]:
                     continue  # the chain has reached its end
                 labels = active[np.asarray(chosen[b])]
                 if void is not None:
                     labels[labels < 0] = void
-                yield FramePrediction(frame, labels, np.asarray(sure[b]))
+                said = FramePrediction(frame, labels, np.asarray(sure[b]), key=key.index)
+                if shared:
+                    half = np.asarray(probs[b]), np.asarray(followed[b])
+                    said = said._replace(posterior=Posterior(half[0], active, half[1]))
+                yield said

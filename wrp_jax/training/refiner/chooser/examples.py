@@ -29,7 +29,7 @@ def chooser_examples(data: TrainingData, crops: int) -> ExampleGenerator[Chooser
         steps = frozenset(clip.steps)
         # At one of the few frames that g_ψ was run on, about as far as windows are measured.
         ahead = max((t for t in clip.steps if t <= AHEAD + 1), default=0)
-        trust = reliability_of(HeldCues(clip.cues), 0, clip.labels[0], expected, ahead)
+        trust = reliability_of(HeldCues(clip.cues), [(0, clip.labels[0])], expected, ahead)
         long = long_flows(clip_of(clip.frames), clip.cues, orders, motion, steps=steps)
         for state in chain_states(clip.cues, long, orders, clip.labels[0], steps):
             truth = clip.labels[state.step]

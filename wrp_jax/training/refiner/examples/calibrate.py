@@ -85,7 +85,7 @@ def measure_reliability(
         label = known.label(window.sequence, window.key)
         cues = MadeCues(clip, motion, segment)
         sequences.append(window.sequence)
-        found.append(window_agreement(cues, key - first, label, size))
+        found.append(window_agreement(cues, [(key - first, label)], size))
         pixels = label.size
     counts = np.array(found, np.int64).reshape(-1, 3, size)
     overall = recall_and_precision(Agreement(*counts.sum(0)), pixels)

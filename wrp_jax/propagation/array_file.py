@@ -1,0 +1,78 @@
+"""Arrays that wait in a file without a name, so that memory does not grow with a window."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from wrp_jax.machine import machine_error
+from wrp_jax.types import UserError
+
+
+class ArrayFile:
+    """Arrays of one shape and type, ``count`` of them, one after the other in a file.
+
+    The file goes when this is closed or the process ends, however it ends. It is read, not
+    mapped: pages of a mapped file count as memory of the process.
+    """
+
+    def __init__(self, directory: Path):
+        """Opens an empty file.
+
+        Args:
+          directory: where it goes; made if missing.
+
+        Raises:
+          UserError: it cannot be made there.
+          MachineError: the disk is full.
+        """
+        self._directory = directory
+        self.count = 0
+        self._shape: tuple[int, ...] = ()
+        self._dtype = np.dtype(np.uint8)
+        with self._faults():
+            directory.mkdir(parents=True, exist_ok=True)
+            # On Linux such a file never has a name, elsewhere none once it is open.
+            self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 (see __exit__)
+
+    def __enter__(self) -> ArrayFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def append(self, arrays: np.ndarray) -> None:
+        """Adds one array per entry of the first axis.
+
+        Raises:
+          UserError: the file cannot be written.
+          MachineError: the disk is full.
+        """
+        self._shape, self._dtype = arrays.shape[1:], arrays.dtype
+        with self._faults():
+            self._file.seek(0, io.SEEK_END)
+            self._file.write(np.ascontiguousarray(arrays).reshape(-1).view(np.uint8).data)
+        self.count += len(arrays)
+
+    def read(self, start: int, count: int) -> np.ndarray:
+        """Array number ``start`` and those after it, ``count`` in all."""
+        arrays = np.empty((count, *self._shape), self._dtype)
+        with self._faults():
+            self._file.seek(start * (arrays.nbytes // count))
+            self._file.readinto(arrays.reshape(-1).view(np.uint8).data)  # type: ignore[attr-defined]
+        return arrays
+
+    @contextlib.contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            what = f"{self._directory} cannot hold what a window needs beside its result"
+            raise (
+                machine_error(error, what) or UserError(f"{what}: {error.strerror or error}.")
+            ) from error
