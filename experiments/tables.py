@@ -1,0 +1,206 @@
+"""Puts the figures of ``results/`` into the documents: ``python -m experiments.tables [--check]``.
+
+A document holds the places that this module fills:
+
+* ``<!-- table: NAME -->`` … ``<!-- end -->`` around a table. ``experiments/layouts/*.toml`` says
+  which figures it shows;
+* ``<!-- value: TEMPLATE -->`` … ``<!-- end -->`` around a figure in a sentence.
+
+A template is text in which ``{camvid/warp-refine/mean:.1f}`` stands for a figure: the name of the
+result, the way to the figure in it, and Python's format. ``{A ÷ B:.2f}`` is the ratio of two
+figures, ``{A − B:+.1f}`` their difference. A layout is a table of TOML::
+
+    [NAME]
+    head = ["method", "±1", "mean"]
+    cells = ["{1:.1f}", "{mean:.1f}"]  # ways that start at a row's own
+    rows = [["motion-only", "camvid/motion-only"], ["warp-refine", "camvid/warp-refine"]]
+    best = "max"  # optional: bold face for the largest of a column
+
+A row is its labels and, last, where its figures are: the name of a result and a way in it. A row
+that needs other cells is ``{ row = ["a", "b {camvid/x/y:.0f} s"] }``. Rows whose figures come from
+one result compete for ``best``. A figure that is unknown (null) leaves its cell empty.
+
+``--check`` writes nothing and fails with the names of the places that differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tomllib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.record import ROOT, read_results
+
+LAYOUTS = Path(__file__).parent / "layouts"
+_PLACE = re.compile(r"<!-- (table|value): (.+?) -->(.*?)<!-- end -->", re.DOTALL)
+_FIGURE = re.compile(r"\{([^{}]+):([^{}:]*)\}")
+
+Results = Mapping[str, Mapping[str, Any]]
+
+
+def documents(root: Path = ROOT) -> list[Path]:
+    """The documents that hold figures."""
+    folders = (root, root / "docs", root / "benchmarks", root / "experiments" / "notes")
+    return sorted(path for folder in folders for path in folder.glob("*.md"))
+
+
+def read_layouts(folder: Path = LAYOUTS) -> dict[str, dict[str, Any]]:
+    """All layouts by the name of their table.
+
+    Raises:
+      ValueError: two files have a table of one name.
+    """
+    layouts: dict[str, dict[str, Any]] = {}
+    for path in sorted(folder.glob("*.toml")):
+        for name, layout in tomllib.loads(path.read_text()).items():
+            if name in layouts:
+                raise ValueError(f"{path}: there is another layout of the name {name}")
+            layouts[name] = layout
+    return layouts
+
+
+def figure(results: Results, way: str) -> float | None:
+    """A figure by the name of its result and the way in it, ``camvid/warp-refine/mean``.
+
+    Raises:
+      ValueError: there is no such figure.
+    """
+    name, *keys = way.strip().split("/")
+    value: Any = results[name]["figures"] if name in results else None
+    for key in keys:
+        if not isinstance(value, Mapping) or key not in value:
+            raise ValueError(f"there is no figure {way.strip()} in results/")
+        value = value[key]
+    if isinstance(value, Mapping) or (value is None and name not in results):
+        raise ValueError(f"there is no figure {way.strip()} in results/")
+    return value
+
+
+def fill(template: str, results: Results, at: str = "") -> str:
+    """The template with its figures; empty where one of them is unknown.
+
+    Args:
+      template: text with ``{WAY:FORMAT}``, as at the top of the file.
+      results: by name.
+      at: where the ways of the template start, such as ``camvid/warp-refine``; ``""``: at a name.
+    """
+    unknown = False
+
+    def look_up(way: str) -> float | None:
+        return figure(results, f"{at}/{way.strip()}" if at else way)
+
+    def put(match: re.Match[str]) -> str:
+        nonlocal unknown
+        ways = re.split(r" ([÷−]) ", match[1])
+        first, sign, second = ways if len(ways) == 3 else (match[1], "", "")
+        a = look_up(first)
+        b = look_up(second) if sign else 1.0
+        if a is None or b is None:
+            unknown = True
+            return ""
+        number = a if not sign else a / b if sign == "÷" else a - b
+        return format(number, match[2])
+
+    filled = _FIGURE.sub(put, template)
+    return "" if unknown else filled
+
+
+def table(layout: Mapping[str, Any], results: Results) -> str:
+    """The Markdown of a layout."""
+    head, cells = layout["head"], layout.get("cells", ())
+    lines, groups = [], defaultdict(list)
+    for row in layout["rows"]:
+        if isinstance(row, Mapping):
+            lines.append([fill(cell, results) for cell in row["row"]])
+            continue
+        *labels, at = row
+        groups[at.partition("/")[0]].append(len(lines))
+        lines.append([*labels, *(fill(cell, results, at) for cell in cells)])
+    wrong = [line for line in lines if len(line) != len(head)]
+    if wrong:
+        raise ValueError(f"{wrong[0]} has {len(wrong[0])} cells, the head {len(head)}")
+    if "best" in layout:
+        for members in groups.values():
+            for column in range(len(head) - len(cells), len(head)):
+                _embolden(lines, members, column, layout["best"])
+    return "\n".join(_row(line) for line in [head, ["---"] * len(head), *lines])
+
+
+def _embolden(lines: list[list[str]], members: Sequence[int], column: int, best: str) -> None:
+    """Bold face for the best cells of a column among some rows, as they are printed."""
+    shown = {i: float(lines[i][column]) for i in members if lines[i][column]}
+    if len(shown) < 2:
+        return
+    top = {"max": max, "min": min}[best](shown.values())
+    for i, value in shown.items():
+        if value == top:
+            lines[i][column] = f"**{lines[i][column]}**"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "|" + "".join(f" {cell} |" if cell else " |" for cell in cells)
+
+
+def render(text: str, layouts: Mapping[str, Mapping[str, Any]], results: Results) -> str:
+    """The text of a document with all its places filled.
+
+    Raises:
+      ValueError: a place names a layout or a figure that there is not.
+    """
+
+    def put(match: re.Match[str]) -> str:
+        kind, what, _ = match.groups()
+        try:
+            if kind == "value":
+                inside = fill(what, results)
+            elif what in layouts:
+                inside = f"\n\n{table(layouts[what], results)}\n\n"
+            else:
+                raise ValueError("there is no such layout in experiments/layouts/")
+        except ValueError as error:
+            raise ValueError(f"{kind} {what}: {error}") from None
+        return f"<!-- {kind}: {what} -->{inside}<!-- end -->"
+
+    return _PLACE.sub(put, text)
+
+
+def places(text: str) -> dict[str, str]:
+    """What stands at each place of a document, by kind and name."""
+    return {f"{kind} {what}": inside for kind, what, inside in _PLACE.findall(text)}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fills or checks all documents; returns 1 where ``--check`` finds a difference."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing, fail at a difference")
+    check = parser.parse_args(arguments).check
+    layouts, results = read_layouts(), read_results()
+    differ = False
+    for path in documents():
+        text = path.read_text()
+        try:
+            filled = render(text, layouts, results)
+        except ValueError as error:
+            print(f"{path.relative_to(ROOT)}: {error}", file=sys.stderr)
+            return 1
+        if filled == text:
+            continue
+        before, after = places(text), places(filled)
+        for place in before:
+            if before[place] != after[place]:
+                print(f"{path.relative_to(ROOT)}: {place} {'differs' if check else 'written'}")
+        differ = True
+        if not check:
+            path.write_text(filled)
+    if check and differ:
+        print("Run `python -m experiments.tables`, and commit what it writes.", file=sys.stderr)
+    return int(check and differ)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
