@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from wrp_jax.types import MachineError, UserError
+from wrp_jax.types import MachineError, OutputError
 
 _DISK = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG")} - {None}
 # Libraries in C++ (tensorstore, array_record) hand on the words alone.
@@ -48,10 +48,10 @@ def machine_error(error: BaseException, what: str = "") -> MachineError | None:
     return None
 
 
-def cannot_write(path: Path | str, error: OSError) -> UserError | MachineError:
+def cannot_write(path: Path | str, error: OSError) -> OutputError | MachineError:
     """What to raise where a file or folder cannot be written: whose fault it is."""
     what = f"{path} cannot be written"
-    return machine_error(error, what) or UserError(f"{what}: {error.strerror or error}.")
+    return machine_error(error, what) or OutputError(f"{what}: {error.strerror or error}.")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

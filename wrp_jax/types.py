@@ -138,6 +138,18 @@ class UserError(ValueError):
     """A user's mistake: one sentence that names the file, what is wrong and what to do.
 
     ``train.py`` and ``propagate.py`` print it without a traceback and exit with code 2.
+
+    Attributes:
+      frame: name of the frame whose file cannot be read, where that is known.
+    """
+
+    frame: str | None = None
+
+
+class OutputError(UserError):
+    """A result cannot be written where, or in the form, that was asked for.
+
+    No input is at fault: a run that goes on without a damaged input ends here.
     """
 
 

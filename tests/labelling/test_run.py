@@ -174,7 +174,7 @@ def test_overlapping_windows_write_the_nearest_and_score_all(
             label, np.array(Image.open(root / "a" / "labels" / f"{key}.png"))
         )
     frames = {k: 0 for k in range(1, 5)}
-    for result in results:
+    for result in results.values():
         for (_, k), matrix in result.matrices.items():
             frames[k] += matrix[0].sum() / (24 * 32)
     # From 1: 0 2 at 1, 3 at 2, 4 at 3; from 3: 2 4 at 1, 1 at 2, 0 at 3.

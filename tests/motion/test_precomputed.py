@@ -202,3 +202,29 @@ def test_the_notes_of_dump_are_no_flow(folder):
     before = motion_digest(config)
     (folder / ".digests.json").write_text("{}")
     assert motion_digest(config) == before
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def _other_size(path):
+    write_flow(path, np.zeros((H, W + 1, 2), np.float32))
+
+
+@pytest.mark.parametrize("suffix", [".flo", ".png", ".npz"])
+@pytest.mark.parametrize(
+    ("damage", "said"), [(_cut, "damaged"), (_other_size, "compute it at their size")]
+)
+@pytest.mark.parametrize("place", ["backward/c", "forward/b", "into/a/c"])
+def test_headers_and_lengths_are_checked_in_the_middle_of_a_set(
+    tmp_path, video, suffix, damage, said, place
+):
+    window = Window("street", "b", "a", "d")
+    for path in ("backward/b", "backward/c", "backward/d", "forward/a", "forward/b", "forward/c"):
+        write_flow(tmp_path / "street" / f"{path}{suffix}", np.zeros((H, W, 2), np.float32))
+    write_flow(tmp_path / "street" / f"into/a/c{suffix}", np.zeros((H, W, 2), np.float32))
+    check_flows(tmp_path, video, [window])
+    damage(tmp_path / "street" / f"{place}{suffix}")
+    with pytest.raises(UserError, match=f"{place}{suffix}.*{said}"):
+        check_flows(tmp_path, video, [window])

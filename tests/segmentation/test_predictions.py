@@ -120,13 +120,41 @@ def test_pictures_of_colours_and_palettes_in_another_order(tmp_path, rng, class_
 
 
 def test_two_predictions_of_one_frame_are_refused(tmp_path, rng):
-    write_arrays(tmp_path, "s", "a", distribution(rng), np.zeros((1, 1, 1), np.float32))
+    source = open_source("synthetic:clips=1,frames=2,height=20,width=28")
+    (sequence,) = source.sequences
+    name = source.frame_names(sequence)[0]
+    write_arrays(tmp_path, sequence, name, distribution(rng), np.zeros((1, 1, 1), np.float32))
     predictions = Predictions(tmp_path, CLASSES)
-    source = open_source("synthetic:clips=1,frames=2,height=17,width=31")
-    predictions.check(source, [("s", "a")])
-    save_pictures(tmp_path, np.zeros(SIZE, np.uint8), np.zeros(SIZE, np.uint8))
-    with pytest.raises(UserError, match=r"a\.npz and .*labels/a\.png: remove one"):
-        predictions.check(source, [("s", "a")])
+    predictions.check(source, [(sequence, name)])
+    LabelWriter(tmp_path, CLASSES).write(sequence, name, np.zeros(SIZE, int), np.ones(SIZE))
+    with pytest.raises(UserError, match=rf"{name}\.npz and .*labels/{name}\.png: remove one"):
+        predictions.check(source, [(sequence, name)])
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        (None, "is damaged or no .npz"),
+        ({"probs": np.zeros((*SIZE, 4), np.float32)}, "has 4 channels for 3 classes"),
+        ({"probs": np.zeros((*SIZE, 3), np.float64)}, "save them as float16 or"),
+        ({"logits": np.zeros((9, 28, 3), np.float32)}, "is 28x9 but its frame is 28x20"),
+        ({"other": np.zeros(3)}, "must hold one array"),
+        ({"probs": np.zeros((*SIZE, 3), np.float32), "features": np.zeros(3)}, "features must be"),
+    ],
+)
+def test_headers_of_arrays_are_checked_before_any_is_read(tmp_path, rng, arrays, said):
+    source = open_source("synthetic:clips=1,frames=2,height=20,width=28")
+    (sequence,) = source.sequences
+    frames = [(sequence, name) for name in source.frame_names(sequence)]
+    for _, name in frames:
+        write_arrays(tmp_path, sequence, name, distribution(rng), np.zeros((3, 4, 1), np.float32))
+    path = Predictions.array_path(tmp_path, *frames[1])
+    if arrays is None:
+        path.write_bytes(path.read_bytes()[:-40])
+    else:
+        np.savez(path, **arrays)
+    with pytest.raises(UserError, match=f"{path.name}.*{said}"):
+        Predictions(tmp_path, CLASSES).check(source, frames)
 
 
 def test_channels_of_one_class_add_up(tmp_path, rng):

@@ -28,11 +28,8 @@ from wrp_jax.machine import machine_error
 from wrp_jax.types import UserError
 
 EXIT_USER_ERROR = 2
-
-
+EXIT_FAILED = 3
 EXIT_INTERRUPTED = interrupts.EXIT_CODE
-
-
 EXIT_MACHINE = 5
 
 _HOME = re.compile(r"""(^|[:@,\s('"\[])(~[^/:@,\s)'"\]]*)(?=[/:@,\s)'"\]]|$)""")

@@ -43,15 +43,17 @@ def define_flags() -> flags.FlagHolder:
     flags.DEFINE_string("keyframes", None, "List of labelled frames; every one if absent.")
     flags.DEFINE_integer("horizon", None, "Frames to label on both sides; the config's.")
     flags.DEFINE_boolean("verify", False, "Compare what lies in --output with what was written.")
+    flags.DEFINE_integer("limit", None, "Labels the first so many windows; the next run goes on.")
+    flags.DEFINE_bool("fail_fast", False, "Ends at the first window whose files are damaged.")
     return command_line.define_config()
 
 
-def main(config_flag: flags.FlagHolder) -> None:
+def main(config_flag: flags.FlagHolder) -> int:
     """Reads the flags and labels."""
     options = flags.FLAGS
     if options.verify:
         verify_output()
-        return
+        return 0
     config = command_line.read_config(config_flag)
     data, output = options.data or config.data, options.output
     if not data:
@@ -67,9 +69,12 @@ def main(config_flag: flags.FlagHolder) -> None:
         windows=options.windows,
         keyframes=options.keyframes,
         horizon=options.horizon,
+        limit=options.limit,
+        fail_fast=options.fail_fast,
     )
     workdir = Path(options.workdir) if options.workdir else None
-    propagate(config, request, workdir=workdir, train=not options.data)
+    metrics = propagate(config, request, workdir=workdir, train=not options.data)
+    return command_line.EXIT_FAILED if metrics["missing"]["failed"] else 0
 
 
 def verify_output() -> None:
@@ -111,6 +116,7 @@ def propagate(
       UserError: a mistake in what was given; nothing has been written then. Another run writes
         to the same output.
     """
+    from wrp_jax.files.failures import Failures
     from wrp_jax.files.lock import sole_writer
     from wrp_jax.files.output import check_apart
     from wrp_jax.labelling.finish import finish, scores_text
@@ -143,11 +149,17 @@ def propagate(
             fit(plan.source, config=training, windows=plan.windows, workdir=workdir)
             networks = _load(plan, workdir)
         claim(plan, networks.digest)
-        metrics = finish(plan, label_windows(plan, networks), networks.trained_on)
-    print(scores_text(metrics))
+        failures = Failures(plan.output, fail_fast=request.fail_fast)
+        results = label_windows(plan, networks, failures, request.limit)
+        metrics = finish(plan, results, networks.trained_on, len(failures))
+    if results:
+        print(scores_text(metrics))
     for note in metrics["notes"]:
         print(note, file=sys.stderr)
-    print(f"{plan.output / 'report.html'} shows the labels.", file=sys.stderr)
+    if failures:
+        print(f"{failures.path}: {failures.reasons[0]}", file=sys.stderr)
+    if results:
+        print(f"{plan.output / 'report.html'} shows the labels.", file=sys.stderr)
     return metrics
 
 

@@ -16,6 +16,7 @@ Reference: vision.middlebury.edu/flow (``colorTest``, ``flowIO.cpp``); the KITTI
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 
 import cv2
@@ -26,14 +27,17 @@ from PIL import Image
 from wrp_jax.data.images import MAX_PIXELS
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.npz import NpzFile
-from wrp_jax.files.regular import read_bytes
-from wrp_jax.types import UserError
+from wrp_jax.files.regular import file_size, open_regular, read_bytes
+from wrp_jax.types import OutputError, UserError
 
 SUFFIXES = (".flo", ".png", ".npz")
 
 _TAG = 202021.25
 _UNKNOWN = 1e9  # Middlebury: anything above is no flow
 _WRITTEN_UNKNOWN = np.float32(1.666666752e9)  # what Middlebury's own files hold there
+_HEAD = 32  # bytes that hold the headers of .flo and .png
+_TAIL = 2**16
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 _KITTI_UNIT, _KITTI_ZERO = 64.0, 32768.0
 
 
@@ -60,6 +64,30 @@ def read_flow(path: Path, size: tuple[int, int] | None = None) -> Float[np.ndarr
             "wrp_jax/data/flow_files.py)."
         )
     return np.where(valid[..., None], flow, np.float32(np.nan)).astype(np.float32)
+
+
+def check_flow(path: Path, size: tuple[int, int]) -> None:
+    """Checks what can be told without reading the vectors: the header, and the file's length.
+
+    Args:
+      path: the file.
+      size: height and width of its frames.
+
+    Raises:
+      UserError: no such file, another format or size, or cut off.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
+        with NpzFile(path, limit=_most(size)) as file:
+            _check_npz(path, file, size)
+        return
+    with open_regular(path) as file:
+        head, length = file.read(_HEAD), file_size(file)
+        if suffix == ".flo":
+            _check_flo(path, head, length, size)
+        else:
+            file.seek(max(length - _TAIL, 0))  # something may follow the picture
+            _check_kitti(path, head, file.read(), size)
 
 
 def write_flow(path: Path, flow: Float[np.ndarray, "h w 2"]) -> None:
@@ -100,18 +128,24 @@ def check_size(path: Path, found: tuple[int, int], size: tuple[int, int] | None)
 
 def _read_flo(path: Path, size: tuple[int, int] | None) -> tuple[np.ndarray, np.ndarray]:
     data = read_bytes(path)
-    if len(data) < 12 or np.frombuffer(data, "<f4", 1)[0] != np.float32(_TAG):
-        raise _damaged(path, "it does not begin with the number 202021.25")
-    width, height = (int(n) for n in np.frombuffer(data, "<i4", 2, 4))
-    check_size(path, (height, width), size)
-    if len(data) != 12 + 8 * width * height:
-        raise _damaged(
-            path,
-            f"it has {len(data)} bytes; {width}x{height} vectors take {12 + 8 * width * height}",
-        )
+    height, width = _check_flo(path, data[:_HEAD], len(data), size)
     flow = np.frombuffer(data, "<f4", offset=12).reshape(height, width, 2)
     # NaN compares false: it counts as known, and is refused.
     return flow, np.logical_not((np.abs(flow) > _UNKNOWN).any(axis=-1))
+
+
+def _check_flo(
+    path: Path, head: bytes, length: int, size: tuple[int, int] | None
+) -> tuple[int, int]:
+    """Height and width, as the beginning of a file says; its length must be what they take."""
+    if len(head) < 12 or np.frombuffer(head, "<f4", 1)[0] != np.float32(_TAG):
+        raise _damaged(path, "it does not begin with the number 202021.25")
+    width, height = (int(n) for n in np.frombuffer(head, "<i4", 2, 4))
+    check_size(path, (height, width), size)
+    needed = 12 + 8 * width * height
+    if length != needed:
+        raise _damaged(path, f"it has {length} bytes; {width}x{height} vectors take {needed}")
+    return height, width
 
 
 def _flo_bytes(path: Path, flow: np.ndarray, valid: np.ndarray) -> bytes:
@@ -142,11 +176,23 @@ def _read_kitti(path: Path, size: tuple[int, int] | None) -> tuple[np.ndarray, n
     return flow.astype(np.float32), pixels[..., 0] > 0
 
 
+def _check_kitti(path: Path, head: bytes, end: bytes, size: tuple[int, int]) -> None:
+    """Its signature, sides and kind of colours, and that the file ends as a PNG does."""
+    if len(head) < _HEAD or not head.startswith(b"\x89PNG\r\n\x1a\n") or head[12:16] != b"IHDR":
+        raise _damaged(path, "it is cut off, or no PNG")
+    width, height, bits, colors = struct.unpack_from(">IIBB", head, 16)
+    check_size(path, (height, width), size)
+    if (bits, colors) != (16, 2):
+        raise _damaged(path, "it is not 16-bit RGB")
+    if _PNG_END not in end:
+        raise _damaged(path, "its end is missing")
+
+
 def _kitti_bytes(path: Path, flow: np.ndarray, valid: np.ndarray) -> bytes:
     codes = np.rint(np.where(valid[..., None], flow, 0) * _KITTI_UNIT + _KITTI_ZERO)
     if codes.min(initial=0) < 0 or codes.max(initial=0) > 65535:
         longest = np.abs(flow[valid]).max()
-        raise UserError(
+        raise OutputError(
             f"{path} cannot hold a displacement of {longest:.0f} pixels (KITTI's PNG ends at 511): "
             "choose flo or npz."
         )
@@ -156,18 +202,25 @@ def _kitti_bytes(path: Path, flow: np.ndarray, valid: np.ndarray) -> bytes:
 
 
 def _read_npz(path: Path, size: tuple[int, int] | None) -> tuple[np.ndarray, np.ndarray]:
-    height, width = size or (1, MAX_PIXELS)
-    # Vectors and marks of 8 bytes are the longest that are read.
-    with NpzFile(path, limit=(2 + 1) * 8 * height * width) as file:
-        shape, dtype = file.header("flow")[1], file.header("flow").dtype
-        if len(shape) != 3 or shape[2] != 2 or dtype.kind != "f":
-            raise _damaged(path, "its array 'flow' is not of floating numbers [h, w, 2]")
-        check_size(path, shape[:2], size)
-        if "valid" in file.names and file.header("valid").shape != shape[:2]:
-            raise _damaged(path, "its arrays 'flow' and 'valid' differ in size")
+    with NpzFile(path, limit=_most(size or (1, MAX_PIXELS))) as file:
+        _check_npz(path, file, size)
         flow = file.read("flow")
-        valid = file.read("valid") if "valid" in file.names else np.ones(shape[:2], bool)
+        valid = file.read("valid") if "valid" in file.names else np.ones(flow.shape[:2], bool)
     return flow.astype(np.float32), valid.astype(bool)
+
+
+def _most(size: tuple[int, int]) -> int:
+    """Bytes: vectors and marks of 8 bytes are the longest that are read."""
+    return (2 + 1) * 8 * size[0] * size[1]
+
+
+def _check_npz(path: Path, file: NpzFile, size: tuple[int, int] | None) -> None:
+    header = file.header("flow")
+    if len(header.shape) != 3 or header.shape[2] != 2 or header.dtype.kind != "f":
+        raise _damaged(path, "its array 'flow' is not of floating numbers [h, w, 2]")
+    check_size(path, header.shape[:2], size)
+    if "valid" in file.names and file.header("valid").shape != header.shape[:2]:
+        raise _damaged(path, "its arrays 'flow' and 'valid' differ in size")
 
 
 def _npz_bytes(path: Path, flow: np.ndarray, valid: np.ndarray) -> bytes:

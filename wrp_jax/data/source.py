@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -52,9 +53,25 @@ class VideoSource(Protocol):
         ...
 
 
+@contextlib.contextmanager
+def reading(frame: str) -> Iterator[None]:
+    """A ``UserError`` of the body is about this frame: its picture, label, flow or prediction."""
+    try:
+        yield
+    except UserError as error:
+        error.frame = error.frame or frame
+        raise
+
+
+def read_frame(source: VideoSource, sequence: str, name: str) -> UInt8[np.ndarray, "h w 3"]:
+    """One frame; a ``UserError`` says which."""
+    with reading(name):
+        return source.frame(sequence, name)
+
+
 def read_clip(source: VideoSource, sequence: str, names: Sequence[str]) -> Clip:
     """Frames of a source as a clip in memory."""
-    frames = np.stack([source.frame(sequence, name) for name in names])
+    frames = np.stack([read_frame(source, sequence, name) for name in names])
     return clip_of(frames, sequence, tuple(names))
 
 
@@ -125,6 +142,15 @@ class TableOfFrames:
     def label_names(self, sequence: str) -> frozenset[str]:
         """Names of the frames that have a label."""
         return self._label_names[sequence]
+
+
+def frame_size(source: VideoSource, sequence: str, name: str) -> tuple[int, int]:
+    """Height and width of a frame, from the header of its file where there is one."""
+    with reading(name):
+        if isinstance(source, StoredSource):
+            return source.frame_size(sequence, name)
+        height, width, _ = source.frame(sequence, name).shape
+        return height, width
 
 
 def validate(

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from wrp_jax import interrupts
-from wrp_jax.data.source import VideoSource
+from wrp_jax.data.source import VideoSource, reading
 from wrp_jax.files.digests import FileDigests
 from wrp_jax.files.records import fingerprint
 
@@ -70,17 +70,21 @@ class SourceDigests:
         key = kind, sequence, name
         if key not in self._found:
             interrupts.check()
-            if isinstance(self._source, FileSource):
-                files, place = self._source.origin(*key)
-                if len(files) == 1 and not place:
-                    self._found[key] = self._files.of(files[0])
-                else:
-                    if files not in self._shared:
-                        self._shared[files] = [self._files.of(path) for path in files]
-                    self._found[key] = fingerprint(self._shared[files], place)
-            else:
-                pixels = read(sequence, name)
-                digest = hashlib.sha256(f"{pixels.shape} {pixels.dtype}".encode())
-                digest.update(np.ascontiguousarray(pixels).data)
-                self._found[key] = digest.hexdigest()
+            with reading(name):
+                self._found[key] = self._digest(key, read)
         return self._found[key]
+
+    def _digest(
+        self, key: tuple[str, str, str], read: Callable[[str, str], np.ndarray]
+    ) -> str:
+        if not isinstance(self._source, FileSource):
+            pixels = read(*key[1:])
+            digest = hashlib.sha256(f"{pixels.shape} {pixels.dtype}".encode())
+            digest.update(np.ascontiguousarray(pixels).data)
+            return digest.hexdigest()
+        files, place = self._source.origin(*key)
+        if len(files) == 1 and not place:
+            return self._files.of(files[0])
+        if files not in self._shared:
+            self._shared[files] = [self._files.of(path) for path in files]
+        return fingerprint(self._shared[files], place)

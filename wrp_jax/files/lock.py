@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from wrp_jax.machine import cannot_write
-from wrp_jax.types import MachineError, UserError
+from wrp_jax.types import MachineError, OutputError, UserError
 
 try:
     import fcntl
@@ -109,7 +109,7 @@ def check_place(path: Path) -> None:
     _check_held(held)
     for folder in full.parents[: len(full.parents) - len(held.parents) - 1]:
         if folder.is_symlink():
-            raise UserError(
+            raise OutputError(
                 f"{folder} is a link: results are written into {held} itself; remove the link, or "
                 "give another folder."
             )

@@ -97,6 +97,12 @@ class Records:
         if lines:
             self._append("".join(lines).encode())
 
+    def remove(self, paths: Iterable[Path]) -> None:
+        """Removes files, whoever has written them, and what is recorded of them."""
+        for path in paths:
+            self._entries.pop(self._name(path), None)
+            self._unlink(path)
+
     def keep_only(self, paths: Iterable[Path]) -> None:
         """Removes the files of earlier runs that are none of these; says so.
 
@@ -110,21 +116,25 @@ class Records:
             content = _content(path, self.digests)
             if content is None:
                 continue
-            check_place(path)
             if content != digest:
                 _log.warning("%s belongs to no frame any more and was changed: it stays", path)
                 continue
-            path.unlink()
+            self._unlink(path)
             removed.append(name)
-            for folder in path.parents:
-                if folder == self.output or any(folder.iterdir()):
-                    break
-                folder.rmdir()
         if removed:
             _log.warning(
                 "%s: removed %d files of frames that the input does not have any more (the first "
                 "is %s)", self.output, len(removed), removed[0],
             )  # fmt: skip
+
+    def _unlink(self, path: Path) -> None:
+        """Removes a file if it is there, and the folders that it leaves empty."""
+        check_place(path)
+        path.unlink(missing_ok=True)
+        for folder in path.parents:
+            if folder == self.output or not folder.is_dir() or any(folder.iterdir()):
+                break
+            folder.rmdir()
 
     def save(self) -> None:
         """Writes records and digests anew, in order: equal outputs have equal records."""

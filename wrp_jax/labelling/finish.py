@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from wrp_jax.evaluation.evaluator import Evaluator
 from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.files.atomic import write_atomically
+from wrp_jax.files.failures import FAILURES_FILE
 from wrp_jax.files.records import Records
 from wrp_jax.labelling.files import OutputFiles
-from wrp_jax.labelling.kept import record_results
+from wrp_jax.labelling.kept import record_results, remove_results
 from wrp_jax.labelling.plan import Plan, WindowJob
 from wrp_jax.labelling.window_result import WindowResult
 from wrp_jax.propagation.methods import METHODS
@@ -27,20 +29,32 @@ from wrp_jax.reporting.report import FrameSummary, render_report
 
 
 def finish(
-    plan: Plan, results: Sequence[WindowResult], trained_on: frozenset[str] = frozenset()
+    plan: Plan,
+    results: Mapping[int, WindowResult],
+    trained_on: frozenset[str] = frozenset(),
+    failed: int = 0,
 ) -> dict[str, Any]:
-    """Writes ``metrics.json``, ``tfds/`` and ``report.html``.
+    """Writes ``metrics.json``, ``tfds/`` and ``report.html``, from the windows that are finished.
+
+    Without any of them there are none: those of an earlier run are removed.
 
     Args:
       plan: of the run.
       results: of ``run.label_windows``.
       trained_on: of ``Networks``.
+      failed: how many of the others failed; what is left is not labelled yet.
 
     Returns:
       What ``metrics.json`` holds.
     """
-    notes = _notes(plan, trained_on)
-    metrics = {**collect_metrics(plan, results), "notes": notes}
+    missing = {"failed": failed, "unlabelled": len(plan.jobs) - len(results) - failed}
+    notes = _missing_notes(len(plan.jobs), missing)
+    plan = dataclasses.replace(plan, jobs=tuple(j for j in plan.jobs if j.number in results))
+    notes += _notes(plan, trained_on)
+    metrics = {**collect_metrics(plan, results), "missing": missing, "notes": notes}
+    if not results:
+        remove_results(plan)
+        return metrics
     text = json.dumps(metrics, indent=1) + "\n"
     write_atomically(plan.output / "metrics.json", text.encode())
     rows = [
@@ -68,11 +82,11 @@ def finish(
     return metrics
 
 
-def collect_metrics(plan: Plan, results: Sequence[WindowResult]) -> dict[str, Any]:
+def collect_metrics(plan: Plan, results: Mapping[int, WindowResult]) -> dict[str, Any]:
     """Scores of all windows; those of a method are empty where no frame has a true label."""
     evaluator = Evaluator(plan.source.classes)
     reliability = {method: Reliability() for method in plan.methods}
-    for result in results:
+    for result in results.values():
         evaluator.merge(result.matrices)
         for method, sums in result.reliability.items():
             reliability[method].sums += sums
@@ -107,7 +121,7 @@ def scores_text(metrics: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _frame_summaries(plan: Plan, results: Sequence[WindowResult]) -> list[FrameSummary]:
+def _frame_summaries(plan: Plan, results: Mapping[int, WindowResult]) -> list[FrameSummary]:
     summaries = []
     for job, i in plan.written():
         sequence, name = job.window.sequence, job.names[i]
@@ -143,6 +157,18 @@ def _pictures(plan: Plan, job: WindowJob, result: WindowResult) -> WindowPicture
 def _short(name: str) -> str:
     """A folder's own name, without the path to it."""
     return Path(name).resolve().name if Path(name).is_dir() else name
+
+
+def _missing_notes(windows: int, missing: Mapping[str, int]) -> list[str]:
+    failed, unlabelled = missing["failed"], missing["unlabelled"]
+    if not failed and not unlabelled:
+        return []
+    why = [f"{failed} failed ({FAILURES_FILE} says why)"] if failed else []
+    why += [f"{unlabelled} not labelled yet"] if unlabelled else []
+    return [
+        f"{failed + unlabelled} of {windows} windows are missing: {', '.join(why)}. Scores, tfds "
+        "and report are of the others; the same command labels those that are missing."
+    ]
 
 
 def _notes(plan: Plan, trained_on: frozenset[str]) -> list[str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 
 from wrp_jax import interrupts
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source_digests import SourceDigests
 from wrp_jax.evaluation.truth import GroundTruth
+from wrp_jax.files.failures import Failures
 from wrp_jax.files.records import Records, fingerprint
 from wrp_jax.labelling.files import OutputFiles
 from wrp_jax.labelling.plan import RESERVED, Plan, WindowJob
@@ -18,6 +18,7 @@ RESULT_VERSION = 1
 """Raised when the program labels the same input otherwise than before: windows are made again."""
 
 _OF_WINDOWS = "methods"
+_OF_ALL = ("metrics.json", "report.html", "tfds")
 
 
 class KeptWindows:
@@ -25,18 +26,24 @@ class KeptWindows:
 
     Attributes:
       marks: by number of the window, fingerprints of what its result depends on beyond the
-        settings of the whole output.
+        settings of the whole output. Windows whose files cannot be read have none.
     """
 
-    def __init__(self, plan: Plan):
-        """Looks at every frame and label of the plan; unchanged files are not read again."""
+    def __init__(self, plan: Plan, failures: Failures):
+        """Looks at every frame and label of the plan; unchanged files are not read again.
+
+        Args:
+          plan: of the run.
+          failures: lists the windows whose files cannot be read.
+        """
         self._plan, self._files = plan, OutputFiles(plan)
         self._records = Records(plan.output)
         digests = SourceDigests(plan.source, self._records.digests)
         known, truth = KnownLabels(plan.source, plan.windows), GroundTruth(plan.source)
-        self.marks: Mapping[int, str] = {
-            job.number: _mark(job, digests, known, truth) for job in plan.jobs
-        }
+        self.marks: dict[int, str] = {}
+        for job in plan.jobs:
+            with failures.of(**job.part):
+                self.marks[job.number] = _mark(job, digests, known, truth)
 
     def load(self) -> dict[int, WindowResult]:
         """The results that are kept, by number of the window.
@@ -46,8 +53,10 @@ class KeptWindows:
         results, keep = {}, set()
         for job in self._plan.jobs:
             interrupts.check()
-            mark, written = self.marks[job.number], self._files.written(job)
+            mark, written = self.marks.get(job.number), self._files.written(job)
             keep.update(written)
+            if mark is None:
+                continue
             # All are looked at, so that each that was changed is told.
             current = [self._records.is_current(p, mark) for p in written]
             if all(current):
@@ -67,6 +76,10 @@ class KeptWindows:
         """Records what a window that has just been labelled leaves behind."""
         self._records.add(self.marks[job.number], self._files.written(job))
 
+    def remove(self, job: WindowJob) -> None:
+        """Removes what there is of a window that failed: a part of it, or of other inputs."""
+        self._records.remove(self._files.written(job))
+
     def save(self) -> None:
         """Writes the records in order."""
         self._records.save()
@@ -83,6 +96,13 @@ def record_results(plan: Plan, records: Records) -> None:
         for path in records.files()
         if path in keep or path.relative_to(plan.output).parts[0] != "tfds"
     )
+    records.save()
+
+
+def remove_results(plan: Plan) -> None:
+    """Removes what an earlier run has made from all windows together."""
+    records, depth = Records(plan.output), len(plan.output.parts)
+    records.remove([path for path in records.files() if path.parts[depth] in _OF_ALL])
     records.save()
 
 

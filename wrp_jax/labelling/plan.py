@@ -14,15 +14,14 @@ from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.data.open_source import input_folder, open_source
 from wrp_jax.data.source import VideoSource, validate
 from wrp_jax.evaluation.truth import GroundTruth
+from wrp_jax.files.failures import FAILURES_FILE
 from wrp_jax.files.output import RUN_FILE, check_output, check_sequences, claim_output
 from wrp_jax.labelling.request import ALL, Request
 from wrp_jax.propagation.methods import METHODS
 from wrp_jax.reporting.film import frames_to_show
 from wrp_jax.types import UserError, Window
 
-RESERVED = frozenset(
-    {"methods", "tfds", "training", "metrics.json", "report.html", "failures.jsonl"}
-)
+RESERVED = frozenset({"methods", "tfds", "training", "metrics.json", "report.html", FAILURES_FILE})
 """Files and folders of the output that no sequence may be called."""
 _SHOWN_WINDOWS = 3
 _FORMAT = 2
@@ -51,6 +50,11 @@ class WindowJob:
     owned: tuple[int, ...]
     scored: tuple[int, ...]
     shown: tuple[int, ...]
+
+    @property
+    def part(self) -> dict[str, str]:
+        """What names it in ``failures.jsonl``."""
+        return {"sequence": self.window.sequence, "labelled": self.window.key}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +127,8 @@ def make_plan(config: Config, request: Request) -> Plan:
     check(config)
     if request.horizon is not None and request.horizon < 1:
         raise UserError(f"--horizon={request.horizon} must be at least 1.")
+    if request.limit is not None and request.limit < 1:
+        raise UserError(f"--limit={request.limit} must be at least 1.")
     source = open_source(request.data)
     check_output(request.output, input_folder(request.data))
     windows = window_lists.choose_windows(

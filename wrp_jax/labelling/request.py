@@ -18,3 +18,5 @@ class Request:
     windows: str | None = None
     keyframes: str | None = None
     horizon: int | None = None
+    limit: int | None = None
+    fail_fast: bool = False

@@ -8,9 +8,11 @@ import numpy as np
 
 from wrp_jax import interrupts
 from wrp_jax.data.known_labels import KnownLabels
+from wrp_jax.data.source import read_frame, reading
 from wrp_jax.evaluation.evaluator import Evaluator
 from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.evaluation.truth import GroundTruth
+from wrp_jax.files.failures import Failures
 from wrp_jax.labelling.files import OutputFiles
 from wrp_jax.labelling.flow_pictures import flow_pictures
 from wrp_jax.labelling.kept import KeptWindows
@@ -24,33 +26,50 @@ from wrp_jax.runs.networks import Networks, moves
 from wrp_jax.types import Clip
 
 
-def label_windows(plan: Plan, networks: Networks) -> list[WindowResult]:
+def label_windows(
+    plan: Plan, networks: Networks, failures: Failures | None = None, limit: int | None = None
+) -> dict[int, WindowResult]:
     """Labels what is not labelled yet.
 
     Can be stopped at any moment: a window that was not finished is done again by the next run,
     with the same result.
 
+    Args:
+      plan: what to do.
+      networks: that the methods need.
+      failures: lists the windows whose files cannot be read; those of the output if absent. They
+        leave no labels behind, and the next run tries them again.
+      limit: of all windows the first so many are labelled only.
+
     Returns:
-      What each window leaves behind, in the order of the plan.
+      What each finished window leaves behind by its number, in the order of the plan.
     """
+    failures = Failures(plan.output) if failures is None else failures
+    failures.keep_only(job.part for job in plan.jobs)
     known = KnownLabels(plan.source, plan.windows)
     truth = GroundTruth(plan.source)
-    files, kept = OutputFiles(plan), KeptWindows(plan)
+    files, kept = OutputFiles(plan), KeptWindows(plan, failures)
     results = kept.load()
 
     steps = len(plan.methods)
-    progress = Progress("labelling", steps * len(plan.jobs), steps * len(results))
-    for job in plan.jobs:
-        if job.number in results:
-            continue
+    jobs = plan.jobs[:limit]
+    progress = Progress("labelling", steps * len(jobs), steps * min(len(results), len(jobs)))
+    for job in jobs:
         interrupts.check()
-        mark = kept.marks[job.number]
-        results[job.number] = _label_window(plan, job, mark, networks, known, truth, progress)
-        results[job.number].save(files.window_path(job))
-        kept.add(job)
+        if job.number not in results and job.number in kept.marks:
+            with failures.of(**job.part):
+                mark = kept.marks[job.number]
+                result = _label_window(plan, job, mark, networks, known, truth, progress)
+                result.save(files.window_path(job))
+                kept.add(job)
+                results[job.number] = result
+        if job.number in results:
+            failures.succeeded(**job.part)
+        else:
+            kept.remove(job)
     progress.close()
     kept.save()
-    return [results[job.number] for job in plan.jobs]
+    return {job.number: results[job.number] for job in plan.jobs if job.number in results}
 
 
 def _label_window(
@@ -71,7 +90,7 @@ def _label_window(
     confidence: dict[str, float] = {}
 
     def read(i: int) -> np.ndarray:
-        return plan.source.frame(sequence, names[i])
+        return read_frame(plan.source, sequence, names[i])
 
     # The only label that a method is given is the labelled frame's own.
     label = known.label(sequence, job.window.key)
@@ -84,7 +103,8 @@ def _label_window(
                 interrupts.check()
                 i, labels, sure = output.frame, output.labels, output.confidence
                 if i in job.scored:
-                    true = truth.label(sequence, names[i])
+                    with reading(names[i]):
+                        true = truth.label(sequence, names[i])
                     evaluator.add(method, abs(i - key), true, labels)
                     reliability[method].add(sure, labels, true, ~np.asarray(classes.void))
                 if i in job.shown:

@@ -14,6 +14,7 @@ file is composed of those between neighbours, which must all be there.
 from __future__ import annotations
 
 import collections
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,8 +23,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from wrp_jax.data.flow_files import SUFFIXES, read_flow
-from wrp_jax.data.source import VideoSource, read_clip
+from wrp_jax import interrupts
+from wrp_jax.data.flow_files import SUFFIXES, check_flow, read_flow
+from wrp_jax.data.source import VideoSource, frame_size, reading
 from wrp_jax.data.windows import window_frames
 from wrp_jax.ops.warp import compose_flow, warp
 from wrp_jax.types import Clip, Motion, Positions, UserError, Window
@@ -82,20 +84,44 @@ def _check_folder(folder: Path) -> None:
 
 
 def check_flows(folder: Path, source: VideoSource, windows: Iterable[Window]) -> None:
-    """Looks for the files of all neighbours in the windows, and into the first of each window.
+    """Checks the files of all neighbours in the windows, and what ``into/`` holds for them.
+
+    Headers are compared with the frames, and lengths with the headers; vectors are not read.
 
     Raises:
-      UserError: no such folder; a file is missing, or of another size than the frames.
+      UserError: no such folder; a file is missing, cut off or of another size than the frames.
     """
     _check_folder(folder)
+    checked: set[Path] = set()
     for window in windows:
         names = window_frames(window, source)
         if len(names) < 2:
             continue
-        _Flows(folder).between(read_clip(source, window.sequence, names[:2]), [1], [0])
-        for i in range(1, len(names)):
-            for target, into in ((i, i - 1), (i - 1, i)):
-                _present(flow_stem(folder, window.sequence, names, target, into))
+        size = frame_size(source, window.sequence, names[0])
+        stems = [
+            flow_stem(folder, window.sequence, names, *pair)
+            for i in range(1, len(names))
+            for pair in ((i, i - 1), (i - 1, i))
+        ]
+        others = _into(folder / window.sequence / "into", names)
+        for path in itertools.chain(map(_present, stems), others):
+            if path not in checked:
+                interrupts.check()
+                check_flow(path, size)
+                checked.add(path)
+
+
+def _into(folder: Path, names: tuple[str, ...]) -> list[Path]:
+    """Files of flow between frames of a window that are no neighbours."""
+    places = {name: place for place, name in enumerate(names)}
+    found = []
+    for target in names if folder.is_dir() else ():
+        into = folder / target
+        for path in sorted(into.iterdir()) if into.is_dir() else ():
+            apart = abs(places.get(path.stem, places[target]) - places[target])
+            if path.suffix in SUFFIXES and apart > 1:
+                found.append(path)
+    return found
 
 
 class _Flows:
@@ -142,7 +168,10 @@ class _Flows:
             return self._composed[key]
         stem = flow_stem(self._folder, clip.sequence, clip.names, target, source)
         path = _present(stem) if abs(target - source) == 1 else _find(stem)
-        return None if path is None else read_flow(path, size)
+        if path is None:
+            return None
+        with reading(clip.names[target]):
+            return read_flow(path, size)
 
 
 @jax.jit

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from wrp_jax.machine import machine_error
-from wrp_jax.types import UserError
+from wrp_jax.types import OutputError
 
 
 class ArrayFile:
@@ -28,7 +28,7 @@ class ArrayFile:
           directory: where it goes; made if missing.
 
         Raises:
-          UserError: it cannot be made there.
+          OutputError: it cannot be made there.
           MachineError: the disk is full.
         """
         self._directory = directory
@@ -50,7 +50,7 @@ class ArrayFile:
         """Adds one array per entry of the first axis.
 
         Raises:
-          UserError: the file cannot be written.
+          OutputError: the file cannot be written.
           MachineError: the disk is full.
         """
         self._shape, self._dtype = arrays.shape[1:], arrays.dtype
@@ -74,5 +74,5 @@ class ArrayFile:
         except OSError as error:
             what = f"{self._directory} cannot hold what a window needs beside its result"
             raise (
-                machine_error(error, what) or UserError(f"{what}: {error.strerror or error}.")
+                machine_error(error, what) or OutputError(f"{what}: {error.strerror or error}.")
             ) from error

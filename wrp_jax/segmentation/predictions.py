@@ -30,7 +30,7 @@ from jaxtyping import Float
 
 from wrp_jax import interrupts
 from wrp_jax.data import images, label_maps, label_pictures
-from wrp_jax.data.source import StoredSource, VideoSource
+from wrp_jax.data.source import VideoSource, frame_size, reading
 from wrp_jax.data.windows import window_frames
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.npz import ArrayHeader, NpzFile
@@ -81,16 +81,20 @@ class Predictions:
     def check(self, source: VideoSource, frames: Iterable[tuple[str, str]]) -> None:
         """Raises ``UserError`` for the first (sequence, frame) that cannot be read.
 
-        Ids are read in full; of a ``.npz`` only that it is there, since that takes long.
+        Ids are read in full; of a ``.npz``, which takes long, its headers and lengths.
         """
         for sequence, name in frames:
             interrupts.check()
             arrays = self.array_path(self.folder, sequence, name)
             ids = self._picture_path("labels", sequence, name)
+            size = frame_size(source, sequence, name)
             if not arrays.exists():
-                self.read(sequence, name, _frame_size(source, sequence, name))
-            elif ids.exists():
+                self.read(sequence, name, size)
+                continue
+            if ids.exists():
                 raise UserError(f"There are two predictions, {arrays} and {ids}: remove one.")
+            with self._open_arrays(arrays, size) as file:
+                self._check_arrays(file, arrays, size)
 
     def digest(self) -> str:
         """Of the files' names, sizes and times: results made from others are not to be mixed."""
@@ -115,10 +119,11 @@ class Predictions:
             frame, ids or channels outside the class map, or numbers that are no probabilities.
         """
         path = self.array_path(self.folder, sequence, name)
-        if path.exists():
-            probs, features = self._read_arrays(path, size)
-        else:
-            probs, features = self._read_pictures(sequence, name, size), None
+        with reading(name):
+            if path.exists():
+                probs, features = self._read_arrays(path, size)
+            else:
+                probs, features = self._read_pictures(sequence, name, size), None
         return probs, block_means(probs) if features is None else features
 
     @staticmethod
@@ -134,26 +139,16 @@ class Predictions:
     def _read_arrays(
         self, path: Path, size: tuple[int, int]
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        pixels = max(size[0], _LEAST_SIDE) * max(size[1], _LEAST_SIDE)
-        channels = self.classes.num_classes if self._names is None else len(self._names)
-        most = 4 * channels * _MAX_ENLARGED**2 + 8 * _MAX_FEATURES
-        with NpzFile(path, limit=pixels * most) as file:
-            kinds = [kind for kind in ("probs", "logits") if kind in file.names]
-            if len(kinds) != 1:
-                raise UserError(f"{path} must hold one array, probs or logits, [h, w, classes].")
-            header = file.header(kinds[0])
-            columns = self._check_scores(path, kinds[0], header, size)
-            features = None
-            if "features" in file.names:
-                _check_features(path, file.header("features"), size)
-                features = file.read("features")
-            scores = file.read(kinds[0])
+        with self._open_arrays(path, size) as file:
+            kind, columns = self._check_arrays(file, path, size)
+            features = file.read("features") if "features" in file.names else None
+            scores = file.read(kind)
         scores = scores.astype(np.float32)
-        if not np.isfinite(scores).all() or (kinds[0] == "probs" and scores.min() < 0):
+        if not np.isfinite(scores).all() or (kind == "probs" and scores.min() < 0):
             raise UserError(
-                f"{path}: {kinds[0]} hold numbers that are not finite or negative; write it again."
+                f"{path}: {kind} hold numbers that are not finite or negative; write it again."
             )
-        if kinds[0] == "logits":
+        if kind == "logits":
             probs = _softmax(_resized(scores, size))
         else:
             probs = np.maximum(_resized(scores, size), 0.0)
@@ -164,6 +159,24 @@ class Predictions:
         if features is not None and not np.isfinite(features).all():
             raise UserError(f"{path}: features must be finite numbers [h, w, channels].")
         return self._normalised(ours), None if features is None else features.astype(np.float32)
+
+    def _open_arrays(self, path: Path, size: tuple[int, int]) -> NpzFile:
+        pixels = max(size[0], _LEAST_SIDE) * max(size[1], _LEAST_SIDE)
+        channels = self.classes.num_classes if self._names is None else len(self._names)
+        most = 4 * channels * _MAX_ENLARGED**2 + 8 * _MAX_FEATURES
+        return NpzFile(path, limit=pixels * most)
+
+    def _check_arrays(
+        self, file: NpzFile, path: Path, size: tuple[int, int]
+    ) -> tuple[str, list[int | None]]:
+        """What the headers say; the name of the scores and our class of each channel."""
+        kinds = [kind for kind in ("probs", "logits") if kind in file.names]
+        if len(kinds) != 1:
+            raise UserError(f"{path} must hold one array, probs or logits, [h, w, classes].")
+        columns = self._check_scores(path, kinds[0], file.header(kinds[0]), size)
+        if "features" in file.names:
+            _check_features(path, file.header("features"), size)
+        return kinds[0], columns
 
     def _check_scores(
         self, path: Path, kind: str, header: ArrayHeader, size: tuple[int, int]
@@ -321,13 +334,6 @@ def block_means(probs: Float[np.ndarray, "h w c"]) -> Float[np.ndarray, "fh fw c
     filled = np.pad(probs, pad, mode="edge")
     rows, columns = filled.shape[0] // STRIDE, filled.shape[1] // STRIDE
     return filled.reshape(rows, STRIDE, columns, STRIDE, c).mean((1, 3), dtype=np.float32)
-
-
-def _frame_size(source: VideoSource, sequence: str, name: str) -> tuple[int, int]:
-    if isinstance(source, StoredSource):
-        return source.frame_size(sequence, name)
-    height, width, _ = source.frame(sequence, name).shape
-    return height, width
 
 
 def _check_features(path: Path, header: ArrayHeader, size: tuple[int, int]) -> None:
