@@ -10,10 +10,13 @@ from PIL import Image
 
 from wrp_jax.data.flow_files import write_flow
 from wrp_jax.files.failures import Failures
+from wrp_jax.files.records import verify
 from wrp_jax.labelling.finish import finish
 from wrp_jax.labelling.plan import make_plan
+from wrp_jax.labelling.predict import write_predictions
 from wrp_jax.labelling.request import Request
 from wrp_jax.labelling.run import label_windows
+from wrp_jax.motion.dump import dump
 from wrp_jax.motion.precomputed import check_flows, precomputed_motion
 from wrp_jax.motion.still import zero_motion
 from wrp_jax.segmentation.predicted import PrecomputedSegment
@@ -98,7 +101,7 @@ def test_labels_of_a_window_whose_frame_was_damaged_later_go(plan, root, network
     spoil_jpeg(root / "b/frames/002.jpg")
     _, metrics = run(plan, networks)
     assert metrics["missing"]["failed"] == 1
-    assert not list(plan.output.glob("b/*/*"))
+    assert not list(plan.output.glob("b/*/*")) and not verify(plan.output)[1]
 
 
 def test_without_any_finished_window_there_are_no_scores(plan, root, networks):
@@ -109,7 +112,7 @@ def test_without_any_finished_window_there_are_no_scores(plan, root, networks):
     assert results == {} and metrics["missing"]["failed"] == 3
     assert len(listed(plan)) == 3
     left = {path.name for path in plan.output.iterdir()}
-    assert not left & {"metrics.json", "report.html", "tfds"}
+    assert not left & {"metrics.json", "report.html", "tfds"} and not verify(plan.output)[1]
 
 
 def test_fail_fast_ends_the_run(plan, root, networks):
@@ -150,6 +153,9 @@ def test_a_failure_stays_listed_until_its_window_is_tried_again(plan, root, netw
     failures = Failures(plan.output)
     label_windows(plan, networks, failures, limit=1)
     assert [entry["sequence"] for entry in listed(plan)] == ["c"]
+    # Nor does it outlive the window.
+    label_windows(dataclasses.replace(plan, jobs=plan.jobs[:2]), networks)
+    assert not listed(plan)
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[1]\n", b'{"sequence": "a"}\n', b"\xff\n"])
@@ -201,3 +207,48 @@ def test_a_broken_prediction_archive_spoils_its_window_alone(plan, tmp_path, net
     (entry,) = listed(plan)
     assert (entry["sequence"], entry["frame"]) == ("b", "003")
     assert "probs/003.npz is damaged" in entry["reason"]
+
+
+def test_a_frame_that_cannot_be_read_has_no_prediction_the_others_do(plan, root, tmp_path):
+    frame = root / "b/frames/003.jpg"
+    good = frame.read_bytes()
+    spoil_jpeg(frame)
+    asked = []
+
+    def segment(clip, positions):
+        asked.extend((clip.sequence, name) for name in clip.names)
+        n = len(positions)
+        return np.full((n, 24, 32, 3), 1 / 3, np.float32), np.zeros((n, 1, 1, 1), np.float32)
+
+    output = tmp_path / "predictions"
+    assert write_predictions(segment, plan.source, output, "png") == 14
+    (entry,) = [json.loads(s) for s in (output / "failures.jsonl").read_text().splitlines()]
+    assert (entry["sequence"], entry["frame"]) == ("b", "003")
+    frame.write_bytes(good)
+    assert write_predictions(segment, plan.source, output, "png") == 1
+    assert not (output / "failures.jsonl").exists()
+    assert len(asked) == len(set(asked)) == 15
+    spoil_jpeg(frame)
+    assert write_predictions(segment, plan.source, output, "png", limit=1) == 0
+    assert (output / "b/labels/003.png").exists()
+    assert write_predictions(segment, plan.source, output, "png", limit=2) == 0
+    assert (output / "failures.jsonl").exists() and not list(output.glob("b/*/003.png"))
+    assert verify(output) == (28, [])
+
+
+def test_a_frame_that_cannot_be_read_has_no_flow_the_other_sequences_do(plan, root, tmp_path):
+    frame = root / "b/frames/003.jpg"
+    good = frame.read_bytes()
+    spoil_jpeg(frame)
+    output = tmp_path / "flow"
+    assert dump(zero_motion(), plan.source, output, suffix=".flo") == 16
+    (entry,) = [json.loads(s) for s in (output / "failures.jsonl").read_text().splitlines()]
+    assert entry["sequence"] == "b" and "003.jpg is damaged" in entry["reason"]
+    frame.write_bytes(good)
+    assert dump(zero_motion(), plan.source, output, suffix=".flo", limit=1) == 0
+    assert dump(zero_motion(), plan.source, output, suffix=".flo", limit=2) == 8
+    assert not (output / "failures.jsonl").exists()
+    spoil_jpeg(frame)
+    assert dump(zero_motion(), plan.source, output, suffix=".flo") == 0
+    assert (output / "failures.jsonl").exists() and not list(output.glob("b/*/003.flo"))
+    assert not verify(output)[1]

@@ -24,6 +24,7 @@ from wrp_jax.cli.config_files import CONFIG_HELP, config_file
 from wrp_jax.cli.help_text import HELP_FLAGS, command_help
 from wrp_jax.cli.terminal import keep_output_open
 from wrp_jax.config import Config, check, check_key
+from wrp_jax.files.failures import Failures
 from wrp_jax.machine import machine_error
 from wrp_jax.types import UserError
 
@@ -89,6 +90,13 @@ def expand_home(arguments: Sequence[str]) -> list[str]:
     return expanded
 
 
+def _with_underscores(argument: str) -> str:
+    """``--dry-run`` as ``--dry_run``, where there is such a flag: both are usual."""
+    name, equals, value = argument.partition("=")
+    known = f"{name[:2]}{name[2:].replace('-', '_')}"
+    return f"{known}{equals}{value}" if name[:2] == "--" and known[2:] in flags.FLAGS else argument
+
+
 def _expand(text: str) -> str:
     return _HOME.sub(lambda found: found[1] + os.path.expanduser(found[2]), text)
 
@@ -122,6 +130,31 @@ def define_config() -> flags.FlagHolder:
 def define_data() -> None:
     """Defines ``--data`` of the commands that read video."""
     flags.DEFINE_string("data", None, "A folder, tfds:NAME/CONFIG:SPLIT[@dir], synthetic:….")
+
+
+def define_partial(part: str, limited: str) -> None:
+    """Defines ``--limit`` and ``--fail_fast`` of the commands that go on behind a failed part.
+
+    Args:
+      part: what fails alone.
+      limited: what ``--limit`` counts.
+    """
+    flags.DEFINE_integer(
+        "limit", None, f"Only the first so many {limited}; the next run goes on.", lower_bound=1
+    )
+    flags.DEFINE_bool("fail_fast", False, f"Ends at the first {part} whose files are damaged.")
+
+
+def failed(failures: Failures) -> int:
+    """Says on stderr which parts failed; the exit code, 0 if none did."""
+    if not failures:
+        return 0
+    print(
+        f"{len(failures)} failed, the others are done; {failures.path} lists them, and the same "
+        f"command tries them again. The first: {failures.reasons[0]}",
+        file=sys.stderr,
+    )
+    return EXIT_FAILED
 
 
 def require(*names: str) -> None:
@@ -166,6 +199,7 @@ def _parse(argv: list[str]) -> None:
     try:
         # Files of --flagfile are read first, so that what they give is checked as well.
         given = expand_home(flags.FLAGS.read_flags_from_files(argv[1:], force_gnu=False))
+        given = [_with_underscores(argument) for argument in given]
         given = _with_output_of_verify(given)
         rest = flags.FLAGS([argv[0], *_with_config_file(given)])
     except flags.Error as error:

@@ -26,14 +26,16 @@ def define_flags() -> flags.FlagHolder:
     flags.DEFINE_string("output", None, "Where the flow files go.")
     flags.DEFINE_enum("format", "flo", [s[1:] for s in SUFFIXES], "Of the files.")
     flags.DEFINE_list("apart", ["1"], "Distances in frames: 1 is the neighbours.")
+    command_line.define_partial("sequence", "sequences")
     return command_line.define_config()
 
 
-def main(config_flag: flags.FlagHolder) -> None:
+def main(config_flag: flags.FlagHolder) -> int:
     """Reads the flags and writes the flow."""
     from wrp_jax.data.open_source import input_folder, open_source
     from wrp_jax.data.source import validate
     from wrp_jax.data.windows import whole_sequences
+    from wrp_jax.files.failures import FAILURES_FILE, Failures
     from wrp_jax.files.lock import sole_writer
     from wrp_jax.files.output import check_output, check_sequences, claim_output
     from wrp_jax.motion.build import build_motion
@@ -48,7 +50,7 @@ def main(config_flag: flags.FlagHolder) -> None:
     output = Path(options.output)
     source = open_source(options.data)
     check_output(output, input_folder(options.data))
-    check_sequences(source.name, source.sequences)
+    check_sequences(source.name, source.sequences, [FAILURES_FILE])
     longest = max(len(source.frame_names(sequence)) for sequence in source.sequences)
     if max(apart) >= longest:
         raise UserError(
@@ -59,5 +61,15 @@ def main(config_flag: flags.FlagHolder) -> None:
     motion = build_motion(config)
     with sole_writer(output, "--output"):
         claim_output(output, settings(config, options.format))
-        count = dump(motion, source, output, suffix=f".{options.format}", apart=apart)
+        failures = Failures(output, fail_fast=options.fail_fast)
+        count = dump(
+            motion,
+            source,
+            output,
+            suffix=f".{options.format}",
+            apart=apart,
+            failures=failures,
+            limit=options.limit,
+        )
     print(f"{count} flow files written to {output}.")
+    return command_line.failed(failures)

@@ -15,6 +15,7 @@ from pathlib import Path
 from absl import flags
 
 from wrp_jax.cli import command_line
+from wrp_jax.files.failures import Failures
 
 
 def define_flags() -> flags.FlagHolder:
@@ -25,10 +26,11 @@ def define_flags() -> flags.FlagHolder:
     flags.DEFINE_string("workdir", None, "What train made; or give segmentation.weights.")
     flags.DEFINE_string("output", None, "Where the predictions go.")
     flags.DEFINE_enum("format", "png", FORMATS, "png: labels and confidence; npz: all there is.")
+    command_line.define_partial("frame", "sequences")
     return command_line.define_config()
 
 
-def main(config_flag: flags.FlagHolder) -> None:
+def main(config_flag: flags.FlagHolder) -> int:
     """Reads the flags and predicts."""
     from wrp_jax.labelling.predict import predict
 
@@ -36,5 +38,7 @@ def main(config_flag: flags.FlagHolder) -> None:
     command_line.require("data", "output")
     output = Path(options.output)
     workdir = Path(options.workdir) if options.workdir else None
-    count = predict(config, options.data, workdir, output, options.format)
+    failures = Failures(output, fail_fast=options.fail_fast)
+    count = predict(config, options.data, workdir, output, options.format, failures, options.limit)
     print(f"Predictions of {count} frames written to {output}.")
+    return command_line.failed(failures)

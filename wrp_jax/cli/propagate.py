@@ -21,6 +21,7 @@ from ml_collections import config_flags
 
 from wrp_jax.cli import command_line
 from wrp_jax.config import Config
+from wrp_jax.files.failures import Failures
 from wrp_jax.labelling.request import Request
 from wrp_jax.types import UserError
 
@@ -43,8 +44,7 @@ def define_flags() -> flags.FlagHolder:
     flags.DEFINE_string("keyframes", None, "List of labelled frames; every one if absent.")
     flags.DEFINE_integer("horizon", None, "Frames to label on both sides; the config's.")
     flags.DEFINE_boolean("verify", False, "Compare what lies in --output with what was written.")
-    flags.DEFINE_integer("limit", None, "Labels the first so many windows; the next run goes on.")
-    flags.DEFINE_bool("fail_fast", False, "Ends at the first window whose files are damaged.")
+    command_line.define_partial("window", "windows")
     return command_line.define_config()
 
 
@@ -70,11 +70,11 @@ def main(config_flag: flags.FlagHolder) -> int:
         keyframes=options.keyframes,
         horizon=options.horizon,
         limit=options.limit,
-        fail_fast=options.fail_fast,
     )
     workdir = Path(options.workdir) if options.workdir else None
-    metrics = propagate(config, request, workdir=workdir, train=not options.data)
-    return command_line.EXIT_FAILED if metrics["missing"]["failed"] else 0
+    failures = Failures(request.output, fail_fast=options.fail_fast)
+    propagate(config, request, workdir=workdir, train=not options.data, failures=failures)
+    return command_line.failed(failures)
 
 
 def verify_output() -> None:
@@ -99,7 +99,12 @@ def verify_output() -> None:
 
 
 def propagate(
-    config: Config, request: Request, *, workdir: Path | None, train: bool = False
+    config: Config,
+    request: Request,
+    *,
+    workdir: Path | None,
+    train: bool = False,
+    failures: Failures | None = None,
 ) -> dict[str, Any]:
     """Labels what the request asks for.
 
@@ -107,6 +112,7 @@ def propagate(
       config: all options.
       request: what to label and where to write.
       workdir: of ``train.py``; None for methods that need none.
+      failures: lists the windows whose files cannot be read; those of the output if absent.
       train: without a workdir, trains the stages of the config in ``OUTPUT/training`` first.
 
     Returns:
@@ -116,7 +122,6 @@ def propagate(
       UserError: a mistake in what was given; nothing has been written then. Another run writes
         to the same output.
     """
-    from wrp_jax.files.failures import Failures
     from wrp_jax.files.lock import sole_writer
     from wrp_jax.files.output import check_apart
     from wrp_jax.labelling.finish import finish, scores_text
@@ -149,15 +154,13 @@ def propagate(
             fit(plan.source, config=training, windows=plan.windows, workdir=workdir)
             networks = _load(plan, workdir)
         claim(plan, networks.digest)
-        failures = Failures(plan.output, fail_fast=request.fail_fast)
+        failures = Failures(plan.output) if failures is None else failures
         results = label_windows(plan, networks, failures, request.limit)
         metrics = finish(plan, results, networks.trained_on, len(failures))
     if results:
         print(scores_text(metrics))
     for note in metrics["notes"]:
         print(note, file=sys.stderr)
-    if failures:
-        print(f"{failures.path}: {failures.reasons[0]}", file=sys.stderr)
     if results:
         print(f"{plan.output / 'report.html'} shows the labels.", file=sys.stderr)
     return metrics

@@ -74,9 +74,7 @@ class SourceDigests:
                 self._found[key] = self._digest(key, read)
         return self._found[key]
 
-    def _digest(
-        self, key: tuple[str, str, str], read: Callable[[str, str], np.ndarray]
-    ) -> str:
+    def _digest(self, key: tuple[str, str, str], read: Callable[[str, str], np.ndarray]) -> str:
         if not isinstance(self._source, FileSource):
             pixels = read(*key[1:])
             digest = hashlib.sha256(f"{pixels.shape} {pixels.dtype}".encode())

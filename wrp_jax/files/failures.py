@@ -28,9 +28,10 @@ _log = logging.getLogger(__name__)
 class Failures:
     """The failed parts of an output: windows, or what else a command makes one by one.
 
-    The file holds one JSON object per line: the fields that name the part (``sequence`` and, of a
-    window, ``labelled``), ``frame`` (whose file could not be read, null where that is not known)
-    and ``reason``. What an earlier run has listed stays until the part succeeds.
+    The file holds one JSON object per line: the fields that name the part, and ``reason``. A
+    window is named by ``sequence`` and ``labelled``, and ``frame`` says whose file could not be
+    read (null where that is not known); of predictions a frame fails alone (``sequence``,
+    ``frame``), of flow a sequence. What an earlier run has listed stays until the part succeeds.
     """
 
     def __init__(self, output: Path, *, fail_fast: bool = False):
@@ -78,7 +79,8 @@ class Failures:
                 raise
             reason = str(error)
             _log.error("%s failed: %s", " ".join(part.values()), reason)
-            entry = {**part, "frame": error.frame, "reason": reason}
+            where = {"frame": error.frame} if "labelled" in part else {}
+            entry = {**part, **where, "reason": reason}
             self._entries[_key(entry)] = entry
             self._write()
 
@@ -108,7 +110,9 @@ class Failures:
 
 
 def _key(entry: dict[str, Any]) -> str:
-    named = {k: v for k, v in entry.items() if k not in ("frame", "reason")}
+    # The frame names the part itself, or says where a window is damaged.
+    more = {"reason", "frame"} if "labelled" in entry else {"reason"}
+    named = {k: v for k, v in entry.items() if k not in more}
     return json.dumps(named, sort_keys=True)
 
 

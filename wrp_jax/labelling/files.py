@@ -10,7 +10,6 @@ from jaxtyping import Integer, UInt8
 from wrp_jax.data.images import encode_png
 from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.files.atomic import write_atomically
-from wrp_jax.files.lock import check_place
 from wrp_jax.labelling.plan import Plan, WindowJob
 from wrp_jax.propagation.methods import METHODS
 from wrp_jax.reporting.overlays import overlay

@@ -127,8 +127,6 @@ def make_plan(config: Config, request: Request) -> Plan:
     check(config)
     if request.horizon is not None and request.horizon < 1:
         raise UserError(f"--horizon={request.horizon} must be at least 1.")
-    if request.limit is not None and request.limit < 1:
-        raise UserError(f"--limit={request.limit} must be at least 1.")
     source = open_source(request.data)
     check_output(request.output, input_folder(request.data))
     windows = window_lists.choose_windows(

@@ -3,7 +3,8 @@
 ``png``: the likeliest class as palette PNG and its confidence, 8 bits each; nothing is left out
 below a threshold, so that one set serves many: ``--config.propagation.semantic_confidence`` applies
 when it is read. ``npz``: probabilities and features, which read back exactly. What is there as it
-was written, of a frame as it was, is kept: the same command goes on where it was stopped.
+was written, of a frame as it was, is kept: the same command goes on where it was stopped. A frame
+that cannot be read is listed in ``failures.jsonl``, the others are finished.
 """
 
 from __future__ import annotations
@@ -18,64 +19,93 @@ from wrp_jax.config import Config, inference_options
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.data.open_source import input_folder, open_source
-from wrp_jax.data.source import VideoSource, read_clip, validate
+from wrp_jax.data.source import VideoSource, validate
 from wrp_jax.data.source_digests import SourceDigests
 from wrp_jax.data.windows import whole_sequences
+from wrp_jax.files.failures import FAILURES_FILE, Failures
 from wrp_jax.files.lock import sole_writer
 from wrp_jax.files.output import check_apart, check_output, check_sequences, claim_output
 from wrp_jax.files.records import Records, fingerprint
 from wrp_jax.progress import Progress
 from wrp_jax.segmentation.predictions import PRECOMPUTED, Predictions, write_arrays
-from wrp_jax.types import Segment, UserError
+from wrp_jax.types import Segment, UserError, clip_of
 
 RESULT_VERSION = 1
 """Raised when the program predicts otherwise from the same: files are made again."""
 
 
-def write_predictions(segment: Segment, source: VideoSource, output: Path, kind: str) -> int:
+def write_predictions(
+    segment: Segment,
+    source: VideoSource,
+    output: Path,
+    kind: str,
+    failures: Failures | None = None,
+    limit: int | None = None,
+) -> int:
     """Writes the predictions of all frames of a source that are not there yet, and no longer
-    keeps those of frames that the source does not have any more.
+    keeps those of frames that the source does not have any more, or that cannot be read.
 
     Args:
       segment: g_ψ.
       source: the video; frames of a sequence are of one size.
       output: DIR.
       kind: of ``predictions.FORMATS``.
+      failures: lists the frames that cannot be read; those of the output if absent.
+      limit: predicts the first so many sequences only.
 
     Returns:
       How many frames were written.
     """
+    failures = Failures(output) if failures is None else failures
     writer, records = LabelWriter(output, source.classes), Records(output)
     digests = SourceDigests(source, records.digests)
     at_once = 4 * jax.local_device_count()
-    frames = [(s, name) for s in source.sequences for name in source.frame_names(s)]
-    files = {place: _files(writer, kind, *place) for place in frames}
-    marks = {place: fingerprint(RESULT_VERSION, digests.frame(*place)) for place in frames}
-    # All are looked at, so that each that was changed is told.
-    rest = [p for p in frames if not all([records.is_current(f, marks[p]) for f in files[p]])]
-    records.tell()
+    places = [(s, name) for s in source.sequences for name in source.frame_names(s)]
+    failures.keep_only({"sequence": s, "frame": name} for s, name in places)
+    files = {place: _files(writer, kind, *place) for place in places}
     records.keep_only(path for paths in files.values() for path in paths)
+    asked = frozenset(source.sequences[:limit])
+    places = [place for place in places if place[0] in asked]
+    marks = {}
+    for s, name in places:
+        with failures.of(sequence=s, frame=name):
+            marks[s, name] = fingerprint(RESULT_VERSION, digests.frame(s, name))
+    # All are looked at, so that each that was changed is told.
+    rest = [
+        p for p in places if not all([records.is_current(f, marks.get(p, "")) for f in files[p]])
+    ]
+    records.tell()
     records.save()
-    done = len(frames) - len(rest)
-    progress = Progress("predicting", len(frames), done)
+    done, written = len(places) - len(rest), 0
+    progress = Progress("predicting", len(places), done)
     for sequence in source.sequences:
         names = [name for s, name in rest if s == sequence]
         for start in range(0, len(names), at_once):
             interrupts.check()
-            part = names[start : start + at_once]
-            probs, features = segment(read_clip(source, sequence, part), range(len(part)))
-            for i, name in enumerate(part):
+            frames = {}
+            for name in names[start : start + at_once]:
+                if (sequence, name) in marks:
+                    with failures.of(sequence=sequence, frame=name):
+                        frames[name] = source.frame(sequence, name)
+                if name not in frames:
+                    records.remove(files[sequence, name])
+            if not frames:
+                continue
+            clip = clip_of(np.stack(list(frames.values())), sequence, tuple(frames))
+            probs, features = segment(clip, range(clip.count))
+            for i, name in enumerate(frames):
                 if kind == "npz":
                     write_arrays(output, sequence, name, probs[i], features[i])
                 else:
                     sure = np.clip(probs[i].max(-1), 0.0, 1.0)
                     writer.write(sequence, name, probs[i].argmax(-1), sure)
+                failures.succeeded(sequence=sequence, frame=name)
                 records.add(marks[sequence, name], files[sequence, name])
-            done += len(part)
+            done, written = done + len(frames), written + len(frames)
             progress.update(done)
     progress.close()
     records.save()
-    return len(rest)
+    return written
 
 
 def _files(writer: LabelWriter, kind: str, sequence: str, name: str) -> tuple[Path, ...]:
@@ -84,7 +114,15 @@ def _files(writer: LabelWriter, kind: str, sequence: str, name: str) -> tuple[Pa
     return (Predictions.array_path(writer.output, sequence, name),)
 
 
-def predict(config: Config, data: str, workdir: Path | None, output: Path, kind: str) -> int:
+def predict(
+    config: Config,
+    data: str,
+    workdir: Path | None,
+    output: Path,
+    kind: str,
+    failures: Failures | None = None,
+    limit: int | None = None,
+) -> int:
     """The command without its flags; see the module.
 
     Args:
@@ -93,6 +131,8 @@ def predict(config: Config, data: str, workdir: Path | None, output: Path, kind:
       workdir: of ``train.py``; None where ``config.segmentation.weights`` is all there is.
       output: DIR.
       kind: of ``predictions.FORMATS``.
+      failures: lists the frames that cannot be read; those of the output if absent.
+      limit: predicts the first so many sequences only.
 
     Returns:
       How many frames were written.
@@ -111,7 +151,7 @@ def predict(config: Config, data: str, workdir: Path | None, output: Path, kind:
     source = open_source(data)
     check_output(output, input_folder(data))
     check_apart(output, workdir)
-    check_sequences(source.name, source.sequences)
+    check_sequences(source.name, source.sequences, [FAILURES_FILE])
     windows = whole_sequences(source)
     validate(source, windows, labels=())
     segment = load_segmenter(workdir, config, source, windows, keep_features=kind == "npz")
@@ -123,4 +163,4 @@ def predict(config: Config, data: str, workdir: Path | None, output: Path, kind:
     }
     with sole_writer(output, "--output"):
         claim_output(output, run)
-        return write_predictions(segment, source, output, kind)
+        return write_predictions(segment, source, output, kind, failures, limit)

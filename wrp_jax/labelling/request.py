@@ -19,4 +19,3 @@ class Request:
     keyframes: str | None = None
     horizon: int | None = None
     limit: int | None = None
-    fail_fast: bool = False

@@ -15,11 +15,12 @@ from wrp_jax.config import MotionConfig
 from wrp_jax.data.flow_files import write_flow
 from wrp_jax.data.source import VideoSource, read_clip
 from wrp_jax.data.source_digests import SourceDigests
+from wrp_jax.files.failures import Failures
 from wrp_jax.files.output import check_name
 from wrp_jax.files.records import Records, fingerprint
 from wrp_jax.motion.build import motion_digest
 from wrp_jax.motion.precomputed import flow_stem
-from wrp_jax.types import Motion
+from wrp_jax.types import Motion, UserError
 
 _AT_ONCE = 8  # pairs
 
@@ -28,7 +29,14 @@ RESULT_VERSION = 1
 
 
 def dump(
-    motion: Motion, source: VideoSource, output: Path, *, suffix: str, apart: Sequence[int] = (1,)
+    motion: Motion,
+    source: VideoSource,
+    output: Path,
+    *,
+    suffix: str,
+    apart: Sequence[int] = (1,),
+    failures: Failures | None = None,
+    limit: int | None = None,
 ) -> int:
     """Writes the flows between all frames of a source that are so far apart, in both directions.
 
@@ -38,6 +46,9 @@ def dump(
       output: DIR of the layout.
       suffix: one of ``flow_files.SUFFIXES``.
       apart: distances in frames; 1 is the neighbours.
+      failures: lists the sequences with a frame that cannot be read, of which only a part is
+        written; those of the output if absent.
+      limit: of all sequences the first so many are written only.
 
     Returns:
       How many files were written; those kept are passed over. Files of frames that the source does
@@ -46,18 +57,23 @@ def dump(
     Raises:
       UserError: a file cannot be written, or not in this format.
     """
+    failures = Failures(output) if failures is None else failures
+    failures.keep_only({"sequence": sequence} for sequence in source.sequences)
     written, records = 0, Records(output)
     digests = SourceDigests(source, records.digests)
-    for sequence in source.sequences:
+    for sequence in source.sequences[:limit]:
         names = source.frame_names(sequence)
         for name in (sequence, *names):
             check_name(name)
-        for distance in apart:
-            for first in range(0, len(names) - distance, _AT_ONCE):
-                interrupts.check()
-                written += _dump_part(
-                    motion, source, records, digests, sequence, first, distance, suffix
-                )
+        parts = [(first, d) for d in apart for first in range(0, len(names) - d, _AT_ONCE)]
+        whole = 0
+        for part in parts:
+            interrupts.check()
+            with failures.of(sequence=sequence):
+                written += _dump_part(motion, source, records, digests, sequence, *part, suffix)
+                whole += 1
+        if whole == len(parts):
+            failures.succeeded(sequence=sequence)
     records.tell()
     records.keep_only(path for path in records.files() if _has_frames(path, output, source))
     records.save()
@@ -100,9 +116,12 @@ def _dump_part(
         return 0
     # A motion that looks beyond the pair finds a frame on either side.
     begin, end = max(first - distance, 0), min(last + distance, len(names))
-    clip = read_clip(source, sequence, names[begin:end])
     targets, sources = ([pair[k] - begin for pair, *_ in missing] for k in (0, 1))
-    flows = motion(clip, targets, sources)
+    try:
+        flows = motion(read_clip(source, sequence, names[begin:end]), targets, sources)
+    except UserError:
+        records.remove(path for _, path, _ in missing)  # of frames as they were before
+        raise
     for (_, path, mark), flow in zip(missing, flows, strict=True):
         write_flow(path, flow)
         records.add(mark, [path])
