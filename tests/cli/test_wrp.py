@@ -42,6 +42,8 @@ CONFIG_KEYS = {
     "--config.key",
     "--config.motion.name",
     "--config.motion.weights",
+    "--config.pseudo",
+    "--config.test",
     "--config.segmentation.weights",
 }
 """Options that examples set."""

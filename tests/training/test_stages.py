@@ -226,7 +226,10 @@ def test_a_workdir_that_is_a_file_or_cannot_be_read_is_refused(folder, tmp_path,
 
 def test_run_metadata_leaves_out_which_stages_and_who_reads(folder):
     _, _, known = opened(folder)
-    configs = Config(stages=("first",)), Config(stages=("second",), workers=2)
+    configs = (
+        Config(stages=("first",)),
+        Config(stages=("second",), workers=2, pseudo="OUT", test="T"),
+    )
     one, two = (stages.run_metadata(config, known) for config in configs)
     assert one == two == json.loads(json.dumps(one))
     assert one["config"]["segmentation"]["sampling"]["crop"] == list(
@@ -235,6 +238,8 @@ def test_run_metadata_leaves_out_which_stages_and_who_reads(folder):
     assert set(one["config"]) == {f.name for f in dataclasses.fields(Config)} - {
         "stages",
         "workers",
+        "pseudo",
+        "test",
     }
 
 

@@ -14,7 +14,7 @@ from wrp_jax.api.model import Model
 from wrp_jax.config import Config, check
 from wrp_jax.data.arrays import VIDEO, ArraySource, Labels
 from wrp_jax.data.class_map import Classes
-from wrp_jax.data.known_labels import KnownLabels, Stills, parse_stills
+from wrp_jax.data.known_labels import FurtherFrame, KnownLabels, Stills, parse_stills
 from wrp_jax.data.open_source import input_folder, open_source
 from wrp_jax.data.source import VideoSource, validate
 from wrp_jax.data.windows import choose_windows, whole_sequences
@@ -93,7 +93,7 @@ def fit(
         validate(source, whole_sequences(source), labels=())
     if video is not None and reads_flow_files(config.motion):
         check_flows(Path(config.motion.folder), source, extents or whole_sequences(source))
-    known = KnownLabels(source, extents, known_stills)
+    known = KnownLabels(source, extents, known_stills, _further(config, source, extents))
     folder = Path(tempfile.mkdtemp(prefix="wrp_jax_")) if workdir is None else Path(workdir)
     try:
         with sole_writer(folder, "workdir"):
@@ -103,6 +103,17 @@ def fit(
             shutil.rmtree(folder, ignore_errors=True)
         raise
     return Model(config, known.classes, folder, temporary=workdir is None)
+
+
+def _further(
+    config: Config, source: VideoSource, windows: Sequence[Window]
+) -> tuple[FurtherFrame, ...]:
+    """What a student learns from beside the labelled frames."""
+    if "student" not in config.stages:
+        return ()
+    from wrp_jax.training.segmentation.student import further_frames
+
+    return further_frames(config, source, windows)
 
 
 def _source(

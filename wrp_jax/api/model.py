@@ -25,7 +25,7 @@ from wrp_jax.data.windows import whole_sequences, window_frames, windows_of_keyf
 from wrp_jax.propagation.labelled_window import Keyframe
 from wrp_jax.propagation.methods import METHODS, label_frames
 from wrp_jax.runs.networks import Networks, load_networks, needs_training
-from wrp_jax.runs.results import REFINER, SEGMENTATION, result_path
+from wrp_jax.runs.results import REFINER, SEGMENTATION, STUDENT, result_path
 from wrp_jax.runs.stored_config import read_run
 from wrp_jax.types import ClassMap, Clip, UserError, Window
 
@@ -234,7 +234,7 @@ class Model:
             return self.workdir is not None and result_path(self.workdir, stage).exists()
 
         untrained = needs_training(["semantic-argmax"], self.config.segmentation)
-        if facts.segments and untrained and not trained(SEGMENTATION):
+        if facts.segments and untrained and not any(map(trained, (SEGMENTATION, STUDENT))):
             return "a trained segmentation network"
         return "a trained refiner" if facts.refines and not trained(REFINER) else ""
 

@@ -2,9 +2,11 @@
 
   wrp train --config=folder --data=D --workdir=RUN [--config.key=value]
   wrp train --config=segment_folder --stills=D:LIST --workdir=RUN
+  wrp train --config=student --data=D --config.pseudo=OUT --workdir=W --config.test=TEST
 
 RUN is runs/<name of the config's file> where --workdir is not given. The same command goes on where
-it was stopped. Without --data segmentation alone can be trained.
+it was stopped. Without --data segmentation alone can be trained. With --config.test what was
+trained is scored on the labelled frames of TEST, a video as --data or D:LIST: W/scores.json.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ def define_flags() -> flags.FlagHolder:
 def main(config_flag: flags.FlagHolder) -> None:
     """Reads the flags and runs the stages."""
     from wrp_jax.api.fit import fit
+    from wrp_jax.labelling.score import SCORES_FILE, check_test, score_run
     from wrp_jax.training.stages import check_stages, reads_labels
 
     options, config = flags.FLAGS, command_line.read_config(config_flag)
@@ -54,6 +57,8 @@ def main(config_flag: flags.FlagHolder) -> None:
         )
     labelled = reads_labels(config.stages)
     _check_flags(config, labelled=labelled)
+    if config.test:
+        check_test(config.test, config.stages)
     fit(
         data or None,
         config=config,
@@ -62,6 +67,12 @@ def main(config_flag: flags.FlagHolder) -> None:
         keyframes=options.keyframes,
         stills=options.stills,
     )
+    if config.test:
+        scores = score_run(config, config.test, Path(workdir))
+        print(
+            f"mIoU {scores['miou']:.2f} % on {scores['frames']} frames of {config.test}; see "
+            f"{Path(workdir) / SCORES_FILE}."
+        )
     if not options.workdir:
         print(f"--workdir={workdir} is what was trained.", file=sys.stderr)
 

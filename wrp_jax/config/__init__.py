@@ -18,6 +18,7 @@ from wrp_jax.config.segmentation import (
     inference_options,
     published_protocol,
 )
+from wrp_jax.config.student import StudentConfig
 from wrp_jax.config.tree import Config, published_raft
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "SegmentationNetwork",
     "SegmentationOptimiser",
     "SegmentationSampling",
+    "StudentConfig",
     "check",
     "check_key",
     "inference_options",

@@ -13,6 +13,7 @@ from wrp_jax.config.option import Options, option
 from wrp_jax.config.propagation import PropagationConfig
 from wrp_jax.config.refiner import RefinerConfig
 from wrp_jax.config.segmentation import SegmentationConfig
+from wrp_jax.config.student import StudentConfig
 
 
 @dataclasses.dataclass
@@ -28,8 +29,13 @@ class Config(Options, path="config"):
     )  # fmt: skip
     stages: tuple[str, ...] = option(
         ("segmentation", "refiner"),
-        "What is trained, in this order: `motion`, `segmentation`, `refiner`.",
+        "What is trained, in this order: `motion`, `segmentation`, `refiner`; or `student`.",
     )
+    pseudo: str = option("", "student: the folder that propagate wrote, or the `tfds` in it.")
+    test: str = option(
+        "", "Score the trained segmentation on the labels of this video, or DATA:LIST of frames; "
+        "train writes `scores.json`."
+    )  # fmt: skip
     workers: int = option(
         0, "Processes that read and cut examples of motion and segmentation. 0: threads."
     )
@@ -37,6 +43,7 @@ class Config(Options, path="config"):
     segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
     propagation: PropagationConfig = field(default_factory=PropagationConfig)
     refiner: RefinerConfig = field(default_factory=RefinerConfig)
+    student: StudentConfig = field(default_factory=StudentConfig)
     motion_training: MotionTrainingConfig = field(default_factory=MotionTrainingConfig)
 
 

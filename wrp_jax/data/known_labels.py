@@ -57,17 +57,37 @@ class LabelledFrame:
         return self.source.label(self.sequence, self.name)
 
 
+@dataclasses.dataclass(frozen=True)
+class FurtherFrame(LabelledFrame):
+    """A frame around a labelled one that a student learns from as well.
+
+    Attributes:
+      key: the labelled frame of the same sequence that it lies around.
+      offset: frames after the labelled frame, negative before it.
+      moved: whether its picture is that of the labelled frame, moved along, and not the video's.
+    """
+
+    key: str
+    offset: int
+    moved: bool = False
+
+
 class KnownLabels:
-    """The labelled frames of the windows, and the stills.
+    """The labelled frames of the windows, the stills, and what a student learns from besides.
 
     Attributes:
       classes: the class map that all of them share.
       items: every labelled frame once: the windows' own in the order of the windows, then
         the stills.
+      further: frames that only a student learns from (``data.propagated``).
     """
 
     def __init__(
-        self, source: VideoSource, windows: Sequence[Window], stills: Sequence[Stills] = ()
+        self,
+        source: VideoSource,
+        windows: Sequence[Window],
+        stills: Sequence[Stills] = (),
+        further: Sequence[FurtherFrame] = (),
     ):
         """Collects the labelled frames.
 
@@ -75,6 +95,7 @@ class KnownLabels:
           source: the video.
           windows: each makes the label of its ``key`` known.
           stills: labelled frames from elsewhere, for training.
+          further: for a student.
 
         Raises:
           UserError: stills with another class map, or that have no label.
@@ -101,6 +122,7 @@ class KnownLabels:
                 place = source.name if _same_place(other, source) else other.name
                 items.setdefault((place, sequence, name), LabelledFrame(other, sequence, name))
         self.items: tuple[LabelledFrame, ...] = tuple(items.values())
+        self.further = tuple(further)
         self._keys = {key: items[source.name, *key] for key in keys}
         self._around = around
 
@@ -144,6 +166,8 @@ class KnownLabels:
     def fingerprint(self) -> str:
         """A hash of the classes and of every known label: names, sizes and pixels.
 
+        Of frames for a student too, with their pictures where these are not the video's.
+
         Where no label is known, of the frames: all names, and the pixels of a few. A checkpoint
         keeps it: training resumed on other labels or frames would be another training. Where the
         data lie plays no part. Reads every label once.
@@ -157,6 +181,13 @@ class KnownLabels:
             label = item.label()
             digest.update(json.dumps([item.sequence, item.name, *label.shape]).encode())
             digest.update(label.astype(np.uint8).tobytes())
+        for item in self.further:
+            interrupts.check()
+            where = [item.sequence, item.name, item.key, item.offset, item.moved]
+            digest.update(json.dumps(where).encode())
+            digest.update(item.label().astype(np.uint8).tobytes())
+            if item.moved:
+                digest.update(item.frame().tobytes())
         return digest.hexdigest()
 
 

@@ -57,9 +57,7 @@ def iou(matrix: Integer[np.ndarray, "c c+1"], void: Sequence[bool] = ()) -> Floa
     Returns:
       ``[C]``, NaN where the class has no true pixel (or is left out).
     """
-    counts = matrix.astype(np.float64)
-    if len(void):
-        counts[np.asarray(void, bool)] = 0.0
+    counts = _without_void(matrix, void)
     num_classes = counts.shape[0]
     hits = np.diagonal(counts)
     true = counts.sum(axis=1)
@@ -84,6 +82,38 @@ def mean_iou_with_void(matrix: Integer[np.ndarray, "c c+1"]) -> float:
       0 … 1, or NaN without any true pixel.
     """
     return _mean(iou(matrix))
+
+
+def pixel_accuracy(matrix: Integer[np.ndarray, "c c+1"], void: Sequence[bool] = ()) -> float:
+    """Share of the pixels that are right; those that are truly void are left out.
+
+    Returns:
+      0 … 1, or NaN without any true pixel.
+    """
+    counts = _without_void(matrix, void)
+    total = counts.sum()
+    return float(np.trace(counts) / total) if total else float("nan")
+
+
+def mean_accuracy(matrix: Integer[np.ndarray, "c c+1"], void: Sequence[bool] = ()) -> float:
+    """Mean over the classes of the share of their true pixels that are right.
+
+    With ``pixel_accuracy`` and the mean IoU these are the scores of NYU-Depth V2 (Long et al., CVPR
+    2015, section 5: pixel acc. and mean acc.).
+
+    Returns:
+      0 … 1, or NaN without any true pixel.
+    """
+    counts = _without_void(matrix, void)
+    true = counts.sum(axis=1)
+    return _mean(np.where(true > 0, np.diagonal(counts) / np.maximum(true, 1.0), np.nan))
+
+
+def _without_void(matrix: np.ndarray, void: Sequence[bool]) -> Float[np.ndarray, "c c+1"]:
+    counts = matrix.astype(np.float64)
+    if len(void):
+        counts[np.asarray(void, bool)] = 0.0
+    return counts
 
 
 def _mean(values: np.ndarray) -> float:

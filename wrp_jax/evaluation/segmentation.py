@@ -8,7 +8,13 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import UInt8
 
-from wrp_jax.evaluation.confusion import confusion, iou, mean_iou
+from wrp_jax.evaluation.confusion import (
+    confusion,
+    iou,
+    mean_accuracy,
+    mean_iou,
+    pixel_accuracy,
+)
 from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.evaluation.truth import GroundTruth, LabelSource
 from wrp_jax.types import ClassMap, Segment, clip_of
@@ -46,7 +52,8 @@ def score_segmentation(
       temperature: the T of ``segment``; what T = 1 would have given is scored as well.
 
     Returns:
-      JSON values: ``miou`` in %, ``iou`` by class in %, ``temperature``, and under ``calibrated``
+      JSON values: ``frames``, how many; in % ``miou``, ``pixel_accuracy``, ``mean_accuracy`` and
+      ``iou`` by class, None where it has no true pixel; ``temperature``, and under ``calibrated``
       and ``uncalibrated`` what `Reliability.summary` gives and ``thresholds``: by threshold the
       share of the scored pixels above and the accuracy there.
     """
@@ -54,7 +61,9 @@ def score_segmentation(
     scored, labels = ~np.asarray(classes.void), GroundTruth(source)
     matrix = np.zeros((classes.num_classes, classes.num_classes + 1), np.int64)
     curves = {"calibrated": Reliability(), "uncalibrated": Reliability()}
+    count = 0
     for sequence, name in frames:
+        count += 1
         clip = clip_of(source.frame(sequence, name)[None], sequence, (name,))
         probs = np.asarray(segment(clip, [0])[0][0], np.float32)
         truth, said = labels.label(sequence, name), probs.argmax(-1)
@@ -66,7 +75,10 @@ def score_segmentation(
             curves[key].add(sure, said, truth, scored)
     by_class = 100.0 * iou(matrix, classes.void)
     return {
+        "frames": count,
         "miou": 100.0 * mean_iou(matrix, classes.void),
+        "pixel_accuracy": 100.0 * pixel_accuracy(matrix, classes.void),
+        "mean_accuracy": 100.0 * mean_accuracy(matrix, classes.void),
         "iou": {
             name: None if np.isnan(value) else float(value)
             for name, value in zip(classes.names, by_class, strict=True)

@@ -24,7 +24,7 @@ from wrp_jax.runs.manifest import (
 )
 from wrp_jax.types import UserError
 
-MOTION, SEGMENTATION, REFINER = "motion", "segmentation", "refiner"
+MOTION, SEGMENTATION, REFINER, STUDENT = "motion", "segmentation", "refiner", "student"
 """The stages, by the names of their results."""
 
 _METADATA = "__metadata__"
@@ -98,6 +98,11 @@ def load_result(workdir: str | os.PathLike, stage: str) -> tuple[dict[str, Any],
             f"{path} is damaged: delete it and run train.py again with the same --workdir."
         ) from error
     return variables, header["metadata"]
+
+
+def segmentation_stage(workdir: str | os.PathLike) -> str:
+    """The stage whose network a workdir segments with: the student, where one was trained."""
+    return STUDENT if result_path(workdir, STUDENT).exists() else SEGMENTATION
 
 
 def result_path(workdir: str | os.PathLike, stage: str) -> Path:

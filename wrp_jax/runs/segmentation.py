@@ -18,7 +18,7 @@ from wrp_jax.files.regular import sha256
 from wrp_jax.models.network import Network
 from wrp_jax.models.segmentation.build import PUBLISHED
 from wrp_jax.runs.compatibility import check_metadata, check_network
-from wrp_jax.runs.results import SEGMENTATION, load_result, result_path
+from wrp_jax.runs.results import load_result, result_path, segmentation_stage
 from wrp_jax.segmentation.clip import segment_clip
 from wrp_jax.segmentation.for_classes import build_for_classes
 from wrp_jax.segmentation.inference import for_inference
@@ -103,10 +103,10 @@ def load_segmentation(
             "--config.segmentation.weights=FILE."
         )
     path = segmentation_file(workdir, config)
-    if workdir is None or path != result_path(workdir, SEGMENTATION):
+    if workdir is None or path != result_path(workdir, segmentation_stage(workdir)):
         network, variables = published_segmentation(config.segmentation, classes)
     else:
-        variables, metadata = load_result(workdir, SEGMENTATION)
+        variables, metadata = load_result(workdir, segmentation_stage(workdir))
         check_metadata(path, metadata, {"classes": classes_to_json(classes)})
         decide = ("segmentation.name", "segmentation.network.width")
         check_network(path, metadata, config, (*decide, "segmentation.network.learn_void"))
@@ -115,8 +115,10 @@ def load_segmentation(
 
 
 def segmentation_file(workdir: str | os.PathLike | None, config: Config) -> Path:
-    """What ``load_segmentation`` reads: the stage's result, else the config's weights."""
-    trained = None if workdir is None else result_path(workdir, SEGMENTATION)
+    """What ``load_segmentation`` reads: the stage's result (see ``segmentation_stage``), else the
+    config's weights.
+    """
+    trained = None if workdir is None else result_path(workdir, segmentation_stage(workdir))
     if trained is None or (config.segmentation.weights and not trained.exists()):
         return Path(config.segmentation.weights)
     return trained

@@ -11,7 +11,7 @@ from typing import Any
 from wrp_jax.config import Config, check, translated
 from wrp_jax.data.label_maps import read_classes
 from wrp_jax.files.strict_json import read_json
-from wrp_jax.runs.results import MOTION, REFINER, SEGMENTATION, result_path
+from wrp_jax.runs.results import MOTION, REFINER, SEGMENTATION, STUDENT, result_path
 from wrp_jax.types import ClassMap, UserError
 
 
@@ -47,7 +47,9 @@ def read_run(workdir: Path, *, needs_config: bool = True) -> tuple[Config, Class
     config = config_from_json(Config, translated(values), str(path))
     check(config, str(path))
     config.stages = tuple(
-        stage for stage in (MOTION, SEGMENTATION, REFINER) if result_path(workdir, stage).exists()
+        stage
+        for stage in (MOTION, SEGMENTATION, REFINER, STUDENT)
+        if result_path(workdir, stage).exists()
     )
     return config, classes
 

@@ -28,10 +28,12 @@ def run_metadata(config: Config, known: KnownLabels) -> dict[str, Any]:
 
     Every stage gives it to ``loop.fit`` and ``checkpoint.save_result``. Which stages the config
     lists plays no part, so one more can be added to a workdir; nor do ``workers``, which read the
-    same examples.
+    same examples; nor where propagated labels lie, which the fingerprint knows by their pixels, and
+    what the result is scored on.
     """
     options = dataclasses.asdict(config)
-    del options["stages"], options["workers"]
+    for name in ("stages", "workers", "pseudo", "test"):
+        del options[name]
     return {
         "config": json.loads(json.dumps(options)),
         "classes": classes_to_json(known.classes),

@@ -30,6 +30,7 @@ STAGES: dict[str, str] = {
     "motion": "wrp_jax.training.motion.stage:train_motion",
     "segmentation": "wrp_jax.training.segmentation.stage:train_segmentation",
     "refiner": "wrp_jax.training.refiner.stage:train_refiner",
+    "student": "wrp_jax.training.segmentation.student:train_student",
 }
 """Stage → ``module:function``, imported when it runs.
 
@@ -41,6 +42,7 @@ CHECKS: dict[str, str] = {
     "motion": "wrp_jax.training.motion.stage:check_options",
     "segmentation": "wrp_jax.training.segmentation.stage:check_options",
     "refiner": "wrp_jax.training.refiner.stage:check_options",
+    "student": "wrp_jax.training.segmentation.student:check_options",
 }
 """Stage → ``module:function``; ``function(config)`` refuses what the stage does not know."""
 

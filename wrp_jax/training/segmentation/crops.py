@@ -12,7 +12,7 @@ import numpy as np
 
 from wrp_jax import interrupts
 from wrp_jax.config import SegmentationConfig, SegmentationSampling
-from wrp_jax.data.known_labels import KnownLabels, LabelledFrame
+from wrp_jax.data.known_labels import FurtherFrame, KnownLabels, LabelledFrame
 from wrp_jax.data.source import VideoSource
 from wrp_jax.models.segmentation.light import working_scale
 from wrp_jax.segmentation.temperature import hold_out
@@ -43,6 +43,9 @@ class CropDataset(NamedTuple):
       fine_sampler: does without coarse labels; None where there are none.
       coarse_crops: so many crops are drawn by ``sampler``, the rest by ``fine_sampler``; 0 for
         all by ``sampler``.
+      further_sampler: draws crops of the frames that a student learns from besides; None where
+        there are none.
+      further_share: share of the crops that it draws.
     """
 
     learnt: tuple[LabelledFrame, ...]
@@ -50,16 +53,42 @@ class CropDataset(NamedTuple):
     sampler: CropSampler
     fine_sampler: CropSampler | None = None
     coarse_crops: int = 0
+    further_sampler: CropSampler | None = None
+    further_share: float = 0.0
+
+    @property
+    def in_order(self) -> bool:
+        """Whether `draw` must be told the place of each crop in the training."""
+        return self.coarse_crops > 0 or self.further_sampler is not None
+
+    @property
+    def expected_counts(self) -> np.ndarray:
+        """Pixels of each class per frame drawn, float64 ``[num_classes]``."""
+        counts = self.sampler.expected_counts
+        if self.further_sampler is None:
+            return counts
+        further = self.further_sampler.expected_counts
+        return (1.0 - self.further_share) * counts + self.further_share * further
 
     def draw(self, index: int, rng: np.random.Generator) -> CropBatch:
         """One crop; the samplers weigh frames and classes themselves.
 
         Args:
-          index: place of the crop in the training where ``coarse_crops`` is given, else nothing.
+          index: place of the crop in the training where ``in_order``, else nothing.
           rng: source of randomness.
         """
+        if self.further_sampler is not None and is_further(index, self.further_share):
+            return CropBatch(*self.further_sampler(rng))
         fine = self.fine_sampler if 0 < self.coarse_crops <= index else None
         return CropBatch(*(fine or self.sampler)(rng))
+
+
+def is_further(index: int, share: float) -> bool:
+    """Whether a crop is one of the share that is drawn from further frames.
+
+    They are spread evenly: of the first n crops they are ``round(share · n)``, whatever n is.
+    """
+    return round((index + 1) * share) > round(index * share)
 
 
 def build_crop_dataset(
@@ -67,6 +96,10 @@ def build_crop_dataset(
     known: KnownLabels,
     source: VideoSource,
     windows: Sequence[Window],
+    *,
+    further: Sequence[FurtherFrame] = (),
+    further_share: float = 0.0,
+    epoch: float = 1.0,
 ) -> CropDataset:
     """Reads all labels once and decides from which frames and how crops are drawn.
 
@@ -76,6 +109,9 @@ def build_crop_dataset(
       source: the video; its labelled frames are drawn more often than stills, since it is its
         frames that g_ψ will have to label.
       windows: say which frames of ``source`` are labelled frames rather than stills.
+      further: frames that a student learns from besides, each as likely as the others.
+      further_share: share of the crops that are drawn from them.
+      epoch: crops of an epoch for each labelled frame.
 
     Raises:
       UserError: there is nothing to learn from, or no class of a name in ``coarse_classes``.
@@ -102,8 +138,16 @@ def build_crop_dataset(
         augmentation=augmentation(sampling),
     )
     held_items = tuple(known.items[i] for i in held)
+    more: dict[str, Any] = {}
+    if further:
+        keys = {(item.sequence, item.name) for item in held_items}
+        around = [item for item in further if (item.sequence, item.key) not in keys]
+        sampler = _sampler_of(
+            around, options, known.classes, crop_size(sampling.crop, frames.sizes)
+        )
+        more = {"further_sampler": sampler, "further_share": further_share}
     if not is_coarse.any():
-        return CropDataset(items, held_items, draw())
+        return CropDataset(items, held_items, draw(), **more)
     boosted = named_classes(known.classes, sampling.coarse_classes)
     around = ~is_coarse[:, None] | boosted
     learnt = tuple(item for item, coarse in zip(items, is_coarse, strict=True) if not coarse)
@@ -112,7 +156,33 @@ def build_crop_dataset(
         held_items,
         draw(around=around),
         draw(around=around & ~is_coarse[:, None]),
-        sampling.coarse_epochs * len(learnt),
+        sampling.coarse_epochs * crops_of_epoch(len(learnt), epoch),
+        **more,
+    )
+
+
+def crops_of_epoch(learnt: int, epoch: float) -> int:
+    """Crops of an epoch: ``epoch`` for each labelled frame that is learnt from."""
+    return max(1, round(epoch * learnt))
+
+
+def _sampler_of(
+    items: Sequence[LabelledFrame],
+    options: SegmentationConfig,
+    classes: ClassMap,
+    crop: tuple[int, int],
+) -> CropSampler:
+    """Draws crops of these frames, each as likely as the others."""
+    sampling, network = options.sampling, options.network
+    frames = FrameCache(items, classes, network.learn_void)
+    return CropSampler(
+        frames,
+        counts=frames.counts,
+        crop=crop,
+        scales=np.array([working_scale(size, network.max_pixels) for size in frames.sizes]),
+        class_share=sampling.class_share,
+        centroids=frames.centroids(sampling.centroid_tile) if sampling.centroid_tile else None,
+        augmentation=augmentation(sampling),
     )
 
 

@@ -14,7 +14,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from wrp_jax.config import SegmentationConfig
 from wrp_jax.models.network import Network
-from wrp_jax.runs.results import SEGMENTATION, load_result, result_path
+from wrp_jax.runs.results import SEGMENTATION, STUDENT, load_result, result_path
 from wrp_jax.segmentation.for_classes import scores_of
 from wrp_jax.segmentation.published import is_of_a_run
 from wrp_jax.types import ClassMap, UserError
@@ -55,9 +55,10 @@ def _of_a_run(options: SegmentationConfig, classes: ClassMap, shapes: Any) -> di
     As with published files it may be a smaller network, which this one contains.
     """
     path = Path(options.weights)
-    if path != result_path(path.parent, SEGMENTATION):
+    stage = path.stem
+    if stage not in (SEGMENTATION, STUDENT) or path != result_path(path.parent, stage):
         raise UserError(f"{path} is no segmentation of a run: give RUN/{SEGMENTATION}.npz.")
-    loaded, metadata = load_result(path.parent, SEGMENTATION)
+    loaded, metadata = load_result(path.parent, stage)
     trained = [entry["name"] for entry in metadata["classes"]["classes"]]
     if not options.drop_classifier and trained != list(classes.names):
         raise UserError(

@@ -35,19 +35,24 @@ Loss = Callable[[SegmentationOutput, Array], Array]
 _MOMENTUM = 0.9
 
 
-def epoch_steps(options: SegmentationOptimiser, labelled_frames: int) -> int:
-    """Steps in which as many crops are drawn as there are labelled frames."""
-    return max(1, math.ceil(labelled_frames / options.batch_size))
+def epoch_steps(options: SegmentationOptimiser, crops: int) -> int:
+    """Steps of an epoch of so many crops: of g_ψ one, of a student three per labelled frame."""
+    return max(1, math.ceil(crops / options.batch_size))
 
 
-def number_of_steps(options: SegmentationOptimiser, labelled_frames: int) -> int:
-    """From ``epochs``, else ``steps``; where both are 0 so many per labelled frame in limits."""
+def number_of_steps(options: SegmentationOptimiser, crops: int) -> int:
+    """Steps of the whole training: from ``epochs``, else ``steps``, else by size in limits.
+
+    Args:
+      options: of the segmentation.
+      crops: of an epoch; where epochs and steps are 0, ``steps_per_frame`` for each of them.
+    """
     if options.epochs:
-        return options.epochs * epoch_steps(options, labelled_frames)
+        return options.epochs * epoch_steps(options, crops)
     if options.steps:
         return options.steps
     low, high = options.steps_range
-    return int(np.clip(options.steps_per_frame * labelled_frames, low, high))
+    return int(np.clip(options.steps_per_frame * crops, low, high))
 
 
 def make_optimizer(

@@ -28,8 +28,10 @@ from wrp_jax.training.loop import fit
 from wrp_jax.training.pipeline import make_batches
 from wrp_jax.training.segmentation.crops import (
     CropBatch,
+    CropDataset,
     FrameCache,
     build_crop_dataset,
+    crops_of_epoch,
 )
 from wrp_jax.training.segmentation.losses import class_weights
 from wrp_jax.training.segmentation.pretrained import initial_variables
@@ -93,30 +95,52 @@ def train_segmentation(
         open_predictions(options.folder, source, windows)  # or the next stage would find out
         return
     dataset = build_crop_dataset(options, known, source, windows)
-    learnt = len(dataset.learnt)
-    recipe = options.optimiser
-    steps = number_of_steps(recipe, learnt)
+    train_network(SEGMENTATION, config, known, dataset, workdir, eval_fn=eval_fn)
+
+
+def train_network(
+    stage: str,
+    config: Config,
+    known: KnownLabels,
+    dataset: CropDataset,
+    workdir: str | os.PathLike,
+    *,
+    epoch: float = 1.0,
+    eval_fn: Callable[[TrainState], dict[str, float]] | None = None,
+) -> None:
+    """Trains the network of ``config.segmentation`` by its recipe; writes ``workdir/STAGE.npz``.
+
+    Args:
+      stage: names the result, checkpoints and lines of the log.
+      config: ``segmentation``, ``seed`` and ``workers`` are read.
+      known: says whose run it is.
+      dataset: where crops come from.
+      workdir: of the run.
+      epoch: crops of an epoch for each labelled frame.
+      eval_fn: see ``loop.fit``.
+    """
+    options = config.segmentation
+    recipe, crops = options.optimiser, crops_of_epoch(len(dataset.learnt), epoch)
+    steps = number_of_steps(recipe, crops)
     network = build_for_classes(options, known.classes)
-    optimizer = make_optimizer(recipe, steps, epoch_steps(recipe, learnt))
+    optimizer = make_optimizer(recipe, steps, epoch_steps(recipe, crops))
     example = jnp.zeros((1, *dataset.sampler.crop, 3))
     variables = initial_variables(network, options, known.classes, example, config.seed)
     metadata = run_metadata(config, known)
-    weights = class_weights(jnp.asarray(dataset.sampler.expected_counts, jnp.float32))
+    weights = class_weights(jnp.asarray(dataset.expected_counts, jnp.float32))
     loss = make_loss(recipe, weights)
-    # Where the sampler changes on the way, a crop's place in the training must be known.
-    in_order = dataset.coarse_crops > 0
     state = fit(
-        name=SEGMENTATION,
+        name=stage,
         state=create_train_state(variables, optimizer, ema=recipe.ema_decay > 0),
         train_step=make_train_step(
             network, optimizer, loss, ema_decay=recipe.ema_decay, accumulate=recipe.accumulate
         ),
         batches=make_batches(
-            range(steps * recipe.batch_size if in_order else learnt),
+            range(steps * recipe.batch_size if dataset.in_order else len(dataset.learnt)),
             batch_size=recipe.batch_size,
             seed=config.seed,
             transform=dataset.draw,
-            shuffle=not in_order,
+            shuffle=not dataset.in_order,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
             workers=config.workers,
@@ -134,7 +158,7 @@ def train_segmentation(
         variables[TEMPERATURE] = np.float32(
             measure_temperature(asked, variables, unseen, known.classes.num_classes, config.seed)
         )
-    save_result(workdir, SEGMENTATION, variables, metadata)
+    save_result(workdir, stage, variables, metadata)
 
 
 def make_train_step(

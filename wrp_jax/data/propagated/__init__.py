@@ -1,0 +1,1 @@
+"""What ``propagate`` wrote, read back to train a student on: ``frames`` chooses, the rest reads."""
