@@ -128,7 +128,8 @@ def table(layout: Mapping[str, Any], results: Results) -> str:
         for members in groups.values():
             for column in range(len(head) - len(cells), len(head)):
                 _embolden(lines, members, column, layout["best"])
-    return "\n".join(_row(line) for line in [head, ["---"] * len(head), *lines])
+    first, *others = (_row(line) for line in (head, *lines))
+    return "\n".join([first, f"|{'---|' * len(head)}", *others])
 
 
 def _embolden(lines: list[list[str]], members: Sequence[int], column: int, best: str) -> None:

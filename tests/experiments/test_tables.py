@@ -41,7 +41,7 @@ def test_the_best_of_each_result_is_bold_ties_too():
         "best": "max",
     }
     drawn = tables.table(layout, {"one": {"figures": one}}).splitlines()
-    assert drawn[0] == "| method | 1 | 2 |" and drawn[1] == "| --- | --- | --- |"
+    assert drawn[0] == "| method | 1 | 2 |" and drawn[1] == "|---|---|---|"
     assert drawn[2:] == [
         "| a | **86.4** | |",
         "| b | **86.4** | **3.0** |",
