@@ -65,6 +65,7 @@ def test_a_difference_fails_the_check(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tables, "ROOT", tmp_path)
     monkeypatch.setattr(tables, "documents", lambda: [document])
     monkeypatch.setattr(tables, "read_results", lambda: TOY)
+    monkeypatch.setattr(tables, "drawings", lambda results: {})
     assert tables.main(["--check"]) == 1 and "3.0" in document.read_text()
     assert "README.md: value {toy/warp/ms:.1f} differs" in capsys.readouterr().out
     assert tables.main([]) == 0 and ">2.9<" in document.read_text()
