@@ -20,6 +20,8 @@ A row is its labels and, last, where its figures are: the name of a result and a
 that needs other cells is ``{ row = ["a", "b {camvid/x/y:.0f} s"] }``. Rows whose figures come from
 one result compete for ``best``. A figure that is unknown (null) leaves its cell empty.
 
+``experiments/figures.toml`` names the figures that are drawn, and their curves.
+
 ``--check`` writes nothing and fails with the names of the places that differ.
 """
 
@@ -34,9 +36,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.figure import draw
 from experiments.record import ROOT, read_results
 
 LAYOUTS = Path(__file__).parent / "layouts"
+FIGURES = Path(__file__).parent / "figures.toml"
 _PLACE = re.compile(r"<!-- (table|value): (.+?) -->(.*?)<!-- end -->", re.DOTALL)
 _FIGURE = re.compile(r"\{([^{}]+):([^{}:]*)\}")
 
@@ -128,7 +132,8 @@ def table(layout: Mapping[str, Any], results: Results) -> str:
         for members in groups.values():
             for column in range(len(head) - len(cells), len(head)):
                 _embolden(lines, members, column, layout["best"])
-    return "\n".join(_row(line) for line in [head, ["---"] * len(head), *lines])
+    first, *others = (_row(line) for line in (head, *lines))
+    return "\n".join([first, f"|{'---|' * len(head)}", *others])
 
 
 def _embolden(lines: list[list[str]], members: Sequence[int], column: int, best: str) -> None:
@@ -169,6 +174,32 @@ def render(text: str, layouts: Mapping[str, Mapping[str, Any]], results: Results
     return _PLACE.sub(put, text)
 
 
+def drawings(results: Results, file: Path = FIGURES) -> dict[str, str]:
+    """The SVG of each figure, by the name of its file in ``docs/``.
+
+    Raises:
+      ValueError: a figure has no points.
+    """
+    drawn = {}
+    for name, layout in tomllib.loads(file.read_text()).items():
+        curves = {label: points(results, way) for label, way in layout["curves"]}
+        drawn[f"{name}.svg"] = draw(curves, layout["across"])
+    return drawn
+
+
+def points(results: Results, way: str) -> dict[str, float]:
+    """The figures of a way with ``*``, by the whole numbers that it stands for."""
+    before, _, after = way.partition("/*")
+    name, *keys = before.split("/")
+    found: Any = results[name]["figures"]
+    for key in keys:
+        found = found[key]
+    values = {k: figure(results, f"{before}/{k}{after}") for k in found if k.isdecimal()}
+    if not values:
+        raise ValueError(f"there is no figure {way} in results/")
+    return {k: value for k, value in values.items() if value is not None}
+
+
 def places(text: str) -> dict[str, str]:
     """What stands at each place of a document, by kind and name."""
     return {f"{kind} {what}": inside for kind, what, inside in _PLACE.findall(text)}
@@ -180,21 +211,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, fail at a difference")
     check = parser.parse_args(arguments).check
     layouts, results = read_layouts(), read_results()
-    differ = False
+    new = {ROOT / "docs" / name: svg for name, svg in drawings(results).items()}
     for path in documents():
-        text = path.read_text()
         try:
-            filled = render(text, layouts, results)
+            new[path] = render(path.read_text(), layouts, results)
         except ValueError as error:
             print(f"{path.relative_to(ROOT)}: {error}", file=sys.stderr)
             return 1
+    differ = False
+    for path, filled in new.items():
+        text = path.read_text() if path.exists() else ""
         if filled == text:
             continue
-        before, after = places(text), places(filled)
-        for place in before:
-            if before[place] != after[place]:
-                print(f"{path.relative_to(ROOT)}: {place} {'differs' if check else 'written'}")
         differ = True
+        before, after = places(text), places(filled)
+        changed = [place for place in before if before[place] != after.get(place)] or ["the figure"]
+        for place in changed:
+            print(f"{path.relative_to(ROOT)}: {place} {'differs' if check else 'written'}")
         if not check:
             path.write_text(filled)
     if check and differ:

@@ -41,7 +41,7 @@ def test_the_best_of_each_result_is_bold_ties_too():
         "best": "max",
     }
     drawn = tables.table(layout, {"one": {"figures": one}}).splitlines()
-    assert drawn[0] == "| method | 1 | 2 |" and drawn[1] == "| --- | --- | --- |"
+    assert drawn[0] == "| method | 1 | 2 |" and drawn[1] == "|---|---|---|"
     assert drawn[2:] == [
         "| a | **86.4** | |",
         "| b | **86.4** | **3.0** |",
@@ -65,6 +65,7 @@ def test_a_difference_fails_the_check(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tables, "ROOT", tmp_path)
     monkeypatch.setattr(tables, "documents", lambda: [document])
     monkeypatch.setattr(tables, "read_results", lambda: TOY)
+    monkeypatch.setattr(tables, "drawings", lambda results: {})
     assert tables.main(["--check"]) == 1 and "3.0" in document.read_text()
     assert "README.md: value {toy/warp/ms:.1f} differs" in capsys.readouterr().out
     assert tables.main([]) == 0 and ">2.9<" in document.read_text()

@@ -1,7 +1,7 @@
 """How well a motion fetches each frame of a video from the one before: no truth is needed.
 
-python -m benchmarks.fetch_error --config=configs/folder.py --data=D [--config.motion.name=…]
-python -m benchmarks.fetch_error --config=configs/motion_video.py --data=D --workdir=RUN
+python -m experiments.fetch_error --config=configs/folder.py --data=D [--config.motion.name=…]
+python -m experiments.fetch_error --config=configs/motion_video.py --data=D --workdir=RUN
 
 What self-supervised training makes smaller. It is no end-point error: where a surface comes into
 sight the true flow leads to what hid it, and a wrong one may fetch the right colour.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.likeness import contest, total
+from experiments.likeness import contest, total
 from wrp_jax.propagation.chooser.hypotheses import HYPOTHESES, Hypotheses
 
 MOTION, SEGMENTATION = HYPOTHESES.index("composed"), HYPOTHESES.index("segmentation")

@@ -1,12 +1,12 @@
 """How g_ψ learns: its scores along one training, class by class.
 
-python -m benchmarks.learning_curve --config=C --stills=ROOT:SPLITFILE --data=D --frames=LIST \\
+python -m experiments.learning_curve --config=C --stills=ROOT:SPLITFILE --data=D --frames=LIST \\
     --workdir=RUN [--config.segmentation.GROUP.key=value]
 
 Trains the segmentation as ``train.py`` does with the same config, keeps what it would label with
 after every tenth of the steps, and the same without moving average, and scores both on the frames
 of LIST (``<sequence> <frame>`` per line, of D), which are no part of the training. Writes
-``RUN/curve.json`` (which ``benchmarks.figure`` draws) and prints it as a table. Stopped at any
+``RUN/curve.json`` (which ``experiments.figure`` draws) and prints it as a table. Stopped at any
 time, the same command goes on.
 """
 

@@ -1,7 +1,7 @@
-"""mIoU by distance as a figure: ``python -m benchmarks.figure FIGURE.svg NAME=OUT[:METHOD]...``.
+"""mIoU by distance as a figure: ``python -m experiments.figure FIGURE.svg NAME=OUT[:METHOD]...``.
 
 ``OUT`` is an output of ``propagate.py``; its main method is drawn unless another is named. Or it
-is a run of ``benchmarks.learning_curve``, whose mIoU is drawn by steps, ``:plain`` for the weights
+is a run of ``experiments.learning_curve``, whose mIoU is drawn by steps, ``:plain`` for the weights
 without moving average. The first curve is drawn heavier, on top of the others.
 """
 

@@ -1,6 +1,6 @@
 """One window as a picture: what is given, and the labels that travel away from it.
 
-python -m benchmarks.strip --config=C --output=OUT --sequence=NAME --figure=FIGURE.png
+python -m experiments.strip --config=C --output=OUT --sequence=NAME --figure=FIGURE.png
   [--data=D] [--windows=FILE] [--distances=-10,-5,5,10] [--methods=motion-only,warp-refine]
 
 ``OUT`` is an output of ``propagate.py`` with the same config, data and windows. Left stand the
@@ -19,7 +19,7 @@ import numpy as np
 from absl import flags
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmarks.errors import method_folders, read_labels
+from experiments.errors import method_folders, read_labels
 from wrp_jax.cli import command_line
 from wrp_jax.data.open_source import open_source
 from wrp_jax.data.source import VideoSource

@@ -1,6 +1,6 @@
-"""How much simulated clips are like the video: ``python -m benchmarks.likeness``.
+"""How much simulated clips are like the video: ``python -m experiments.likeness``.
 
-python -m benchmarks.likeness --data=D --windows=FILE [--stills=ROOT:SPLITFILE] --workdir=RUN
+python -m experiments.likeness --data=D --windows=FILE [--stills=ROOT:SPLITFILE] --workdir=RUN
 
 Where composed flow and g_ψ differ, how often is either of them right? Counted in clips as the
 chooser is trained on, and in the windows against their own true labels, by distance in time and
@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from benchmarks.oracle import everywhere, scored_guesses
+from experiments.oracle import everywhere, scored_guesses
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels, parse_stills
 from wrp_jax.data.open_source import open_source

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import errors, oracle
+from experiments import errors, oracle
 from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.data.open_source import open_source
 from wrp_jax.data.windows import choose_windows

@@ -1,6 +1,6 @@
-"""What a perfect chooser would reach: ``python -m benchmarks.oracle``.
+"""What a perfect chooser would reach: ``python -m experiments.oracle``.
 
-python -m benchmarks.oracle --data=D --windows=FILE --workdir=RUN
+python -m experiments.oracle --data=D --windows=FILE --workdir=RUN
 
 Scores every hypothesis alone, and choosers that pick a right one wherever there is one, on the
 windows' own true labels. ``RUN`` is a workdir of ``train.py``.

@@ -1,6 +1,6 @@
 """End-point error of any motion on image pairs with true flow.
 
-python -m benchmarks.flow_error --config=configs/folder.py --samples=DIR [--config.motion.name=…]
+python -m experiments.flow_error --config=configs/folder.py --samples=DIR [--config.motion.name=…]
 
 DIR holds a folder per pair: ``frame1.png``, ``frame2.png`` and ``flow.flo`` or
 ``flow_kitti16.png``, on frame 1 into frame 2.

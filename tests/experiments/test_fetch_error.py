@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.fetch_error import fetch_errors
+from experiments.fetch_error import fetch_errors
 
 
 def test_the_true_flow_fetches_and_no_flow_does_not(rng):

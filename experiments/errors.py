@@ -1,4 +1,4 @@
-"""Where labels are wrong: ``python -m benchmarks.errors --data=D --windows=FILE OUT...``.
+"""Where labels are wrong: ``python -m experiments.errors --data=D --windows=FILE OUT...``.
 
 ``OUT`` is an output of ``propagate.py`` on the same data and windows. For every method in it, by
 distance to the nearest class boundary of the truth: share of wrong pixels, share of all errors,

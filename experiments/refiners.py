@@ -1,6 +1,6 @@
-"""Trains refiners on one trained segmentation and scores each: ``python -m benchmarks.refiners``.
+"""Trains refiners on one trained segmentation and scores each: ``python -m experiments.refiners``.
 
-python -m benchmarks.refiners --data=D --windows=FILE [--stills=ROOT:SPLITFILE] --trained=RUN
+python -m experiments.refiners --data=D --windows=FILE [--stills=ROOT:SPLITFILE] --trained=RUN
     --output=OUT CELL...
 
 ``RUN`` is a workdir of ``train.py`` with a finished segmentation stage. A ``CELL`` is a list
