@@ -179,7 +179,7 @@ class StoredCues:
         """See ``WindowCues``.
 
         Raises:
-          UserError: the files cannot be written.
+          OutputError: the files cannot be written.
           MachineError: the disk is full.
         """
         if self._records is None:
