@@ -19,7 +19,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 VIDEO = "synthetic:clips=1,frames=3,height=32,width=40"
 FLAGS = {
     "train": "config data keyframes stills windows workdir",
-    "propagate": "config data fail_fast horizon keyframes limit method output verify "
+    "propagate": "config data dry_run fail_fast horizon keyframes limit method output verify "
     "windows workdir",
     "predict": "config data fail_fast format limit output workdir",
     "flow": "apart config data fail_fast format limit output",

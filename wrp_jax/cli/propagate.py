@@ -6,13 +6,16 @@
 
 RUN is what train made; --method=static and --method=motion-only need none. The same command goes on
 where it was stopped; with --verify it compares all that lies in OUT with what was written there,
-and writes nothing. With --config=demo nothing else is needed.
+and writes nothing. --dry-run says how much there is to do; --limit=1 labels one window. A window
+whose files are damaged is listed in OUT/failures.jsonl, the others are labelled (exit code 3). With
+--config=demo nothing else is needed.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +47,7 @@ def define_flags() -> flags.FlagHolder:
     flags.DEFINE_string("keyframes", None, "List of labelled frames; every one if absent.")
     flags.DEFINE_integer("horizon", None, "Frames to label on both sides; the config's.")
     flags.DEFINE_boolean("verify", False, "Compare what lies in --output with what was written.")
+    flags.DEFINE_boolean("dry_run", False, "Says what would be done and writes nothing.")
     command_line.define_partial("window", "windows")
     return command_line.define_config()
 
@@ -70,11 +74,12 @@ def main(config_flag: flags.FlagHolder) -> int:
         keyframes=options.keyframes,
         horizon=options.horizon,
         limit=options.limit,
+        dry_run=options.dry_run,
     )
     workdir = Path(options.workdir) if options.workdir else None
     failures = Failures(request.output, fail_fast=options.fail_fast)
     propagate(config, request, workdir=workdir, train=not options.data, failures=failures)
-    return command_line.failed(failures)
+    return 0 if options.dry_run else command_line.failed(failures)
 
 
 def verify_output() -> None:
@@ -116,7 +121,7 @@ def propagate(
       train: without a workdir, trains the stages of the config in ``OUTPUT/training`` first.
 
     Returns:
-      What ``metrics.json`` holds.
+      What ``metrics.json`` holds; nothing where the request is for a dry run.
 
     Raises:
       UserError: a mistake in what was given; nothing has been written then. Another run writes
@@ -146,6 +151,8 @@ def propagate(
     else:
         # Before the folder is made: weights may be missing.
         networks = _load(plan, workdir)
+    if request.dry_run:
+        return _dry_run(plan, networks, stages, request.limit)
     with sole_writer(plan.output, "--output"):
         if networks is None:
             from wrp_jax.api.fit import fit
@@ -164,6 +171,20 @@ def propagate(
     if results:
         print(f"{plan.output / 'report.html'} shows the labels.", file=sys.stderr)
     return metrics
+
+
+def _dry_run(
+    plan: Plan, networks: Networks | None, stages: Sequence[str], limit: int | None
+) -> dict[str, Any]:
+    from wrp_jax.files.output import check_run
+    from wrp_jax.labelling.dry_run import describe
+
+    if networks is not None:
+        check_run(plan.output, plan.settings(networks.digest))
+    if stages:
+        print(f"first trains: {', '.join(stages)}, for a time that is not known before")
+    print(describe(plan, limit))
+    return {}
 
 
 def _load(plan: Plan, workdir: Path | None) -> Networks:

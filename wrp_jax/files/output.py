@@ -93,6 +93,37 @@ def _real_folders(root: Path) -> set[Path]:
     return {path.resolve() for path in found if path.is_dir()}
 
 
+def check_run(output: Path, run: Mapping[str, Any]) -> bool:
+    """Whether an output belongs to a run already; writes nothing.
+
+    Args:
+      output: the output directory.
+      run: see ``claim_output``.
+
+    Raises:
+      UserError: the directory holds results of another run.
+    """
+    path = output / RUN_FILE
+    if path.is_symlink():
+        raise UserError(f"{path} is a link: remove it, or choose another output.")
+    if not path.is_file():
+        return False
+    wanted = json.loads(json.dumps(run))
+    try:
+        before = dict(read_json(path, limit=MAX_BYTES))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path} cannot be read: remove {output} and run again.") from error
+    differing = sorted(
+        key for key in before.keys() | wanted.keys() if before.get(key) != wanted.get(key)
+    )
+    if differing:
+        raise UserError(
+            f"{output} holds results of a run with another {differing[0]}: choose another "
+            "output or remove it."
+        )
+    return True
+
+
 def claim_output(output: Path, run: Mapping[str, Any]) -> None:
     """Marks an output as belonging to a run, so that a rerun skips only its own results.
 
@@ -103,25 +134,9 @@ def claim_output(output: Path, run: Mapping[str, Any]) -> None:
     Raises:
       UserError: the directory holds results of another run.
     """
-    path = output / RUN_FILE
-    if path.is_symlink():
-        raise UserError(f"{path} is a link: remove it, or choose another output.")
-    wanted = json.loads(json.dumps(run))
-    if path.is_file():
-        try:
-            before = dict(read_json(path, limit=MAX_BYTES))
-        except (ValueError, TypeError) as error:
-            raise UserError(f"{path} cannot be read: remove {output} and run again.") from error
-        differing = sorted(
-            key for key in before.keys() | wanted.keys() if before.get(key) != wanted.get(key)
-        )
-        if differing:
-            raise UserError(
-                f"{output} holds results of a run with another {differing[0]}: choose another "
-                "output or remove it."
-            )
-        return
-    write_atomically(path, json.dumps(wanted, indent=1, sort_keys=True).encode())
+    if not check_run(output, run):
+        text = json.dumps(json.loads(json.dumps(run)), indent=1, sort_keys=True)
+        write_atomically(output / RUN_FILE, text.encode())
 
 
 def check_name(name: str) -> None:

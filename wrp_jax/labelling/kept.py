@@ -45,24 +45,29 @@ class KeptWindows:
             with failures.of(**job.part):
                 self.marks[job.number] = _mark(job, digests, known, truth)
 
+    def finished(self) -> dict[int, WindowResult]:
+        """The results that are kept, by number of the window; changes nothing."""
+        results = {}
+        for job in self._plan.jobs:
+            interrupts.check()
+            mark = self.marks.get(job.number)
+            if mark is None:
+                continue
+            # All are looked at, so that each that was changed is told.
+            current = [self._records.is_current(p, mark) for p in self._files.written(job)]
+            if all(current):
+                before = load_window_result(self._files.window_path(job), mark)
+                if before is not None:
+                    results[job.number] = before
+        return results
+
     def load(self) -> dict[int, WindowResult]:
         """The results that are kept, by number of the window.
 
         Files of frames that the plan does not have are removed, and what is made again is told.
         """
-        results, keep = {}, set()
-        for job in self._plan.jobs:
-            interrupts.check()
-            mark, written = self.marks.get(job.number), self._files.written(job)
-            keep.update(written)
-            if mark is None:
-                continue
-            # All are looked at, so that each that was changed is told.
-            current = [self._records.is_current(p, mark) for p in written]
-            if all(current):
-                before = load_window_result(self._files.window_path(job), mark)
-                if before is not None:
-                    results[job.number] = before
+        results = self.finished()
+        keep = {path for job in self._plan.jobs for path in self._files.written(job)}
         self._records.tell()
         whole = RESERVED - {_OF_WINDOWS}  # made from all windows together
         for path in self._records.files():

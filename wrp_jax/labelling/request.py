@@ -19,3 +19,4 @@ class Request:
     keyframes: str | None = None
     horizon: int | None = None
     limit: int | None = None
+    dry_run: bool = False
