@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.timing import compare, report, threads
+from experiments.record import record_option, write_result
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.open_source import open_source
@@ -56,8 +57,9 @@ _STEPS = 5  # frames from the labelled one
 _TILE = (120, 120)
 
 
-def timing(data: str, windows_file: str, workdir: Path, count: int) -> None:
-    """Prints how long a step takes both ways, and how much of the frames is in dispute."""
+def timing(data: str, windows_file: str, workdir: Path, count: int) -> dict[str, dict[str, float]]:
+    """Prints and returns how long a step takes both ways, and how much is in dispute."""
+    found = {}
     config, source = Config(), open_source(data)
     windows = choose_windows(
         source, windows=windows_file, keyframes=None, key_every=0, horizon=_STEPS
@@ -104,10 +106,12 @@ def timing(data: str, windows_file: str, workdir: Path, count: int) -> None:
             f"the pixels in dispute; {used} by default; {threads()} threads"
         )
         report(title, times, "tiles", "whole", 1)
+        found[f"{window.sequence} {window.key}"] = {**times, "disputed": 100 * disputed.mean()}
+    return found
 
 
-def memory(height: int = 2160, width: int = 3840, classes: int = 4) -> None:
-    """Prints what XLA sets aside for one step."""
+def memory(height: int = 2160, width: int = 3840, classes: int = 4) -> dict[str, float]:
+    """Prints what XLA sets aside for one step, and returns it in MB by the parts of the frame."""
     network = build_refiner(Config().refiner)
     frame = 2, height, width
 
@@ -132,10 +136,12 @@ def memory(height: int = 2160, width: int = 3840, classes: int = 4) -> None:
         return network.init(jax.random.key(0), *inputs)
 
     variables = jax.eval_shape(init, carry, cues, known)
+    found = {}
     for tile in (tile_size(height, width, classes), (height, width)):
         step = functools.partial(choose_step, network, mask=_MASK, recursive=False, tile=tile)
-        found = jax.jit(step).lower(variables, known, carry, cues).compile().memory_analysis()
-        sizes = (found.temp_size_in_bytes, found.argument_size_in_bytes, found.output_size_in_bytes)
+        program = jax.jit(step).lower(variables, known, carry, cues).compile()
+        used = program.memory_analysis()
+        sizes = (used.temp_size_in_bytes, used.argument_size_in_bytes, used.output_size_in_bytes)
         print(
             f"{height}x{width}, parts of {tile[0]}x{tile[1]}: "
             "{:.0f} MB set aside, arguments {:.0f} MB, results {:.0f} MB".format(
@@ -143,6 +149,8 @@ def memory(height: int = 2160, width: int = 3840, classes: int = 4) -> None:
             ),
             flush=True,
         )
+        found[f"{tile[0]}x{tile[1]}"] = sizes[0] / 1e6
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -151,11 +159,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in ("--data", "--windows", "--workdir"):
         parser.add_argument(name)
     parser.add_argument("--count", type=int, default=3, help="windows")
+    record_option(parser)
     parsed = parser.parse_args(arguments)
     if parsed.data is None:
-        memory()
+        found, note = memory(), "MB that XLA sets aside for a step, by the parts of the frame"
     else:
-        timing(parsed.data, parsed.windows, Path(parsed.workdir), parsed.count)
+        found = timing(parsed.data, parsed.windows, Path(parsed.workdir), parsed.count)
+        note = "milliseconds of a step; share of the pixels in dispute in %"
+    if parsed.record:
+        write_result(parsed.record, found, note=note)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from experiments.record import record_option, write_result
+
 FRAMES = (20, 40, 80)
 LENGTHS = (2, 4, 6, 8)
 HEIGHT, WIDTH, CLASSES = 360, 480, 12
@@ -152,33 +154,45 @@ def command_memory(root: Path, n: int, size: tuple[int, int]) -> tuple[float, fl
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    record_option(parser)
+    note = "peak memory in MB"
     if sys.argv[1:2] == ["command"]:
-        parser = argparse.ArgumentParser()
         parser.add_argument("--size", type=int, nargs=2, default=COMMAND_SIZE)
         parser.add_argument("--frames", type=int, nargs="+", default=COMMAND_FRAMES)
         options = parser.parse_args(sys.argv[2:])
         height, width = options.size
         print(f"Peak memory of propagate.py, all methods, at {height}x{width}, {CLASSES} classes")
+        peaks = {}
         with tempfile.TemporaryDirectory() as folder:
             for n in options.frames:
                 peak, seconds = command_memory(Path(folder), n, (height, width))
                 print(f"  {n:3d} frames {peak:9.0f} MB {seconds:7.0f} s", flush=True)
+                peaks[n] = peak
+        if options.record:
+            write_result(options.record, peaks, note=f"{note}, by frames of the window")
         return
-    if len(sys.argv) == 3:
+    if len(sys.argv) == 3 and sys.argv[1].isdecimal():
         print(propagate(int(sys.argv[1]), sys.argv[2] == "run"))
         return
+    options = parser.parse_args()
+    found: dict[str, dict[int, float]] = {"window": {}, "gradient": {}, "gradient, remat": {}}
     print(f"Peak memory of warp-inpaint at {HEIGHT}x{WIDTH}, frames and result taken off")
     for mode in ("two frames", "run"):
         for n in FRAMES if mode == "run" else FRAMES[:1]:
             arguments = [sys.executable, "-m", "benchmarks.memory", str(n), mode]
             output = subprocess.run(arguments, check=True, capture_output=True, text=True)
             print(f"  {n if mode == 'run' else 2:3d} frames {float(output.stdout):9.0f} MB")
+            found["window"][n if mode == "run" else 2] = float(output.stdout)
     print("Gradient of a cycle at 180x240, temporary memory")
     for length in LENGTHS:
         (plain, arguments), (remat, _) = (gradient_memory(length, r) for r in (False, True))
         print(
             f"  l = {length}: {plain:7.0f} MB, with remat {remat:7.0f} MB (cues {arguments:.0f} MB)"
         )
+        found["gradient"][length], found["gradient, remat"][length] = plain, remat
+    if options.record:
+        write_result(options.record, found, note=f"{note}, by frames of window or cycle")
 
 
 if __name__ == "__main__":

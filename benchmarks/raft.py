@@ -9,6 +9,7 @@ that processors spend, all threads together, which jobs beside this one change l
 
 from __future__ import annotations
 
+import argparse
 import pathlib
 import sys
 import time
@@ -20,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.timing import compare, report, threads
+from experiments.record import Figures, record_option, write_result
 from wrp_jax.config import SegmentationConfig
 from wrp_jax.models.motion.flownet2 import build_flownet2
 from wrp_jax.models.motion.raft import build_raft
@@ -104,12 +106,13 @@ def torchvision_network() -> Any:
     return raft_large()
 
 
-def run_time() -> None:
+def run_time() -> Figures:
     import torch
 
     torch.set_num_threads(threads())
     name, theirs, fixture = torch_network()
     weights = variables(fixture)
+    found = {}
     ours = jax.jit(lambda w, a, b: build_raft("raft_large", iterations=ITERATIONS).apply(w, a, b))
     for height, width in SIZES:
         frames = pair(height, width)
@@ -127,9 +130,11 @@ def run_time() -> None:
                 rounds=ROUNDS,
             )
         report(f"RAFT large, {ITERATIONS} iterations, {height}x{width}", times, "wrp_jax", name, 1)
+        found[f"{height}x{width}"] = times
+    return found
 
 
-def run_processor() -> None:
+def run_processor() -> Figures:
     import torch
 
     # PyTorch's threads spin while they wait for each other, which would count against it.
@@ -137,6 +142,7 @@ def run_processor() -> None:
     name, theirs, fixture = torch_network()
     weights = variables(fixture)
     ours = jax.jit(build_raft("raft_large", iterations=ITERATIONS).apply)
+    found = {}
     for height, width in SIZES:
         frames = pair(height, width)
         first, second = (jnp.asarray(x) for x in frames)
@@ -150,6 +156,9 @@ def run_processor() -> None:
             f"  RAFT large, {ITERATIONS} iterations, {height}x{width}: wrp_jax {seconds[0]:.2f} s, "
             f"{name} {seconds[1]:.2f} s: {seconds[1] / seconds[0]:.2f}x"
         )
+        times = [1e3 * value for value in seconds]
+        found[f"{height}x{width}"] = dict(zip(("wrp_jax", name), times, strict=True))
+    return found
 
 
 def processor_seconds(function: Callable[[], Any]) -> float:
@@ -162,7 +171,7 @@ def processor_seconds(function: Callable[[], Any]) -> float:
     return min(seconds[1:])
 
 
-def run_compile() -> None:
+def run_compile() -> Figures:
     """Seconds from traced to ready, of every network, at 128x192."""
     image = jax.ShapeDtypeStruct((1, 128, 192, 3), jnp.float32)
     flow = jax.ShapeDtypeStruct((1, 128, 192, 2), jnp.float32)
@@ -188,6 +197,7 @@ def run_compile() -> None:
             for name in segmentation
         },
     }
+    found = {}
     for name, (network, inputs) in networks.items():
         shapes = jax.eval_shape(network.init, jax.random.key(0), *inputs)
         start = time.perf_counter()
@@ -196,11 +206,14 @@ def run_compile() -> None:
         lowered.compile()
         seconds = time.perf_counter() - traced
         print(f"  {name:26s} traced {traced - start:5.1f} s, compiled {seconds:5.1f} s")
+        found[name] = {"traced": traced - start, "compiled": seconds}
+    return found
 
 
-def run_bfloat16() -> None:
+def run_bfloat16() -> Figures:
     """Difference from float32 with reproducible weights, at 128x192."""
     frames = [jnp.asarray(x) for x in pair(128, 192)]
+    found = {}
     for name in ("raft_large", "raft_small"):
         weights = variables(name)
         flows = [
@@ -217,11 +230,17 @@ def run_bfloat16() -> None:
             f"  {name}: mean {error.mean():.3f} px, 99 % below {np.quantile(error, 0.99):.3f} px, "
             f"largest {error.max():.3f} px; flows are {length.mean():.1f} px long"
         )
+        found[name] = {
+            "mean": error.mean(), "99 %": np.quantile(error, 0.99), "largest": error.max(),
+            "length": length.mean(),
+        }  # fmt: skip
+    return found
 
 
-def run_memory() -> None:
+def run_memory() -> Figures:
     """What XLA sets aside at 1024x2048, without running anything."""
     image = jax.ShapeDtypeStruct((1, 1024, 2048, 3), jnp.float32)
+    found: dict[str, dict[str, float]] = {}
     for dtype in (jnp.float32, jnp.bfloat16):
         for kind in ("all_pairs", "on_the_fly"):
             network = build_raft("raft_large", correlation=kind, dtype=dtype)
@@ -229,6 +248,8 @@ def run_memory() -> None:
             compiled = jax.jit(network.apply).lower(shapes, image, image).compile()
             size = compiled.memory_analysis().temp_size_in_bytes / 2**30
             print(f"  {kind:10s} {jnp.dtype(dtype).name:8s} {size:6.2f} GiB")
+            found.setdefault(jnp.dtype(dtype).name, {})[kind] = size
+    return found
 
 
 PARTS = {
@@ -241,9 +262,15 @@ PARTS = {
 
 
 def main() -> None:
-    for name in sys.argv[1:] or PARTS:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all where none is named")
+    record_option(parser)
+    options, found = parser.parse_args(), {}
+    for name in options.parts or PARTS:
         print(name)
-        PARTS[name]()
+        found[name] = PARTS[name]()
+    if options.record:
+        write_result(options.record, found, note="milliseconds; compile: s; memory: GiB")
 
 
 if __name__ == "__main__":

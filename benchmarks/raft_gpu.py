@@ -21,6 +21,7 @@ import torch
 
 from benchmarks.accelerator import compiled, operations, product_rate, seconds
 from benchmarks.raft import ITERATIONS, SIZES, pair, torch_network, variables
+from experiments.record import record_option, write_result
 from wrp_jax.models.motion.raft import build_raft
 from wrp_jax.models.network import ARITHMETIC
 
@@ -30,7 +31,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=2, action="append")
     parser.add_argument("--mode", choices=ARITHMETIC, action="append")
     parser.add_argument("--no-compile", action="store_true")
+    record_option(parser)
     options = parser.parse_args()
+    found: dict[str, dict[str, float]] = {}
     sizes = [tuple(size) for size in options.size or SIZES]
     place = "cuda" if torch.cuda.is_available() else "cpu"
     side = 8192 if place == "cuda" else 512
@@ -65,23 +68,31 @@ def main() -> None:
                 flush=True,
             )
             with torch_mode(mode, place), torch.inference_mode():
-                time_torch(f"{name}, eager", theirs, theirs_in, place, ours)
+                row = found[f"{height}x{width} {mode}"] = {
+                    "ours": 1e3 * ours, "share": 100 * share, "compiling": made, "error": error,
+                }  # fmt: skip
+                row["eager"] = time_torch(f"{name}, eager", theirs, theirs_in, place, ours)
                 if not options.no_compile and mode != "tf32":
                     start = time.perf_counter()
                     faster = torch.compile(theirs)
                     faster(*theirs_in)
                     made = time.perf_counter() - start
                     title = f"{name}, torch.compile ({made:.0f} s)"
-                    time_torch(title, faster, theirs_in, place, ours)
+                    row["compile"] = time_torch(title, faster, theirs_in, place, ours)
+    if options.record:
+        write_result(options.record, found, note="milliseconds; share in %; compiling in s")
 
 
-def time_torch(title: str, network, frames, place: str, ours: float) -> None:
+def time_torch(title: str, network, frames, place: str, ours: float) -> float:
+    """Milliseconds of a call."""
+
     def wait(_):
         if place == "cuda":
             torch.cuda.synchronize()
 
     theirs = seconds(lambda: network(*frames), wait)
     print(f"            {title}: {1e3 * theirs:8.2f} ms, {theirs / ours:.2f}x", flush=True)
+    return 1e3 * theirs
 
 
 def torch_mode(mode: str, place: str) -> contextlib.AbstractContextManager[object]:

@@ -6,6 +6,7 @@ mode, processor time: start it with ``taskset -c 0``.
 
 from __future__ import annotations
 
+import argparse
 import time
 
 import jax
@@ -15,10 +16,14 @@ import torch
 
 from benchmarks.hrnet_torch import Basic
 from benchmarks.timing import compare, report, threads
+from experiments.record import record_option, write_result
 from wrp_jax.models.layers import BasicBlock
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    record_option(parser)
+    options, found = parser.parse_args(), {}
     torch.set_num_threads(threads())
     rng = np.random.default_rng(0)
     for k in range(4):
@@ -47,6 +52,9 @@ def main() -> None:
         }
         times = compare(functions, 7, time.process_time)
         report(f"{channels} channels, {height}x{width}", times, "wrp_jax", "torch", 1)
+        found[channels] = times
+    if options.record:
+        write_result(options.record, found, note="milliseconds of processor time, by channels")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 
 from benchmarks.hrnet_torch import HrnetOcr
 from benchmarks.timing import compare, report, threads
+from experiments.record import record_option, write_result
 from wrp_jax.config import SegmentationConfig, SegmentationNetwork
 from wrp_jax.models.segmentation.build import build_segmentation
 from wrp_jax.weights.published import fit_state_dict, nest
@@ -33,6 +34,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=48)
     parser.add_argument("--forward-only", action="store_true")
     parser.add_argument("--cpu-time", action="store_true", help="for busy machines; use one core")
+    record_option(parser)
     options = parser.parse_args()
     torch.set_num_threads(threads())
     clock = time.process_time if options.cpu_time else time.perf_counter
@@ -47,8 +49,7 @@ def main() -> None:
         SegmentationConfig(name="hrnet_ocr", network=SegmentationNetwork(width=options.width)),
         CLASSES,
     )
-    normalised = torch.from_numpy((image - MEAN) / STD).permute(0, 3, 1, 2)
-    normalised = normalised.contiguous(memory_format=torch.channels_last)
+    normalised = channels_last(image)
     print(f"HRNet-OCR W{options.width}, {options.size}, {threads()} threads each")
 
     forward = _compiled("forward", network.apply, variables, image)
@@ -62,10 +63,18 @@ def main() -> None:
     difference = np.abs(ours - torch_forward().permute(0, 2, 3, 1).numpy()).max()
     print(f"largest difference of the logits {difference:.1e} (deviation {ours.std():.1e})")
     functions = {"wrp_jax": lambda: forward(variables, image).logits, "torch": torch_forward}
-    report("Forward", compare(functions, options.rounds, clock), "wrp_jax", "torch", 1)
-    if options.forward_only:
-        return
+    found = {"forward": compare(functions, options.rounds, clock)}
+    report("Forward", found["forward"], "wrp_jax", "torch", 1)
+    if not options.forward_only:
+        found["training step"] = training_times(
+            network, theirs, variables, image, labels, options.rounds, clock
+        )
+    if options.record:
+        write_result(options.record, found, note="milliseconds for one image")
 
+
+def training_times(network, theirs, variables, image, labels, rounds, clock) -> dict[str, float]:
+    """Milliseconds of a training step of either."""
     optimizer = optax.sgd(1e-4, momentum=0.9)
     train = [variables, optimizer.init(variables["params"])]
     step = _compiled("training step", train_step(network, optimizer), *train, image, labels)
@@ -74,6 +83,7 @@ def main() -> None:
         train[0], train[1], loss = step(*train, image, labels)
         return loss
 
+    normalised = channels_last(image)
     theirs.train()
     sgd = torch.optim.SGD(theirs.parameters(), 1e-4, momentum=0.9)
     targets = torch.from_numpy(labels)
@@ -87,8 +97,15 @@ def main() -> None:
         return float(loss.detach())
 
     print(f"loss {float(our_step()):.5f}, torch {torch_step():.5f}")
-    times = compare({"wrp_jax": our_step, "torch": torch_step}, options.rounds, clock)
+    times = compare({"wrp_jax": our_step, "torch": torch_step}, rounds, clock)
     report("Training step", times, "wrp_jax", "torch", 1)
+    return times
+
+
+def channels_last(image: np.ndarray) -> torch.Tensor:
+    """Normalised, in the layout that is faster."""
+    pixels = torch.from_numpy((image - MEAN) / STD).permute(0, 3, 1, 2)
+    return pixels.contiguous(memory_format=torch.channels_last)
 
 
 def train_step(network, optimizer):

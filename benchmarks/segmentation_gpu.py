@@ -25,6 +25,7 @@ from benchmarks.accelerator import compiled, copy_rate, operations, product_rate
 from benchmarks.hrnet_torch import HrnetOcr
 from benchmarks.raft_gpu import torch_mode
 from benchmarks.segmentation import CLASSES, MEAN, STD, train_step
+from experiments.record import record_option, write_result
 from wrp_jax.config import SegmentationConfig, SegmentationNetwork
 from wrp_jax.models.network import ARITHMETIC
 from wrp_jax.models.segmentation.build import build_segmentation
@@ -37,7 +38,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, nargs=2, default=(8, 8), help="forward, training")
     parser.add_argument("--width", type=int, default=48)
     parser.add_argument("--mode", choices=ARITHMETIC, default="bfloat16")
+    record_option(parser)
     options = parser.parse_args()
+    found = {}
     place = "cuda" if torch.cuda.is_available() else "cpu"
     top = product_rate(options.mode, 8192 if place == "cuda" else 512)
     print(f"{jax.devices()[0].device_kind}, jax {jax.__version__}, torch {torch.__version__}")
@@ -74,6 +77,12 @@ def main() -> None:
             f"(first losses {loss:.4f}, {their_loss:.4f})",
             flush=True,
         )
+        found["training step" if training else "forward"] = {
+            "ours": batch / ours, "torch": batch / other, "share": 100 * count / ours / top,
+            "compiling": made, "TFLOP": count / batch / 1e12,
+        }  # fmt: skip
+    if options.record:
+        write_result(options.record, found, note="images per second; share in %; compiling in s")
 
 
 def our_forward(network, variables, image, labels):

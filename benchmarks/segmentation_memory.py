@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import optax
 
 from benchmarks.segmentation import CLASSES
+from experiments.record import record_option, write_result
 from wrp_jax.config import SegmentationConfig, SegmentationNetwork, SegmentationOptimiser
 from wrp_jax.models.segmentation.build import build_segmentation
 from wrp_jax.training.segmentation.crops import CropBatch
@@ -28,8 +29,8 @@ from wrp_jax.training.state import create_train_state
 GIB = 2**30
 
 
-def kept(size: tuple[int, int], batch: int, options: SegmentationConfig) -> str:
-    """Residuals of one part of a batch; parameters and batch are counted elsewhere."""
+def kept(size: tuple[int, int], batch: int, options: SegmentationConfig) -> float:
+    """GiB of residuals of one part of a batch; parameters and batch are counted elsewhere."""
     network, loss, state, images = _made(size, batch, options)
 
     def objective(params, batch_stats, crops):
@@ -44,11 +45,13 @@ def kept(size: tuple[int, int], batch: int, options: SegmentationConfig) -> str:
     leaves = jax.tree.leaves(jax.eval_shape(residuals, state.params, state.batch_stats, images))
     total = sum(x.size * x.dtype.itemsize for x in leaves)
     own = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state.params))
-    return f"{(total - own) / GIB:6.1f} GiB kept for the backward pass"
+    return (total - own) / GIB
 
 
-def memory(size: tuple[int, int], batch: int, accumulate: int, options: SegmentationConfig) -> str:
-    """Of the compiled step."""
+def memory(
+    size: tuple[int, int], batch: int, accumulate: int, options: SegmentationConfig
+) -> tuple[float, float]:
+    """GiB that the compiled step takes, and those of state and batch."""
     network, loss, state, images = _made(size, batch, options)
     optimizer = _optimizer()
     step = make_train_step(network, optimizer, loss, ema_decay=0.0, accumulate=accumulate)
@@ -56,8 +59,7 @@ def memory(size: tuple[int, int], batch: int, accumulate: int, options: Segmenta
     program = jax.jit(step, donate_argnums=0).lower(state, images, key)
     # Machine code is not what is looked at: the least work on it.
     analysis = program.compile({"xla_backend_optimization_level": 0}).memory_analysis()
-    temporary, arguments = analysis.temp_size_in_bytes, analysis.argument_size_in_bytes
-    return f"{temporary / GIB:6.1f} GiB and {arguments / GIB:.1f} GiB of state and batch"
+    return analysis.temp_size_in_bytes / GIB, analysis.argument_size_in_bytes / GIB
 
 
 def _optimizer():
@@ -89,6 +91,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--loss", default="weighted")
     parser.add_argument("--compile", action="store_true")
+    record_option(parser)
     o = parser.parse_args()
     size, part = tuple(o.size), o.batch // o.accumulate
     options = SegmentationConfig(
@@ -96,9 +99,13 @@ def main() -> None:
         network=SegmentationNetwork(remat=o.remat, dtype=o.dtype),
         optimiser=SegmentationOptimiser(loss=o.loss),
     )
-    print(vars(o), kept(size, part, options), flush=True)
+    found = {"kept": kept(size, part, options)}
+    print(vars(o), f"{found['kept']:6.1f} GiB kept for the backward pass", flush=True)
     if o.compile:
-        print(memory(size, o.batch, o.accumulate, options), flush=True)
+        found["set aside"], arguments = memory(size, o.batch, o.accumulate, options)
+        print(f"{found['set aside']:6.1f} GiB and {arguments:.1f} GiB of state and batch")
+    if o.record:
+        write_result(o.record, found, note="GiB")
 
 
 if __name__ == "__main__":

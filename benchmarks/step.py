@@ -7,6 +7,8 @@ and take the segmentation where motion is not trusted. PyTorch in the usual way:
 
 from __future__ import annotations
 
+import argparse
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +18,7 @@ import torch.nn.functional as F
 from benchmarks.scene import CLASSES, HEIGHT, WIDTH, scene
 from benchmarks.timing import compare, report, threads
 from benchmarks.warp import torch_one_hot, torch_warp
+from experiments.record import record_option, write_result
 from wrp_jax.ops.warp import inside
 from wrp_jax.propagation.carriers import build_carrier
 from wrp_jax.propagation.step import MaskOptions, make_step
@@ -25,6 +28,9 @@ TAU, PIXELS = 0.5, 1.5
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    record_option(parser)
+    options = parser.parse_args()
     torch.set_num_threads(threads())
     arrays = scene()
     flow = jnp.asarray(arrays["flow"])
@@ -71,6 +77,8 @@ def main() -> None:
         )
     report("One step of warp-inpaint", times, "wrp_jax hard", "torch", 10)
     report("against blending ids", times, "wrp_jax hard", "torch, blending ids", 10)
+    if options.record:
+        write_result(options.record, times, note="milliseconds")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ both sample 20 channels; PyTorch in the faster of its two layouts.
 
 from __future__ import annotations
 
+import argparse
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +16,7 @@ import torch.nn.functional as F
 
 from benchmarks.scene import CLASSES, HEIGHT, WIDTH, scene
 from benchmarks.timing import compare, report, threads
+from experiments.record import record_option, write_result
 from wrp_jax.ops.warp import warp, warp_labels
 
 
@@ -37,6 +40,9 @@ def torch_one_hot(labels: torch.Tensor) -> torch.Tensor:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    record_option(parser)
+    options = parser.parse_args()
     torch.set_num_threads(threads())
     arrays = scene()
     labels, flow = jnp.asarray(arrays["labels"]), jnp.asarray(arrays["flow"])
@@ -55,13 +61,13 @@ def main() -> None:
         f"{HEIGHT}x{WIDTH}, {CLASSES} classes, {threads()} threads each; labels agree on {same:.4%}"
     )
     with torch.inference_mode():
-        times = compare(
+        hard_times = compare(
             {
                 "wrp_jax": lambda: hard(labels, flow),
                 "torch": lambda: torch_warp(torch_one_hot(t_labels), t_flow).argmax(1),
             }
         )
-        report("Hard labels", times, "wrp_jax", "torch", 30)
+        report("Hard labels", hard_times, "wrp_jax", "torch", 30)
         times = compare(
             {
                 "wrp_jax": lambda: soft(probs, flow),
@@ -71,6 +77,8 @@ def main() -> None:
         )
         best = min((k for k in times if k != "wrp_jax"), key=times.__getitem__)
         report("Soft labels", times, "wrp_jax", best, 1)
+    if options.record:
+        write_result(options.record, {"hard": hard_times, "soft": times}, note="milliseconds")
 
 
 if __name__ == "__main__":

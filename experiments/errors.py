@@ -1,8 +1,11 @@
-"""Where labels are wrong: ``python -m experiments.errors --data=D --windows=FILE OUT...``.
+"""Where are labels wrong? ``python -m experiments.errors --data=D --windows=FILE OUT...``.
 
 ``OUT`` is an output of ``propagate.py`` on the same data and windows. For every method in it, by
 distance to the nearest class boundary of the truth: share of wrong pixels, share of all errors,
 and mIoU, over all distances in time together; void truth is not scored.
+
+Finding: on CamVid 77 %, on Chen 88 % of warp-refine's wrong pixels lie within 3 pixels of a
+boundary, where the annotations of neighbouring frames differ too (results/errors_*.json).
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.record import record_option, write_result
 from wrp_jax.data.images import decode_label
 from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.data.open_source import open_source
@@ -87,6 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--windows", required=True)
     parser.add_argument("outputs", nargs="+")
+    record_option(parser)
     parsed = parser.parse_args(arguments)
     source = open_source(parsed.data)
     windows = choose_windows(
@@ -94,12 +99,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     ends = [f"up to {edge:g} px" for edge in EDGES] + ["beyond"]
     print("in %: " + " | ".join(f"{end}: area, wrong, of all errors, mIoU" for end in ends))
+    found: dict[str, dict[str, object]] = {}
     for out in map(Path, parsed.outputs):
         for method, folder in method_folders(out).items():
             bands = shares(count(source, windows, folder), source.classes.void)
             cells = (" ".join(f"{value:5.1f}" for value in band) for band in bands)
             wrong = (bands[:, 0] * bands[:, 1]).sum() / 100.0
             print(f"{out} {method}: {wrong:.2f} wrong | " + " | ".join(cells), flush=True)
+            names = ("area", "wrong", "of all errors", "miou")
+            rows = (dict(zip(names, map(float, band), strict=True)) for band in bands)
+            key = method if len(parsed.outputs) == 1 else f"{out.parent.name} {method}"
+            found[key] = {"wrong": wrong, **dict(zip(ends, rows, strict=True))}
+    if parsed.record:
+        write_result(parsed.record, found, note="in %, by distance from the nearest boundary")
 
 
 if __name__ == "__main__":

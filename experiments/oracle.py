@@ -1,9 +1,12 @@
-"""What a perfect chooser would reach: ``python -m experiments.oracle``.
+"""What would a perfect chooser reach? ``python -m experiments.oracle``.
 
 python -m experiments.oracle --data=D --windows=FILE --workdir=RUN
 
 Scores every hypothesis alone, and choosers that pick a right one wherever there is one, on the
 windows' own true labels. ``RUN`` is a workdir of ``train.py``.
+
+Finding: 92 mIoU on CamVid with all nine hypotheses, where the trained chooser has 83 and motion
+alone 77 (results/oracle.json).
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from collections.abc import Iterator, Sequence
 import jax
 import numpy as np
 
+from experiments.record import record_option, write_result
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.open_source import open_source
@@ -96,6 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     for name in ("--data", "--windows", "--workdir"):
         parser.add_argument(name, required=True)
+    record_option(parser)
     parsed = parser.parse_args(arguments)
     config, source = Config(), open_source(parsed.data)
     windows = choose_windows(
@@ -115,10 +120,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
             evaluator.add(f"perfect: {name}", step, true, oracle(guesses, true, offered))
         disputed += int((guesses != guesses[..., :1]).any(-1).sum())
         seen += true.size
+    metrics = evaluator.metrics()
     print(f"hypotheses differ on {100 * disputed / seen:.1f} % of the pixels")
-    for name, scores in evaluator.metrics().items():
+    for name, scores in metrics.items():
         curve = " ".join(f"{v:5.1f}" for v in scores["miou"].values())
         print(f"{name:42s} {curve}  mean {scores['mean']:5.1f}", flush=True)
+    if parsed.record:
+        found = {
+            name.removeprefix("perfect: "): {**scores["miou"], "mean": scores["mean"]}
+            for name, scores in metrics.items()
+        }
+        write_result(parsed.record, found, note="mIoU in %, by frames from the labelled one")
 
 
 if __name__ == "__main__":

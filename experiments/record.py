@@ -1,12 +1,13 @@
 """Results as files: what was measured, by which command, at which commit, on which machine.
 
-Every benchmark and every experiment ends with ``write_result``, which writes
+Benchmarks and experiments take ``--record=NAME`` and end with ``write_result``, which writes
 ``results/NAME.json``; ``python -m experiments.tables`` puts the figures into the documents.
 results/README.md describes the fields.
 """
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import importlib.metadata
 import json
@@ -32,8 +33,10 @@ FIELDS = (
 )  # fmt: skip
 ORIGINS = ("measured", "transcribed")
 
-Figures = Mapping[str, Any]
-"""Numbers by name, in any depth: ``{"warp-refine": {"1": 86.4}}``. None is unknown."""
+Figures = Mapping[Any, Any]
+"""Numbers by name, in any depth: ``{"warp-refine": {"1": 86.4}}``. None is unknown.
+
+Keys are written as text."""
 
 
 def write_result(
@@ -79,6 +82,11 @@ def write_result(
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(path, (json.dumps(result, indent=1, ensure_ascii=False) + "\n").encode())
     return path
+
+
+def record_option(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--record=NAME``, by which a command writes what it has measured."""
+    parser.add_argument("--record", metavar="NAME", help="write results/NAME.json")
 
 
 def read_results(folder: Path = RESULTS) -> dict[str, dict[str, Any]]:

@@ -17,8 +17,9 @@ figures, ``{A − B:+.1f}`` their difference. A layout is a table of TOML::
     best = "max"  # optional: bold face for the largest of a column
 
 A row is its labels and, last, where its figures are: the name of a result and a way in it. A row
-that needs other cells is ``{ row = ["a", "b {camvid/x/y:.0f} s"] }``. Rows whose figures come from
-one result compete for ``best``. A figure that is unknown (null) leaves its cell empty.
+that needs other cells is ``{ row = ["a", "b {camvid/x/y:.0f} s"] }``. All rows compete for
+``best``, or those of a group where ``groups = [4, 4]`` says how many rows each group has. A figure
+that is unknown (null) leaves its cell empty.
 
 ``experiments/figures.toml`` names the figures that are drawn, and their curves.
 
@@ -31,7 +32,6 @@ import argparse
 import re
 import sys
 import tomllib
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -117,34 +117,35 @@ def fill(template: str, results: Results, at: str = "") -> str:
 def table(layout: Mapping[str, Any], results: Results) -> str:
     """The Markdown of a layout."""
     head, cells = layout["head"], layout.get("cells", ())
-    lines, groups = [], defaultdict(list)
+    lines = []
     for row in layout["rows"]:
         if isinstance(row, Mapping):
             lines.append([fill(cell, results) for cell in row["row"]])
             continue
         *labels, at = row
-        groups[at.partition("/")[0]].append(len(lines))
         lines.append([*labels, *(fill(cell, results, at) for cell in cells)])
     wrong = [line for line in lines if len(line) != len(head)]
     if wrong:
         raise ValueError(f"{wrong[0]} has {len(wrong[0])} cells, the head {len(head)}")
     if "best" in layout:
-        for members in groups.values():
+        start = 0
+        for size in layout.get("groups", [len(lines)]):
             for column in range(len(head) - len(cells), len(head)):
-                _embolden(lines, members, column, layout["best"])
+                _embolden(lines[start : start + size], column, layout["best"])
+            start += size
     first, *others = (_row(line) for line in (head, *lines))
     return "\n".join([first, f"|{'---|' * len(head)}", *others])
 
 
-def _embolden(lines: list[list[str]], members: Sequence[int], column: int, best: str) -> None:
-    """Bold face for the best cells of a column among some rows, as they are printed."""
-    shown = {i: float(lines[i][column]) for i in members if lines[i][column]}
+def _embolden(lines: Sequence[list[str]], column: int, best: str) -> None:
+    """Bold face for the best cells of a column, as they are printed."""
+    shown = [line for line in lines if line[column]]
     if len(shown) < 2:
         return
-    top = {"max": max, "min": min}[best](shown.values())
-    for i, value in shown.items():
-        if value == top:
-            lines[i][column] = f"**{lines[i][column]}**"
+    top = {"max": max, "min": min}[best](float(line[column]) for line in shown)
+    for line in shown:
+        if float(line[column]) == top:
+            line[column] = f"**{line[column]}**"
 
 
 def _row(cells: Sequence[str]) -> str:

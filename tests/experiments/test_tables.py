@@ -32,13 +32,14 @@ def test_a_figure_that_there_is_not_is_named(way):
         tables.fill(f"{{{way}:.1f}}", TOY)
 
 
-def test_the_best_of_each_result_is_bold_ties_too():
+def test_the_best_of_each_group_is_bold_ties_too():
     one = {"a": {"1": 86.44, "2": None}, "b": {"1": 86.36, "2": 3.0}, "c": {"1": 1.0, "2": 2.0}}
     layout = {
         "head": ["method", "1", "2"],
         "cells": ["{1:.1f}", "{2:.1f}"],
         "rows": [["a", "one/a"], ["b", "one/b"], ["c", "one/c"], {"row": ["d", "99.9", ""]}],
         "best": "max",
+        "groups": [3, 1],
     }
     drawn = tables.table(layout, {"one": {"figures": one}}).splitlines()
     assert drawn[0] == "| method | 1 | 2 |" and drawn[1] == "|---|---|---|"
