@@ -33,7 +33,7 @@ from wrp_jax.training.segmentation.crops import (
 )
 from wrp_jax.training.segmentation.recipe import number_of_steps
 from wrp_jax.training.stages import check_stages, run_stages
-from wrp_jax.types import ClassMap, Interrupted, UserError, Window
+from wrp_jax.types import UNLABELLED, ClassMap, Interrupted, UserError, Window
 
 CLASSES = ClassMap((0, 1), ("left", "right"), np.zeros((2, 3), np.uint8), (False, False))
 WINDOW = Window("s", "2", "0", "4")
@@ -115,6 +115,18 @@ def test_frames_around_a_held_out_one_are_not_learnt_from():
     held = {item.name for item in dataset.held}
     seen = {item.key for item in dataset.further_sampler._frames._items}
     assert not seen & held and len(seen) == 32
+
+
+def test_propagated_labels_that_say_nothing_are_refused():
+    class Nothing(Video):
+        def label(self, sequence, name):
+            return np.full((32, 48), UNLABELLED, np.int32)
+
+    source = Video()
+    known = KnownLabels(source, [WINDOW])
+    around = [FurtherFrame(Nothing(), "s", "1", "2", -1)]
+    with pytest.raises(UserError, match="The 1 propagated labels show no class other than void"):
+        build_crop_dataset(options(), known, source, [WINDOW], further=around, further_share=0.7)
 
 
 def test_an_epoch_is_as_long_whatever_was_propagated():

@@ -126,6 +126,11 @@ def build_crop_dataset(
     items = tuple(known.items[i] for i in kept)
     is_coarse = is_coarse[kept]
     frames = FrameCache(items, known.classes, options.network.learn_void)
+    if not frames.counts.sum():
+        raise UserError(
+            f"The {len(items)} labelled frames show no class other than void: label more, or "
+            f"give --config.segmentation.network.learn_void=True."
+        )
     draw = functools.partial(
         CropSampler,
         frames,
@@ -175,6 +180,11 @@ def _sampler_of(
     """Draws crops of these frames, each as likely as the others."""
     sampling, network = options.sampling, options.network
     frames = FrameCache(items, classes, network.learn_void)
+    if not frames.counts.sum():
+        raise UserError(
+            f"The {len(items)} propagated labels show no class other than void: give a lower "
+            "--config.student.confidence, or the labels of another method."
+        )
     return CropSampler(
         frames,
         counts=frames.counts,
@@ -288,11 +298,6 @@ class FrameCache(Sequence[tuple[np.ndarray, np.ndarray]]):
             counts.append(np.bincount(label.ravel(), minlength=256)[: classes.num_classes])
             sizes.append(label.shape)
         self.counts, self.sizes = np.array(counts), sizes
-        if not self.counts.sum():
-            raise UserError(
-                f"The {len(items)} labelled frames show no class other than void: label more, or "
-                f"give --config.segmentation.network.learn_void=True."
-            )
 
     def centroids(self, tile: int) -> list[np.ndarray]:
         """`centroid_table` of all frames."""

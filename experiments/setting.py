@@ -1,0 +1,168 @@
+"""What an experiment is given, and the steps that all of them share, each done once per workdir.
+
+``WORKDIR/teacher`` holds g_ψ and Ω, ``WORKDIR/labels`` what ``propagate`` wrote by every method,
+``WORKDIR/students/<what they learn from>/<seed>`` one student each. Every step goes on where it was
+stopped, and experiments that need the same student share it.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from wrp_jax.api.fit import fit
+from wrp_jax.cli.propagate import propagate
+from wrp_jax.config import Config, StudentConfig
+from wrp_jax.files.atomic import write_atomically
+from wrp_jax.files.regular import MAX_BYTES
+from wrp_jax.files.strict_json import read_json
+from wrp_jax.labelling.request import Request
+from wrp_jax.labelling.score import SCORES_FILE, score_run
+from wrp_jax.runs.results import STUDENT, result_path
+
+_COST = "cpu_seconds.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What an experiment is given.
+
+    Attributes:
+      config: of g_ψ, Ω, propagation and students.
+      data: the video, of which a few labels are used.
+      test: what students are scored on; see ``config.test``.
+      workdir: where networks and labels go.
+      seeds: of the students; one run each.
+      windows, keyframes, stills: as the flags of ``train.py``.
+    """
+
+    config: Config
+    data: str
+    test: str
+    workdir: Path
+    seeds: tuple[int, ...]
+    windows: str | None = None
+    keyframes: str | None = None
+    stills: tuple[str, ...] = ()
+
+    def teach(self) -> Path:
+        """Trains g_ψ and Ω. Returns their workdir."""
+        workdir = self.workdir / "teacher"
+        config = self._config(stages=("segmentation", "refiner"))
+        with self.cost():
+            self._fit(config, workdir)
+        return workdir
+
+    def label(
+        self, name: str = "labels", method: str = "all", **propagation: Any
+    ) -> dict[str, Any]:
+        """Propagates the labels.
+
+        Args:
+          name: of the output in the workdir.
+          method: of ``propagate``.
+          **propagation: options of ``config.propagation`` that differ.
+
+        Returns:
+          What ``metrics.json`` holds.
+        """
+        teacher = self.teach()
+        config = self._config()
+        for key, value in propagation.items():
+            setattr(config.propagation, key, value)
+        output = self.workdir / name
+        request = Request(self.data, output, method, self.windows, self.keyframes)
+        with self.cost():
+            return propagate(config, request, workdir=teacher)
+
+    def student(self, name: str, options: StudentConfig, seed: int) -> dict[str, Any]:
+        """Trains and scores one student.
+
+        Args:
+          name: what it learns from, of its folder.
+          options: the same as ``config.student``.
+          seed: of its training.
+
+        Returns:
+          What ``scores.json`` holds.
+        """
+        workdir = self.workdir / "students" / name / str(seed)
+        scores = workdir / SCORES_FILE
+        if scores.is_file() and result_path(workdir, STUDENT).exists():
+            found = read_json(scores, limit=MAX_BYTES)
+            if found["test"] == self.test:
+                return found
+        config = self._config(stages=(STUDENT,), seed=seed, student=options)
+        config.pseudo = str(self.workdir / "labels") if options.labels == "propagated" else ""
+        with self.cost():
+            self._fit(config, workdir)
+            return score_run(config, self.test, workdir)
+
+    def cpu_minutes(self) -> float:
+        """CPU time of all that the workdir holds, stopped runs included as far as they got."""
+        return round(sum(_costs(self.workdir).values()) / 60.0, 1)
+
+    def cost(self) -> _Cost:
+        """Adds the CPU time of its body to what `cpu_minutes` tells."""
+        return _Cost(self.workdir)
+
+    def _config(self, **changes: Any) -> Config:
+        config = dataclasses.replace(copy.deepcopy(self.config), data="", test="", **changes)
+        config.propagation.move_images = True
+        return config
+
+    def _fit(self, config: Config, workdir: Path) -> None:
+        fit(
+            self.data,
+            config=config,
+            workdir=workdir,
+            windows=self.windows,
+            keyframes=self.keyframes,
+            stills=self.stills,
+        )
+
+
+class _Cost:
+    def __init__(self, workdir: Path):
+        self._workdir = workdir
+
+    def __enter__(self) -> None:
+        self._start = time.process_time()
+
+    def __exit__(self, *_: object) -> None:
+        costs = _costs(self._workdir)
+        costs["all"] = costs.get("all", 0.0) + time.process_time() - self._start
+        write_atomically(self._workdir / _COST, json.dumps(costs).encode())
+
+
+def _costs(workdir: Path) -> dict[str, float]:
+    path = workdir / _COST
+    return dict(read_json(path, limit=MAX_BYTES)) if path.is_file() else {}
+
+
+def offsets_up_to(distance: int) -> tuple[int, ...]:
+    """±2, ±4, … up to a distance."""
+    up = range(2, distance + 1, 2)
+    return (*(-n for n in reversed(up)), *up)
+
+
+def folder_of(method: str, offsets: Sequence[int]) -> str:
+    """The folder of the students that learn from a method's labels at these offsets."""
+    return f"{method}_{'_'.join(map(str, sorted({abs(n) for n in offsets})))}"
+
+
+def statistics(by_seed: Mapping[int, float]) -> dict[str, Any]:
+    """``miou`` by seed, their ``mean``, and ``sigma``, the sample standard deviation.
+
+    It is None for one seed.
+    """
+    values = list(by_seed.values())
+    mean = sum(values) / len(values)
+    squares = sum((value - mean) ** 2 for value in values)
+    sigma = (squares / (len(values) - 1)) ** 0.5 if len(values) > 1 else None
+    return {"miou": dict(by_seed), "mean": mean, "sigma": sigma}
