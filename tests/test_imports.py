@@ -16,9 +16,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"types"},
     "machine": {"types"},
     "interrupts": {"types"},
+    "processes": {"types", "interrupts"},
     "files": {"types", "machine", "interrupts"},
     "progress": set(),
-    "sharding": {"types"},
+    "sharding": {"types", "processes"},
     "ops": set(),
     "models": {"types", "config", "ops"},
     "weights": {"types", "config", "files", "models"},
@@ -33,15 +34,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "propagation": {"types", "config", "machine", "sharding", "ops", "models"},
     "evaluation": {"types"},
     "runs": {
-        *("types", "config", "machine", "files", "sharding", "models", "data"),
+        *("types", "config", "machine", "processes", "files", "sharding", "models", "data"),
         *("motion", "segmentation", "propagation"),
     },
     "training": {
-        *("types", "config", "machine", "interrupts", "files", "progress", "sharding", "ops"),
-        *("models", "weights", "data"),
+        *("types", "config", "machine", "interrupts", "processes", "files", "progress", "sharding"),
+        *("ops", "models", "weights", "data"),
         *("simulation", "motion", "segmentation", "propagation", "runs"),
     },
-    "api": {"types", "config", "files", "motion", "data", "propagation", "runs", "training"},
+    "api": {
+        *("types", "config", "processes", "files", "motion", "data", "propagation", "runs"),
+        "training",
+    },
     "reporting": {"types"},
     "labelling": {
         *("types", "config", "interrupts", "files", "progress", "data"),
@@ -49,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("evaluation", "runs", "reporting"),
     },
     "cli": {
-        *("types", "config", "machine", "interrupts", "files", "data", "weights"),
+        *("types", "config", "machine", "interrupts", "processes", "files", "data", "weights"),
         *("motion", "segmentation", "evaluation"),
         *("runs", "training", "api", "reporting", "labelling"),
     },

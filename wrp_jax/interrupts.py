@@ -96,6 +96,16 @@ def requested() -> str | None:
     return None if _listener is None else _listener.reason
 
 
+def request(reason: str) -> None:
+    """As a signal does, for a program that another one tells to stop; a second call does nothing.
+
+    Args:
+      reason: what ``requested`` returns from now on.
+    """
+    if _listener is not None and _listener.reason is None:
+        _listener.reason = reason
+
+
 def check() -> None:
     """Raises ``Interrupted`` if the program was told to stop; in the main thread alone.
 

@@ -5,7 +5,6 @@ Reference: google-research/kauldron ``utils/sharding_utils.py``, one place for a
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from wrp_jax import processes
 from wrp_jax.types import UserError
 
 
@@ -45,7 +45,7 @@ def mesh_for_batch(batch_size: int) -> Mesh:
         advice = f"a batch_size that is a multiple of {len(devices)} uses all"
         if jax.process_count() > 1:
             raise UserError(f"batch_size {batch_size} does not divide over the devices: {advice}.")
-        print(f"{count} of {len(devices)} devices are used: {advice}", file=sys.stderr)
+        processes.say(f"{count} of {len(devices)} devices are used: {advice}")
     return make_mesh(devices[:count])
 
 
@@ -64,11 +64,19 @@ def replicate(tree: Any, mesh: Mesh) -> Any:
 
     By way of the host, each leaf for itself: two leaves that share a buffer (weights and the
     start of their moving average) cannot be donated, nor can memory that the caller still has.
+    Of several processes each gives the values to its own devices; they must be the same ones.
     """
     sharding = replicated(mesh)
-    return jax.tree.map(
-        lambda x: jax.device_put(np.array(x, copy=True), sharding, may_alias=False), tree
-    )
+
+    def copied(x: Any) -> jax.Array:
+        x = np.array(x, copy=True)
+        if sharding.is_fully_addressable:
+            return jax.device_put(x, sharding, may_alias=False)
+        # device_put would compare the values of all processes, leaf by leaf.
+        parts = [jax.device_put(x, d, may_alias=False) for d in mesh.local_devices]
+        return jax.make_array_from_single_device_arrays(x.shape, sharding, parts)
+
+    return jax.tree.map(copied, tree)
 
 
 def global_batch(local_batch: Any, mesh: Mesh) -> Any:

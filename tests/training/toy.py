@@ -64,8 +64,9 @@ def train_step(state, batch, key):
 
 def run(workdir, *, steps, transform=augment, devices=1, workers=0, **options):
     batches = make_batches(
-        examples(), batch_size=BATCH, seed=3, transform=transform, workers=workers
-    )
+        examples(), batch_size=BATCH, seed=3, transform=transform, workers=workers,
+        process_index=jax.process_index(), process_count=jax.process_count(),
+    )  # fmt: skip
     arguments = {
         "name": "toy", "state": initial_state(), "train_step": train_step, "batches": batches,
         "steps": steps, "workdir": workdir, "seed": 1, "metadata": METADATA,

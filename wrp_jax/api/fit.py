@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 import shutil
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from wrp_jax import processes
 from wrp_jax.api.model import Model
 from wrp_jax.config import Config, check
 from wrp_jax.data.arrays import VIDEO, ArraySource, Labels
@@ -94,9 +96,13 @@ def fit(
     if video is not None and reads_flow_files(config.motion):
         check_flows(Path(config.motion.folder), source, extents or whole_sequences(source))
     known = KnownLabels(source, extents, known_stills, _further(config, source, extents))
-    folder = Path(tempfile.mkdtemp(prefix="wrp_jax_")) if workdir is None else Path(workdir)
+    if workdir is None:
+        folder = Path(processes.first(lambda: tempfile.mkdtemp(prefix="wrp_jax_")))
+    else:
+        folder = Path(workdir)
     try:
-        with sole_writer(folder, "workdir"):
+        with contextlib.ExitStack() as stack:
+            processes.first(lambda: _enter(stack, sole_writer(folder, "workdir")))
             run_stages(config, known, source, extents, folder)
     except BaseException:
         if workdir is None:
@@ -114,6 +120,10 @@ def _further(
     from wrp_jax.training.segmentation.student import further_frames
 
     return further_frames(config, source, windows)
+
+
+def _enter(stack: contextlib.ExitStack, context: contextlib.AbstractContextManager[None]) -> None:
+    stack.enter_context(context)
 
 
 def _source(

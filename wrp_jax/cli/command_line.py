@@ -8,6 +8,7 @@ command goes on once that is mended.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -155,6 +156,21 @@ def failed(failures: Failures) -> int:
         file=sys.stderr,
     )
     return EXIT_FAILED
+
+
+def define_processes() -> None:
+    """Defines the flags of ``joined_processes``."""
+    flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0, where there are several.")
+    flags.DEFINE_integer("num_processes", None, "How many processes there are.")
+    flags.DEFINE_integer("process_id", None, "Which of them this one is, from 0.")
+
+
+def joined_processes() -> contextlib.AbstractContextManager[None]:
+    """See ``processes.joined``; JAX is imported here."""
+    from wrp_jax.processes import joined
+
+    given = flags.FLAGS
+    return joined(given.coordinator, given.num_processes, given.process_id)
 
 
 def require(*names: str) -> None:

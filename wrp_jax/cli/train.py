@@ -7,11 +7,13 @@
 RUN is runs/<name of the config's file> where --workdir is not given. The same command goes on where
 it was stopped. Without --data segmentation alone can be trained. With --config.test what was
 trained is scored on the labelled frames of TEST, a video as --data or D:LIST: W/scores.json.
+
+Several processes train one network: the same command in each. On TPU slices, under srun and under
+Open MPI they find each other; elsewhere give --coordinator, --num_processes and --process_id.
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from absl import flags
@@ -33,16 +35,24 @@ def define_flags() -> flags.FlagHolder:
     flags.DEFINE_string("windows", None, "List of windows; their labelled frames are known.")
     flags.DEFINE_string("keyframes", None, "List of labelled frames; every one if absent.")
     flags.DEFINE_multi_string("stills", [], "ROOT:SPLITFILE, labelled frames without video.")
+    command_line.define_processes()
     return command_line.define_config()
 
 
 def main(config_flag: flags.FlagHolder) -> None:
     """Reads the flags and runs the stages."""
+    config = command_line.read_config(config_flag)
+    with command_line.joined_processes():
+        _train(config)
+
+
+def _train(config: Config) -> None:
+    from wrp_jax import processes
     from wrp_jax.api.fit import fit
-    from wrp_jax.labelling.score import SCORES_FILE, check_test, score_run
+    from wrp_jax.labelling.score import check_test
     from wrp_jax.training.stages import check_stages, reads_labels
 
-    options, config = flags.FLAGS, command_line.read_config(config_flag)
+    options = flags.FLAGS
     check_stages(config)
     data, workdir = options.data, options.workdir
     if not (data or options.stills):
@@ -68,13 +78,19 @@ def main(config_flag: flags.FlagHolder) -> None:
         stills=options.stills,
     )
     if config.test:
-        scores = score_run(config, config.test, Path(workdir))
-        print(
-            f"mIoU {scores['miou']:.2f} % on {scores['frames']} frames of {config.test}; see "
-            f"{Path(workdir) / SCORES_FILE}."
-        )
+        processes.first(lambda: _score(config, Path(workdir)))
     if not options.workdir:
-        print(f"--workdir={workdir} is what was trained.", file=sys.stderr)
+        processes.say(f"--workdir={workdir} is what was trained.")
+
+
+def _score(config: Config, workdir: Path) -> None:
+    from wrp_jax.labelling.score import SCORES_FILE, score_run
+
+    scores = score_run(config, config.test, workdir)
+    print(
+        f"mIoU {scores['miou']:.2f} % on {scores['frames']} frames of {config.test}; see "
+        f"{workdir / SCORES_FILE}."
+    )
 
 
 def _check_flags(config: Config, *, labelled: bool) -> None:

@@ -16,7 +16,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from absl import logging as absl_logging
 
-from wrp_jax import __version__
+from wrp_jax import __version__, processes
 from wrp_jax.files.lock import check_place
 from wrp_jax.machine import machine_error
 from wrp_jax.runs.compatibility import check_metadata
@@ -70,7 +70,8 @@ class Checkpoints:
     """Steps of one stage, newest first, each verified before use.
 
     Saving takes the state to the host and returns; the files are written behind the next
-    steps, which may donate the state.
+    steps, which may donate the state. Of several processes, which all call the same methods, the
+    first one saves, and says which step all of them read.
 
     Args:
       directory: ``workdir/checkpoints/<stage>``.
@@ -82,12 +83,15 @@ class Checkpoints:
     def __init__(self, directory: str | os.PathLike, metadata: dict[str, Any], *, keep: int = 3):
         self._directory = Path(directory).absolute()
         self._metadata = as_json(metadata)
+        processes.first(lambda: self._directory.mkdir(parents=True, exist_ok=True))
+        self._writes = jax.process_index() == 0
         self._manager = ocp.CheckpointManager(
             self._directory,
             options=ocp.CheckpointManagerOptions(
-                max_to_keep=keep,
-                create=True,
-                cleanup_tmp_directories=True,  # what a killed run has half written
+                max_to_keep=keep if self._writes else None,
+                create=False,
+                cleanup_tmp_directories=self._writes,  # what a killed run has half written
+                multiprocessing_options=_alone(),
             ),
         )
         self._failed = False
@@ -103,7 +107,7 @@ class Checkpoints:
         Raises:
           MachineError: this step or the one before cannot be written; those before are kept.
         """
-        if step in self._manager.all_steps():
+        if not self._writes or step in self._manager.all_steps():
             return
         leaves = host_leaves(state)
         manifest = {
@@ -133,7 +137,21 @@ class Checkpoints:
           UserError: trained on something else (see ``check_metadata``), another network, or
             no step is intact.
         """
-        steps = sorted(self._manager.all_steps(), reverse=True)
+        restored: Restored | None = None
+
+        def newest() -> int | None:
+            nonlocal restored
+            restored = self._restore(self._manager.all_steps(), template)
+            return None if restored is None else restored.step
+
+        step = processes.first(newest)
+        if self._writes or step is None:
+            return restored
+        self._manager.reload()
+        return self._restore([step], template)
+
+    def _restore(self, among: Sequence[int], template: Any) -> Restored | None:
+        steps = sorted(among, reverse=True)
         for position, step in enumerate(steps):
             try:
                 manifest = self._read_manifest(step)
@@ -142,7 +160,7 @@ class Checkpoints:
                 restored = self._read_state(step, manifest, template)
             except DamagedError as error:
                 older = steps[position + 1 :]
-                if not older:
+                if not older or not self._writes:
                     raise UserError(
                         f"{self._directory}: no checkpoint is intact ({error}); delete this "
                         f"folder to train again from the start."
@@ -237,12 +255,21 @@ class Checkpoints:
 
     def _set_aside(self, step: int) -> None:
         """Renames a damaged step, so that it can be looked at and its number is free again."""
-        if jax.process_index() == 0:
-            aside = self._directory.parent / "damaged"
-            aside.mkdir(exist_ok=True)
-            target = tempfile.mkdtemp(prefix=f"{self._directory.name}-{step}-", dir=aside)
-            os.replace(self._directory / str(step), target)
+        aside = self._directory.parent / "damaged"
+        aside.mkdir(exist_ok=True)
+        target = tempfile.mkdtemp(prefix=f"{self._directory.name}-{step}-", dir=aside)
+        os.replace(self._directory / str(step), target)
         self._manager.reload()
+
+
+def _alone() -> ocp.options.MultiprocessingOptions:
+    """Orbax waits for no other process: one writes, each reads by itself."""
+    if jax.process_count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    index = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=index, active_processes={index}, barrier_sync_key_prefix=f"process{index}"
+    )
 
 
 def _check_template(where: Path, leaves: Mapping[str, Any], template: Any) -> None:

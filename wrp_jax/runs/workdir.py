@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.label_maps import classes_to_json
@@ -44,7 +42,7 @@ def run_metadata(config: Config, known: KnownLabels) -> dict[str, Any]:
 def prepare_workdir(
     workdir: str | os.PathLike, config: Config, known: KnownLabels
 ) -> tuple[Path, ...]:
-    """Makes a workdir, or checks that an old one was made for the same run.
+    """Makes a workdir, or checks that an old one was made for the same run; one process does.
 
     Returns:
       The files that were written.
@@ -74,11 +72,10 @@ def prepare_workdir(
         _check_labels(workdir, old["labels.json"], contents["labels.json"])
     if old["config.json"] is not None:
         check_metadata(workdir, {"config": old["config.json"]}, now)
-    missing = [name for name in contents if old[name] is None and jax.process_index() == 0]
+    missing = [name for name in contents if old[name] is None]
     for name in missing:
         write_atomically(workdir / name, (json.dumps(contents[name], indent=1) + "\n").encode())
-    if jax.process_index() == 0:
-        digests.save()
+    digests.save()
     return tuple(path for name in (*missing, DIGESTS_FILE) if (path := workdir / name).exists())
 
 

@@ -2,7 +2,8 @@
 
 Stopped at any point and started again, it gives the parameters of the uninterrupted run: a
 checkpoint holds the state and the position of the data, and the random key of step k is
-``fold_in(key(seed), k)``.
+``fold_in(key(seed), k)``. Of several processes each reads its part of every batch, and the first
+one writes.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from wrp_jax import interrupts
+from wrp_jax import interrupts, processes
 from wrp_jax.progress import Progress
 from wrp_jax.runs.checkpoints import Checkpoints
-from wrp_jax.sharding import batch_sharding, mesh_for_batch, replicate, replicated
+from wrp_jax.sharding import batch_sharding, global_batch, mesh_for_batch, replicate, replicated
 from wrp_jax.training.device_batches import DeviceBatches
 from wrp_jax.training.metrics_log import MetricsLog
 from wrp_jax.training.pipeline import Batches
@@ -109,14 +110,18 @@ def fit(
             host_state = {"batches": device_batches.get_state(), "averages": averages.get_state()}
             checkpoints.save(step, state, host_state)
 
-        jitted = _jit_step(train_step, mesh)
-        key = jax.device_put(jax.random.key(seed), replicated(mesh))
+        together = jax.process_count() > 1
+        one_step = _jit_step(train_step, mesh)
+        key = replicate(jax.random.key_data(jax.random.key(seed)), mesh)
+        compiled = None
         while step < steps:
             if step % every == 0 and step > saved:
                 save()
                 if eval_fn is not None and step:
                     log.write(step, eval_fn(state), time.monotonic() - start)
-            stop = interrupts.requested()
+            # Of several processes the others are already on their way into the same step: all stop
+            # after the step in which all have heard of it.
+            stop = averages.stop if together else interrupts.requested()
             if stop:
                 save()
                 checkpoints.wait()
@@ -124,10 +129,17 @@ def fit(
             try:
                 batch = next(device_batches)
             except Interrupted:  # what read the batch was stopped as well
-                continue
-            state, metrics = jitted(state, batch, key)
+                if not together:
+                    continue
+                device_batches.close()
+                batch = next(device_batches)
+            arguments = (state, batch, key, _stop_flags(mesh) if together else None)
+            if compiled is None:
+                compiled = one_step.lower(*arguments).compile() if together else one_step
+                processes.align()  # compiling takes each its own time, exchanges wait seconds only
+            state, metrics, stops = compiled(*arguments)
             step += 1
-            averages.add(step, metrics)
+            averages.add(step, metrics, stops)
             means = None
             if step % log_every == 0 or step == steps:
                 means = averages.take()
@@ -140,18 +152,26 @@ def fit(
     return state
 
 
-def _jit_step(train_step: TrainStep, mesh: jax.sharding.Mesh) -> Callable[..., Any]:
-    def one_step(state: TrainState, batch: Any, key: jax.Array) -> Any:
-        new, metrics = train_step(state, batch, jax.random.fold_in(key, state.step))
-        return new.replace(step=state.step + 1), metrics
+def _jit_step(train_step: TrainStep, mesh: jax.sharding.Mesh) -> Any:
+    def one_step(state: TrainState, batch: Any, key: jax.Array, stop: jax.Array | None) -> Any:
+        step_key = jax.random.fold_in(jax.random.wrap_key_data(key), state.step)
+        new, metrics = train_step(state, batch, step_key)
+        stops = None if stop is None else stop.sum()
+        return new.replace(step=state.step + 1), metrics, stops
 
-    everywhere = replicated(mesh)
+    everywhere, split = replicated(mesh), batch_sharding(mesh)
     return jax.jit(
         one_step,
-        in_shardings=(everywhere, batch_sharding(mesh), everywhere),
+        in_shardings=(everywhere, split, everywhere, split),
         out_shardings=everywhere,
         donate_argnums=0,
     )
+
+
+def _stop_flags(mesh: jax.sharding.Mesh) -> jax.Array:
+    """One number per device: 1 where its process was told to stop. Their sum all processes see."""
+    told = interrupts.requested() is not None
+    return global_batch(np.full(len(mesh.local_devices), told, np.int32), mesh)
 
 
 class _Averages:
@@ -159,12 +179,13 @@ class _Averages:
 
     def __init__(self, name: str):
         self._name = name
-        self._pending: collections.deque[tuple[int, dict[str, Any]]] = collections.deque()
+        self._pending: collections.deque[tuple[int, dict[str, Any], Any]] = collections.deque()
         self._sums: dict[str, list[float]] = {}  # metric → [sum, count]
+        self.stop: str | None = None  # why all processes stop, once a checked step has said so
 
-    def add(self, step: int, metrics: dict[str, Any]) -> None:
-        """Takes the metrics of a step, which may still be running."""
-        self._pending.append((step, metrics))
+    def add(self, step: int, metrics: dict[str, Any], stops: Any = None) -> None:
+        """Takes the metrics of a step, which may still be running, and the sum of stop flags."""
+        self._pending.append((step, metrics, stops))
         self._drain(keep=1)
 
     def flush(self) -> None:
@@ -186,8 +207,10 @@ class _Averages:
 
     def _drain(self, keep: int) -> None:
         while len(self._pending) > keep:
-            step, metrics = self._pending.popleft()
-            metrics = jax.device_get(metrics)
+            step, metrics, stops = self._pending.popleft()
+            metrics, stops = jax.device_get((metrics, stops))
+            if stops:
+                self.stop = interrupts.requested() or "stopped with another process"
             _check_finite(metrics, "the loss", self._name, step)
             for name, value in metrics.items():
                 total, count = value if isinstance(value, tuple | list) else (value, 1.0)

@@ -2,11 +2,9 @@
 
 Which examples a batch holds and what a random transform draws depend on the seed and on the
 position in the endless shuffled list alone: not on threads, worker processes, or how often
-the run was interrupted. Splitting over processes keeps the *set* of examples of every global
-batch. Nothing here imports jax: worker processes import this module again.
-
-Shards are slices ``[i::n]``. Grain's ``ShardOptions`` loses records where the number of
-records is not a multiple of the number of shards (0.2.18).
+the run was interrupted. Of several processes each reads its part of every global batch, which is
+the batch of one process, in its order. Nothing here imports jax: worker processes import this
+module again.
 """
 
 from __future__ import annotations
@@ -128,8 +126,8 @@ def make_batches(
         a function of ``seed`` and the position in the endless list.
       shuffle: whether each pass has a random order.
       process_index: which of the processes this is.
-      process_count: number of processes; each takes every ``process_count``-th example and
-        returns batches of ``batch_size / process_count``.
+      process_count: number of processes; each reads ``batch_size / process_count`` examples in a
+        row of every batch.
       threads: reader threads.
       workers: worker processes, which take the place of the threads; the examples and the
         transform are pickled, and the program needs ``if __name__ == "__main__"``.
@@ -151,7 +149,7 @@ def make_batches(
     closed = [False]
     if transform is not None:
         dataset = dataset.random_map(functools.partial(_transform_unless_closed, closed, transform))
-    dataset = dataset[process_index::process_count]
+    dataset = _PartOfBatches(dataset, batch_size, process_index, process_count)
     # The list is endless: nothing is dropped. Rounding its length up overflows for batches of one.
     dataset = dataset.batch(batch_size // process_count, drop_remainder=True)
     return Batches(dataset, batch_size, threads=threads, workers=workers, closed=closed)
@@ -172,6 +170,28 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()  # a pipe that the kernel closes with the parent, killed or not
         os._exit(1)
+
+
+class _PartOfBatches(grain.MapDataset):
+    """Of every ``batch_size`` examples in a row those of one process, in a row too.
+
+    A global array puts the parts one behind the other: a slice ``[i::n]`` would give every process
+    the same set in another order, and what draws by position in the batch (dropout) other numbers.
+    """
+
+    def __init__(self, parent: grain.MapDataset, batch_size: int, index: int, count: int):
+        super().__init__(parent)
+        self._batch_size, self._part, self._index = batch_size, batch_size // count, index
+        self._count = count
+
+    def __len__(self) -> int:
+        return len(self._parent) // self._count
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return self.slice(index)
+        batch, place = divmod(index, self._part)
+        return self._parent[batch * self._batch_size + self._index * self._part + place]
 
 
 class _ClosedError(Exception):

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from wrp_jax import interrupts
+import jax
+
+from wrp_jax import interrupts, processes
 from wrp_jax.config import Config, check
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
@@ -82,20 +83,37 @@ def run_stages(
 ) -> None:
     """Trains the stages of ``config.stages`` that are not finished, in their order."""
     check_stages(config)
-    made = prepare_workdir(workdir, config, known)
+    made = _prepared(workdir, config, known)
     for name in config.stages:
         interrupts.check()
-        if result_path(workdir, name).exists():
+        if processes.first(lambda name=name: result_path(workdir, name).exists()):
             _, metadata = load_result(workdir, name)
             check_metadata(result_path(workdir, name), metadata, run_metadata(config, known))
-            print(f"{name}: finished before, skipped", file=sys.stderr)
+            processes.say(f"{name}: finished before, skipped")
             continue
         stage: Stage = _imported(STAGES[name])
         try:
             stage(config, known, source, windows, Path(workdir))
         except UserError:
-            withdraw(Path(workdir), made)
+            if jax.process_index() == 0:
+                withdraw(Path(workdir), made)
             raise
+        processes.align()  # its result is there when another stage reads it
+
+
+def _prepared(workdir: str | os.PathLike, config: Config, known: KnownLabels) -> Sequence[Path]:
+    """Of several processes the first prepares the workdir; the others must see it.
+
+    Returns:
+      The files that were written.
+    """
+    made = processes.first(lambda: list(map(str, prepare_workdir(workdir, config, known))))
+    if not (Path(workdir) / "config.json").exists():
+        raise UserError(
+            f"--workdir={workdir} of process {jax.process_index()} is not that of process 0: give "
+            "a folder of a file system that all processes share."
+        )
+    return [Path(path) for path in made]
 
 
 def _imported(target: str) -> Any:
