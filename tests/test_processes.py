@@ -1,4 +1,4 @@
-"""What a lone process does; several are started in ``training/test_processes.py``."""
+"""What a lone process does; several are started in ``training/test_several_processes.py``."""
 
 import pytest
 

@@ -21,6 +21,7 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from wrp_jax import interrupts
+from wrp_jax.cli.compiled import keep_compiled_programs
 from wrp_jax.cli.config_files import CONFIG_HELP, config_file
 from wrp_jax.cli.help_text import HELP_FLAGS, command_help
 from wrp_jax.cli.terminal import keep_output_open
@@ -49,6 +50,7 @@ def run(main: Callable[[], int | None], description: str | None = None) -> int:
       The exit code, for ``sys.exit``.
     """
     keep_output_open()
+    keep_compiled_programs()
     program = Path(sys.argv[0]).name
     if HELP_FLAGS & set(sys.argv[1:]):
         print(command_help(description or sys.modules["__main__"].__doc__ or ""))
