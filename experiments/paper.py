@@ -36,8 +36,8 @@ EXPERIMENTS: dict[str, Callable[[Setting], dict[str, Any] | None]] = {
 }
 
 NOT_RUN = {
-    "table2": "needs Cityscapes with its test split, and the evaluation server that has its labels",
-    "table4": "needs KITTI's semantics with its test split, and the server that has its labels",
+    "table2": "needs Cityscapes and its server, whose files experiments.submission writes",
+    "table4": "needs KITTI and its server, whose files experiments.submission writes",
     "fig6": "needs ApolloScape; of your own data: python -m benchmarks.strip --help",
 }
 """Experiments that no command here can run, and why."""

@@ -8,8 +8,10 @@ from wrp_jax.evaluation.confusion import (
     confusion,
     interior,
     iou,
+    mean_accuracy,
     mean_iou,
     mean_iou_with_void,
+    pixel_accuracy,
 )
 from wrp_jax.types import UNLABELLED
 
@@ -98,3 +100,18 @@ def test_interior_keeps_its_distance():
         expected = np.ones((9, 20), bool)
         expected[:, 9 - (pixels - 1) : 10 + pixels] = False
         np.testing.assert_array_equal(interior(truth, pixels), expected)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_accuracies_as_papers_on_nyu_define_them(seed):
+    rng = np.random.default_rng(seed)
+    truth, said = rng.integers(0, 4, (2, 12, 15))
+    said[0] = 255  # nothing is said there: wrong
+    matrix = confusion(truth, said, 5)  # the last class never occurs
+    void = (False, False, True, False, False)
+    scored = [(t, s) for t, s in zip(truth.flat, said.flat, strict=True) if t != 2]
+    assert pixel_accuracy(matrix, void) == pytest.approx(np.mean([t == s for t, s in scored]))
+    by_class = [np.mean([s == c for t, s in scored if t == c]) for c in (0, 1, 3)]
+    assert mean_accuracy(matrix, void) == pytest.approx(np.mean(by_class))
+    nothing = np.zeros_like(matrix)
+    assert np.isnan(pixel_accuracy(nothing)) and np.isnan(mean_accuracy(nothing))

@@ -2,11 +2,20 @@
 
 import numpy as np
 import pytest
-from made_up_sets import expect_resume, expect_sentence, parametrize_mistakes, write, write_pair
+from made_up_sets import (
+    converted,
+    expect_resume,
+    expect_sentence,
+    parametrize_mistakes,
+    rows,
+    write,
+    write_pair,
+)
 
 from wrp_jax.config import published_protocol
 from wrp_jax.data.known_labels import KnownLabels, parse_stills
 from wrp_jax.data.public_sets.cityscapes import cityscapes_classes
+from wrp_jax.data.windows import read_windows, window_frames
 from wrp_jax.segmentation.for_classes import scores_of
 
 AACHEN, AUGSBURG = "aachen_000000_000019", "augsburg_000003_000019"
@@ -58,6 +67,50 @@ def test_fine_and_coarse_labels_become_lists_of_stills(unpacked, tmp_path, capsy
     extra = found["coarse_train_extra_augsburg", AUGSBURG]
     assert (extra.label() == known.classes.names.index("car")).all()
     assert (extra.frame() == len("train_extra")).all()
+
+
+def _add_sequence(root, split, name):
+    """The 30 frames of a snippet, the labelled one being the 20th, of a grey by their number."""
+    drive, _, number = name.rpartition("_")
+    for place in range(int(number) - 19, int(number) + 11):
+        folder = root / "leftImg8bit_sequence" / split / drive.partition("_")[0]
+        path = folder / f"{drive}_{place:06d}_leftImg8bit.png"
+        write(path, np.full((6, 10, 3), place % 200))
+
+
+def test_snippets_become_sequences_with_windows(unpacked, tmp_path):
+    later = "aachen_000001_000319"  # some drives are numbered through
+    _add(unpacked, "train", later, "gtFine", np.full((6, 10), 26))
+    for name in (AACHEN, later):
+        _add_sequence(unpacked, "train", name)
+    source = converted("cityscapes", unpacked, tmp_path / "D")
+    assert source.sequences == (
+        f"coarse_train_{AACHEN}", "coarse_train_extra_augsburg",
+        f"fine_train_{AACHEN}", f"fine_train_{later}",
+    )  # fmt: skip
+    names = source.frame_names(f"fine_train_{later}")
+    assert names == tuple(f"aachen_000001_{i:06d}" for i in range(300, 330))
+    assert source.label_names(f"fine_train_{later}") == {later}
+    assert (source.frame(f"fine_train_{later}", names[3]) == 303 % 200).all()
+    assert rows(tmp_path / "D", "fine_train_windows") == [
+        (f"fine_train_{AACHEN}", AACHEN, "aachen_000000_000009", "aachen_000000_000029"),
+        (f"fine_train_{later}", later, "aachen_000001_000309", "aachen_000001_000329"),
+    ]
+    assert rows(tmp_path / "D", "fine_train") == [
+        (f"fine_train_{AACHEN}", AACHEN), (f"fine_train_{later}", later)
+    ]  # fmt: skip
+    first, _ = read_windows(tmp_path / "D/splits/fine_train_windows.txt", source)
+    assert len(window_frames(first, source)) == 21
+    assert not (tmp_path / "D/splits/coarse_train_extra_windows.txt").exists()
+
+
+def test_missing_frames_of_snippets_are_counted(unpacked, tmp_path):
+    _add_sequence(unpacked, "train", AACHEN)
+    folder = unpacked / "leftImg8bit_sequence/train/aachen"
+    for place in (4, 29):
+        (folder / f"aachen_000000_{place:06d}_leftImg8bit.png").unlink()
+    says = r"lacks 2 frames of 1 of 1 snippets, the first is .*aachen_000000_000004_leftImg8bit.png"
+    expect_sentence("cityscapes", unpacked, tmp_path / "D", says, untouched=True)
 
 
 def test_the_classes_are_those_of_the_published_networks_in_their_order():

@@ -13,7 +13,7 @@ from made_up_sets import (
     written,
 )
 
-from wrp_jax.data.windows import windows_of_keyframes
+from wrp_jax.data.windows import read_windows, windows_of_keyframes
 
 IDS = np.arange(24).reshape(4, 6)
 
@@ -59,6 +59,25 @@ def test_multi_view_frames_lie_around_the_labelled_ones(semantics, tmp_path, pla
     assert [(w.key, w.first, w.last) for w in windows] == [
         (f"{scene}_10", f"{scene}_00", f"{scene}_20") for scene in source.sequences
     ]
+
+
+def test_windows_are_listed_where_all_their_frames_are(semantics, tmp_path):
+    _add_multiview(semantics / "training", ["000003"])
+    write(semantics / "training/image_2/000000_11.png", np.zeros((4, 6, 3)))  # of scene flow
+    source = converted("kitti", semantics, tmp_path / "D")
+    assert rows(tmp_path / "D", "train_windows") == [
+        ("000003", "000003_10", "000003_00", "000003_20")
+    ]
+    (window,) = read_windows(tmp_path / "D/splits/train_windows.txt", source)
+    assert window.key == "000003_10"
+
+
+def test_missing_frames_are_counted(semantics, tmp_path):
+    _add_multiview(semantics / "training")
+    for name in ("000000_04", "000003_00", "000003_20"):
+        (semantics / "training/image_2" / f"{name}.png").unlink()
+    says = r"lacks 3 frames around .*, in 2 of 2 scenes, the first is 000000_04.png"
+    expect_sentence("kitti", semantics, tmp_path / "D", says, untouched=True)
 
 
 def test_archives_unpacked_beside_each_other(semantics, tmp_path):

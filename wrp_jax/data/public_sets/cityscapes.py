@@ -6,6 +6,10 @@
 place. Sequences are named after quality, split and city (``coarse_train_extra_augsburg``), lists
 after the first two (``fine_train``).
 
+Where ``leftImg8bit_sequence/<split>`` is there too, each labelled frame of that split becomes a
+sequence of its own (``fine_train_aachen_000000_000019``) with the frames of its snippet: it is the
+20th of 30. ``fine_train_windows`` lists the frames up to ten before and ten after it.
+
 Reference: Cordts et al., CVPR 2016; ids, names and colours as in mcordts/cityscapesScripts,
 ``helpers/labels.py``.
 """
@@ -25,6 +29,12 @@ QUALITIES = {"fine": "gtFine", "coarse": "gtCoarse"}
 
 _SPLITS = ("train", "val", "train_extra")
 """The labels of ``test`` are kept by the authors: the files there say nothing."""
+
+BEFORE, AFTER = 19, 10
+"""Frames of a snippet before and after its labelled one."""
+
+WINDOW = 10
+"""Frames on both sides of the labelled one that the paper propagates to (4.1)."""
 
 _CLASSES = (
     (7, "road", (128, 64, 128)), (8, "sidewalk", (244, 35, 232)), (11, "building", (70, 70, 70)),
@@ -60,7 +70,7 @@ def read_cityscapes(data: Path) -> PublicSet:
       data: holds ``leftImg8bit`` and ``gtFine``, ``gtCoarse`` or both.
 
     Raises:
-      UserError: there is no label, or one without its frame.
+      UserError: there is no label, one without its frame, or snippets that lack frames.
     """
     parts = {
         f"{quality}_{split}": found
@@ -68,6 +78,12 @@ def read_cityscapes(data: Path) -> PublicSet:
         for split in _SPLITS
         if (found := tuple(_pictures(data, quality, split)))
     }
+    windows = {}
+    for part, pictures in parts.items():
+        folder = data / "leftImg8bit_sequence" / part.partition("_")[2]
+        if folder.is_dir():
+            parts[part] = _snippets(folder, pictures)
+            windows[f"{part}_windows"] = tuple(map(_window, labelled(parts[part])))
     if not parts:
         raise UserError(
             f"{data} holds no gtFine/<split>/<city>/*_gtFine_labelIds.png nor the same of gtCoarse "
@@ -77,8 +93,54 @@ def read_cityscapes(data: Path) -> PublicSet:
         cityscapes_classes(),
         cityscapes_ids(),
         tuple(picture for part in parts.values() for picture in part),
-        {part: labelled(pictures) for part, pictures in parts.items()},
+        {part: labelled(pictures) for part, pictures in parts.items()} | windows,
     )
+
+
+def _snippets(folder: Path, pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
+    """The frames around each labelled picture, in a sequence of its own.
+
+    Args:
+      folder: of the split in ``leftImg8bit_sequence``.
+      pictures: the labelled ones.
+
+    Raises:
+      UserError: frames are missing: which is the first, and how many of how many snippets.
+    """
+    found: list[Picture] = []
+    missing: list[Path] = []
+    torn: set[str] = set()
+    for key in pictures:
+        city = folder / key.name.split("_")[0]
+        quality_split = key.sequence.removesuffix(f"_{city.name}")
+        for name in _names_around(key.name, BEFORE, AFTER):
+            path = city / f"{name}_leftImg8bit.png"
+            if name == key.name:
+                found.append(Picture(f"{quality_split}_{key.name}", name, key.frame, key.label))
+            elif path.is_file():
+                found.append(Picture(f"{quality_split}_{key.name}", name, path))
+            else:
+                missing.append(path)
+                torn.add(key.name)
+    if missing:
+        raise UserError(
+            f"{folder} lacks {len(missing)} frames of {len(torn)} of {len(pictures)} snippets, the "
+            f"first is {missing[0]}: unpack leftImg8bit_sequence again, or move {folder} away to "
+            "convert the labelled frames alone."
+        )
+    return tuple(found)
+
+
+def _names_around(name: str, before: int, after: int) -> list[str]:
+    """``aachen_000000_000019``, with every number of a frame from so many before to after."""
+    drive, _, number = name.rpartition("_")
+    middle = int(number)
+    return [f"{drive}_{i:06d}" for i in range(middle - before, middle + after + 1)]
+
+
+def _window(key: tuple[str, str]) -> tuple[str, str, str, str]:
+    around = _names_around(key[1], WINDOW, WINDOW)
+    return (*key, around[0], around[-1])
 
 
 def _pictures(data: Path, quality: str, split: str) -> Iterator[Picture]:

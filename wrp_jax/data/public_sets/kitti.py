@@ -5,7 +5,8 @@
 too (``data_scene_flow_multiview.zip``), the frames ``<scene>_00.png`` to ``<scene>_20.png`` around
 them. The archives may be unpacked into one place or beside each other, each in a folder of its own
 (``data_semantics/training``); they share the labelled frames. A sequence is a scene; of scenes
-without a label nothing is taken. ``testing`` has no labels.
+without a label nothing is taken. ``train_windows`` lists the scenes with all 21 frames. ``testing``
+has no labels.
 
 Reference: Alhaija et al., IJCV 2018; Menze and Geiger, CVPR 2015. Ids as in Cityscapes
 (https://www.cvlibs.net/datasets/kitti/eval_semseg.php).
@@ -14,6 +15,7 @@ Reference: Alhaija et al., IJCV 2018; Menze and Geiger, CVPR 2015. Ids as in Cit
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from wrp_jax.data.public_sets.cityscapes import cityscapes_classes, cityscapes_ids
@@ -21,6 +23,12 @@ from wrp_jax.data.public_sets.public_set import Picture, PublicSet, frame_of, la
 from wrp_jax.types import UserError
 
 _NAME = re.compile(r"(\d{6})_\d{2}")
+
+_FRAMES = 21
+"""Frames of a scene in the multi-view extension; the 11th is labelled."""
+
+_SCENE_FLOW = 2
+"""Frames of a scene in the scene flow benchmark itself, ``_10`` and ``_11``."""
 
 
 def read_kitti(data: Path) -> PublicSet:
@@ -30,7 +38,7 @@ def read_kitti(data: Path) -> PublicSet:
       data: holds ``training``, or folders that do.
 
     Raises:
-      UserError: there is no label, or one without its frame.
+      UserError: there is no label, one without its frame, or scenes that lack frames.
     """
     folders = [f for f in (data / "training", *sorted(data.glob("*/training"))) if f.is_dir()]
     frames, labels = (_named(folders, kind) for kind in ("image_2", "semantic"))
@@ -44,14 +52,43 @@ def read_kitti(data: Path) -> PublicSet:
         if name not in frames or beside.is_file():
             frames[name] = frame_of(label, beside, "image_2 of data_semantics.zip")
     scenes = {name[:6] for name in labels}
+    windows = _windows(scenes, frames)
     pictures = tuple(
         Picture(name[:6], name, frames[name], labels.get(name))
         for name in sorted(frames)
         if name[:6] in scenes
     )
-    return PublicSet(
-        cityscapes_classes(), cityscapes_ids(), pictures, {"train": labelled(pictures)}
-    )
+    lists: dict[str, tuple[tuple[str, ...], ...]] = {"train": labelled(pictures)}
+    if windows:
+        lists["train_windows"] = windows
+    return PublicSet(cityscapes_classes(), cityscapes_ids(), pictures, lists)
+
+
+def _windows(
+    scenes: Collection[str], frames: Mapping[str, Path]
+) -> tuple[tuple[str, str, str, str], ...]:
+    """All 21 frames of each scene that has them around its labelled one.
+
+    Raises:
+      UserError: scenes lack some of theirs: the first that is missing, and how many.
+    """
+    missing: list[str] = []
+    torn, whole = 0, []
+    for scene in sorted(scenes):
+        names = [f"{scene}_{step:02d}" for step in range(_FRAMES)]
+        there = [name for name in names if name in frames]
+        if len(there) == _FRAMES:
+            whole.append((scene, f"{scene}_10", names[0], names[-1]))
+        elif len(there) > _SCENE_FLOW:
+            missing += [name for name in names if name not in frames]
+            torn += 1
+    if missing:
+        raise UserError(
+            f"image_2 lacks {len(missing)} frames around labelled ones, {_FRAMES} to a scene, in "
+            f"{torn} of {len(scenes)} scenes, the first is {missing[0]}.png: unpack "
+            "data_scene_flow_multiview.zip again."
+        )
+    return tuple(whole)
 
 
 def _named(folders: list[Path], kind: str) -> dict[str, Path]:
