@@ -10,8 +10,9 @@ from wrp_jax.cli.main import COMMANDS, overview
 _HEAD = """# Commands
 
 `python train.py` and `python propagate.py` in a checkout are `wrp train` and `wrp propagate`.
-`python -m wrp_jax.cli.reference > docs/COMMANDS.md` writes this page. [OPTIONS.md](OPTIONS.md) lists
-what `--config.key=value` may set, [OUTPUTS.md](OUTPUTS.md) what the commands write.
+`python -m wrp_jax.cli.reference > docs/COMMANDS.md` writes this page.
+[OPTIONS.md](OPTIONS.md) lists what `--config.key=value` may set, [OUTPUTS.md](OUTPUTS.md) what the
+commands write.
 """
 
 
