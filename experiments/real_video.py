@@ -13,27 +13,13 @@ Finding: warp-refine is ahead of every other method at each distance on CamVid, 
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.record import ROOT, record_option, write_result
-
-NOTE = (
-    "mIoU in % over the classes other than void, by frames from the labelled one; "
-    "+void counts void as a class"
-)
-
-
-def scores(output: Path) -> dict[str, dict[str, float]]:
-    """Of an output of ``propagate.py``: mIoU in % by method, then by distance, mean and +void."""
-    methods = json.loads((output / "metrics.json").read_text())["methods"]
-    return {
-        name: {**found["miou"], "mean": found["mean"], "+void": found["mean_with_void"]}
-        for name, found in methods.items()
-    }
+from experiments.scores import NOTE, print_scores, scores
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -53,9 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for words in (["train.py", *stills], ["propagate.py", "--method=all", f"--output={out}"]):
         subprocess.run([sys.executable, str(ROOT / words[0]), *common, *words[1:]], check=True)
     found = scores(out)
-    for method, values in found.items():
-        known = {key: value for key, value in values.items() if value is not None}
-        print(f"{method:16s}", *(f"{key}: {value:.1f}" for key, value in known.items()), sep="  ")
+    print_scores(found)
     if parsed.record:
         write_result(parsed.record, found, seeds=[0], note=NOTE)
 

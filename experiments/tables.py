@@ -156,8 +156,10 @@ def render(text: str, layouts: Mapping[str, Mapping[str, Any]], results: Results
     """The text of a document with all its places filled.
 
     Raises:
-      ValueError: a place names a layout or a figure that there is not.
+      ValueError: a place names a layout or a figure that there is not, or a value begins a line.
     """
+    if at_start := re.search(r"^ *<!-- value: .+? -->", text, re.MULTILINE):
+        raise ValueError(f"{at_start[0]} begins a line, which Markdown takes for HTML: move it")
 
     def put(match: re.Match[str]) -> str:
         kind, what, _ = match.groups()

@@ -58,11 +58,13 @@ def test_places_are_filled_and_the_rest_stays():
     assert tables.render(filled, {}, TOY) == filled
     with pytest.raises(ValueError, match="table none: there is no such layout"):
         tables.render("<!-- table: none -->\n<!-- end -->", {}, TOY)
+    with pytest.raises(ValueError, match="begins a line"):
+        tables.render("About\n  <!-- value: {toy/warp/ms:.1f} -->3<!-- end --> ms", {}, TOY)
 
 
 def test_a_difference_fails_the_check(tmp_path, monkeypatch, capsys):
     document = tmp_path / "README.md"
-    document.write_text("<!-- value: {toy/warp/ms:.1f} -->3.0<!-- end -->")
+    document.write_text("About <!-- value: {toy/warp/ms:.1f} -->3.0<!-- end --> ms")
     monkeypatch.setattr(tables, "ROOT", tmp_path)
     monkeypatch.setattr(tables, "documents", lambda: [document])
     monkeypatch.setattr(tables, "read_results", lambda: TOY)

@@ -2,7 +2,7 @@
 
 import json
 
-from experiments.real_video import scores
+from experiments.scores import scores
 
 
 def test_scores_by_method_and_distance(tmp_path):
