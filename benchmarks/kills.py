@@ -169,12 +169,9 @@ def kill_command(home: Path, name: str, kills: int, seed: int) -> dict[str, int]
       RuntimeError: a run ended in another way than by the signal or with exit code 0.
     """
     command = COMMANDS[name]
-    whole, cut = (home / f"{name}_{kind}" for kind in ("whole", "cut"))
-    began = time.monotonic()
-    code = run(home, [*command.words, f"{command.flag}={whole.name}"])
-    if code:
-        raise _wrong(home, name, code)
-    seconds = time.monotonic() - began
+    # The others read the networks of RUN.
+    whole, cut = home / ("RUN" if name == "train" else f"{name}_whole"), home / f"{name}_cut"
+    seconds = _run_whole(home, name, whole)
     expected, rng = contents(name, whole), random.Random(f"{name} {seed}")
     words = [*command.words, f"{command.flag}={cut.name}"]
     found = {"kills": 0, "begun": 0, "runs": 0, "equal": 0}
@@ -204,6 +201,15 @@ def kill_command(home: Path, name: str, kills: int, seed: int) -> dict[str, int]
     return found
 
 
+def _run_whole(home: Path, name: str, folder: Path) -> float:
+    """Seconds of a run that nobody stops."""
+    command, began = COMMANDS[name], time.monotonic()
+    code = run(home, [*command.words, f"{command.flag}={folder.name}"])
+    if code:
+        raise _wrong(home, name, code)
+    return time.monotonic() - began
+
+
 def _wrong(home: Path, name: str, code: int) -> RuntimeError:
     return RuntimeError(f"{name}: exit code {code}\n{(home / 'log.txt').read_text()}")
 
@@ -217,7 +223,7 @@ def kill_all(
       folder: an empty one, for input and results.
       kills: of each command.
       seed: of the moments.
-      names: of the commands.
+      names: of the commands; train first.
 
     Yields:
       The name of a command, and what ``kill_command`` returns of it.
@@ -229,9 +235,8 @@ def kill_all(
 
     home = Path(folder)
     make_input(home)
-    code = run(home, [*COMMANDS["train"].words, "--workdir=RUN"])
-    if code:
-        raise _wrong(home, "train", code)
+    if "train" not in names:
+        _run_whole(home, "train", home / "RUN")
     for name in names:
         yield name, kill_command(home, name, kills, seed)
 
@@ -246,17 +251,20 @@ def main() -> None:
     from experiments.record import write_result
 
     with tempfile.TemporaryDirectory() as folder:
-        names = given.commands or tuple(COMMANDS)
-        for name, found in kill_all(folder, given.kills, given.seed, names):
-            print(f"{name}: {found}", flush=True)
-            write_result(
-                f"kills_{name}",
-                found,
-                seeds=[given.seed],
-                note="Kills; those that came when results (of train: the refiner's examples) "
-                "were being written; runs after kills, and how many of them left the bytes of a "
-                "run that nobody stopped.",
-            )
+        names = [name for name in COMMANDS if name in (given.commands or COMMANDS)]
+        figures = {}
+        for name, figures[name] in kill_all(folder, given.kills, given.seed, names):
+            print(f"{name}: {figures[name]}", flush=True)
+    # Not before: it asks JAX for its devices, and processes are forked without a backend.
+    for name, found in figures.items():
+        write_result(
+            f"kills_{name}",
+            found,
+            seeds=[given.seed],
+            note="Kills; those that came when results (of train: the refiner's examples) were "
+            "being written; runs after kills, and how many of them left the bytes of a run that "
+            "nobody stopped.",
+        )
 
 
 if __name__ == "__main__":
