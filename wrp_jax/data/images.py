@@ -116,7 +116,9 @@ def decode_label(data: bytes, where: Path | str, max_pixels: int = MAX_PIXELS) -
     if _is_several(image):
         raise UserError(f"{where} holds several pictures: save one label per file, as PNG.")
     grey, mode = image.mode in _GREY_MODES, image.mode
-    largest = picture_files.largest_sample(image) if grey and mode[0] in "LI" else 255
+    largest = 255
+    if grey and mode[0] in "LI":
+        largest = _complete(lambda: picture_files.largest_sample(image), where)
     stretched = not grey and picture_files.largest_sample_of_colors(image) != 255
     if largest is None or stretched or (not grey and picture_files.is_deep(image, data[:32])):
         raise UserError(

@@ -180,6 +180,8 @@ def largest_sample_of_colors(image: ImageFile.ImageFile) -> int:
 
 
 def _raw_mode(image: ImageFile.ImageFile) -> str:
+    if not image.tile:
+        raise ValueError("it has no pixels")
     arguments: Any = image.tile[0].args
     return arguments if isinstance(arguments, str) else arguments[0]
 
