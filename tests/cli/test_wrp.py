@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarni
 ROOT = pathlib.Path(__file__).parents[2]
 VIDEO = "synthetic:clips=1,frames=3,height=32,width=40"
 FLAGS = {
-    "train": "config data keyframes stills windows workdir",
+    "train": "config coordinator data keyframes num_processes process_id stills windows workdir",
     "propagate": "config data dry_run fail_fast horizon keyframes limit method output verify "
     "windows workdir",
     "predict": "config data fail_fast format limit output workdir",
@@ -73,8 +73,10 @@ def test_every_command_is_a_module_of_the_package():
         "--init--",
         "main",
         "command-line",
+        "compiled",
         "config-files",
         "help-text",
+        "reference",
         "terminal",
     }
     assert set(COMMANDS) <= names
