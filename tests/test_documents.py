@@ -75,3 +75,9 @@ def test_readme_is_short_and_stands_alone():
     blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
     assert blocks[0].strip() == "pip install -e . && python propagate.py --config=configs/demo.py"
     assert blocks[1].strip() == 'pip install -e ".[test]" && pytest'
+
+
+def test_the_index_names_every_document():
+    index = (ROOT / "docs" / "README.md").read_text()
+    missing = [d for d in DOCUMENTS if d.startswith("docs/") and f"]({Path(d).name})" not in index]
+    assert missing in ([], ["docs/README.md"]), "name it in docs/README.md"
