@@ -38,7 +38,7 @@ EXPERIMENTS: dict[str, Callable[[Setting], dict[str, Any] | None]] = {
 NOT_RUN = {
     "table2": "needs Cityscapes and its server, whose files experiments.submission writes",
     "table4": "needs KITTI and its server, whose files experiments.submission writes",
-    "fig6": "needs ApolloScape; of your own data: python -m benchmarks.strip --help",
+    "fig6": "needs ApolloScape; of your own data: python -m experiments.strip --help",
 }
 """Experiments that no command here can run, and why."""
 

@@ -75,3 +75,10 @@ def test_readme_is_short_and_stands_alone():
     blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
     assert blocks[0].strip() == "pip install -e . && python propagate.py --config=configs/demo.py"
     assert blocks[1].strip() == 'pip install -e ".[test]" && pytest'
+
+
+def test_the_index_names_every_document():
+    index = (ROOT / "docs" / "README.md").read_text()
+    others = [Path(name).name for name in DOCUMENTS if name.startswith("docs/")]
+    missing = [name for name in others if name != "README.md" and f"]({name})" not in index]
+    assert not missing, "name them in docs/README.md"
