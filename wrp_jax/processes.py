@@ -18,6 +18,7 @@ import socket
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -144,6 +145,8 @@ def _connect(
         return
     # JAX's own handler of SIGTERM would take the place of ours, which knows Ctrl-C too.
     jax.config.update("jax_enable_preemption_service", False)
+    # In a pod of a single process it means nothing, elsewhere the flags are needed anyway.
+    warnings.filterwarnings("ignore", r"\s*Kubernetes environment detected")
     connected = threading.Event()
     watch = (connected, coordinator, num_processes, process_id, timeout)
     threading.Thread(target=_watch_connecting, args=watch, daemon=True).start()

@@ -141,6 +141,7 @@ def test_a_signal_to_one_process_stops_all_and_a_killed_one_ends_all(alone, tmp_
     codes, ends = finish(processes)
     assert codes == [4, 4], ends
     assert "stopped by SIGTERM" in ends[1] and "Traceback" not in "".join(ends), ends
+    assert "has ended" not in "".join(ends), "each stops by itself"
     saved = max(int(step.name) for step in (workdir / "checkpoints/toy").iterdir())
     assert 3 <= saved < STEPS
     assert all(f"after step {saved} of {STEPS} of toy, saved" in end for end in ends), ends
