@@ -158,7 +158,11 @@ def test_a_failure_stays_listed_until_its_window_is_tried_again(plan, root, netw
     assert not listed(plan)
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[1]\n", b'{"sequence": "a"}\n', b"\xff\n"])
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"{", b"[1]\n", b'{"sequence": "a"}\n', b"\xff\n"],
+    ids=["empty", "cut off", "a list", "no reason", "no text"],
+)
 def test_a_file_that_is_no_list_of_failures_is_written_anew(tmp_path, text):
     (tmp_path / "failures.jsonl").write_bytes(text)
     failures = Failures(tmp_path)
