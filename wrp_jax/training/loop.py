@@ -224,5 +224,5 @@ def _check_finite(tree: Any, what: str, name: str, step: int) -> None:
     if not all(np.isfinite(leaf).all() for leaf in leaves):
         raise TrainingDivergedError(
             f"{name}: {what} is not finite at step {step}, and the checkpoints before it are "
-            f"kept: give a lower --config.{name}.learning_rate and another --workdir."
+            f"kept: give a lower learning_rate of {name} and another --workdir."
         )
