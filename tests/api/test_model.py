@@ -230,7 +230,7 @@ def test_nothing_is_left_behind(model, clip, tmp_path, monkeypatch):
 
 
 def test_frames_between_two_labelled_ones_come_from_both(model, clip):
-    frames, labels, truth = clip
+    frames, labels, _ = clip
     model.config.propagation.sides = "both"
     told = list(model.propagate(frames, labels, method="motion-only"))
     assert sorted(said.frame for said in told) == list(range(N))
