@@ -50,7 +50,7 @@ def scored_frames(source: VideoSource, windows: Sequence[Window]) -> Iterator[tu
     truth, owner = GroundTruth(source), owners(windows, source)
     for window in windows:
         names = window_frames(window, source)
-        for name in truth.scored(window.sequence, window.key, names):
+        for name in truth.scored(window.sequence, window.keys, names):
             if owner[window.sequence, name] == window:
                 yield window.sequence, name
 

@@ -75,7 +75,7 @@ def scored_guesses(
         names = window_frames(window, source)
         clip = read_clip(source, window.sequence, names)
         key = names.index(window.key)
-        scored = truth.scored(window.sequence, window.key, names)
+        scored = truth.scored(window.sequence, window.keys, names)
         orders = window_orders(clip.count, key)
         cues = clip_cues(clip, motion, segment)
         states = chain_states(

@@ -79,7 +79,7 @@ def read_pictures(
     shown = [names[key + d] for d in at]
     given = source.label(window.sequence, window.key)
     truth = GroundTruth(source)
-    scored = set(truth.scored(window.sequence, window.key, shown))
+    scored = set(truth.scored(window.sequence, window.keys, shown))
 
     def stack(read):
         return np.stack([shrink_labels(given if n == window.key else read(n)) for n in shown])

@@ -52,19 +52,36 @@ class ClassMap:
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """One labelled frame and the frames around it that are to be labelled.
+    """One labelled frame and the frames around it that are to be labelled, or two and the frames
+    between them.
 
     Attributes:
       sequence: name of the sequence.
       key: frame name of the labelled frame.
       first, last: frame names of the ends, both included; ``first <= key <= last`` in the
         order of the sequence.
+      other: frame name of a second labelled frame, which is the last frame; ``key`` is the first
+        one then.
+      horizon: of two: frames further than this from both are not labelled, and the label of each
+        travels twice as far at most.
     """
 
     sequence: str
     key: str
     first: str
     last: str
+    other: str | None = None
+    horizon: int = 0
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Frame names of the labelled frames, in order."""
+        return (self.key,) if self.other is None else (self.key, self.other)
+
+    @property
+    def reach(self) -> int | None:
+        """How many frames labels travel between two labelled frames at most."""
+        return None if self.other is None else 2 * self.horizon
 
 
 class ClipCues(NamedTuple):

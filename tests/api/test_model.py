@@ -63,7 +63,9 @@ def asked(monkeypatch):
 def model(tmp_path, asked):
     for stage in ("segmentation", "refiner"):
         (tmp_path / f"{stage}.npz").touch()
-    return api.Model(Config(), wrp_jax.class_map(CLASSES), tmp_path)
+    config = Config()
+    config.propagation.sides = "nearest"
+    return api.Model(config, wrp_jax.class_map(CLASSES), tmp_path)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -225,3 +227,22 @@ def test_nothing_is_left_behind(model, clip, tmp_path, monkeypatch):
     assert list((tmp_path / "scratch").iterdir())
     found.close()  # as when the loop is left
     assert not list((tmp_path / "scratch").iterdir())
+
+
+def test_frames_between_two_labelled_ones_come_from_both(model, clip):
+    frames, labels, _ = clip
+    model.config.propagation.sides = "both"
+    told = list(model.propagate(frames, labels, method="motion-only"))
+    assert sorted(said.frame for said in told) == list(range(N))
+    assert [said.key for said in sorted(told, key=lambda said: said.frame)] == [2] * 5 + [7] * 4
+    result = wrp_jax.collect(told)
+    for key, label in labels.items():
+        np.testing.assert_array_equal(result.labels[key], label)
+    # The columns that both call so are so, as sure as can be.
+    same = labels[2] == labels[7]
+    for t in range(3, 7):
+        np.testing.assert_array_equal(result.labels[t][same], labels[2][same])
+        np.testing.assert_allclose(result.confidence[t][same], 1)
+        assert (result.confidence[t][~same] < 1).all()
+    cut = sorted(said.frame for said in model.propagate(frames, labels, method="static", horizon=2))
+    assert cut == list(range(N))

@@ -24,10 +24,10 @@ def test_every_frame_shows_its_flow_towards_the_labelled_one():
         part = slice(start, stop - 1)
         return clip._replace(flow_backward=backward[part], flow_forward=forward[part])
 
-    pictures = flow_pictures(section, 2, [0, 2, 3, 4])
+    pictures = flow_pictures(section, [2], [0, 2, 3, 4])
     assert pictures.shape == (4, 6, 8, 3)
     assert (pictures[1] == 255).all()
     assert (pictures[[2, 3]] == [255, 0, 0]).all()  # red: right
     assert pictures[0, 0, 0, 2] == 255 and pictures[0, 0, 0, 0] == 0  # cyan: left
     forward[:] = backward[:] = 0
-    assert flow_pictures(section, 2, [0, 2]) is None
+    assert flow_pictures(section, [2], [0, 2]) is None

@@ -19,6 +19,7 @@ def write(path, text):
 
 
 def test_every_frame_goes_to_its_nearest_labelled_one(make_folder, tmp_path, config):
+    config.propagation.sides = "nearest"
     root = make_folder({"a": 7, "b": 3}, lambda s, t: (s, t) in {("a", 1), ("a", 5), ("b", 0)})
     plan = make_plan(config, request_for(root, tmp_path))
     assert plan.windows == (
@@ -47,7 +48,7 @@ def test_regular_keyframes_of_a_config(make_folder, tmp_path, config):
     root = make_folder({"a": 10})
     config.key_every = 5
     plan = make_plan(config, request_for(root, tmp_path))
-    assert [w.key for w in plan.windows] == ["002", "007"]
+    assert [w.key for w in plan.around] == ["002", "007"]
 
 
 def test_methods():

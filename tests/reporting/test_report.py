@@ -162,7 +162,7 @@ def test_without_truth_it_says_where_to_look():
 
 
 def test_long_windows_keep_the_labelled_frame_and_a_bounded_number():
-    at = film.frames_to_show(203, 3)
+    at = film.frames_to_show(203, [3])
     assert len(at) <= film.MAX_FRAMES and 3 in at and list(at) == sorted(set(at))
     assert at[0] == 0 and at[-1] == 202
 

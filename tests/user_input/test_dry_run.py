@@ -3,10 +3,16 @@
 import numpy as np
 from small_folder import command, refused, save, tree
 
+STATIC = (
+    "--method=static",
+    "--config.propagation.horizon=1",
+    "--config.propagation.sides=nearest",  # a window around each labelled frame
+)
+
 
 def dry(server, home, *flags):
     before = tree(home)
-    words = ("--method=static", "--config.propagation.horizon=1", *flags)
+    words = (*STATIC, *flags)
     code, out, error = command(server, home, "propagate.py", *words, "--dry-run")
     assert code == 0, error
     assert tree(home) == before
@@ -26,7 +32,7 @@ def test_a_dry_run_tells_what_is_to_be_done_and_what_was_done(server, home):
     assert said["memory"] and said["disk"].startswith("about ")
 
     assert dry(server, home, "--limit=1")["this run"] == "1 windows, 3 frames"
-    words = ("--method=static", "--config.propagation.horizon=1", "--limit=1")
+    words = (*STATIC, "--limit=1")
     assert command(server, home, "propagate.py", *words)[0] == 0
     said = dry(server, home)
     assert said["finished before"] == "1 windows" and said["this run"] == "1 windows, 2 frames"

@@ -20,8 +20,9 @@ from wrp_jax.data.arrays import VIDEO, ArraySource, Frames, Labels
 from wrp_jax.data.class_map import Classes, class_map
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.label_maps import indices_to_ids
+from wrp_jax.data.sides import between_keyframes
 from wrp_jax.data.source import VideoSource
-from wrp_jax.data.windows import whole_sequences, window_frames, windows_of_keyframes
+from wrp_jax.data.windows import owners, whole_sequences, window_frames, windows_of_keyframes
 from wrp_jax.propagation.labelled_window import Keyframe
 from wrp_jax.propagation.methods import METHODS, label_frames
 from wrp_jax.runs.networks import Networks, load_networks, needs_training
@@ -83,8 +84,9 @@ class Model:
     ) -> Iterator[FrameLabels]:
         """Carries the labels of a few frames to the frames around them, one by one.
 
-        Each frame gets its labels from the nearest labelled one, of two equally near ones from
-        the earlier. Memory does not grow with the clip, if ``frames`` reads them on demand.
+        Each frame gets its labels from the labelled one before it and the one after it together,
+        or from the nearest alone (``config.propagation.sides``). Memory does not grow with the
+        clip, if ``frames`` reads them on demand.
 
         Args:
           frames: a clip: uint8 RGB ``[n, h, w, 3]``, or a sequence of uint8 ``[h, w, 3]``, which
@@ -95,8 +97,8 @@ class Model:
             ``config.propagation.horizon`` if None.
 
         Returns:
-          An iterator over the frames, each once: per labelled frame outwards, itself first, with
-          its own label. ``collect`` puts them in order.
+          An iterator over the frames, each once: labelled ones before those that are labelled
+          from them, with their own label. ``collect`` puts them in order.
 
         Raises:
           UserError: at once, not when the first frame is asked for: frames or labels of a wrong
@@ -115,6 +117,8 @@ class Model:
             raise UserError("frames has one frame only: there is nothing to propagate to.")
         self._check_method(method)
         windows = windows_of_keyframes(source, None, int(reach))
+        if self.config.propagation.sides == "both":
+            windows = between_keyframes(windows, source, int(reach))
         return self._label(source, windows, method)
 
     def segment(self, frames: Frames) -> Iterator[FrameLabels]:
@@ -147,15 +151,17 @@ class Model:
         self, source: ArraySource, windows: Sequence[Window], method: str
     ) -> Iterator[FrameLabels]:
         networks = self._kept_networks(method, source, windows)
-        known = KnownLabels(source, windows)
+        known, owner = KnownLabels(source, windows), owners(windows, source)
 
         def run() -> Iterator[FrameLabels]:
             with tempfile.TemporaryDirectory(prefix="wrp_jax_") as scratch:
                 for window in windows:
-                    label = known.label(VIDEO, window.key)
-                    yield from self._label_window(
-                        source, window, label, method, networks, Path(scratch)
-                    )
+                    labels = [known.label(VIDEO, key) for key in window.keys]
+                    for said in self._label_window(
+                        source, window, labels, method, networks, Path(scratch)
+                    ):
+                        if owner.get((VIDEO, source.frame_names(VIDEO)[said.frame])) == window:
+                            yield said
 
         return run()
 
@@ -163,23 +169,24 @@ class Model:
         self,
         source: ArraySource,
         window: Window,
-        label: Int[np.ndarray, "h w"],
+        labels: Sequence[Int[np.ndarray, "h w"]],
         method: str,
         networks: Networks,
         scratch: Path,
     ) -> Iterator[FrameLabels]:
         names = window_frames(window, source)
-        first, key = int(names[0]), int(window.key)
+        first = int(names[0])
         clip = Clip(len(names), lambda i: source.frame(VIDEO, names[i]), VIDEO, names)
         options = self.config.propagation
-        keys = [Keyframe(key - first, label)]
-        with networks.open_window(clip, keys, self.classes, scratch) as opened:
+        places = [int(key) - first for key in window.keys]
+        keys = [Keyframe(*both) for both in zip(places, labels, strict=True)]
+        with networks.open_window(clip, keys, self.classes, scratch, window.reach) as opened:
             for said in label_frames(method, options, opened, networks.refiner):
                 yield FrameLabels(
                     frame=first + said.frame,
                     labels=indices_to_ids(said.labels, self.classes),
                     confidence=said.confidence,
-                    key=key,
+                    key=first + opened.nearest(said.frame).index,
                     steps=said.source,
                     image=said.image_bytes(),
                 )

@@ -20,8 +20,8 @@ class FrameLabels(NamedTuple):
         class.
       confidence: float32, 0 … 1: how sure the label is. How far it can be believed, the
         reliability chart of a report shows, where there are true labels.
-      key: index of the labelled frame that the labels come from; None where they come from
-        segmentation alone (``Model.segment``).
+      key: index of the labelled frame that the labels come from, of two the nearest; None
+        where they come from segmentation alone (``Model.segment``).
       steps: 0 where a pixel's label comes from the labelled frame, else the number of steps from
         there at which segmentation put it in; None where a method does not remember.
       image: the labelled frame moved along with its labels, RGB; None unless

@@ -158,7 +158,7 @@ def propagate(
             from wrp_jax.api.fit import fit
 
             workdir = plan.output / "training"
-            fit(plan.source, config=training, windows=plan.windows, workdir=workdir)
+            fit(plan.source, config=training, windows=plan.around, workdir=workdir)
             networks = _load(plan, workdir)
         claim(plan, networks.digest)
         failures = Failures(plan.output) if failures is None else failures

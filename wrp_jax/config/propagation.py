@@ -16,6 +16,12 @@ class PropagationConfig(Options, path="config.propagation"):
         choices=("hard", "soft", "composed"),
     )
     horizon: int = option(10, "Frames to label on both sides of each labelled one.", least=1)
+    sides: str = option(
+        "both",
+        "What a frame is labelled from: the labelled frames before and after it (`both`), or the "
+        "nearest alone (`nearest`). Windows of a list (`--windows`) have one labelled frame each.",
+        choices=("both", "nearest"),
+    )
     weight_per_frame: float = share(
         0.95,
         "both: what the weight of a labelled frame is multiplied by for every frame of distance. "

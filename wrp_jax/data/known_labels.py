@@ -93,7 +93,7 @@ class KnownLabels:
 
         Args:
           source: the video.
-          windows: each makes the label of its ``key`` known.
+          windows: each makes the labels of its ``keys`` known.
           stills: labelled frames from elsewhere, for training.
           further: for a student.
 
@@ -102,7 +102,7 @@ class KnownLabels:
         """
         self.classes: ClassMap = source.classes
         self._source = source
-        keys = dict.fromkeys((w.sequence, w.key) for w in windows)
+        keys = dict.fromkeys((w.sequence, key) for w in windows for key in w.keys)
         items = {(source.name, *key): LabelledFrame(source, *key) for key in keys}
         around = {(w.sequence, name) for w in windows for name in window_frames(w, source)}
         for other, frames in stills:

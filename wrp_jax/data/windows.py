@@ -148,14 +148,18 @@ def owners(windows: Sequence[Window], source: VideoSource) -> dict[tuple[str, st
 
     Returns:
       ``(sequence, frame) -> window`` for every frame of every window: the window with the
-      nearest labelled frame; of two equally near ones the earlier.
+      nearest labelled frame; of two equally near ones the earlier, and of two with the same
+      labelled frame the first. Frames that are out of reach between two labelled ones have none.
     """
     best: dict[tuple[str, str], tuple[int, int, Window]] = {}
     for window in windows:
         names = source.frame_names(window.sequence)
-        key = names.index(window.key)
+        keys = [names.index(key) for key in window.keys]
         for position in range(names.index(window.first), names.index(window.last) + 1):
-            rank = (abs(position - key), key, window)
+            distance, key = min((abs(position - key), key) for key in keys)
+            if len(keys) == 2 and distance > window.horizon:
+                continue
+            rank = (distance, key, window)
             frame = (window.sequence, names[position])
             if frame not in best or rank[:2] < best[frame][:2]:
                 best[frame] = rank

@@ -32,10 +32,11 @@ class GroundTruth:
     def __init__(self, source: LabelSource):
         self._source = source
 
-    def scored(self, sequence: str, key: str, names: Iterable[str]) -> tuple[str, ...]:
-        """Those frames of a window, other than its labelled frame ``key``, that have a label."""
+    def scored(self, sequence: str, keys: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:
+        """Those frames of a window, other than its labelled frames ``keys``, that have a label."""
         known = self._source.label_names(sequence)
-        return tuple(name for name in names if name != key and name in known)
+        given = frozenset(keys)
+        return tuple(name for name in names if name not in given and name in known)
 
     def label(self, sequence: str, name: str) -> Int32[np.ndarray, "h w"]:
         """The true label, class indices.

@@ -40,8 +40,8 @@ def describe(plan: Plan, limit: int | None = None) -> str:
     before = [job for job in plan.jobs if job.number in done]
     rest = [job for job in plan.jobs[:limit] if job.number not in done]
     sequences = {job.window.sequence for job in plan.jobs}
-    frames = {(job.window.sequence, name) for job in plan.jobs for name in job.names}
-    keys = {(job.window.sequence, job.window.key) for job in plan.jobs}
+    frames = {(job.window.sequence, job.names[i]) for job in plan.jobs for i in job.owned}
+    keys = {(job.window.sequence, key) for job in plan.jobs for key in job.window.keys}
     whole = sum(len(plan.source.frame_names(s)) for s in plan.source.sequences)
     lines = [
         f"windows: {len(plan.jobs)} in {len(sequences)} sequences; labelled frames: {len(keys)}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +28,8 @@ from wrp_jax.propagation.methods import METHODS
 from wrp_jax.reporting.film import WindowPictures, shrink_image, shrink_labels
 from wrp_jax.reporting.report import FrameSummary, render_report
 
+_TOLD = 6  # stretches of frames that a note names; metrics.json has them all
+
 
 def finish(
     plan: Plan,
@@ -49,16 +52,23 @@ def finish(
     """
     missing = {"failed": failed, "unlabelled": len(plan.jobs) - len(results) - failed}
     notes = _missing_notes(len(plan.jobs), missing)
+    beyond = out_of_reach(plan)
+    notes += _reach_notes(plan, beyond)
     plan = dataclasses.replace(plan, jobs=tuple(j for j in plan.jobs if j.number in results))
     notes += _notes(plan, trained_on)
-    metrics = {**collect_metrics(plan, results), "missing": missing, "notes": notes}
+    metrics = {
+        **collect_metrics(plan, results),
+        "out_of_reach": {sequence: list(map(list, found)) for sequence, found in beyond.items()},
+        "missing": missing,
+        "notes": notes,
+    }
     if not results:
         remove_results(plan)
         return metrics
     text = json.dumps(metrics, indent=1) + "\n"
     write_atomically(plan.output / "metrics.json", text.encode())
     rows = [
-        ExportRow(job.window.sequence, job.names[i], job.window.key, i - job.key)
+        ExportRow(job.window.sequence, job.names[i], job.names[job.nearest(i)], i - job.nearest(i))
         for job, i in plan.written()
     ]
     writer = OutputFiles(plan).writers[plan.main]
@@ -97,6 +107,7 @@ def collect_metrics(plan: Plan, results: Mapping[int, WindowResult]) -> dict[str
     return {
         "methods": methods,
         "method": plan.main,
+        "protocol": plan.protocol,
         "windows": len(plan.jobs),
         "frames": sum(len(job.owned) for job in plan.jobs),
         "version": __version__,
@@ -126,7 +137,7 @@ def _frame_summaries(plan: Plan, results: Mapping[int, WindowResult]) -> list[Fr
     for job, i in plan.written():
         sequence, name = job.window.sequence, job.names[i]
         sure = results[job.number].confidence[name]
-        summaries.append(FrameSummary(sequence, name, i == job.key, sure))
+        summaries.append(FrameSummary(sequence, name, i in job.keys, sure))
     return summaries
 
 
@@ -138,19 +149,19 @@ def _pictures(plan: Plan, job: WindowJob, result: WindowResult) -> WindowPicture
     for place, i in enumerate(at):
         if i in job.scored:
             true[place] = shrink_labels(truth.label(window.sequence, job.names[i]))
-        elif i == job.key:
+        elif i in job.keys:
             true[place] = labels[plan.main][place]  # the label that was given
     return WindowPictures(
         sequence=window.sequence,
-        key=window.key,
+        key=" and ".join(window.keys),
         names=shown,
-        distances=tuple(i - job.key for i in at),
+        distances=tuple(i - job.nearest(i) for i in at),
         images=np.stack([shrink_image(plan.source.frame(window.sequence, n)) for n in shown]),
         labels=labels,
         confidence=result.pictures["confidence"],
         truth=true,
         flow=result.pictures.get("flow"),
-        has_truth=np.array([i in job.scored or (bool(job.scored) and i == job.key) for i in at]),
+        has_truth=np.array([i in job.scored or (bool(job.scored) and i in job.keys) for i in at]),
     )
 
 
@@ -168,6 +179,42 @@ def _missing_notes(windows: int, missing: Mapping[str, int]) -> list[str]:
     return [
         f"{failed + unlabelled} of {windows} windows are missing: {', '.join(why)}. Scores, tfds "
         "and report are of the others; the same command labels those that are missing."
+    ]
+
+
+def out_of_reach(plan: Plan) -> dict[str, list[tuple[str, str]]]:
+    """Frames that no labelled frame reaches, by sequence: first and last of each run of them.
+
+    Empty where windows were listed: what lies outside of them was not asked for.
+    """
+    found: dict[str, list[tuple[str, str]]] = {}
+    if plan.horizon is None:
+        return found
+    reached = {(job.window.sequence, job.names[i]) for job in plan.jobs for i in job.owned}
+    for sequence in dict.fromkeys(window.sequence for window in plan.windows):
+        names = plan.source.frame_names(sequence)
+        groups = itertools.groupby(names, key=lambda name, s=sequence: (s, name) in reached)
+        runs = [list(group) for inside, group in groups if not inside]
+        if runs:
+            found[sequence] = [(run[0], run[-1]) for run in runs]
+    return found
+
+
+def _reach_notes(plan: Plan, beyond: Mapping[str, list[tuple[str, str]]]) -> list[str]:
+    if not beyond:
+        return []
+    count, told = 0, []
+    for sequence, runs in beyond.items():
+        names = plan.source.frame_names(sequence)
+        count += sum(names.index(last) - names.index(first) + 1 for first, last in runs)
+        told += [f"{sequence} {a}" if a == b else f"{sequence} {a} to {b}" for a, b in runs]
+    whole = sum(len(plan.source.frame_names(sequence)) for sequence in
+                dict.fromkeys(window.sequence for window in plan.windows))  # fmt: skip
+    more = f", and {len(told) - _TOLD} more stretches" if len(told) > _TOLD else ""
+    return [
+        f"{count} of {whole} frames have no label: they lie more than {plan.horizon} frames from "
+        f"every labelled one ({', '.join(told[:_TOLD])}{more}). Label a frame among them, or give "
+        "a larger --horizon."
     ]
 
 

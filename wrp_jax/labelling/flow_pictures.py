@@ -13,13 +13,13 @@ from wrp_jax.types import ClipCues
 
 
 def flow_pictures(
-    section: Callable[[int, int], ClipCues], key: int, shown: Sequence[int]
+    section: Callable[[int, int], ClipCues], keys: Sequence[int], shown: Sequence[int]
 ) -> UInt8[np.ndarray, "n h w 3"] | None:
     """Colours of the flow on each frame into its neighbour on the labelled frame's side.
 
     Args:
       section: ``section(start, stop)`` gives the cues of these frames of the window.
-      key: place of the labelled frame, whose picture is white.
+      keys: places of the labelled frames, whose pictures are white.
       shown: places of the frames.
 
     Returns:
@@ -27,6 +27,7 @@ def flow_pictures(
     """
     flows: list[Float[np.ndarray, "h w 2"] | None] = []
     for i in shown:
+        key = min(keys, key=lambda key: abs(key - i))
         if i == key:
             flows.append(None)
         elif i > key:

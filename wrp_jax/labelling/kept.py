@@ -119,6 +119,6 @@ def _mark(job: WindowJob, digests: SourceDigests, known: KnownLabels, truth: Gro
         job.owned,
         job.shown,
         digests.frames(window.sequence, job.names),
-        digests.label(window.sequence, window.key, known.label),
+        [digests.label(window.sequence, key, known.label) for key in window.keys],
         [(name, digests.label(window.sequence, name, truth.label)) for name in scored],
     )

@@ -12,6 +12,7 @@ from wrp_jax.data import windows as window_lists
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.data.open_source import input_folder, open_source
+from wrp_jax.data.sides import between_keyframes
 from wrp_jax.data.source import VideoSource, validate
 from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.files.failures import FAILURES_FILE
@@ -33,12 +34,12 @@ class WindowJob:
 
     Attributes:
       number: of the window, in the order of the plan.
-      window: its labelled frame and its ends.
+      window: its labelled frame or frames, and its ends.
       names: of its frames, in order.
       start: place of the first of them in the sequence.
-      key: the labelled frame.
+      keys: the labelled frame, or two.
       owned: frames whose labels are written from this window and from no other, in order.
-      scored: frames with a true label, the labelled one left out, in order.
+      scored: frames with a true label, the labelled ones left out, in order.
       shown: frames that the report shows in pictures, in order; empty for most windows.
     """
 
@@ -46,7 +47,7 @@ class WindowJob:
     window: Window
     names: tuple[str, ...]
     start: int
-    key: int
+    keys: tuple[int, ...]
     owned: tuple[int, ...]
     scored: tuple[int, ...]
     shown: tuple[int, ...]
@@ -54,7 +55,11 @@ class WindowJob:
     @property
     def part(self) -> dict[str, str]:
         """What names it in ``failures.jsonl``."""
-        return {"sequence": self.window.sequence, "labelled": self.window.key}
+        return {"sequence": self.window.sequence, "labelled": " and ".join(self.window.keys)}
+
+    def nearest(self, frame: int) -> int:
+        """The labelled frame nearest to one; of two equally near ones the earlier."""
+        return min(self.keys, key=lambda key: abs(key - frame))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +74,10 @@ class Plan:
       output: the folder to write.
       asked: which windows were asked for, JSON values; a rerun must ask for the same. Windows that
         follow from the frames may grow and shrink with the video.
+      protocol: ``windows`` of a list, or frames labelled from ``both`` sides, or ``nearest``.
+      around: a window around each labelled frame, as training takes them.
+      horizon: frames further than this from every labelled one are not labelled; None for
+        windows of a list.
     """
 
     config: Config
@@ -77,6 +86,9 @@ class Plan:
     methods: tuple[str, ...]
     output: Path
     asked: tuple[Any, ...] = ()
+    protocol: str = "windows"
+    around: tuple[Window, ...] = ()
+    horizon: int | None = None
 
     @property
     def main(self) -> str:
@@ -138,14 +150,23 @@ def make_plan(config: Config, request: Request) -> Plan:
         cut=request.horizon,
     )
     _check_names(source, windows, request.output)
+    around, horizon, protocol = windows, None, "windows"
+    if not request.windows:
+        horizon = request.horizon or config.propagation.horizon
+        protocol = config.propagation.sides
+    if protocol == "both" and horizon is not None:
+        windows = between_keyframes(windows, source, horizon)
     jobs = _jobs(source, windows)
-    labels = dict.fromkeys((w.sequence, w.key) for w in windows)
+    labels = dict.fromkeys((w.sequence, w.key) for w in around)
     for job in jobs:
         labels |= dict.fromkeys((job.window.sequence, job.names[i]) for i in job.scored)
     validate(source, windows, labels)
-    listed = dataclasses.astuple if request.windows else lambda w: (w.sequence, w.key)
-    asked = request.horizon, *map(listed, windows)
-    return Plan(config, source, jobs, methods, request.output, asked)
+    ends = ("first", "last") if request.windows else ()
+    asked = [tuple(getattr(w, name) for name in ("sequence", "key", *ends)) for w in around]
+    return Plan(
+        config, source, jobs, methods, request.output, (request.horizon, *asked), protocol, around,
+        horizon,
+    )  # fmt: skip
 
 
 def chosen_methods(method: str) -> tuple[str, ...]:
@@ -203,20 +224,22 @@ def _jobs(source: VideoSource, windows: tuple[Window, ...]) -> tuple[WindowJob, 
     shown, jobs = _shown(windows), []
     for number, window in enumerate(windows):
         names = window_lists.window_frames(window, source)
-        key = names.index(window.key)
-        scored = set(truth.scored(window.sequence, window.key, names))
+        keys = tuple(names.index(key) for key in window.keys)
+        scored = set(truth.scored(window.sequence, window.keys, names))
+        owned = tuple(i for i, n in enumerate(names) if owner.get((window.sequence, n)) == window)
+        said = {*owned, *keys} if len(keys) == 2 else set(range(len(names)))
         jobs.append(
             WindowJob(
                 number=number,
                 window=window,
                 names=names,
                 start=source.frame_names(window.sequence).index(window.first),
-                key=key,
-                owned=tuple(
-                    i for i, name in enumerate(names) if owner[window.sequence, name] == window
-                ),
-                scored=tuple(i for i, name in enumerate(names) if name in scored),
-                shown=frames_to_show(len(names), key) if number in shown else (),
+                keys=keys,
+                owned=owned,
+                scored=tuple(i for i, name in enumerate(names) if name in scored and i in said),
+                shown=tuple(i for i in frames_to_show(len(names), keys) if i in said)
+                if number in shown
+                else (),
             )
         )
     return tuple(jobs)
@@ -224,9 +247,10 @@ def _jobs(source: VideoSource, windows: tuple[Window, ...]) -> tuple[WindowJob, 
 
 def _shown(windows: tuple[Window, ...]) -> frozenset[int]:
     """Numbers of the windows that the report shows, of different sequences if there are several."""
-    first_of = {}
+    first_of, most = {}, max((len(window.keys) for window in windows), default=1)
     for number, window in enumerate(windows):
-        first_of.setdefault(window.sequence, number)
+        if len(window.keys) == most:
+            first_of.setdefault(window.sequence, number)
     pool = list(first_of.values())
     if len(pool) < _SHOWN_WINDOWS:
         pool = list(range(len(windows)))

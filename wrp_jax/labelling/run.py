@@ -83,7 +83,7 @@ def _label_window(
 ) -> WindowResult:
     """Runs every method on one window and writes the frames that belong to it, one by one."""
     files, options = OutputFiles(plan), plan.config.propagation
-    sequence, names, key = job.window.sequence, job.names, job.key
+    sequence, names = job.window.sequence, job.names
     classes = plan.source.classes
     result, evaluator = WindowResult(mark), Evaluator(classes)
     reliability = {method: Reliability() for method in plan.methods} if job.scored else {}
@@ -92,11 +92,11 @@ def _label_window(
     def read(i: int) -> np.ndarray:
         return read_frame(plan.source, sequence, names[i])
 
-    # The only label that a method is given is the labelled frame's own.
-    label = known.label(sequence, job.window.key)
+    # The only labels that a method is given are the labelled frames' own.
+    keys = [Keyframe(i, known.label(sequence, names[i])) for i in job.keys]
     clip = Clip(len(names), read, sequence, names)
-    keys = [Keyframe(key, label)]
-    with networks.open_window(clip, keys, classes, files.scratch()) as window:
+    scratch, reach = files.scratch(), job.window.reach
+    with networks.open_window(clip, keys, classes, scratch, reach) as window:
         for done, method in enumerate(plan.methods, job.number * len(plan.methods) + 1):
             pictures: dict[int, tuple[np.ndarray, np.ndarray]] = {}
             for output in label_frames(method, options, window, networks.refiner):
@@ -105,7 +105,7 @@ def _label_window(
                 if i in job.scored:
                     with reading(names[i]):
                         true = truth.label(sequence, names[i])
-                    evaluator.add(method, abs(i - key), true, labels)
+                    evaluator.add(method, abs(i - job.nearest(i)), true, labels)
                     reliability[method].add(sure, labels, true, ~np.asarray(classes.void))
                 if i in job.shown:
                     pictures[i] = _small(labels, sure)
@@ -116,7 +116,7 @@ def _label_window(
                     files.write_moved(method, sequence, names[i], moved)
                 files.writers[method].write(sequence, names[i], labels, sure)
                 if method == plan.main:
-                    files.write_overlay(sequence, names[i], read(i), labels, is_key=i == key)
+                    files.write_overlay(sequence, names[i], read(i), labels, is_key=i in job.keys)
                     confidence[names[i]] = float(sure.mean())
             if job.shown:
                 result.pictures[f"labels/{method}"] = np.stack([pictures[i][0] for i in job.shown])
@@ -125,7 +125,7 @@ def _label_window(
             progress.update(done)
         if job.shown and moves(plan.methods):
             section = functools.partial(window.cues.section, semantics=False)
-            moving = flow_pictures(section, key, job.shown)
+            moving = flow_pictures(section, job.keys, job.shown)
             if moving is not None:
                 result.pictures["flow"] = moving
     # Labels travel outwards; files list frames in their order.

@@ -55,7 +55,9 @@ class _Said(NamedTuple):
     followed: Any = None
 
 
-@functools.partial(jax.jit, static_argnames=("carrier", "mask", "recursive", "consistency_pixels"))
+@functools.partial(
+    jax.jit, static_argnames=("carrier", "mask", "recursive", "consistency_pixels", "shared")
+)
 def _run_chunk(
     state: _State,
     chain: ChainInputs,
@@ -65,8 +67,8 @@ def _run_chunk(
     mask: MaskOptions | None,
     recursive: bool,
     consistency_pixels: float,
+    shared: bool,
 ) -> tuple[_State, _Said]:
-    shared = state.followed is not None
     label_step = make_step(carrier, mask, refine, recursive=recursive, with_probs=shared)
 
     def step(state: _State, cues: Cues) -> tuple[_State, _Said]:
@@ -74,7 +76,7 @@ def _run_chunk(
         image = moved = followed = trust = None
         if state.image is not None:
             image, moved = image_step(state.image, cues)
-        if shared:
+        if state.followed is not None:
             followed = trust_step(state.followed, cues, consistency_pixels)
             trust = followed.astype(jnp.float16)
         return _State(labels, image, followed), _Said(reading, moved, trust)
@@ -122,14 +124,15 @@ def along_chains(
     if move_images:
         images = np.stack([window.key_image(key) for key in window.starts])
         image = images, jnp.zeros((2, h, w, 2))
-    # Of one labelled frame nothing is weighed against another.
-    followed = jnp.ones((2, h, w)) if shared else None
+    # Where g_ψ takes over, the distribution itself says how sure a side is.
+    followed = jnp.ones((2, h, w)) if shared and not inpaint else None
     run = functools.partial(
         _run_chunk,
         carrier=carrier,
         mask=mask_options(config) if inpaint else None,
         recursive=recursive,
         consistency_pixels=config.consistency_pixels,
+        shared=shared,
     )
     if refine is not None and not isinstance(refine, jax.tree_util.Partial):
         refine = jax.tree_util.Partial(refine)
@@ -156,6 +159,7 @@ def along_chains(
                 frame = int(orders[b, step])
                 if frame == orders[b, step - 1]:
                     continue  # the chain has reached its end
+                sure = None if trust is None else trust[t, b]
                 yield FramePrediction(
                     frame,
                     reading.labels[t, b],
@@ -163,7 +167,7 @@ def along_chains(
                     None if reading.source is None else reading.source[t, b],
                     None if moved is None else moved[t, b],
                     key.index,
-                    Posterior(reading.probs[t, b], classes, trust[t, b]) if shared else None,
+                    Posterior(reading.probs[t, b], classes, sure) if shared else None,
                 )
 
 

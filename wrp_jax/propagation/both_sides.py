@@ -12,7 +12,7 @@ from jaxtyping import Int
 from wrp_jax.propagation.array_file import ArrayFile
 from wrp_jax.propagation.fusion import fuse, side_weight
 from wrp_jax.propagation.labelled_window import LabelledWindow
-from wrp_jax.propagation.results import FramePrediction, Posterior
+from wrp_jax.propagation.results import FramePrediction
 
 
 class _Waiting:
@@ -40,8 +40,9 @@ class _Waiting:
             self._held[said.frame] = said
             return
         posterior, source = said.posterior, said.source
-        arrays = [posterior.probs, posterior.trust]
-        arrays += [] if source is None else [source]
+        arrays = [
+            array for array in (posterior.probs, posterior.trust, source) if array is not None
+        ]
         if self._files is None:
             files = [ArrayFile(self._scratch) for _ in arrays]
             self._files = [self._stack.enter_context(file) for file in files]
@@ -54,7 +55,9 @@ class _Waiting:
             labels=empty,
             confidence=empty,
             source=None if source is None else empty,
-            posterior=Posterior(empty, posterior.classes, empty),
+            posterior=posterior._replace(
+                probs=empty, trust=None if posterior.trust is None else empty
+            ),
         )
 
     def take(self, frame: int) -> FramePrediction:
@@ -63,9 +66,12 @@ class _Waiting:
             return said
         assert self._files is not None and said.posterior is not None
         place = self._place.pop(frame)
-        probs, trust, *source = (file.read(place, 1)[0] for file in self._files)
-        posterior = said.posterior._replace(probs=probs, trust=trust)
-        return said._replace(posterior=posterior, source=source[0] if source else None)
+        arrays = iter([file.read(place, 1)[0] for file in self._files])
+        posterior = said.posterior._replace(probs=next(arrays))
+        if posterior.trust is not None:
+            posterior = posterior._replace(trust=next(arrays))
+        source = None if said.source is None else next(arrays)
+        return said._replace(posterior=posterior, source=source)
 
 
 def fuse_sides(

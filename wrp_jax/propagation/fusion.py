@@ -32,21 +32,23 @@ class Fused(NamedTuple):
 
 
 def side_weight(
-    distance: int, trust: Float[np.ndarray, "h w"], weight_per_frame: float
-) -> Float[np.ndarray, "h w"]:
+    distance: int, trust: Float[np.ndarray, "h w"] | None, weight_per_frame: float
+) -> Float[np.ndarray, "*h_w"]:
     """How much a labelled frame counts, pixel by pixel; above 0, not normalised.
 
     Args:
       distance: to the labelled frame, in frames.
-      trust: how far motion could follow the pixel from there, 0 … 1.
+      trust: how far motion could follow the pixel from there, 0 … 1; None: all the way.
       weight_per_frame: what the weight is multiplied by for every frame of distance, 0 … 1.
     """
     near = np.float32(max(weight_per_frame, 1e-3) ** distance)
+    if trust is None:
+        return np.asarray(near)
     return near * np.maximum(trust.astype(np.float32), np.float32(LEAST_TRUST))
 
 
 def fuse(
-    probs: Sequence[Float[np.ndarray, "h w c"]], weights: Sequence[Float[np.ndarray, "h w"]]
+    probs: Sequence[Float[np.ndarray, "h w c"]], weights: Sequence[Float[np.ndarray, "*h_w"]]
 ) -> Fused:
     """Decides by the weighted mean of posteriors; where all say the same, so does the mean.
 

@@ -15,12 +15,13 @@ class Posterior(NamedTuple):
     Attributes:
       probs: float16, 0 … 1, which is as close as labels are told apart.
       classes: class index of each of the ``c`` columns; -1: a column that stands for none.
-      trust: float16, 0 … 1: how far motion could follow the pixel from the labelled frame.
+      trust: float16, 0 … 1: how far motion could follow the pixel from the labelled frame; None
+        where ``probs`` take that into account.
     """
 
     probs: Float[np.ndarray, "h w c"]
     classes: Int[np.ndarray, " c"]
-    trust: Float[np.ndarray, "h w"]
+    trust: Float[np.ndarray, "h w"] | None = None
 
 
 class FramePrediction(NamedTuple):

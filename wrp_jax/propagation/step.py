@@ -21,8 +21,14 @@ Step = Callable[[Any, Cues], tuple[Any, Any]]
 """``step(state, cues_t) -> (state, output)``; the cues of one step, without the time axis."""
 
 
-_DOES_NOT_LEAD_BACK = 0.5
-"""What is left of a pixel's trust: forward-backward errors are found beside borders, too."""
+_DOUBTED = 0.5
+"""What is left of a pixel's trust where a sign speaks against motion: each is found beside borders,
+too."""
+
+_SAME_COLOUR = 0.12
+"""Photometric error (eq. 6) up to which a step shows no sign of a mistake. τ, from which labels are
+given up, is larger; measured between labelled frames of Chen's videos, 0.12 told sides apart best.
+"""
 
 
 class MaskOptions(NamedTuple):
@@ -122,8 +128,8 @@ def trust_step(
 ) -> Float[Array, "b h w"]:
     """How far motion has followed each pixel from the labelled frame, 0 … 1, one step further.
 
-    A pixel that comes from outside the picture was lost; so was one whose flow does not lead
-    back, which happens where something hides another thing or comes out behind it.
+    A pixel that comes from outside the picture was lost. Flow that does not lead back, as where
+    something hides another thing or comes out behind it, and another colour speak against it.
 
     Args:
       followed: of the source frame; 1 on the labelled frame.
@@ -131,8 +137,9 @@ def trust_step(
       consistency_pixels: forward-backward error from which flow does not lead back.
     """
     moved = warp(followed[..., None], cues.flow)[0][..., 0]
-    leads_back = cues.consistency < consistency_pixels
-    now = moved * cues.valid * jnp.where(leads_back, 1.0, _DOES_NOT_LEAD_BACK)
+    now = moved * cues.valid
+    now = now * jnp.where(cues.consistency < consistency_pixels, 1.0, _DOUBTED)
+    now = now * jnp.where(cues.photometric < _SAME_COLOUR, 1.0, _DOUBTED)
     return jnp.where(cues.active[:, None, None] > 0, now, followed)
 
 

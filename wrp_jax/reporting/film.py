@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -26,8 +26,8 @@ class WindowPictures:
     """One window as the report shows it.
 
     Attributes:
-      sequence, key: its sequence and labelled frame.
-      names, distances: per frame, in order; distances are signed, 0 for the labelled frame.
+      sequence, key: its sequence and labelled frame, or both of them.
+      names, distances: per frame, in order; distances are signed, to the nearest labelled frame.
       images: uint8 ``[n, h, w, 3]`` RGB.
       labels: by method, class indices ``[n, h, w]``.
       confidence: of the main method, uint8 ``[n, h, w]``, or None.
@@ -78,17 +78,17 @@ def _nearest(array: np.ndarray) -> np.ndarray:
     return array[rows.astype(int)[:, None], columns.astype(int)]
 
 
-def frames_to_show(count: int, key: int) -> tuple[int, ...]:
-    """Places of at most ``MAX_FRAMES`` frames: the labelled one and an even choice around it.
+def frames_to_show(count: int, keys: Sequence[int]) -> tuple[int, ...]:
+    """Places of at most ``MAX_FRAMES`` frames: the labelled ones and an even choice of the others.
 
     Args:
       count: of the frames of the window.
-      key: place of the labelled one.
+      keys: places of the labelled ones.
     """
     if count <= MAX_FRAMES:
         return tuple(range(count))
-    even = {round(i) for i in np.linspace(0, count - 1, MAX_FRAMES - 1)}
-    return tuple(sorted(even | {key}))
+    even = {round(i) for i in np.linspace(0, count - 1, MAX_FRAMES - len(keys))}
+    return tuple(sorted(even | set(keys)))
 
 
 def film(pictures: WindowPictures, classes: ClassMap, method: str) -> dict[str, Any]:

@@ -36,13 +36,11 @@ class Choice(NamedTuple):
       place: index into the active classes.
       confidence: its probability.
       probs: of all active classes.
-      age: of ``Carry``: 1 where the pixel came from outside the picture at some step.
     """
 
     place: Int[Array, "b h w"]
     confidence: Float[Array, "b h w"]
     probs: Float[Array, "b h w c"]
-    age: Float[Array, "b h w"]
 
 
 class Doubt(NamedTuple):
@@ -198,7 +196,7 @@ def choose_step(
     probs = jnp.where(differs[..., None], chosen, 0.5 * (carry.stepwise + now.cues.probs))
     if recursive:
         carry = carry._replace(stepwise=probs)
-    choice = Choice(jnp.argmax(probs, axis=-1), jnp.max(probs, axis=-1), probs, carry.age)
+    choice = Choice(jnp.argmax(probs, axis=-1), jnp.max(probs, axis=-1), probs)
     return carry, choice
 
 

@@ -38,11 +38,7 @@ def _jitted_step(
     carry, choice = choose_step(
         network, variables, reliability, carry, now, mask, recursive=recursive, doubt=doubt
     )
-    if not shared:
-        return carry, (choice.place, choice.confidence, None, None)
-    probs, followed = choice.probs, 1.0 - choice.age
-    half = probs.astype(jnp.float16), followed.astype(jnp.float16)
-    return carry, (choice.place, choice.confidence, *half)
+    return carry, choice._replace(probs=choice.probs.astype(jnp.float16) if shared else None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +90,7 @@ class ChooserRefiner:
         reliability = jnp.asarray(np.stack([compact(reliability.T, active).T] * 2))
         mask, void = mask_options(config), window.classes.void_index
         for t, (chain, long) in enumerate(walk_chain(cues, orders, active, window.motion), 1):
-            carry, (chosen, sure, probs, followed) = _jitted_step(
+            carry, (chosen, sure, probs) = _jitted_step(
                 self.network,
                 self.variables,
                 reliability,
@@ -115,6 +111,5 @@ class ChooserRefiner:
                     labels[labels < 0] = void
                 said = FramePrediction(frame, labels, np.asarray(sure[b]), key=key.index)
                 if shared:
-                    half = np.asarray(probs[b]), np.asarray(followed[b])
-                    said = said._replace(posterior=Posterior(half[0], active, half[1]))
+                    said = said._replace(posterior=Posterior(np.asarray(probs[b]), active))
                 yield said

@@ -1,0 +1,78 @@
+"""Windows between labelled frames: which there are, and which frames are labelled in them."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wrp_jax.data.sides import between_keyframes
+from wrp_jax.data.windows import owners, window_frames, windows_of_keyframes
+from wrp_jax.types import Window
+
+
+class NamesOnly:
+    """A source of one sequence ``s``, as far as windows need one."""
+
+    def __init__(self, count, keys):
+        self.name, self.classes, self.sequences = "names", None, ("s",)
+        self._names = tuple(f"{i:03d}" for i in range(count))
+        self._labelled = frozenset(self._names[key] for key in keys)
+
+    def frame_names(self, sequence):
+        return self._names
+
+    def label_names(self, sequence):
+        return self._labelled
+
+    def frame(self, sequence, name):
+        raise NotImplementedError
+
+    def label(self, sequence, name):
+        raise NotImplementedError
+
+
+def joined(count, keys, horizon):
+    source = NamesOnly(count, keys)
+    around = windows_of_keyframes(source, None, horizon)
+    return around, between_keyframes(around, source, horizon), source
+
+
+def test_by_hand():
+    _, windows, _ = joined(9, [2, 6], 3)
+    assert windows == (
+        Window("s", "002", "000", "002"),
+        Window("s", "002", "002", "006", "006", 3),
+        Window("s", "006", "006", "008"),
+    )
+
+
+def test_one_labelled_frame_and_such_as_are_far_apart_stay_as_they_were():
+    for keys in ([4], [0, 10], [3, 13]):
+        around, windows, _ = joined(16, keys, 3)
+        assert windows == around
+
+
+@given(st.integers(2, 40), st.data(), st.integers(1, 12))
+def test_every_frame_within_reach_once_and_by_all_that_are_near(count, data, horizon):
+    keys = data.draw(st.sets(st.integers(0, count - 1), min_size=1))
+    _, windows, source = joined(count, keys, horizon)
+    owner, names = owners(windows, source), source.frame_names("s")
+    reached = {i for i in range(count) if min(abs(key - i) for key in keys) <= horizon}
+    assert {names.index(name) for _, name in owner} == reached
+    for i in reached - keys:
+        before = max((key for key in keys if key < i), default=None)
+        after = min((key for key in keys if key > i), default=None)
+        near = [k for k in (before, after) if k is not None and abs(k - i) <= 2 * horizon]
+        window = owner["s", names[i]]
+        assert names[i] in window_frames(window, source)
+        reach = window.reach or count
+        said = [names.index(k) for k in window.keys if abs(names.index(k) - i) <= reach]
+        assert said == near
+
+
+@given(st.integers(2, 40), st.data(), st.integers(1, 12))
+def test_a_gap_of_twice_the_horizon_is_labelled_whole(count, data, horizon):
+    first = data.draw(st.integers(0, count - 2))
+    last = data.draw(st.integers(first + 1, min(count - 1, first + 2 * horizon + 1)))
+    _, windows, source = joined(count, [first, last], horizon)
+    owner, names = owners(windows, source), source.frame_names("s")
+    assert all(("s", names[i]) in owner for i in range(first, last + 1))
+    assert all(len(owner["s", names[i]].keys) == 2 for i in range(first + 1, last))

@@ -1,0 +1,103 @@
+"""Runs that label what lies between two labelled frames from both."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wrp_jax.labelling import run
+from wrp_jax.labelling.finish import finish, out_of_reach
+from wrp_jax.labelling.plan import make_plan
+from wrp_jax.labelling.request import Request
+from wrp_jax.labelling.run import label_windows
+from wrp_jax.types import Interrupted, Window
+
+
+@pytest.fixture
+def make(make_folder, tmp_path, config):
+    """``make(sides)`` plans ten frames with labelled frames 1 and 6, and truth everywhere."""
+    root, keys = make_folder({"a": 10}), tmp_path / "keys.txt"
+    keys.write_text("a 001\na 006\n")
+
+    def plan(sides, output="out", method="motion-only", horizon=2):
+        config.propagation.sides, config.propagation.horizon = sides, horizon
+        request = Request(str(root), tmp_path / output, method, keyframes=str(keys))
+        return make_plan(dataclasses.replace(config), request)
+
+    return plan
+
+
+def labels(plan):
+    return {
+        path.stem: np.array(Image.open(path))
+        for path in sorted((plan.output / "a" / "labels").glob("*.png"))
+    }
+
+
+def test_both_sides_label_a_gap_once(make, networks):
+    plan = make("both")
+    assert [job.window for job in plan.jobs] == [
+        Window("a", "001", "000", "001"),
+        Window("a", "001", "001", "006", "006", 2),
+        Window("a", "006", "006", "008"),
+    ]
+    written = [(job.number, job.names[i], i - job.nearest(i)) for job, i in plan.written()]
+    assert written == [
+        (0, "000", -1), (0, "001", 0), (1, "002", 1), (1, "003", 2), (1, "004", -2),
+        (1, "005", -1), (1, "006", 0), (2, "007", 1), (2, "008", 2),
+    ]  # fmt: skip
+    results = label_windows(plan, networks)
+    metrics = finish(plan, results)
+    assert metrics["protocol"] == "both" and metrics["frames"] == 9
+    assert metrics["out_of_reach"] == {"a": [["009", "009"]]}
+    assert sorted(labels(plan)) == [f"00{t}" for t in range(9)]
+    assert "1 of 10 frames have no label" in metrics["notes"][0]
+    assert "a 009" in (plan.output / "report.html").read_text()
+    assert metrics == json.loads((plan.output / "metrics.json").read_text())
+    assert list(metrics["methods"]["motion-only"]["miou"]) == ["1", "2"]
+    matrix = sum(result.matrices["motion-only", 1][0].sum() for result in results.values())
+    assert matrix == 4 * 24 * 32  # 0 and 2, 5 and 7: labelled frames are not scored
+    assert finish(plan, label_windows(plan, networks)) == metrics  # read back
+
+
+def test_stopped_and_run_again_is_the_same(make, networks, monkeypatch):
+    whole, plan = make("both", "whole"), make("both", "cut")
+    label_windows(whole, networks)
+    original, seen = run.label_frames, []
+
+    def stopped(method, *arguments):
+        for said in original(method, *arguments):
+            seen.append(said.frame)
+            if len(seen) == 5:  # between two labelled frames
+                raise Interrupted("stopped by SIGTERM")
+            yield said
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "label_frames", stopped)
+        with pytest.raises(Interrupted):
+            label_windows(plan, networks)
+    label_windows(plan, networks)
+    for name, label in labels(whole).items():
+        np.testing.assert_array_equal(labels(plan)[name], label)
+
+
+def test_nearest_and_listed_windows_are_as_they_were(make, networks, tmp_path, config):
+    plan = make("nearest")
+    assert [len(job.keys) for job in plan.jobs] == [1, 1] and plan.protocol == "nearest"
+    assert out_of_reach(plan) == {"a": [("009", "009")]}
+    assert plan.windows == plan.around == make("both").around
+    listed = tmp_path / "windows.txt"
+    listed.write_text("a 001 000 003\na 006 004 009\n")
+    config.propagation.sides = "both"
+    request = Request(plan.source.name, tmp_path / "x", "static", windows=str(listed))
+    plan = make_plan(config, request)
+    assert [job.window.other for job in plan.jobs] == [None, None]
+    assert plan.protocol == "windows" and out_of_reach(plan) == {}
+
+
+def test_a_long_gap_is_labelled_as_far_as_labels_reach(make, networks):
+    plan = make("both", horizon=1)  # five frames lie between the labelled ones: too far
+    assert [len(job.keys) for job in plan.jobs] == [1, 1]
+    assert out_of_reach(plan) == {"a": [("003", "004"), ("008", "009")]}
