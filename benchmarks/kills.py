@@ -66,6 +66,7 @@ class Command(NamedTuple):
 _INPUT = ("--config=config.py", "--data=D")
 COMMANDS = {
     "train": Command(("train", *_INPUT), "--workdir", "examples"),
+    "motion-only": Command(("propagate", *_INPUT, "--method=motion-only"), "--output", ""),
     "propagate": Command(("propagate", *_INPUT, "--workdir=RUN"), "--output", ""),
     "predict": Command(("predict", *_INPUT, "--workdir=RUN"), "--output", ""),
     "flow": Command(("flow", *_INPUT), "--output", ""),
@@ -235,7 +236,8 @@ def kill_all(
 
     home = Path(folder)
     make_input(home)
-    if "train" not in names:
+    needed = any("--workdir=RUN" in COMMANDS[name].words for name in names)
+    if needed and "train" not in names:
         _run_whole(home, "train", home / "RUN")
     for name in names:
         yield name, kill_command(home, name, kills, seed)
@@ -258,7 +260,7 @@ def main() -> None:
     # Not before: it asks JAX for its devices, and processes are forked without a backend.
     for name, found in figures.items():
         write_result(
-            f"kills_{name}",
+            f"kills_{name.replace('-', '_')}",
             found,
             seeds=[given.seed],
             note="Kills; those that came when results (of train: the refiner's examples) were "

@@ -6,8 +6,8 @@ import os
 
 from hostile import in_a_program
 
-MUTATIONS = int(os.environ.get("WRP_JAX_MUTATIONS", "250"))
-"""Per reader: fifteen readers take a few seconds."""
+MUTATIONS = int(os.environ.get("WRP_JAX_MUTATIONS", "600"))
+"""Per reader: more than ten thousand in all, in a quarter of a minute."""
 
 
 def test_damage_gives_a_value_or_a_sentence(tmp_path):

@@ -243,6 +243,14 @@ def test_no_flipped_bit_of_a_png_becomes_another_picture(seed):
     assert read == 0 and (before == ids).all()
 
 
+def test_a_grey_png_without_pixels_is_damaged():
+    header = struct.pack(">IIBBBBB", 4, 3, 8, 0, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IEND", b"")
+    for decode in (images.decode_label, images.decode_frame):
+        with pytest.raises(UserError, match="x is damaged or"):
+            decode(data, "x")
+
+
 def test_flipped_bits_of_a_deflated_tiff_are_told():
     ids = np.repeat(RNG.integers(0, 12, (20, 3)), 9, 1).astype(np.uint8)
     data = encode(Image.fromarray(ids), "TIFF", compression="tiff_adobe_deflate")

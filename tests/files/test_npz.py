@@ -123,6 +123,15 @@ def test_damage_behind_the_header_is_told(tmp_path, rng):
             assert isinstance(error, UserError) and "a.npz is damaged" in str(error)
 
 
+def test_a_flipped_bit_in_a_name_does_not_make_an_array_absent(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, flow=np.ones((2, 3, 2), np.float32), valid=np.zeros((2, 3), bool))
+    whole = path.read_bytes()
+    at = whole.rindex(b"valid.npy")
+    path.write_bytes(whole[:at] + b"vamid.npy" + whole[at + 9 :])
+    assert "its array 'vamid.npy' cannot be unpacked" in str(bounded(lambda: read_flow(path)))
+
+
 def test_archives_that_numpy_never_writes_are_refused(tmp_path):
     whole = {"flow.npy": header(describe()) + VALUES}
     path = tmp_path / "a.npz"

@@ -98,7 +98,17 @@ class NpzFile:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the arrays."""
+        """Of the arrays.
+
+        Raises:
+          UserError: an array has another name in front of its data: it was renamed by damage, and
+            would count as absent.
+        """
+        for info in self._members.values():
+            try:
+                self._archive.open(info).close()
+            except Exception as error:  # as above
+                raise self._damaged(f"its array {info.filename!r} cannot be unpacked") from error
         return tuple(self._members)
 
     def header(self, name: str) -> ArrayHeader:
