@@ -4,6 +4,7 @@ SIGKILL, which nothing can answer. After a few kills the same command runs to it
 it leaves behind is compared, byte by byte, with what a run that nobody stopped has left. Half of
 the kills come at any moment from the start on, half once the command has begun to write; of train,
 half of them once the refiner's stage has begun, in its examples, its compilation and its steps.
+``--record=kills`` writes ``results/kills_COMMAND.json``.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
+
+from experiments.record import record_option, write_result
 
 SIZE = (17, 31)
 FRAMES, LABELLED = 7, (1, 5)
@@ -246,21 +249,23 @@ def kill_all(
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("commands", nargs="*", choices=[*COMMANDS, []], help="all if absent")
+    parser.add_argument("commands", nargs="*", help=f"of {', '.join(COMMANDS)}; all if absent")
     parser.add_argument("--kills", type=int, default=50, help="of each command")
     parser.add_argument("--seed", type=int, default=0)
+    record_option(parser)
     given = parser.parse_args()
-    from experiments.record import write_result
-
+    unknown = set(given.commands) - set(COMMANDS)
+    if unknown:
+        parser.error(f"no such command: {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory() as folder:
         names = [name for name in COMMANDS if name in (given.commands or COMMANDS)]
         figures = {}
         for name, figures[name] in kill_all(folder, given.kills, given.seed, names):
             print(f"{name}: {figures[name]}", flush=True)
-    # Not before: it asks JAX for its devices, and processes are forked without a backend.
-    for name, found in figures.items():
+    # Not before: writing asks JAX for its devices, and processes are forked without a backend.
+    for name, found in figures.items() if given.record else ():
         write_result(
-            f"kills_{name.replace('-', '_')}",
+            f"{given.record}_{name.replace('-', '_')}",
             found,
             seeds=[given.seed],
             note="Kills; those that came when results (of train: the refiner's examples) were "

@@ -12,21 +12,22 @@ import sys
 import tempfile
 from pathlib import Path
 
+from experiments.record import record_option, write_result
+
 
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=600, help="damaged files per reader")
-    count = parser.parse_args().count
-    from experiments.record import write_result
-
+    record_option(parser)
+    given = parser.parse_args()
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     from hostile import in_a_program
 
     figures = {}
     for kind in ("damaged", "flipped"):
         with tempfile.TemporaryDirectory() as folder:
-            found = in_a_program("hostile_readers", kind, folder, count)
+            found = in_a_program("hostile_readers", kind, folder, given.count)
         figures[kind] = {
             "readers": len(found),
             "given": sum(given for given, _ in found.values()),
@@ -34,12 +35,13 @@ def main() -> None:
         }
     figures["all"] = {"given": sum(kind["given"] for kind in figures.values())}
     print(figures)
-    write_result(
-        "mutations",
-        figures,
-        seeds=range(figures["damaged"]["readers"]),
-        note="Readers, damaged files that they were given, and those that they refused.",
-    )
+    if given.record:
+        write_result(
+            given.record,
+            figures,
+            seeds=range(figures["damaged"]["readers"]),
+            note="Readers, damaged files that they were given, and those that they refused.",
+        )
 
 
 if __name__ == "__main__":
