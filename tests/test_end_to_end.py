@@ -183,8 +183,10 @@ def test_train_and_propagate_label_a_folder(trained, refiner):
 
     found = metrics(output)
     assert found.keys() == {
-        "methods", "method", "windows", "frames", "version", "classes", "notes",
+        "methods", "method", "windows", "frames", "protocol", "missing", "out_of_reach",
+        "version", "classes", "notes",
     }  # fmt: skip
+    assert found["missing"]["failed"] == 0 and found["protocol"] == "both"
     assert (found["method"], found["windows"], found["frames"]) == ("warp-refine", 1, FRAMES)
     assert found["notes"] == [] and [entry["id"] for entry in found["classes"]] == IDS
     assert list(found["methods"]) == list(METHODS)
