@@ -19,8 +19,6 @@ from wrp_jax.training.segmentation.published_losses import (
 )
 from wrp_jax.weights import hrnet, published
 
-pytestmark = pytest.mark.usefixtures("compiled_for_users")
-
 MODULE = HrnetOcr(19, attention=True, scales=(0.5, 1.0))
 
 
