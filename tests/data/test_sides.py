@@ -2,35 +2,20 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from names_only import NamesOnly
 
 from wrp_jax.data.sides import between_keyframes
 from wrp_jax.data.windows import owners, window_frames, windows_of_keyframes
 from wrp_jax.types import Window
 
 
-class NamesOnly:
-    """A source of one sequence ``s``, as far as windows need one."""
-
-    def __init__(self, count, keys):
-        self.name, self.classes, self.sequences = "names", None, ("s",)
-        self._names = tuple(f"{i:03d}" for i in range(count))
-        self._labelled = frozenset(self._names[key] for key in keys)
-
-    def frame_names(self, sequence):
-        return self._names
-
-    def label_names(self, sequence):
-        return self._labelled
-
-    def frame(self, sequence, name):
-        raise NotImplementedError
-
-    def label(self, sequence, name):
-        raise NotImplementedError
+def numbered(count, keys):
+    names = tuple(f"{i:03d}" for i in range(count))
+    return NamesOnly(names, [names[key] for key in keys])
 
 
 def joined(count, keys, horizon):
-    source = NamesOnly(count, keys)
+    source = numbered(count, keys)
     around = windows_of_keyframes(source, None, horizon)
     return around, between_keyframes(around, source, horizon), source
 

@@ -3,31 +3,12 @@ import logging
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from names_only import NamesOnly
 
 from wrp_jax.data import windows
 from wrp_jax.data.folder import open_folder
 from wrp_jax.data.frame_names import in_order
 from wrp_jax.types import UserError, Window
-
-
-class NamesOnly:
-    """A source of one sequence ``s`` with numbered frames, as far as windows need one."""
-
-    def __init__(self, names, labelled):
-        self.name, self.classes, self.sequences = "names", None, ("s",)
-        self._names, self._labelled = tuple(names), frozenset(labelled)
-
-    def frame_names(self, sequence):
-        return self._names
-
-    def label_names(self, sequence):
-        return self._labelled
-
-    def frame(self, sequence, name):
-        raise NotImplementedError
-
-    def label(self, sequence, name):
-        raise NotImplementedError
 
 
 def _read(tmp_path, folder, text, read=windows.read_windows):

@@ -85,7 +85,7 @@ def fuse_sides(
     Args:
       window: with two labelled frames.
       said: labels of the frames from either, with posteriors.
-      weight_per_frame: see ``fusion.side_weights``.
+      weight_per_frame: see ``fusion.side_weight``.
 
     Yields:
       Every frame once: labelled frames, and those that one side alone reaches, as they came.
