@@ -33,6 +33,17 @@ for _name, _value in _COMPILING.items():
 jax.config.update("jax_default_matmul_precision", "highest")
 
 
+_FAST = ("config", "data", "evaluation", "files", "ops", "reporting", "runs", "simulation")
+
+
+def pytest_collection_modifyitems(items):
+    """Tests of the folders above are ``fast``: ``pytest -m fast`` ends in a minute."""
+    here = pathlib.Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(here).parts[0] in _FAST:
+            item.add_marker("fast")
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)

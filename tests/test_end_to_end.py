@@ -19,6 +19,8 @@ from PIL import Image
 from wrp_jax.propagation.methods import METHODS
 from wrp_jax.runs.results import load_result
 
+pytestmark = pytest.mark.commands
+
 ROOT = Path(__file__).parents[1]
 FRAMES, KEY = 5, 1
 CLASSES = [

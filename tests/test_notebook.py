@@ -11,10 +11,11 @@ import pytest
 from offline import guarded
 from PIL import Image
 
+pytestmark = pytest.mark.commands
+
 ROOT = pathlib.Path(__file__).parents[1]
 
 
-@pytest.mark.slow
 def test_the_notebook_runs(tmp_path):
     path = os.pathsep.join([guarded(tmp_path / "guard"), str(ROOT)])
     done = subprocess.run(

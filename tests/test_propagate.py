@@ -120,7 +120,7 @@ def written(out):
     return {path: path.stat().st_mtime_ns for path in (out, *out.rglob("*")) if path.exists()}
 
 
-@pytest.mark.slow
+@pytest.mark.commands
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_at_any_moment(data, number):
     """From the start of the interpreter on: code 4 and resumable, or the whole result."""

@@ -25,6 +25,8 @@ from wrp_jax.training.segmentation.recipe import (
 from wrp_jax.training.segmentation.stage import make_train_step
 from wrp_jax.training.state import create_train_state
 
+pytestmark = pytest.mark.stages
+
 CONFIGS = sorted((pathlib.Path(__file__).parents[1] / "configs").glob("segment_*.py"))
 
 

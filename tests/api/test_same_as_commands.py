@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.commands
+
 ROOT = Path(__file__).parents[2]
 FRAMES, KEYS = 7, (1, 5)
 CONFIG = """
@@ -75,7 +77,6 @@ def write_folder(root, frames, labels):
     (root / "classes.json").write_text(json.dumps({"classes": classes}))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("refiner", ["chooser", "pix2pix"])
 def test_both_ways_give_the_same_bytes(tmp_path, clip, refiner):
     frames, labels = clip

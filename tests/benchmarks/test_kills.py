@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.commands
+
 KILLS = int(os.environ.get("WRP_JAX_KILLS", "4"))
 CODE = """
 import json, sys

@@ -19,7 +19,7 @@ from wrp_jax.motion.dump import dump
 from wrp_jax.types import UserError
 from wrp_jax.weights.safetensors_file import write_safetensors
 
-pytestmark = pytest.mark.usefixtures("compiled_for_users")
+pytestmark = [pytest.mark.golden, pytest.mark.usefixtures("compiled_for_users")]
 
 COUNT = 4
 

@@ -15,6 +15,8 @@ import toy
 
 from wrp_jax.runs.checkpoints import Checkpoints
 
+pytestmark = pytest.mark.commands
+
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 STEPS = 40
@@ -116,7 +118,7 @@ def slurm(index, count):
 
 @pytest.mark.parametrize(
     ("count", "environment"),
-    [(2, slurm), pytest.param(4, None, marks=pytest.mark.slow)],
+    [(2, slurm), (4, None)],
     ids=["2 by srun", "4 by flags"],
 )
 def test_several_processes_train_what_one_does(alone, tmp_path, count, environment):
@@ -126,7 +128,6 @@ def test_several_processes_train_what_one_does(alone, tmp_path, count, environme
     assert_same(trained(tmp_path / "RUN"), alone)
 
 
-@pytest.mark.slow
 def test_eight_devices_of_one_process_train_what_one_does(alone, tmp_path):
     toy.run(tmp_path / "RUN", steps=STEPS, devices=8)
     assert_same(trained(tmp_path / "RUN"), alone)

@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+pytestmark = pytest.mark.commands
+
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 STEPS = 12
@@ -48,7 +50,6 @@ def whole(tmp_path_factory):
     return last_state(workdir), time.monotonic() - begin
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_at_any_moment(whole, tmp_path, number):
     """From the first line of ``main`` on: in imports, compiling, between steps, at the end."""
@@ -89,7 +90,6 @@ def wait_for(condition, seconds=120):
         time.sleep(0.05)
 
 
-@pytest.mark.slow
 def test_workers_never_outlive_a_killed_program(tmp_path):
     process = start(tmp_path / "RUN", 10_000, 0.0, 2)
     wait_for(lambda: (tmp_path / "RUN/checkpoints/toy/5").exists() or process.poll() is not None)
@@ -101,7 +101,6 @@ def test_workers_never_outlive_a_killed_program(tmp_path):
     assert len(gone) == 2 and not alive
 
 
-@pytest.mark.slow
 def test_a_signal_to_the_whole_process_group_saves(tmp_path):
     """As batch systems send it: the workers end first, which is no fault."""
     process = start(tmp_path / "RUN", 10_000, 0.0, 2, start_new_session=True)

@@ -18,6 +18,8 @@ from wrp_jax.weights import published
 from wrp_jax.weights.load import load_weights
 from wrp_jax.weights.safetensors_file import write_safetensors
 
+pytestmark = pytest.mark.golden
+
 FIXTURES = pathlib.Path(__file__).parent / "fixtures"
 
 

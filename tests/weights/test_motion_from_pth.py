@@ -14,6 +14,8 @@ from wrp_jax.motion.still import zero_motion
 from wrp_jax.types import UserError
 from wrp_jax.weights.safetensors_file import write_safetensors
 
+pytestmark = pytest.mark.golden
+
 
 @pytest.fixture(scope="module")
 def state():

@@ -16,7 +16,7 @@ from wrp_jax.models.motion.sdcnet import build_sdcnet, pairwise_flows
 from wrp_jax.ops.warp import warp
 from wrp_jax.weights import published
 
-pytestmark = pytest.mark.usefixtures("compiled_for_users")
+pytestmark = [pytest.mark.golden, pytest.mark.usefixtures("compiled_for_users")]
 
 TOLERANCES = {
     **dict.fromkeys(("corr_every9", "flow2_c", "flow2_s1", "flow2_s2"), 2e-5),

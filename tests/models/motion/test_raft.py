@@ -19,7 +19,7 @@ from wrp_jax.motion.padding import padding_for
 from wrp_jax.ops import correlation
 from wrp_jax.weights import published
 
-pytestmark = pytest.mark.usefixtures("compiled_for_users")
+pytestmark = [pytest.mark.golden, pytest.mark.usefixtures("compiled_for_users")]
 
 FIXTURES = ["raft_large", "raft_large_torchvision", "raft_small", "raft_small_torchvision"]
 FEATURE_TOLERANCE = 2e-4

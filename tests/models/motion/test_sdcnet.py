@@ -15,7 +15,7 @@ from wrp_jax.models.motion.sdcnet import build_sdcnet, network_input, pairwise_f
 from wrp_jax.ops.warp import warp
 from wrp_jax.weights import published
 
-pytestmark = pytest.mark.usefixtures("compiled_for_users")
+pytestmark = [pytest.mark.golden, pytest.mark.usefixtures("compiled_for_users")]
 
 
 @pytest.fixture(scope="module")

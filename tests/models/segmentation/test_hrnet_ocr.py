@@ -26,7 +26,7 @@ from wrp_jax.ops.resize import resize
 from wrp_jax.types import UserError
 from wrp_jax.weights import published
 
-pytestmark = pytest.mark.usefixtures("compiled_for_users")
+pytestmark = [pytest.mark.golden, pytest.mark.usefixtures("compiled_for_users")]
 
 SHARED = pathlib.Path(__file__).parents[3] / ".." / "shared" / "golden"
 LOGITS, FEATURES, ATTENTION, REGIONS = 1e-3, 3e-4, 5e-5, 2e-4

@@ -13,6 +13,8 @@ from PIL import Image
 from wrp_jax.data.open_source import open_source
 from wrp_jax.runs.results import load_result
 
+pytestmark = pytest.mark.commands
+
 ROOT = Path(__file__).parents[3]
 OPTIONS = (
     "--config.motion.preset=ultrafast",

@@ -34,6 +34,8 @@ from wrp_jax.training.stages import reads_labels, run_stages
 from wrp_jax.types import UserError, clip_of
 from wrp_jax.weights.load import load_weights
 
+pytestmark = pytest.mark.stages
+
 SYNTHETIC = "synthetic:clips=1,frames=3,height=64,width=80,speed=2"
 
 

@@ -12,6 +12,7 @@ from wrp_jax.runs.results import load_result
 from wrp_jax.sharding import make_mesh
 from wrp_jax.training.refiner import stage
 
+pytestmark = pytest.mark.stages
 OPTIONS = {
     "chooser": RefinerConfig(
         clips=1,

@@ -16,6 +16,8 @@ from wrp_jax.training.refiner.chooser.examples import chooser_examples
 from wrp_jax.training.refiner.examples.generate import ExampleGenerator, generate_examples
 from wrp_jax.types import UserError
 
+pytestmark = pytest.mark.stages
+
 
 def chooser_crops(data):
     options = config().refiner

@@ -21,6 +21,8 @@ from wrp_jax.weights.load import FORMAT, load_weights
 from wrp_jax.weights.safetensors_file import write_safetensors
 from wrp_jax.weights.segmentation import laid_over, load_segmentation_weights
 
+pytestmark = pytest.mark.golden
+
 CLASSES = ClassMap(
     (3, 0, 7), ("road", "void", "car"), np.zeros((3, 3), np.uint8), (False, True, False)
 )

@@ -13,6 +13,8 @@ from wrp_jax.training.segmentation.published_losses import (
     relaxed_cross_entropy,
 )
 
+pytestmark = pytest.mark.golden
+
 
 @pytest.fixture(scope="module")
 def golden():

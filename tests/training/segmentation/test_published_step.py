@@ -19,6 +19,8 @@ from wrp_jax.training.segmentation.published_losses import (
 )
 from wrp_jax.weights import hrnet, published
 
+pytestmark = pytest.mark.golden
+
 MODULE = HrnetOcr(19, attention=True, scales=(0.5, 1.0))
 
 

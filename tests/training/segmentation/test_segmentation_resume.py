@@ -13,6 +13,7 @@ from wrp_jax.runs.results import load_result
 from wrp_jax.training.segmentation import stage
 from wrp_jax.types import SegmentationOutput
 
+pytestmark = pytest.mark.stages
 OPTIONS = SegmentationConfig(
     optimiser=SegmentationOptimiser(steps=5, batch_size=8, learning_rate=3e-2, ema_decay=0.5),
     sampling=SegmentationSampling(crop=(16, 16)),

@@ -35,6 +35,8 @@ from wrp_jax.training.segmentation.stage import make_train_step, train_segmentat
 from wrp_jax.training.state import create_train_state
 from wrp_jax.types import ClassMap, UserError, Window
 
+pytestmark = pytest.mark.stages
+
 CLASSES = ClassMap(
     ids=(0, 1, 2),
     names=("left", "right", "void"),

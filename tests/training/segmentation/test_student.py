@@ -35,6 +35,8 @@ from wrp_jax.training.segmentation.recipe import number_of_steps
 from wrp_jax.training.stages import check_stages, run_stages
 from wrp_jax.types import UNLABELLED, ClassMap, Interrupted, UserError, Window
 
+pytestmark = pytest.mark.stages
+
 CLASSES = ClassMap((0, 1), ("left", "right"), np.zeros((2, 3), np.uint8), (False, False))
 WINDOW = Window("s", "2", "0", "4")
 
