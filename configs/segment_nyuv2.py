@@ -4,8 +4,9 @@ wrp convert --set=nyuv2 --data=NYU --output=D
 python train.py --config=configs/segment_nyuv2.py --stills=D:splits/train.txt --workdir=RUN
 
 NYU holds nyu_depth_v2_labeled.mat, splits.mat and classMapping40.mat: see
-wrp_jax/data/public_sets/nyuv2.py; it takes pip install -e ".[nyu]". There is no reader of the raw
-video, whose frames the paper labels (at 2 Hz, up to 21 around each labelled one).
+wrp_jax/data/public_sets/nyuv2.py; it takes pip install -e ".[nyu]". With scenes of the raw video
+beside them, D/splits/train_windows.txt lists the frames that the paper labels (at 2 Hz, up to 21
+around each labelled one).
 
 Hardware: 8 GPUs of 16 GB or more. Figure of the paper: 50.58 mIoU on the test split, without
 propagated labels (Table 1).

@@ -127,11 +127,11 @@ def test_a_stopped_run_goes_on(unpacked, tmp_path):
 
 @parametrize_mistakes(
     ("nothing", "holds no road01_ins/Label/<record>/<camera>"),
-    ("frame", f"{_name(3)}_bin.png has no frame .*{_name(3)}.jpg"),
+    ("frame", f"{_name(3)}_bin.png has no frame .*{_name(3)}.jpg .2 of 50 labels have none"),
     ("size", f"{_name(3)}_bin.png is no map of ids of 10x4"),
     ("ids", f"{_name(3)}_bin.png has 40 pixels with ids that are none of this set, the first 2"),
-    ("list", f"road01_ins_val.lst:1: there is no .*{_name(55)}.jpg: unpack road01_ins"),
-    ("label", f"frame {SEQUENCE} {_name(3)} is in a list and has no label"),
+    ("list", f"road01_ins_val.lst:2: there is no .*{_name(55)}.jpg .2 in all.: unpack road01_ins"),
+    ("label", f"frame {SEQUENCE} {_name(3)} is in a list and has no label: unpack Label"),
     ("both", f"frame {SEQUENCE} {_name(3)} is in a list and has no label"),
 )
 def test_mistakes_are_told_in_one_sentence(unpacked, tmp_path, spoil, says):
@@ -141,13 +141,14 @@ def test_mistakes_are_told_in_one_sentence(unpacked, tmp_path, spoil, says):
     if spoil == "nothing":
         data = unpacked / "road01_ins"
     elif spoil == "frame":
-        (data / "road01_ins/ColorImage" / place / f"{_name(3)}.jpg").unlink()
+        for step in (3, 7):
+            (data / "road01_ins/ColorImage" / place / f"{_name(step)}.jpg").unlink()
     elif spoil == "size":
         write(label, np.zeros((10, 4)))
     elif spoil == "ids":
         write(label, np.full((4, 10), 2))
     elif spoil == "list":
-        _list(data, "road01_ins", "val", [55])
+        _list(data, "road01_ins", "val", [1, 55, 56])
     elif spoil == "label":
         label.unlink()
         _list(data, "road01_ins", "val", [3])

@@ -8,7 +8,9 @@ of, as in the evaluation of the authors; ids that it ignores are void.
 
 Lists: ``train`` and ``val`` as the authors give them, or ``all`` where there are none of theirs.
 Each is also cut into partitions of 21 labelled frames that follow one another:
-``<list>_windows``, and their middle frames, ``<list>_middle``.
+``<list>_windows``, and their middle frames, ``<list>_middle``. (The paper counts 2005 middle frames
+and 38095 others among 40960, which makes 20 to a partition. Its text says 21, as is done here; of
+these 40960 frames hold 1950 at most.)
 
 Reference: Huang et al., arXiv 1803.06184; ids, names and trainIds from the table of the class
 definitions in ApolloScapeAuto/dataset-api, scene parsing. Partitions: Ganeshan et al., ICCV 2021,
@@ -20,12 +22,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
 from wrp_jax.data import images
 from wrp_jax.data.frame_names import natural_key
-from wrp_jax.data.public_sets.public_set import Picture, PublicSet, frame_of, labelled
+from wrp_jax.data.public_sets.public_set import (
+    Picture,
+    PublicSet,
+    check_frames,
+    labelled,
+    partitions,
+)
 from wrp_jax.files.regular import read_bytes
 from wrp_jax.types import ClassMap, UserError
 
@@ -88,9 +97,11 @@ def read_apolloscape(data: Path) -> PublicSet:
         for key in rows if named[2] == "test" else ():
             # The labels of these frames hold nothing but 255.
             pictures[key] = Picture(*key, pictures[key].frame)
-    for key in (key for rows in lists.values() for key in rows):
-        if pictures[key].label is None:
-            raise UserError(f"frame {' '.join(key)} is in a list and has no label: unpack Label.")
+    bare = [k for rows in lists.values() for k in rows if pictures[k].label is None]
+    if bare:
+        raise UserError(
+            f"frame {' '.join(bare[0])} is in a list and has no label{_in_all(bare)}: unpack Label."
+        )
     if not any(lists.values()):
         lists = {"all": list(labelled(pictures.values()))}
     order = _order(list(pictures))
@@ -112,8 +123,10 @@ def _pictures(road: Path) -> Iterator[Picture]:
         color, label = (kind / place for kind in kinds)
         labels = {p.name.removesuffix("_bin.png"): p for p in label.glob("*_bin.png")}
         frames = {p.stem: p for p in color.glob("*") if p.suffix.lower() in images.SUFFIXES}
-        for name in sorted(labels.keys() - frames.keys()):
-            frame_of(labels[name], color / f"{name}.jpg", f"{road.name}'s ColorImage")
+        check_frames(
+            {path: frames.get(name, color / f"{name}.jpg") for name, path in labels.items()},
+            f"{road.name}'s ColorImage",
+        )
         for name in sorted(frames, key=natural_key):
             sequence = _sequence(road.name, *place.parts)
             yield Picture(sequence, name, frames[name], labels.get(name))
@@ -127,17 +140,24 @@ def _read_list(
     path: Path, road: str, pictures: dict[tuple[str, str], Picture]
 ) -> list[tuple[str, str]]:
     """Frames named in the first column: ``<road>/ColorImage/<record>/<camera>/<name>.jpg``."""
-    rows = []
+    rows, missing = [], []
     text = read_bytes(path).decode(errors="replace")
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         frame = PurePosixPath(line.split("\t")[0].strip())
         key = (_sequence(road, *frame.parts[-3:-1]) if len(frame.parts) >= 3 else "", frame.stem)
-        if key not in pictures:
-            raise UserError(f"{path}:{number}: there is no {frame}: unpack {road} again.")
-        rows.append(key)
+        if key in pictures:
+            rows.append(key)
+        else:
+            missing.append(f"{path}:{number}: there is no {frame}")
+    if missing:
+        raise UserError(f"{missing[0]}{_in_all(missing)}: unpack {road} again.")
     return rows
+
+
+def _in_all(wrong: Sequence[Any]) -> str:
+    return f" ({len(wrong)} in all)" if len(wrong) > 1 else ""
 
 
 def _order(keys: list[tuple[str, str]]) -> dict[tuple[str, str], int]:
@@ -153,14 +173,8 @@ def _order(keys: list[tuple[str, str]]) -> dict[tuple[str, str], int]:
 def _windows(
     rows: Sequence[tuple[str, str]], order: dict[tuple[str, str], int]
 ) -> tuple[tuple[str, str, str, str], ...]:
-    """Cuts what is listed into partitions of ``PARTITION`` frames in a row; the rest stays out."""
-    windows, run = [], []
-    for key in sorted(set(rows), key=order.__getitem__):
-        if run and order[key] != order[run[-1]] + 1:
-            run = []
-        run.append(key)
-        if len(run) == PARTITION:
-            sequence, middle = run[PARTITION // 2]
-            windows.append((sequence, middle, run[0][1], run[-1][1]))
-            run = []
-    return tuple(windows)
+    """The partitions of what is listed, with their middle frames."""
+    return tuple(
+        (*part[PARTITION // 2], part[0][1], part[-1][1])
+        for part in partitions(rows, order, PARTITION)
+    )

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wrp_jax.data.public_sets.public_set import Picture, PublicSet, frame_of, labelled
+from wrp_jax.data.public_sets.public_set import Picture, PublicSet, check_frames, labelled
 from wrp_jax.types import ClassMap, UserError
 
 QUALITIES = {"fine": "gtFine", "coarse": "gtCoarse"}
@@ -147,8 +147,12 @@ def _pictures(data: Path, quality: str, split: str) -> Iterator[Picture]:
     """The labelled pictures of a split, sorted."""
     kind = QUALITIES[quality]
     ending = f"_{kind}_labelIds.png"
-    for label in sorted((data / kind / split).glob(f"*/*{ending}")):
-        city, name = label.parent.name, label.name.removesuffix(ending)
-        frame = data / "leftImg8bit" / split / city / f"{name}_leftImg8bit.png"
-        frame = frame_of(label, frame, f"leftImg8bit's {split}")
-        yield Picture(f"{quality}_{split}_{city}", name, frame, label)
+    frames = {
+        label: data / "leftImg8bit" / split / label.parent.name
+        / f"{label.name.removesuffix(ending)}_leftImg8bit.png"
+        for label in sorted((data / kind / split).glob(f"*/*{ending}"))
+    }  # fmt: skip
+    check_frames(frames, f"leftImg8bit's {split}")
+    for label, frame in frames.items():
+        name = label.name.removesuffix(ending)
+        yield Picture(f"{quality}_{split}_{label.parent.name}", name, frame, label)

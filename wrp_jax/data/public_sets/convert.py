@@ -22,6 +22,7 @@ from jaxtyping import UInt8
 from wrp_jax import interrupts
 from wrp_jax.data import images, label_maps, label_pictures
 from wrp_jax.data.public_sets.apolloscape import read_apolloscape
+from wrp_jax.data.public_sets.camvid import read_camvid
 from wrp_jax.data.public_sets.cityscapes import read_cityscapes
 from wrp_jax.data.public_sets.kitti import read_kitti
 from wrp_jax.data.public_sets.mapillary import read_mapillary
@@ -37,6 +38,8 @@ from wrp_jax.types import UserError
 
 PUBLIC_SETS: dict[str, Callable[[Path], PublicSet]] = {
     "apolloscape": read_apolloscape,
+    "camvid": read_camvid,
+    "camvid_32": functools.partial(read_camvid, count=32),
     "cityscapes": read_cityscapes,
     "kitti": read_kitti,
     "mapillary_v1.2": functools.partial(read_mapillary, version="v1.2"),

@@ -19,7 +19,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from wrp_jax.data.public_sets.cityscapes import cityscapes_classes, cityscapes_ids
-from wrp_jax.data.public_sets.public_set import Picture, PublicSet, frame_of, labelled
+from wrp_jax.data.public_sets.public_set import Picture, PublicSet, check_frames, labelled
 from wrp_jax.types import UserError
 
 _NAME = re.compile(r"(\d{6})_\d{2}")
@@ -50,7 +50,10 @@ def read_kitti(data: Path) -> PublicSet:
     for name, label in labels.items():
         beside = label.parents[1] / "image_2" / label.name
         if name not in frames or beside.is_file():
-            frames[name] = frame_of(label, beside, "image_2 of data_semantics.zip")
+            frames[name] = beside
+    check_frames(
+        {label: frames[name] for name, label in labels.items()}, "image_2 of data_semantics.zip"
+    )
     scenes = {name[:6] for name in labels}
     windows = _windows(scenes, frames)
     pictures = tuple(

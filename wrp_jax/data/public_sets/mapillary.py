@@ -14,7 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from wrp_jax.data import label_maps
-from wrp_jax.data.public_sets.public_set import Picture, PublicSet, frame_of, labelled
+from wrp_jax.data.public_sets.public_set import Picture, PublicSet, check_frames, labelled
 from wrp_jax.files.regular import read_bytes
 from wrp_jax.files.strict_json import MAX_BYTES, parse_json
 from wrp_jax.types import ClassMap, UserError
@@ -56,12 +56,12 @@ def _pictures(data: Path, split: str, version: str) -> list[Picture]:
     """The labelled pictures of a split, sorted."""
     folders = (data / split / folder for folder in _LABELS[version])
     folder = next((f for f in folders if f.is_dir()), None)
-    found = []
-    for label in sorted(folder.glob("*.png")) if folder else ():
-        frame = data / split / "images" / f"{label.stem}.jpg"
-        frame = frame_of(label, frame, f"{split}/images")
-        found.append(Picture(split, label.stem, frame, label))
-    return found
+    frames = {
+        label: data / split / "images" / f"{label.stem}.jpg"
+        for label in (sorted(folder.glob("*.png")) if folder else ())
+    }
+    check_frames(frames, f"{split}/images")
+    return [Picture(split, label.stem, frame, label) for label, frame in frames.items()]
 
 
 def _read_classes(path: Path) -> ClassMap:

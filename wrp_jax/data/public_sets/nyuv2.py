@@ -1,10 +1,14 @@
-"""The labelled frames of NYU-Depth V2: 1449 pictures of rooms, 40 classes and void.
+"""NYU-Depth V2: 1449 labelled pictures of rooms, 40 classes and void, and the video around them.
 
 ``nyu_depth_v2_labeled.mat`` (the set), ``splits.mat`` (which pictures are for training, which for
 testing) and ``classMapping40.mat`` (Gupta et al.: from the 894 names of the set to 40 classes) in
 one place. Mapping and class names are read from that file. Pictures are named after their number
-in the set, from ``0001``; the sequences ``train`` and ``test`` are for ``--stills``: neighbours are
-no video.
+in the set, from ``0001``; the sequences ``train`` and ``test`` (795 and 654 pictures) are for
+``--stills``: neighbours are no video.
+
+Where scenes of the raw video lie there too, each labelled picture of ``train`` becomes a sequence
+of its own, ``train_0002``, with up to 21 frames at two a second (see ``nyuv2_video``), and
+``train_windows`` lists these.
 
 The set is a file of MATLAB 7.3, which is HDF5: ``pip install -e ".[nyu]"``.
 
@@ -22,6 +26,7 @@ import numpy as np
 import scipy.io
 
 from wrp_jax.data import label_maps
+from wrp_jax.data.public_sets.nyuv2_video import with_video
 from wrp_jax.data.public_sets.public_set import Picture, Pixels, PublicSet, labelled
 from wrp_jax.files.regular import open_regular
 from wrp_jax.types import ClassMap, UserError
@@ -33,24 +38,30 @@ def read_nyuv2(data: Path) -> PublicSet:
     """Finds the labelled pictures of NYU-Depth V2, their split and their classes.
 
     Args:
-      data: holds the three files.
+      data: holds the three files, and scenes of the raw video.
 
     Raises:
-      UserError: a file is missing, or is not what it should be; h5py is not installed.
+      UserError: a file is missing, or is not what it should be; h5py is not installed; a scene
+        lacks frames.
     """
     missing = [name for name in (SET, SPLITS, MAPPING) if not (data / name).is_file()]
     if missing:
         raise UserError(f"{data} holds no {' nor '.join(missing)}: put NYU-Depth V2 there.")
-    count = _read(data / SET, _count)
+    height, width, raw = _read(data / SET, _facts)
     classes, ids = _read_mapping(data / MAPPING)
-    pictures = tuple(
-        _picture(data / SET, split, number)
+    train, test = (
+        [
+            _picture(data / SET, split, number)
+            for number in _numbers(data / SPLITS, f"{split}Ndxs", len(raw))
+        ]
         for split in ("train", "test")
-        for number in _numbers(data / SPLITS, f"{split}Ndxs", count)
     )
-    stills = labelled(pictures)
-    lists = {s: tuple(row for row in stills if row[0] == s) for s in ("train", "test")}
-    return PublicSet(classes, ids, pictures, lists)
+    train, windows = with_video(data, train, raw, height * width * 3)
+    lists: dict[str, tuple[tuple[str, ...], ...]]
+    lists = {"train": labelled(train), "test": labelled(test)}
+    if windows:
+        lists["train_windows"] = windows
+    return PublicSet(classes, ids, (*train, *test), lists)
 
 
 def _picture(path: Path, split: str, number: int) -> Picture:
@@ -58,16 +69,25 @@ def _picture(path: Path, split: str, number: int) -> Picture:
     # MATLAB's arrays lie transposed in the file: [picture, channel, column, row].
     frame = functools.partial(_read, path, lambda file: file["images"][number - 1].T)
     label = functools.partial(_read, path, lambda file: file["labels"][number - 1].T)
-    return Picture(split, f"{number:04d}", Pixels(where, path, frame), Pixels(where, path, label))
+    return Picture(split, _name(number), Pixels(where, path, frame), Pixels(where, path, label))
 
 
-def _count(file: Any) -> int:
-    """Number of pictures of the open file."""
+def _facts(file: Any) -> tuple[int, int, dict[str, str]]:
+    """Height and width of the pictures, and by their names the files of the raw video."""
     images, labels = file["images"], file["labels"]
     same = images.shape == (len(images), 3, *labels.shape[1:]) and len(images) == len(labels)
     if not same or images.dtype != np.uint8:
         raise ValueError(f"images of {images.shape}, labels of {labels.shape}")
-    return len(images)
+    # A cell array of texts: references to arrays of the codes of their letters.
+    raw = ["".join(map(chr, np.ravel(file[cell]))) for cell in file["rawRgbFilenames"][0]]
+    if len(raw) != len(images):
+        raise ValueError(f"{len(images)} images, {len(raw)} rawRgbFilenames")
+    names = {_name(number): path for number, path in enumerate(raw, 1)}
+    return images.shape[3], images.shape[2], names
+
+
+def _name(number: int) -> str:
+    return f"{number:04d}"
 
 
 def _read(path: Path, take: Callable[[Any], Any]) -> Any:

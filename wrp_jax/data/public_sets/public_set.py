@@ -7,8 +7,9 @@ are read by ``convert``.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -65,20 +66,42 @@ class PublicSet:
     lists: Mapping[str, tuple[tuple[str, ...], ...]]
 
 
-def frame_of(label: Path, frame: Path, part: str) -> Path:
-    """The frame of a label.
+def check_frames(frame_of: Mapping[Path, Path], part: str) -> None:
+    """Looks whether every label has its frame.
 
     Args:
-      label: its file.
-      frame: the file that the frame should be.
-      part: what to unpack to have it.
+      frame_of: by the file of a label that of its frame.
+      part: what to unpack to have the frames.
 
     Raises:
-      UserError: it is not there.
+      UserError: frames are not there: the first of them, and how many.
     """
-    if not frame.is_file():
-        raise UserError(f"{label} has no frame {frame}: unpack {part} as well.")
-    return frame
+    missing = sorted(label for label, frame in frame_of.items() if not frame.is_file())
+    if missing:
+        raise UserError(
+            f"{missing[0]} has no frame {frame_of[missing[0]]} ({len(missing)} of "
+            f"{len(frame_of)} labels have none): unpack {part} as well."
+        )
+
+
+def partitions(
+    keys: Iterable[tuple[str, Any]], place: Mapping[tuple[str, Any], int], size: int
+) -> Iterator[list[tuple[str, Any]]]:
+    """Cuts what is listed into parts of ``size`` frames in a row; the rest stays out.
+
+    Args:
+      keys: sequence and name or number of frames, in any order.
+      place: numbers that follow one another where frames do.
+      size: of every part.
+    """
+    run: list[tuple[str, Any]] = []
+    for key in sorted(set(keys), key=place.__getitem__):
+        if run and place[key] != place[run[-1]] + 1:
+            run = []
+        run.append(key)
+        if len(run) == size:
+            yield run
+            run = []
 
 
 def labelled(pictures: Iterable[Picture]) -> tuple[tuple[str, str], ...]:

