@@ -27,7 +27,6 @@ from wrp_jax.runs.networks import Networks, moves
 from wrp_jax.sharding import frames_at_once
 from wrp_jax.types import Clip
 
-
 _WRITERS = 2  # threads that pack and write pictures; one of large frames
 
 
