@@ -48,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "reporting": {"types"},
     "labelling": {
-        *("types", "config", "interrupts", "files", "progress", "data"),
+        *("types", "config", "interrupts", "files", "progress", "sharding", "data"),
         *("segmentation", "propagation"),
         *("evaluation", "runs", "reporting"),
     },

@@ -95,3 +95,13 @@ def test_inputs_lie_where_their_names_tell(tmp_path, spec, name):
 def test_png_takes_8_bit_only():
     with pytest.raises(TypeError):
         images.encode_png(np.zeros((2, 2), np.int32))
+
+
+def test_a_natural_picture_is_packed_quickly_and_without_loss(rng):
+    slopes = np.add.outer(np.arange(60), np.arange(80))[..., None] + [0, 40, 80]
+    picture = (slopes + rng.integers(0, 6, (60, 80, 3))).astype(np.uint8)
+    quick, plain = (images.encode_png(picture, natural=n) for n in (True, False))
+    assert quick != plain
+    assert len(quick) < 1.1 * len(plain)
+    for data in (quick, plain):
+        np.testing.assert_array_equal(images.decode_frame(data, "a.png"), picture)

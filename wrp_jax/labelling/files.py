@@ -73,7 +73,7 @@ class OutputFiles:
     ) -> None:
         """The frame under the class colours of its labels."""
         picture = overlay(image, labels, self._plan.source.classes, is_key=is_key)
-        write_atomically(self._overlay_path(sequence, name), encode_png(picture))
+        write_atomically(self._overlay_path(sequence, name), encode_png(picture, natural=True))
 
     def _overlay_path(self, sequence: str, name: str) -> Path:
         return self.writers[self._plan.main].picture_path("overlays", sequence, name)

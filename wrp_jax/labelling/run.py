@@ -13,6 +13,7 @@ from wrp_jax.evaluation.evaluator import Evaluator
 from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.files.failures import Failures
+from wrp_jax.labelling.background import Background
 from wrp_jax.labelling.files import OutputFiles
 from wrp_jax.labelling.flow_pictures import flow_pictures
 from wrp_jax.labelling.kept import KeptWindows
@@ -23,7 +24,10 @@ from wrp_jax.propagation.labelled_window import Keyframe
 from wrp_jax.propagation.methods import label_frames
 from wrp_jax.reporting.film import shrink_labels
 from wrp_jax.runs.networks import Networks, moves
+from wrp_jax.sharding import frames_at_once
 from wrp_jax.types import Clip
+
+_WRITERS = 2  # threads that pack and write pictures; one of large frames
 
 
 def label_windows(
@@ -96,7 +100,10 @@ def _label_window(
     keys = [Keyframe(i, known.label(sequence, names[i])) for i in job.keys]
     clip = Clip(len(names), read, sequence, names)
     scratch, reach = files.scratch(), job.window.reach
-    with networks.open_window(clip, keys, classes, scratch, reach) as window:
+    with (
+        networks.open_window(clip, keys, classes, scratch, reach) as window,
+        Background(min(_WRITERS, frames_at_once(*window.size))) as background,
+    ):
         for done, method in enumerate(plan.methods, job.number * len(plan.methods) + 1):
             pictures: dict[int, tuple[np.ndarray, np.ndarray]] = {}
             for output in label_frames(method, options, window, networks.refiner):
@@ -113,10 +120,14 @@ def _label_window(
                     continue
                 moved = output.image_bytes()
                 if moved is not None:
-                    files.write_moved(method, sequence, names[i], moved)
-                files.writers[method].write(sequence, names[i], labels, sure)
+                    background.run(files.write_moved, method, sequence, names[i], moved)
+                background.run(files.writers[method].write, sequence, names[i], labels, sure)
                 if method == plan.main:
-                    files.write_overlay(sequence, names[i], read(i), labels, is_key=i in job.keys)
+                    frame = window.cues.clip.frame(i)  # decoded before, where motion was asked
+                    background.run(
+                        files.write_overlay, sequence, names[i], frame, labels,
+                        is_key=i in job.keys,
+                    )  # fmt: skip
                     confidence[names[i]] = float(sure.mean())
             if job.shown:
                 result.pictures[f"labels/{method}"] = np.stack([pictures[i][0] for i in job.shown])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 
 from wrp_jax import interrupts
 from wrp_jax.config import MotionConfig
+from wrp_jax.sharding import frames_at_once
 from wrp_jax.types import Clip, Motion, Positions, UserError
 
 _PRESETS = {
@@ -20,6 +22,9 @@ _PRESETS = {
 
 # OpenCV's pyramid needs room for a few 8x8 patches on its coarsest level.
 _SMALLEST = 64
+
+_THREADS = 2
+"""Pairs at a time, of frames that are not large: each needs memory of its own."""
 
 
 def _create(preset: str) -> cv2.DISOpticalFlow:
@@ -35,7 +40,7 @@ def _create(preset: str) -> cv2.DISOpticalFlow:
 
 
 def dis_motion(config: MotionConfig) -> Motion:
-    """DIS flow on grey images, one pair after the other.
+    """DIS flow on grey images, two pairs at a time: one alone keeps a second core hardly busy.
 
     The presets are OpenCV's, and ``fine``, which is the most accurate and the slowest.
 
@@ -52,8 +57,6 @@ def dis_motion(config: MotionConfig) -> Motion:
     def motion(
         clip: Clip, targets: Positions, sources: Positions, initial: np.ndarray | None = None
     ) -> np.ndarray:
-        # Made anew: OpenCV's object keeps a first guess and would use it in later calls as well.
-        dis: Any = _create(config.preset)  # type stubs refuse flow=None, which is allowed
         target, source = clip.stack(targets), clip.stack(sources)
         n, h, w, _ = target.shape
         down, right = max(0, _SMALLEST - h), max(0, _SMALLEST - w)
@@ -62,8 +65,11 @@ def dis_motion(config: MotionConfig) -> Motion:
             return cv2.copyMakeBorder(image, 0, down, 0, right, cv2.BORDER_REPLICATE)
 
         flows = np.empty((n, h, w, 2), np.float32)
-        for i in range(n):
+
+        def estimate(i: int) -> None:
             interrupts.check()
+            # Made anew: OpenCV's object keeps a first guess and would use it in later calls.
+            dis: Any = _create(config.preset)  # type stubs refuse flow=None, which is allowed
             first, second = (
                 pad(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)) for image in (target[i], source[i])
             )
@@ -71,6 +77,10 @@ def dis_motion(config: MotionConfig) -> Motion:
             if initial is not None:
                 guess = pad(np.nan_to_num(initial[i].astype(np.float32)))
             flows[i] = dis.calc(first, second, guess)[:h, :w]
+
+        with ThreadPoolExecutor(min(_THREADS, frames_at_once(h, w))) as pool:
+            for _ in pool.map(estimate, range(n)):
+                interrupts.check()
         return flows
 
     return motion

@@ -83,15 +83,30 @@ def chain_flows(
     orders = np.asarray(orders).T
     source, target = orders[:-1], orders[1:]
     n, h, w, _ = clip.frames.shape
-    xp = np if isinstance(clip.flow_backward, np.ndarray) else jnp
+    if isinstance(clip.flow_backward, np.ndarray):
+        return _pick_flows(clip, source, target)
     if n == 1:
-        still = xp.zeros((*target.shape, h, w, 2), clip.flow_backward.dtype)
+        still = jnp.zeros((*target.shape, h, w, 2), clip.flow_backward.dtype)
         return still, still
     pair = np.clip(np.minimum(source, target), 0, n - 2)
     ahead, stays = (m[..., None, None, None] for m in (target > source, target == source))
     backward, forward = clip.flow_backward[pair], clip.flow_forward[pair]
-    flow = xp.where(stays, 0, xp.where(ahead, backward, forward))
-    return flow, xp.where(stays, 0, xp.where(ahead, forward, backward))
+    flow = jnp.where(stays, 0, jnp.where(ahead, backward, forward))
+    return flow, jnp.where(stays, 0, jnp.where(ahead, forward, backward))
+
+
+def _pick_flows(
+    clip: ClipCues, source: Int[np.ndarray, "t b"], target: Int[np.ndarray, "t b"]
+) -> tuple[Float[np.ndarray, "t b h w 2"], Float[np.ndarray, "t b h w 2"]]:
+    """``chain_flows`` on the host: each flow is copied once."""
+    shape, dtype = (*target.shape, *clip.frames.shape[1:3], 2), clip.flow_backward.dtype
+    flow, reverse = np.zeros(shape, dtype), np.zeros(shape, dtype)
+    for place in zip(*np.nonzero(target != source), strict=True):
+        pair = min(source[place], target[place])
+        backward, forward = clip.flow_backward[pair], clip.flow_forward[pair]
+        ahead = target[place] > source[place]
+        flow[place], reverse[place] = (backward, forward) if ahead else (forward, backward)
+    return flow, reverse
 
 
 def lay_out(clip: ClipCues, orders: Int[np.ndarray, "b frames"]) -> ChainInputs:

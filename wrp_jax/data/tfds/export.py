@@ -123,12 +123,13 @@ def _examples(
         label_path = writer.label_path(row.sequence, row.frame)
         confidence_path = writer.confidence_path(row.sequence, row.frame)
         label = images.decode_label(read_bytes(label_path), label_path).pixels
-        grey = images.decode_label(read_bytes(confidence_path), confidence_path)
+        confidence = read_bytes(confidence_path)
+        images.decode_label(confidence, confidence_path)  # raises if it is damaged
         yield {
             "image": clips.frame_bytes(source, row.sequence, row.frame),
             # Decoded and written again as grey: TFDS may turn palettes into colours.
             "label": images.encode_png(label),
-            "confidence": images.encode_png(grey.pixels),
+            "confidence": confidence,
             "sequence": row.sequence,
             "frame": row.frame,
             "key": row.key,
