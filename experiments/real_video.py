@@ -1,10 +1,11 @@
 """How good are the labels of real video, by method and by distance from the labelled frame?
 
 python -m experiments.real_video --data=D --windows=FILE [--stills=ROOT:SPLITFILE] --output=DIR \\
-    [--record=NAME]
+    [--config=NAME] [--record=NAME]
 
-Trains with default options on the labelled frame of each window alone, labels all frames by every
-method, and scores them where D has a label. Stopped at any time, the same command goes on.
+Trains with default options, or those of ``configs/NAME.py``, on the labelled frame of each window
+alone, labels all frames by every method, and scores them where D has a label. Stopped at any time,
+the same command goes on.
 
 Finding: warp-refine is ahead of every other method at each distance on CamVid, the Chen clips
 (at ±10 level with segmentation) and DAVIS 2016; results/camvid.json, chen.json, davis.json.
@@ -28,11 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in ("--data", "--windows", "--output"):
         parser.add_argument(name, required=True)
     parser.add_argument("--stills", action="append", default=[])
+    parser.add_argument("--config", default="folder", help="name in configs/")
     record_option(parser)
     parsed = parser.parse_args(arguments)
     run, out = Path(parsed.output) / "run", Path(parsed.output) / "out"
     common = [
-        "--config=folder", f"--data={parsed.data}", f"--windows={parsed.windows}",
+        f"--config={parsed.config}", f"--data={parsed.data}", f"--windows={parsed.windows}",
         f"--workdir={run}",
     ]  # fmt: skip
     stills = [f"--stills={spec}" for spec in parsed.stills]
