@@ -4,8 +4,8 @@
 distance to the nearest class boundary of the truth: share of wrong pixels, share of all errors,
 and mIoU, over all distances in time together; void truth is not scored.
 
-Finding: on CamVid 77 %, on Chen 88 % of warp-refine's wrong pixels lie within 3 pixels of a
-boundary, where the annotations of neighbouring frames differ too (results/errors_*.json).
+Finding: most of warp-refine's wrong pixels lie next to a boundary, where the annotations of
+neighbouring frames differ too (results/errors_*.json).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ of LIST (``<sequence> <frame>`` per line, of D), which are no part of the traini
 ``RUN/curve.json`` (which ``experiments.figure`` draws) and prints it as a table. Stopped at any
 time, the same command goes on.
 
-Finding: on CamVid half of the steps give all but 4 of 63 points; large classes come first, signs
+Finding: on CamVid half of the steps give nearly all of the score; large classes come first, signs
 and pedestrians as the learning rate falls; the moving average plays no part at the end
 (results/learning_curve.json).
 """

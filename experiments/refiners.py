@@ -10,8 +10,8 @@ the defaults alone. Each labels into ``OUT/CELL/out``, and is trained in ``OUT/C
 that has been done (``recursive`` plays no part in training and is left out of that name). One
 line of mIoU per cell, with the CPU seconds of this run.
 
-Finding: the chooser trained on simulated clips is 2.1 mIoU above warp-inpaint on CamVid and 1.0 on
-Chen; the paper's refiner is 0.3 above and 3.5 below (results/refiners_*.json; docs/REFINER.md).
+Finding: the chooser trained on simulated clips is above warp-inpaint on CamVid and Chen; the
+paper's refiner is level with it on CamVid and below it on Chen (results/refiners_*.json).
 """
 
 from __future__ import annotations

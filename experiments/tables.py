@@ -17,9 +17,9 @@ figures, ``{A − B:+.1f}`` their difference. A layout is a table of TOML::
     best = "max"  # optional: bold face for the largest of a column
 
 A row is its labels and, last, where its figures are: the name of a result and a way in it. A row
-that needs other cells is ``{ row = ["a", "b {camvid/x/y:.0f} s"] }``. All rows compete for
-``best``, or those of a group where ``groups = [4, 4]`` says how many rows each group has. A figure
-that is unknown (null) leaves its cell empty.
+that needs other cells is ``{ row = ["a", "b {camvid/x/y:.0f} s"] }``. The head may hold figures
+too. All rows compete for ``best``, or those of a group where ``groups = [4, 4]`` says how many rows
+each group has. A figure that is unknown (null) leaves its cell empty.
 
 ``experiments/figures.toml`` names the figures that are drawn, and their curves.
 
@@ -116,7 +116,7 @@ def fill(template: str, results: Results, at: str = "") -> str:
 
 def table(layout: Mapping[str, Any], results: Results) -> str:
     """The Markdown of a layout."""
-    head, cells = layout["head"], layout.get("cells", ())
+    head, cells = [fill(cell, results) for cell in layout["head"]], layout.get("cells", ())
     lines = []
     for row in layout["rows"]:
         if isinstance(row, Mapping):

@@ -262,3 +262,25 @@ def test_home_folders_wherever_options_come_from(config, monkeypatch, tmp_path):
     assert options.segmentation.weights == f"{tmp_path}/w.npz"
     assert options.data == f"tfds:x/y:z@{tmp_path}/sets"
     assert options.motion_training.sampling.mix == (f"9 {tmp_path}/a",)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--config.motion.weights=gs://b/raft.pth"],
+        ["--config.motion.weights", "gs://b/raft.pth"],
+    ],
+)
+def test_an_address_in_a_flag_is_a_users_mistake(config, capsys, arguments):
+    code, _ = config(*arguments)
+    assert code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("train.py: --config.motion.weights=gs://b/raft.pth is an address (gs:")
+    assert len(error.splitlines()) == 1
+
+
+def test_an_address_in_a_config_file_is_a_users_mistake(config, capsys, tmp_path):
+    file = tmp_path / "remote.py"
+    file.write_text(CONFIG.replace("Config()", "Config(data='gs://b/videos')"))
+    assert config(file=file)[0] == 2
+    assert "config.data=gs://b/videos is an address" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 import pytest
 
 from experiments import tables
+from experiments.record import read_results
 
 TOY = {"toy": {"figures": {"warp": {"ms": 2.9, "torch ms": 151.0}, "step": {"ms": 4.7}, "x": None}}}
 
@@ -17,6 +18,22 @@ def test_every_layout_stands_in_a_document():
     assert {f"table {name}" for name in tables.read_layouts()} == {
         place for place in shown if place.startswith("table ")
     }
+
+
+def test_every_result_stands_in_a_document():
+    """Dead data goes: remove the file, or show it."""
+    seen: set[str] = set()
+
+    class Noted(dict):
+        def __getitem__(self, name):
+            seen.add(name)
+            return super().__getitem__(name)
+
+    results, layouts = Noted(read_results()), tables.read_layouts()
+    for path in tables.documents():
+        tables.render(path.read_text(), layouts, results)
+    tables.drawings(results)
+    assert set(results) == seen
 
 
 def test_figures_ratios_and_differences():
@@ -35,14 +52,14 @@ def test_a_figure_that_there_is_not_is_named(way):
 def test_the_best_of_each_group_is_bold_ties_too():
     one = {"a": {"1": 86.44, "2": None}, "b": {"1": 86.36, "2": 3.0}, "c": {"1": 1.0, "2": 2.0}}
     layout = {
-        "head": ["method", "1", "2"],
+        "head": ["method", "1", "2, {one/b/2:.0f} frames"],
         "cells": ["{1:.1f}", "{2:.1f}"],
         "rows": [["a", "one/a"], ["b", "one/b"], ["c", "one/c"], {"row": ["d", "99.9", ""]}],
         "best": "max",
         "groups": [3, 1],
     }
     drawn = tables.table(layout, {"one": {"figures": one}}).splitlines()
-    assert drawn[0] == "| method | 1 | 2 |" and drawn[1] == "|---|---|---|"
+    assert drawn[0] == "| method | 1 | 2, 3 frames |" and drawn[1] == "|---|---|---|"
     assert drawn[2:] == [
         "| a | **86.4** | |",
         "| b | **86.4** | **3.0** |",

@@ -27,6 +27,7 @@ from wrp_jax.cli.help_text import HELP_FLAGS, command_help
 from wrp_jax.cli.terminal import keep_output_open
 from wrp_jax.config import Config, check, check_key
 from wrp_jax.files.failures import Failures
+from wrp_jax.files.remote import refuse_address
 from wrp_jax.machine import machine_error
 from wrp_jax.types import UserError
 
@@ -104,17 +105,31 @@ def _expand(text: str) -> str:
     return _HOME.sub(lambda found: found[1] + os.path.expanduser(found[2]), text)
 
 
-def _expand_options(options: Any) -> None:
-    """As ``expand_home``, for what a config file sets."""
+def _expand_options(options: Any, path: str = "config") -> None:
+    """As ``expand_home`` and ``_refuse_addresses``, for what a config file sets."""
     for option in dataclasses.fields(options):
-        value = getattr(options, option.name)
+        value, name = getattr(options, option.name), f"{path}.{option.name}"
+        parts = value if isinstance(value, tuple | list) else (value,)
+        for part in parts:
+            if isinstance(part, str):
+                refuse_address(part, name)
         if dataclasses.is_dataclass(value):
-            _expand_options(value)
+            _expand_options(value, name)
         elif isinstance(value, str):
             setattr(options, option.name, _expand(value))
         elif isinstance(value, tuple | list):
             parts = [_expand(part) if isinstance(part, str) else part for part in value]
             setattr(options, option.name, type(value)(parts))
+
+
+def _refuse_addresses(arguments: Sequence[str]) -> None:
+    """Refuses ``--output=gs://…``, in one argument or in two."""
+    for before, argument in zip(("", *arguments), arguments, strict=False):
+        name, equals, value = argument.partition("=")
+        if equals and argument.startswith("-"):
+            refuse_address(value, name)
+        elif before.startswith("-") and "=" not in before:
+            refuse_address(argument, before)
 
 
 def define_config() -> flags.FlagHolder:
@@ -219,6 +234,7 @@ def _parse(argv: list[str]) -> None:
         given = expand_home(flags.FLAGS.read_flags_from_files(argv[1:], force_gnu=False))
         given = [_with_underscores(argument) for argument in given]
         given = _with_output_of_verify(given)
+        _refuse_addresses(given)
         rest = flags.FLAGS([argv[0], *_with_config_file(given)])
     except flags.Error as error:
         raise UserError(_flag_error(error)) from error

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from wrp_jax.files.remote import refuse_address
 from wrp_jax.machine import cannot_write
 from wrp_jax.types import MachineError, OutputError, UserError
 
@@ -48,9 +49,11 @@ def sole_writer(directory: Path, flag: str) -> Iterator[None]:
       flag: name of the flag that gave it, for the message.
 
     Raises:
-      UserError: another process holds it, or it cannot be written.
+      UserError: another process holds it, it cannot be written, or it is an address, such as
+        ``gs://bucket/run``.
       MachineError: the disk is full; or the folder was removed or emptied while the body ran.
     """
+    refuse_address(directory, flag)
     path, made = directory / LOCK_FILE, []
     place = Path(os.path.abspath(directory))
     try:
