@@ -36,7 +36,7 @@ def kill_shards(home: Path, count: int, kills: int, seed: int) -> dict[str, int]
       seed: of order and moments.
 
     Returns:
-      ``kills``; ``merging``, how many of them came while a shard was merging; and ``equal``, 1 if
+      ``kills``; ``merging``, how many of them came once one had begun to merge; and ``equal``, 1 if
       the bytes are those of one process.
 
     Raises:
@@ -120,7 +120,7 @@ def main() -> None:
             given.record,
             found,
             seeds=[given.seed],
-            note="By number of shards: kills; those that came while a shard was merging; and "
+            note="By number of shards: kills; those that came once one had begun to merge; and "
             "whether what was left in the end was equal to what one process leaves.",
         )
 

@@ -14,7 +14,7 @@ from wrp_jax.types import UserError
 def define_shards() -> None:
     """Defines the flags of ``shard``."""
     flags.DEFINE_integer(
-        "num_shards", None, "So many processes share the sequences; found where it can be."
+        "num_shards", None, "So many processes share the sequences; those of the cluster if absent."
     )
     flags.DEFINE_integer("shard_id", None, "Which of them this one is, from 0.")
 
@@ -28,6 +28,8 @@ def shard() -> Shard:
     count, index = flags.FLAGS.num_shards, flags.FLAGS.shard_id
     if count is None and index is None:
         return shard_of_cluster(os.environ)
+    if count == 1 and index is None:
+        return WHOLE
     if count is None or index is None:
         missing = "num_shards" if count is None else "shard_id"
         raise UserError(f"--{missing} is missing: shards need --num_shards=N and --shard_id=0…N-1.")
