@@ -31,6 +31,7 @@ from experiments.record import record_option, write_result
 
 SIZE = (17, 31)
 FRAMES, LABELLED = 7, (1, 5)
+LOG = "log.txt"
 IN_A_ROW = 3
 """Kills before a run is left alone."""
 CONFIG = """
@@ -96,35 +97,48 @@ def make_input(home: Path) -> None:
 def run(home: Path, words: list[str], kill: tuple[Path | None, float] | None = None) -> int:
     """Runs a command in a process of its own; its exit code, or minus the signal that ended it.
 
-    A fork: JAX is imported once for all, and its backend has not started.
-
     Args:
       home: the folder to run it in.
       words: of the command.
       kill: so many seconds after the path is there, or after the start; None: it is left alone.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # JAX warns of forks
-        child = os.fork()
-    if not child:
-        _child(home, words, lasting=kill is None)
+    child = start(home, words, lasting=kill is None)
     if kill is not None:
         path, seconds = kill
-        while path is not None and not path.exists() and not _ended(child):
+        while path is not None and not path.exists() and not ended(child):
             time.sleep(0.002)
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and not _ended(child):
+        while time.monotonic() < deadline and not ended(child):
             time.sleep(0.002)
         os.kill(child, signal.SIGKILL)  # an ended one waits to be waited for
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def _child(home: Path, words: list[str], *, lasting: bool) -> None:
+def start(home: Path, words: list[str], *, lasting: bool, log: str = LOG) -> int:
+    """Starts a command in a process of its own; its number.
+
+    A fork: JAX is imported once for all, and its backend has not started.
+
+    Args:
+      home: the folder to run it in.
+      words: of the command.
+      lasting: whether nobody will kill it.
+      log: file in the folder for all that it prints.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # JAX warns of forks
+        child = os.fork()
+    if not child:
+        _child(home, words, lasting=lasting, log=log)
+    return child
+
+
+def _child(home: Path, words: list[str], *, lasting: bool, log: str) -> None:
     code = 99
     try:
-        log = os.open(home / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
+        handle = os.open(home / log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(handle, 1)
+        os.dup2(handle, 2)
         os.chdir(home)
         import jax
 
@@ -141,7 +155,8 @@ def _child(home: Path, words: list[str], *, lasting: bool) -> None:
         os._exit(code)
 
 
-def _ended(child: int) -> bool:
+def ended(child: int) -> bool:
+    """Whether a process has ended; it still waits to be waited for."""
     return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
@@ -215,7 +230,7 @@ def _run_whole(home: Path, name: str, folder: Path) -> float:
 
 
 def _wrong(home: Path, name: str, code: int) -> RuntimeError:
-    return RuntimeError(f"{name}: exit code {code}\n{(home / 'log.txt').read_text()}")
+    return RuntimeError(f"{name}: exit code {code}\n{(home / LOG).read_text()}")
 
 
 def kill_all(

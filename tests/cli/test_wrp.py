@@ -19,8 +19,9 @@ ROOT = pathlib.Path(__file__).parents[2]
 VIDEO = "synthetic:clips=1,frames=3,height=32,width=40"
 FLAGS = {
     "train": "config coordinator data keyframes num_processes process_id stills windows workdir",
-    "propagate": "config data dry_run fail_fast horizon keyframes limit method output verify "
-    "windows workdir",
+    "propagate": "config data dry_run fail_fast horizon keyframes limit method num_shards output "
+    "shard_id verify windows workdir",
+    "merge": "output",
     "predict": "config data fail_fast format limit output workdir",
     "flow": "apart config data fail_fast format limit output",
     "calibrate": "config data frames output workdir",
@@ -31,6 +32,7 @@ FLAGS = {
 REQUIRED = {
     "train": "--config",
     "propagate": "--config",
+    "merge": "--output",
     "predict": "--config",
     "flow": "--config",
     "calibrate": "--config",
@@ -77,6 +79,7 @@ def test_every_command_is_a_module_of_the_package():
         "config-files",
         "help-text",
         "reference",
+        "shard-flags",
         "terminal",
     }
     assert set(COMMANDS) <= names

@@ -224,3 +224,30 @@ def test_a_motion_is_told_which_frames_it_sees(make_run, networks):
 
     label_windows(plan, networks._replace(motion=motion))
     assert clips == {"a": ("000", "001", "002", "003", "004"), "b": ("000", "001", "002")}
+
+
+def test_all_methods_share_what_networks_say_and_what_was_decoded(make_run, networks, monkeypatch):
+    plan = make_run()
+    decoded, segmented, moved = [], [], []
+
+    def note(found, function):
+        def call(clip, positions, *more):
+            found.extend((clip.sequence, int(i), *(int(s[k]) for s in more)) for k, i in
+                         enumerate(positions))  # fmt: skip
+            return function(clip, positions, *more)
+
+        return call
+
+    original = run.read_frame
+    monkeypatch.setattr(
+        run, "read_frame", lambda source, *name: (decoded.append(name), original(source, *name))[1]
+    )
+    counted = networks._replace(
+        segment=note(segmented, networks.segment), motion=note(moved, networks.motion)
+    )
+    label_windows(plan, counted)
+    frames = [(s, i) for s, count in (("a", 5), ("b", 3)) for i in range(count)]
+    pairs = [(s, i, j) for s, i in frames for j in (i - 1, i + 1) if (s, j) in frames]
+    assert sorted(segmented) == frames
+    assert sorted(moved) == sorted(pairs)
+    assert sorted(decoded) == [(s, f"{i:03d}") for s, i in frames]

@@ -46,7 +46,8 @@ def _close_unfinished() -> None:
 class Model:
     """Networks of a run, ready to label video. ``fit`` and ``load`` make one.
 
-    Networks are read when a method first needs them, and kept.
+    Networks are read when a method first needs them, and kept. It works in one process, on all of
+    its devices; ``wrp propagate`` shares many videos between processes (docs/POD.md).
 
     Attributes:
       config: all options. Those of ``propagation`` and of inference may be changed at any time.

@@ -40,12 +40,15 @@ _HOME = re.compile(r"""(^|[:@,\s('"\[])(~[^/:@,\s)'"\]]*)(?=[/:@,\s)'"\]]|$)""")
 """``~`` or ``~user`` at the beginning of a path: also in ``ROOT:LIST``, after ``@``, in a tuple."""
 
 
-def run(main: Callable[[], int | None], description: str | None = None) -> int:
+def run(
+    main: Callable[[], int | None], description: str | None = None, positional: str | None = None
+) -> int:
     """Parses ``sys.argv``, calls ``main()`` and turns what it raises into an exit code.
 
     Args:
       main: reads ``absl.flags.FLAGS``; its return value is the exit code (None is 0).
       description: what ``--help`` says above the flags; by default the program's docstring.
+      positional: the flag whose value may also be given alone, as in ``wrp merge OUT``.
 
     Returns:
       The exit code, for ``sys.exit``.
@@ -58,7 +61,7 @@ def run(main: Callable[[], int | None], description: str | None = None) -> int:
         return 0
     with interrupts.listening():
         try:
-            _parse(sys.argv)
+            _parse(sys.argv, positional)
             interrupts.check()
             return main() or 0
         except UserError as error:
@@ -226,7 +229,7 @@ def read_config(holder: flags.FlagHolder) -> Config:
     return config
 
 
-def _parse(argv: list[str]) -> None:
+def _parse(argv: list[str], positional: str | None = None) -> None:
     """Parses flags. A wrong flag, config file or config key is a ``UserError``."""
     app.define_help_flags()
     try:
@@ -245,6 +248,8 @@ def _parse(argv: list[str]) -> None:
         raise UserError(
             f"--config cannot be loaded ({type(error).__name__}: {reason}): correct the file."
         ) from error
+    if positional and len(rest) == 2 and not flags.FLAGS[positional].present:
+        flags.FLAGS[positional].parse(rest.pop())
     if len(rest) > 1:
         raise UserError(f"'{rest[1]}' is not a flag: every argument begins with '--'.")
 

@@ -15,6 +15,7 @@ import wrp_jax
 COMMANDS = (
     "train",
     "propagate",
+    "merge",
     "predict",
     "flow",
     "calibrate",
@@ -22,7 +23,8 @@ COMMANDS = (
     "convert",
     "convert-weights",
 )
-"""Each is the module of that name in this package: ``define_flags`` and ``main``."""
+"""Each is the module of that name in this package: ``define_flags`` and ``main``; and
+``POSITIONAL`` where a flag's value may stand alone."""
 
 _HELP = ("--help", "-h", "help")
 
@@ -70,7 +72,8 @@ def run_command(name: str, argv: list[str]) -> int:
         command = importlib.import_module(_module(name))
         config_flag = command.define_flags()
         given = () if config_flag is None else (config_flag,)
-        return command_line.run(functools.partial(command.main, *given), command.__doc__)
+        main = functools.partial(command.main, *given)
+        return command_line.run(main, command.__doc__, getattr(command, "POSITIONAL", None))
 
 
 def overview() -> str:

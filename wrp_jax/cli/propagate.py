@@ -9,11 +9,17 @@ where it was stopped; with --verify it compares all that lies in OUT with what w
 and writes nothing. --dry-run says how much there is to do; --limit=1 labels one window. A window
 whose files are damaged is listed in OUT/failures.jsonl, the others are labelled (exit code 3). With
 --config=demo nothing else is needed.
+
+Several processes share the work, sequence by sequence: the same command in each. On TPU slices,
+under srun, under Open MPI and in SLURM job arrays each finds out which it is; elsewhere give
+--num_shards and --shard_id. They need no word of each other, and may run one after the other. The
+last one to end merges (wrp merge OUT does that by hand).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 from ml_collections import config_flags
 
-from wrp_jax.cli import command_line
+from wrp_jax.cli import command_line, shard_flags
 from wrp_jax.config import Config
 from wrp_jax.files.failures import Failures
 from wrp_jax.labelling.request import Request
@@ -49,6 +55,7 @@ def define_flags() -> flags.FlagHolder:
     flags.DEFINE_boolean("verify", False, "Compare what lies in --output with what was written.")
     flags.DEFINE_boolean("dry_run", False, "Says what would be done and writes nothing.")
     command_line.define_partial("window", "windows")
+    shard_flags.define_shards()
     return command_line.define_config()
 
 
@@ -75,11 +82,14 @@ def main(config_flag: flags.FlagHolder) -> int:
         horizon=options.horizon,
         limit=options.limit,
         dry_run=options.dry_run,
+        shard=shard_flags.shard(),
     )
     workdir = Path(options.workdir) if options.workdir else None
-    failures = Failures(request.output, fail_fast=options.fail_fast)
-    propagate(config, request, workdir=workdir, train=not options.data, failures=failures)
-    return 0 if options.dry_run else command_line.failed(failures)
+    failures = Failures(request.output, request.shard, fail_fast=options.fail_fast)
+    metrics = propagate(config, request, workdir=workdir, train=not options.data, failures=failures)
+    if options.dry_run:
+        return 0
+    return command_line.failed(Failures(request.output) if metrics else failures)
 
 
 def verify_output() -> None:
@@ -121,7 +131,8 @@ def propagate(
       train: without a workdir, trains the stages of the config in ``OUTPUT/training`` first.
 
     Returns:
-      What ``metrics.json`` holds; nothing where the request is for a dry run.
+      What ``metrics.json`` holds; nothing where the request is for a dry run, or for a shard and
+      others are not finished.
 
     Raises:
       UserError: a mistake in what was given; nothing has been written then. Another run writes
@@ -129,7 +140,8 @@ def propagate(
     """
     from wrp_jax.files.lock import sole_writer
     from wrp_jax.files.output import check_apart
-    from wrp_jax.labelling.finish import finish, scores_text
+    from wrp_jax.files.shards import remove_shards
+    from wrp_jax.labelling.finish import finish
     from wrp_jax.labelling.plan import check_free, claim, make_plan
     from wrp_jax.labelling.run import label_windows
     from wrp_jax.motion.build import reads_flow_files
@@ -138,10 +150,14 @@ def propagate(
 
     check_apart(request.output, workdir)
     plan = make_plan(config, request)
-    check_free(plan)
+    if plan.shard.is_all:
+        check_free(plan)
     if reads_flow_files(config.motion) and moves(plan.methods):
-        check_flows(Path(config.motion.folder), plan.source, plan.windows)
+        windows = [job.window for job in plan.own]
+        check_flows(Path(config.motion.folder), plan.source, windows)
     stages = stages_to_train(plan.methods, config) if train and workdir is None else ()
+    if stages and not plan.shard.is_all:
+        raise UserError("--workdir is missing: shards read what wrp train made, and train nothing.")
     training = dataclasses.replace(config, stages=stages)
     networks = None
     if stages:
@@ -152,7 +168,10 @@ def propagate(
         # Before the folder is made: weights may be missing.
         networks = _load(plan, workdir)
     if request.dry_run:
-        return _dry_run(plan, networks, stages, request.limit)
+        return _dry_run(plan, networks, stages, request, workdir)
+    if not plan.shard.is_all:
+        assert networks is not None  # nothing is trained
+        return _propagate_shard(plan, networks, request, workdir, failures)
     with sole_writer(plan.output, "--output"):
         if networks is None:
             from wrp_jax.api.fit import fit
@@ -164,26 +183,116 @@ def propagate(
         failures = Failures(plan.output) if failures is None else failures
         results = label_windows(plan, networks, failures, request.limit)
         metrics = finish(plan, results, networks.trained_on, len(failures))
-    if results:
+        remove_shards(plan.output)  # of an earlier run, which this one has gone on with
+    _say(metrics, plan.output)
+    return metrics
+
+
+def _say(metrics: dict[str, Any], output: Path) -> None:
+    """The scores on stdout, what a reader of them must know on stderr."""
+    from wrp_jax.labelling.finish import scores_text
+
+    if metrics["windows"]:
         print(scores_text(metrics))
     for note in metrics["notes"]:
         print(note, file=sys.stderr)
-    if results:
-        print(f"{plan.output / 'report.html'} shows the labels.", file=sys.stderr)
+    if metrics["windows"]:
+        print(f"{output / 'report.html'} shows the labels.", file=sys.stderr)
+
+
+def _propagate_shard(
+    plan: Plan,
+    networks: Networks,
+    request: Request,
+    workdir: Path | None,
+    failures: Failures | None,
+) -> dict[str, Any]:
+    """Labels a shard, and merges all where it is the last one to end."""
+    from wrp_jax.files.lock import HeldElsewhereError, merging_writer
+    from wrp_jax.files.output import check_run
+    from wrp_jax.files.shards import shard_writer
+    from wrp_jax.labelling.merging import job_of, merge, unfinished
+    from wrp_jax.labelling.plan import check_free, claim
+    from wrp_jax.labelling.run import label_windows
+
+    settings = plan.settings(networks.digest)
+
+    def begin() -> None:
+        check_free(plan)
+        claim(plan, networks.digest)
+
+    job = job_of(plan, request, workdir)
+    with shard_writer(
+        plan.output, plan.shard, job, begin, lambda: check_run(plan.output, settings)
+    ):
+        label_windows(plan, networks, failures, request.limit)
+    which = f"shard {plan.shard.index} of {plan.shard.count}"
+    try:
+        with merging_writer(plan.output, "--output"):
+            missing = unfinished(plan)
+            if not missing:
+                metrics = merge(plan, networks)
+                _say(metrics, plan.output)
+                return metrics
+    except HeldElsewhereError:
+        print(f"{which} has ended; the last one to end merges.", file=sys.stderr)
+        return {}
+    others = ", ".join(map(str, missing))
+    print(f"{which} has ended; not finished yet: {others}.", file=sys.stderr)
+    return {}
+
+
+def merge_shards(output: Path) -> dict[str, Any]:
+    """Merges the shards of an output by the command that they have noted there; labels nothing.
+
+    Args:
+      output: the folder, absolute: the command is read in the folder that it was given in.
+
+    Returns:
+      What ``metrics.json`` holds.
+
+    Raises:
+      UserError: no shards, some that are not finished, or a process that is still at work.
+    """
+    from wrp_jax.files.lock import merging_writer
+    from wrp_jax.files.output import check_run
+    from wrp_jax.labelling.merging import merge, missing_shards, stored_command, unfinished
+    from wrp_jax.labelling.plan import make_plan
+
+    stored = stored_command(output)
+    if stored.folder.is_dir():
+        os.chdir(stored.folder)
+    plan = make_plan(stored.config, stored.request)
+    networks = _load(plan, stored.workdir)
+    check_run(output, plan.settings(networks.digest))
+    with merging_writer(output, "--output"):
+        missing = unfinished(plan)
+        if missing:
+            raise missing_shards(plan, missing)
+        metrics = merge(plan, networks)
+    _say(metrics, output)
     return metrics
 
 
 def _dry_run(
-    plan: Plan, networks: Networks | None, stages: Sequence[str], limit: int | None
+    plan: Plan,
+    networks: Networks | None,
+    stages: Sequence[str],
+    request: Request,
+    workdir: Path | None,
 ) -> dict[str, Any]:
     from wrp_jax.files.output import check_run
+    from wrp_jax.files.shards import check_job
     from wrp_jax.labelling.dry_run import describe
+    from wrp_jax.labelling.merging import job_of
 
     if networks is not None:
         check_run(plan.output, plan.settings(networks.digest))
+    if not plan.shard.is_all:
+        check_job(plan.output, job_of(plan, request, workdir))
     if stages:
         print(f"first trains: {', '.join(stages)}, for a time that is not known before")
-    print(describe(plan, limit))
+    print(describe(plan, request.limit))
     return {}
 
 
@@ -191,4 +300,4 @@ def _load(plan: Plan, workdir: Path | None) -> Networks:
     from wrp_jax.api.model import Model
 
     model = Model(plan.config, plan.source.classes, workdir)
-    return model.networks(plan.methods, plan.source, plan.windows)
+    return model.networks(plan.methods, plan.source, [job.window for job in plan.own])

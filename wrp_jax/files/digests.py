@@ -28,15 +28,18 @@ _Facts = list[int]  # size, times of content and of inode in nanoseconds, inode
 class FileDigests:
     """SHA-256 of files, remembered from one run to the next."""
 
-    def __init__(self, path: Path | None = None):
+    def __init__(self, *paths: Path):
         """Reads what was remembered; what is damaged counts as nothing.
 
         Args:
-          path: of the memory, see ``DIGESTS_FILE``; None keeps none.
+          *paths: of the memory, see ``DIGESTS_FILE``, and of others that are read alone; without
+            any, none is kept.
         """
-        self._path = path
-        self._known: dict[str, tuple[_Facts, str]] = _read(path) if path else {}
-        self._new = False
+        self._path = paths[0] if paths else None
+        self._known: dict[str, tuple[_Facts, str]] = {}
+        for path in reversed(paths):
+            self._known |= _read(path)
+        self._new = len(paths) > 1
 
     def of(self, path: str | os.PathLike[str], status: os.stat_result | None = None) -> str:
         """The digest of a regular file, hexadecimal. Unchanged files are not opened.

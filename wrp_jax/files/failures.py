@@ -17,6 +17,7 @@ from typing import Any
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.lock import check_place
 from wrp_jax.files.regular import MAX_BYTES, read_bytes
+from wrp_jax.files.shards import WHOLE, Shard, shard_homes
 from wrp_jax.files.strict_json import parse_json
 from wrp_jax.types import OutputError, UserError
 
@@ -34,20 +35,26 @@ class Failures:
     ``frame``), of flow a sequence. What an earlier run has listed stays until the part succeeds.
     """
 
-    def __init__(self, output: Path, *, fail_fast: bool = False):
-        """Reads what an earlier run has left.
+    def __init__(self, output: Path, shard: Shard = WHOLE, *, fail_fast: bool = False):
+        """Reads what earlier runs have left.
 
         Args:
           output: the output folder.
+          shard: whose parts they are; the only one reads the lists of shards before it, too.
           fail_fast: ends the run at the first failure instead.
         """
-        self._path, self._fail_fast = output / FAILURES_FILE, fail_fast
+        home = shard.home(output)
+        self._path, self._fail_fast = home / FAILURES_FILE, fail_fast
         self._entries: dict[str, dict[str, Any]] = {}
-        for entry in _read(self._path):
-            self._entries[_key(entry)] = entry
+        for place in (home, *shard_homes(home)):
+            for entry in _read(place / FAILURES_FILE):
+                self._entries[_key(entry)] = entry
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def __contains__(self, part: dict[str, str]) -> bool:
+        return _key(part) in self._entries
 
     @property
     def path(self) -> Path:
@@ -85,12 +92,15 @@ class Failures:
             self._write()
 
     def keep_only(self, parts: Iterable[dict[str, str]]) -> None:
-        """Takes those off the list that the input does not have any more."""
-        keep = {_key(part) for part in parts}
-        gone = self._entries.keys() - keep
-        for key in gone:
-            del self._entries[key]
-        if gone:
+        """Puts the list in this order; what the input does not have any more goes."""
+        keys = [key for key in dict.fromkeys(map(_key, parts)) if key in self._entries]
+        if keys != list(self._entries):
+            self._entries = {key: self._entries[key] for key in keys}
+            self._write()
+
+    def save(self) -> None:
+        """Writes the list, with what shards have listed; equal lists have equal files."""
+        if self._entries or self._path.exists():
             self._write()
 
     def succeeded(self, **part: str) -> None:

@@ -1,4 +1,4 @@
-"""One process at a time writes to a folder, and only there.
+"""One process at a time writes to a folder, and only there; or several that share the work.
 
 ``fcntl`` rather than the library ``filelock``: that leaves its file in the folder, which then is
 never empty, and where the file system knows no locks it makes a file that a killed run leaves
@@ -11,10 +11,13 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from wrp_jax import interrupts
+from wrp_jax.files.regular import read_bytes
 from wrp_jax.files.remote import refuse_address
 from wrp_jax.machine import cannot_write
 from wrp_jax.types import MachineError, OutputError, UserError
@@ -25,14 +28,23 @@ except ImportError:
     fcntl: Any = None
 
 LOCK_FILE = ".lock"
+SHARDS_FOLDER = ".shards"
+"""What the processes that share a folder have there, until their work is merged: ``shards``."""
 TEMPORARY = re.compile(r"\.wrp-[0-9a-f]{16}\.tmp")
 """Names of files that are not complete yet, see ``atomic``."""
 
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_MERGING = b"merging"
+"""In the lock file of a process that others of the same job wait for."""
+_PATIENCE, _POLL_SECONDS = 3.0, 0.05
 
 _held: dict[Path, tuple[int, str]] = {}
 """By folder the handle of the lock that this process holds there, and ``flag=folder``."""
+
+
+class HeldElsewhereError(UserError):
+    """Another process writes to the folder."""
 
 
 @contextlib.contextmanager
@@ -49,10 +61,38 @@ def sole_writer(directory: Path, flag: str) -> Iterator[None]:
       flag: name of the flag that gave it, for the message.
 
     Raises:
-      UserError: another process holds it, it cannot be written, or it is an address, such as
-        ``gs://bucket/run``.
+      HeldElsewhereError: another process holds it.
+      UserError: it cannot be written, or is an address, such as ``gs://bucket/run``.
       MachineError: the disk is full; or the folder was removed or emptied while the body ran.
     """
+    with _holding(directory, flag, _take_alone):
+        remove_leftovers(directory)
+        yield
+
+
+@contextlib.contextmanager
+def merging_writer(directory: Path, flag: str) -> Iterator[None]:
+    """As ``sole_writer``, for what one of the processes of ``shared_writer`` does for all.
+
+    They wait for the end of the body instead of being refused. Half-written files stay: where
+    locks do not reach other machines, others may still be writing them.
+    """
+    with _holding(directory, flag, _take_to_merge):
+        yield
+
+
+@contextlib.contextmanager
+def shared_writer(directory: Path, flag: str) -> Iterator[None]:
+    """Shares a folder with other processes that do so; keeps those of ``sole_writer`` out.
+
+    The processes must not write the same files. See ``sole_writer`` for arguments and errors.
+    """
+    with _holding(directory, flag, _take_shared):
+        yield
+
+
+@contextlib.contextmanager
+def _holding(directory: Path, flag: str, take: Callable[[Path], int]) -> Iterator[None]:
     refuse_address(directory, flag)
     path, made = directory / LOCK_FILE, []
     place = Path(os.path.abspath(directory))
@@ -60,9 +100,9 @@ def sole_writer(directory: Path, flag: str) -> Iterator[None]:
         check_place(path)
         made = [p for p in (directory, *directory.parents) if not p.exists()]
         directory.mkdir(parents=True, exist_ok=True)
-        handle = _locked(path)
+        handle = take(path)
     except BlockingIOError:
-        raise UserError(
+        raise HeldElsewhereError(
             f"{flag}={directory} is being written by another run: wait until that has ended, or "
             "give another folder."
         ) from None
@@ -77,7 +117,6 @@ def sole_writer(directory: Path, flag: str) -> Iterator[None]:
     failed = True
     _held[place] = handle, f"{flag}={directory}"
     try:
-        _remove_leftovers(directory)
         yield
         _check_held(place)
         failed = False
@@ -88,8 +127,12 @@ def sole_writer(directory: Path, flag: str) -> Iterator[None]:
     finally:
         _held.pop(place, None)
         with contextlib.suppress(OSError):
-            if _is_ours(path, handle):
-                path.unlink()  # before the lock goes: nobody else can hold this file
+            # Before the lock goes: nobody else can hold this file. Those who share the folder
+            # leave it to the last of them, who merges: a lock may reach no further than its
+            # machine, and others then still look for their file.
+            shared = take is _take_shared or (directory / SHARDS_FOLDER).exists()
+            if _is_ours(path, handle) and not shared:
+                path.unlink()
             for folder in made if failed else ():
                 folder.rmdir()
         os.close(handle)
@@ -134,7 +177,7 @@ def _is_ours(path: Path, handle: int) -> bool:
         return False
 
 
-def _remove_leftovers(directory: Path) -> None:
+def remove_leftovers(directory: Path) -> None:
     """Removes what killed runs have half written: nobody else writes here now.
 
     Folders below that have a lock of their own are left to who takes it.
@@ -148,14 +191,42 @@ def _remove_leftovers(directory: Path) -> None:
                 os.unlink(os.path.join(folder, name))
 
 
-def _locked(path: Path) -> int:
+def _take_alone(path: Path) -> int:
+    handle = _locked(path)
+    os.ftruncate(handle, 0)
+    return handle
+
+
+def _take_to_merge(path: Path) -> int:
+    handle = _locked(path)
+    os.write(handle, _MERGING)
+    return handle
+
+
+def _take_shared(path: Path) -> int:
+    """Waits for those who merge, and for a moment for anybody: they may be about to say so."""
+    since = time.monotonic()
+    while True:
+        try:
+            return _locked(path, shared=True)
+        except BlockingIOError:
+            interrupts.check()
+            with contextlib.suppress(UserError):  # it is gone
+                if read_bytes(path) == _MERGING:
+                    since = time.monotonic()
+            if time.monotonic() - since > _PATIENCE:
+                raise
+            time.sleep(_POLL_SECONDS)
+
+
+def _locked(path: Path, *, shared: bool = False) -> int:
     """A handle of the file that holds its lock."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | _NO_FOLLOW, 0o666)
         if fcntl is None:
             return handle
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in _UNSUPPORTED:
                 return handle

@@ -2,7 +2,8 @@
 
 One line of JSON per file in ``OUT/.records.jsonl``: the path, a fingerprint of all that the file
 was made from, and its digest. A rerun keeps a file where both are what they were; all others are
-made again. ``verify`` compares every file with its digest.
+made again. ``verify`` compares every file with its digest. Each of several processes that share
+an output (``shards``) writes records of its own, and all read those of all.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from wrp_jax.files.digests import DIGESTS_FILE, FileDigests
 from wrp_jax.files.lock import check_place
 from wrp_jax.files.output import RUN_FILE
 from wrp_jax.files.regular import MAX_BYTES, read_bytes
+from wrp_jax.files.shards import WHOLE, Shard, shard_homes
 from wrp_jax.files.strict_json import parse_json
 from wrp_jax.machine import cannot_write
 from wrp_jax.types import UserError
@@ -40,11 +42,20 @@ class Records:
       digests: of files, for inputs too.
     """
 
-    def __init__(self, output: Path):
-        """Reads the records that are there; lines that are damaged count as none."""
-        self.output = output
-        self.digests = FileDigests(output / DIGESTS_FILE)
-        self._entries, _ = _read(output / RECORDS_FILE)
+    def __init__(self, output: Path, shard: Shard = WHOLE):
+        """Reads the records that are there; lines that are damaged count as none.
+
+        Args:
+          output: the output folder.
+          shard: whose work is recorded; what others have recorded is read alone, until the only
+            one, which is all, records it.
+        """
+        self.output, self._home = output, shard.home(output)
+        others = shard_homes(output) if shard.is_all else [output]
+        self.digests = FileDigests(*(place / DIGESTS_FILE for place in (self._home, *others)))
+        self._entries, _ = _read_all(output, self.digests)
+        own = self._entries if shard.is_all else _read(self._home / RECORDS_FILE)[0]
+        self._own = set(own)
         self._spoilt: list[str] = []
         self._outdated: list[str] = []
 
@@ -91,8 +102,9 @@ class Records:
         for path in paths:
             name = self._name(path)
             entry = made_from, _content(path, self.digests) or ""
-            if self._entries.get(name) != entry:
+            if self._entries.get(name) != entry or name not in self._own:
                 self._entries[name] = entry
+                self._own.add(name)
                 lines.append(_line(name, entry))
         if lines:
             self._append("".join(lines).encode())
@@ -100,7 +112,7 @@ class Records:
     def remove(self, paths: Iterable[Path]) -> None:
         """Removes files, whoever has written them, and what is recorded of them."""
         for path in paths:
-            self._entries.pop(self._name(path), None)
+            self._forget(self._name(path))
             self._unlink(path)
 
     def keep_only(self, paths: Iterable[Path]) -> None:
@@ -112,7 +124,8 @@ class Records:
         gone = [name for name in self._entries if name not in keep]
         removed = []
         for name in gone:
-            path, (_, digest) = self.output / name, self._entries.pop(name)
+            path, (_, digest) = self.output / name, self._entries[name]
+            self._forget(name)
             content = _content(path, self.digests)
             if content is None:
                 continue
@@ -127,10 +140,19 @@ class Records:
                 "is %s)", self.output, len(removed), removed[0],
             )  # fmt: skip
 
+    def _forget(self, name: str) -> None:
+        self._entries.pop(name, None)
+        self._own.discard(name)
+
     def _unlink(self, path: Path) -> None:
-        """Removes a file if it is there, and the folders that it leaves empty."""
+        """Removes a file if it is there, and the folders that it leaves empty.
+
+        A shard leaves folders to who merges: others may be about to write into them.
+        """
         check_place(path)
         path.unlink(missing_ok=True)
+        if self._home != self.output:
+            return
         for folder in path.parents:
             if folder == self.output or not folder.is_dir() or any(folder.iterdir()):
                 break
@@ -138,8 +160,8 @@ class Records:
 
     def save(self) -> None:
         """Writes records and digests anew, in order: equal outputs have equal records."""
-        path = self.output / RECORDS_FILE
-        lines = [_line(*item) for item in sorted(self._entries.items())]
+        path = self._home / RECORDS_FILE
+        lines = [_line(name, self._entries[name]) for name in sorted(self._own)]
         content = "".join(lines).encode()
         if path.is_symlink() or not path.is_file() or read_bytes(path) != content:
             write_atomically(path, content)
@@ -157,7 +179,7 @@ class Records:
         return name[len(prefix) :].replace(os.sep, "/")
 
     def _append(self, data: bytes) -> None:
-        path = self.output / RECORDS_FILE
+        path = self._home / RECORDS_FILE
         check_place(path)
         try:
             handle = os.open(path, _APPEND, 0o666)
@@ -179,15 +201,14 @@ def verify(output: Path) -> tuple[int, list[str]]:
     Raises:
       UserError: no run has written the folder, or one that kept no records.
     """
-    path = output / RECORDS_FILE
-    if not path.is_file():
+    if not any((place / RECORDS_FILE).is_file() for place in (output, *shard_homes(output))):
         what = "an earlier version" if (output / RUN_FILE).is_file() else "no run"
         raise UserError(
             f"{output} has no {RECORDS_FILE}: {what} has written it; give the --output of a run."
         )
-    entries, damaged = _read(path)
-    faults = [f"{path}:{number} is damaged." for number in damaged]
     digests = FileDigests()  # without a memory: what has rotten on the disk looks as it did
+    entries, damaged = _read_all(output, digests)
+    faults = [f"{place} is damaged." for place in damaged]
     for name, (_, digest) in sorted(entries.items()):
         interrupts.check()
         fault = _fault(output / name, digest, digests)
@@ -225,6 +246,25 @@ def _content(path: Path, digests: FileDigests) -> str | None:
 def _line(name: str, entry: tuple[str, str]) -> str:
     made_from, digest = entry
     return json.dumps({"file": name, "from": made_from, "sha256": digest}) + "\n"
+
+
+def _read_all(output: Path, digests: FileDigests) -> tuple[dict[str, tuple[str, str]], list[str]]:
+    """The records of an output and of all its shards, and the places of damaged lines.
+
+    Of a file that several have written, after a split into other shards, the record that fits it.
+    """
+    # The output's last: where shards are being merged meanwhile, it has all once they are gone.
+    paths = [place / RECORDS_FILE for place in (*shard_homes(output), output)]
+    found = [(path, *_read(path)) for path in paths]
+    entries: dict[str, tuple[str, str]] = {}
+    damaged: list[str] = []
+    for path, own, lines in reversed(found):
+        damaged += [f"{path}:{number}" for number in lines]
+        for name, entry in own.items():
+            other = entries.setdefault(name, entry) != entry
+            if other and _content(output / name, digests) == entry[1]:
+                entries[name] = entry
+    return entries, damaged
 
 
 def _read(path: Path) -> tuple[dict[str, tuple[str, str]], list[int]]:

@@ -30,15 +30,16 @@ def describe(plan: Plan, limit: int | None = None) -> str:
 
     Args:
       plan: what is to be done.
-      limit: of all windows the first so many are labelled only.
+      limit: of the windows of this process the first so many are labelled only.
 
     Raises:
       UserError: a file of the input cannot be read.
     """
-    files, kept = OutputFiles(plan), KeptWindows(plan, Failures(plan.output, fail_fast=True))
+    failures = Failures(plan.output, plan.shard, fail_fast=True)
+    files, kept = OutputFiles(plan), KeptWindows(plan, failures)
     done = kept.finished()
-    before = [job for job in plan.jobs if job.number in done]
-    rest = [job for job in plan.jobs[:limit] if job.number not in done]
+    before = [job for job in plan.own if job.number in done]
+    rest = [job for job in plan.own[:limit] if job.number not in done]
     sequences = {job.window.sequence for job in plan.jobs}
     frames = {(job.window.sequence, job.names[i]) for job in plan.jobs for i in job.owned}
     keys = {(job.window.sequence, key) for job in plan.jobs for key in job.window.keys}
@@ -48,6 +49,7 @@ def describe(plan: Plan, limit: int | None = None) -> str:
         f"methods: {', '.join(plan.methods)}",
         f"frames to label: {len(frames - keys)}; out of reach of every window: "
         f"{whole - len(frames)} of {whole}",
+        *_shares(plan),
         f"finished before: {len(before)} windows",
         f"this run: {len(rest)} windows, {_frames(rest)} frames",
         f"time: {_time(plan, files, before, rest)}",
@@ -55,6 +57,17 @@ def describe(plan: Plan, limit: int | None = None) -> str:
         f"disk: {_disk(plan, files, before, rest)}",
     ]
     return "\n".join(lines)
+
+
+def _shares(plan: Plan) -> list[str]:
+    """What the shards have to do, where there are several."""
+    if plan.shard.is_all:
+        return []
+    frames = [_frames(part) for part in plan.parts]
+    return [
+        f"shard {plan.shard.index} of {plan.shard.count}: {len(plan.own)} windows, "
+        f"{frames[plan.shard.index]} frames (the shards have {min(frames)} to {max(frames)})"
+    ]
 
 
 def _frames(jobs: Iterable[WindowJob]) -> int:

@@ -30,25 +30,25 @@ class KeptWindows:
     """
 
     def __init__(self, plan: Plan, failures: Failures):
-        """Looks at every frame and label of the plan; unchanged files are not read again.
+        """Looks at the frames and labels of the plan's own jobs; unchanged ones are not read again.
 
         Args:
           plan: of the run.
           failures: lists the windows whose files cannot be read.
         """
         self._plan, self._files = plan, OutputFiles(plan)
-        self._records = Records(plan.output)
+        self._records = Records(plan.output, plan.shard)
         digests = SourceDigests(plan.source, self._records.digests)
         known, truth = KnownLabels(plan.source, plan.windows), GroundTruth(plan.source)
         self.marks: dict[int, str] = {}
-        for job in plan.jobs:
+        for job in plan.own:
             with failures.of(**job.part):
                 self.marks[job.number] = _mark(job, digests, known, truth)
 
     def finished(self) -> dict[int, WindowResult]:
         """The results that are kept, by number of the window; changes nothing."""
         results = {}
-        for job in self._plan.jobs:
+        for job in self._plan.own:
             interrupts.check()
             mark = self.marks.get(job.number)
             if mark is None:
@@ -64,18 +64,23 @@ class KeptWindows:
     def load(self) -> dict[int, WindowResult]:
         """The results that are kept, by number of the window.
 
-        Files of frames that the plan does not have are removed, and what is made again is told.
+        What is made again is told. Files of frames that the plan does not have are removed, but for
+        a shard, whose plan may be older than that of others: who merges removes them.
         """
         results = self.finished()
-        keep = {path for job in self._plan.jobs for path in self._files.written(job)}
         self._records.tell()
+        if self._plan.shard.is_all:
+            self._remove_others()
+        self._records.save()
+        return results
+
+    def _remove_others(self) -> None:
+        keep = {path for job in self._plan.jobs for path in self._files.written(job)}
         whole = RESERVED - {_OF_WINDOWS}  # made from all windows together
         for path in self._records.files():
             if path.parts[len(self._plan.output.parts)] in whole:
                 keep.add(path)
         self._records.keep_only(keep)
-        self._records.save()
-        return results
 
     def add(self, job: WindowJob) -> None:
         """Records what a window that has just been labelled leaves behind."""

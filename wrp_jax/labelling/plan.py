@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,12 @@ from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.data.open_source import input_folder, open_source
 from wrp_jax.data.sides import between_keyframes
 from wrp_jax.data.source import VideoSource, validate
+from wrp_jax.data.split import split_sequences
 from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.files.failures import FAILURES_FILE
 from wrp_jax.files.output import RUN_FILE, check_output, check_sequences, claim_output
+from wrp_jax.files.records import fingerprint
+from wrp_jax.files.shards import WHOLE, Shard
 from wrp_jax.labelling.request import ALL, Request
 from wrp_jax.propagation.methods import METHODS
 from wrp_jax.reporting.film import frames_to_show
@@ -78,6 +83,7 @@ class Plan:
       around: a window around each labelled frame, as training takes them.
       horizon: frames further than this from every labelled one are not labelled; None for
         windows of a list.
+      shard: which of the jobs are this process's: ``own``.
     """
 
     config: Config
@@ -89,6 +95,33 @@ class Plan:
     protocol: str = "windows"
     around: tuple[Window, ...] = ()
     horizon: int | None = None
+    shard: Shard = WHOLE
+
+    @functools.cached_property
+    def parts(self) -> tuple[tuple[WindowJob, ...], ...]:
+        """The jobs of each shard: whole sequences, with about as many frames for each shard.
+
+        The same in whatever process, and made without opening a frame.
+        """
+        frames = collections.Counter[str]()
+        for job in self.jobs:
+            frames[job.window.sequence] += len(job.names)
+        split = split_sequences(frames, self.shard.count)
+        place = {sequence: i for i, sequences in enumerate(split) for sequence in sequences}
+        parts: list[list[WindowJob]] = [[] for _ in split]
+        for job in self.jobs:
+            parts[place[job.window.sequence]].append(job)
+        return tuple(map(tuple, parts))
+
+    @property
+    def own(self) -> tuple[WindowJob, ...]:
+        """The jobs that this process does."""
+        return self.parts[self.shard.index]
+
+    @property
+    def digest(self) -> str:
+        """Of all jobs: those of all shards, in which they must agree."""
+        return fingerprint([dataclasses.astuple(job) for job in self.jobs])
 
     @property
     def main(self) -> str:
@@ -156,17 +189,23 @@ def make_plan(config: Config, request: Request) -> Plan:
         protocol = config.propagation.sides
     if protocol == "both" and horizon is not None:
         windows = between_keyframes(windows, source, horizon)
-    jobs = _jobs(source, windows)
-    labels = dict.fromkeys((w.sequence, w.key) for w in around)
-    for job in jobs:
-        labels |= dict.fromkeys((job.window.sequence, job.names[i]) for i in job.scored)
-    validate(source, windows, labels)
     ends = ("first", "last") if request.windows else ()
     asked = [tuple(getattr(w, name) for name in ("sequence", "key", *ends)) for w in around]
-    return Plan(
-        config, source, jobs, methods, request.output, (request.horizon, *asked), protocol, around,
-        horizon,
+    plan = Plan(
+        config, source, _jobs(source, windows), methods, request.output, (request.horizon, *asked),
+        protocol, around, horizon, request.shard,
     )  # fmt: skip
+    _check_files(plan)
+    return plan
+
+
+def _check_files(plan: Plan) -> None:
+    """Looks at the frames and labels that this process is going to read, and at no others."""
+    sequences = {job.window.sequence for job in plan.own}
+    labels = dict.fromkeys((w.sequence, w.key) for w in plan.around if w.sequence in sequences)
+    for job in plan.own:
+        labels |= dict.fromkeys((job.window.sequence, job.names[i]) for i in job.scored)
+    validate(plan.source, [job.window for job in plan.own], labels)
 
 
 def chosen_methods(method: str) -> tuple[str, ...]:

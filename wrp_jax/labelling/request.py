@@ -5,12 +5,18 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from wrp_jax.files.shards import WHOLE, Shard
+
 ALL = "all"
 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What a run is asked for; see the flags of ``wrp propagate``."""
+    """What a run is asked for; see the flags of ``wrp propagate``.
+
+    Attributes:
+      shard: of the windows, the part of this process.
+    """
 
     data: str
     output: Path
@@ -20,3 +26,4 @@ class Request:
     horizon: int | None = None
     limit: int | None = None
     dry_run: bool = False
+    shard: Shard = WHOLE

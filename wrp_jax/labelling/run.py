@@ -33,7 +33,7 @@ _WRITERS = 2  # threads that pack and write pictures; one of large frames
 def label_windows(
     plan: Plan, networks: Networks, failures: Failures | None = None, limit: int | None = None
 ) -> dict[int, WindowResult]:
-    """Labels what is not labelled yet.
+    """Labels what is not labelled yet, of the plan's own jobs.
 
     Can be stopped at any moment: a window that was not finished is done again by the next run,
     with the same result.
@@ -43,37 +43,42 @@ def label_windows(
       networks: that the methods need.
       failures: lists the windows whose files cannot be read; those of the output if absent. They
         leave no labels behind, and the next run tries them again.
-      limit: of all windows the first so many are labelled only.
+      limit: of those jobs the first so many are labelled only.
 
     Returns:
       What each finished window leaves behind by its number, in the order of the plan.
     """
-    failures = Failures(plan.output) if failures is None else failures
-    failures.keep_only(job.part for job in plan.jobs)
+    failures = Failures(plan.output, plan.shard) if failures is None else failures
+    parts = [job.part for job in plan.own]
+    failures.keep_only(parts)
     known = KnownLabels(plan.source, plan.windows)
     truth = GroundTruth(plan.source)
     files, kept = OutputFiles(plan), KeptWindows(plan, failures)
     results = kept.load()
 
-    steps = len(plan.methods)
-    jobs = plan.jobs[:limit]
-    progress = Progress("labelling", steps * len(jobs), steps * min(len(results), len(jobs)))
-    for job in jobs:
+    steps, asked = len(plan.methods), frozenset(job.number for job in plan.own[:limit])
+    done = steps * sum(number in results for number in asked)
+    progress = Progress("labelling", steps * len(asked), done)
+    for job in plan.own:
         interrupts.check()
-        if job.number not in results and job.number in kept.marks:
+        if job.number in asked and job.number not in results and job.number in kept.marks:
             with failures.of(**job.part):
                 mark = kept.marks[job.number]
-                result = _label_window(plan, job, mark, networks, known, truth, progress)
+                result = _label_window(plan, job, mark, networks, known, truth, progress, done)
                 result.save(files.window_path(job))
                 kept.add(job)
                 results[job.number] = result
+            done += steps
         if job.number in results:
             failures.succeeded(**job.part)
-        else:
+        elif job.part in failures:
             kept.remove(job)
-    progress.close()
+    if asked:
+        progress.close()
+    failures.keep_only(parts)  # in order
+    failures.save()
     kept.save()
-    return {job.number: results[job.number] for job in plan.jobs if job.number in results}
+    return {job.number: results[job.number] for job in plan.own if job.number in results}
 
 
 def _label_window(
@@ -84,8 +89,12 @@ def _label_window(
     known: KnownLabels,
     truth: GroundTruth,
     progress: Progress,
+    done: int,
 ) -> WindowResult:
-    """Runs every method on one window and writes the frames that belong to it, one by one."""
+    """Runs every method on one window and writes the frames that belong to it, one by one.
+
+    ``done`` steps of the progress lie behind it.
+    """
     files, options = OutputFiles(plan), plan.config.propagation
     sequence, names = job.window.sequence, job.names
     classes = plan.source.classes
@@ -104,7 +113,7 @@ def _label_window(
         networks.open_window(clip, keys, classes, scratch, reach) as window,
         Background(min(_WRITERS, frames_at_once(*window.size))) as background,
     ):
-        for done, method in enumerate(plan.methods, job.number * len(plan.methods) + 1):
+        for step, method in enumerate(plan.methods, done + 1):
             pictures: dict[int, tuple[np.ndarray, np.ndarray]] = {}
             for output in label_frames(method, options, window, networks.refiner):
                 interrupts.check()
@@ -133,7 +142,7 @@ def _label_window(
                 result.pictures[f"labels/{method}"] = np.stack([pictures[i][0] for i in job.shown])
             if job.shown and method == plan.main:
                 result.pictures["confidence"] = np.stack([pictures[i][1] for i in job.shown])
-            progress.update(done)
+            progress.update(step)
         if job.shown and moves(plan.methods):
             section = functools.partial(window.cues.section, semantics=False)
             moving = flow_pictures(section, job.keys, job.shown)

@@ -10,6 +10,7 @@ import numpy as np
 from wrp_jax.models.motion import refined_dis
 from wrp_jax.motion.batches import over_devices
 from wrp_jax.motion.padding import padding_for
+from wrp_jax.motion.remembered import remembered
 from wrp_jax.types import Clip, Motion, Positions
 
 
@@ -30,6 +31,7 @@ def refined_dis_motion(variables: Any, flow: Motion, per_device: int) -> Motion:
         return padding.crop(network.apply(variables, *inputs)[-1])
 
     run = over_devices(program, variables, per_device=per_device)
+    flow = remembered(flow)
 
     def motion(
         clip: Clip, targets: Positions, sources: Positions, initial: np.ndarray | None = None

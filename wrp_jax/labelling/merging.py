@@ -1,0 +1,131 @@
+"""Shards of a run: what they agree on, and how the last one to end makes one run of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from wrp_jax.config import Config, check
+from wrp_jax.files.failures import Failures
+from wrp_jax.files.lock import remove_leftovers
+from wrp_jax.files.shards import JOB_FILE, SHARDS_FOLDER, WHOLE, Shard, read_job, remove_shards
+from wrp_jax.labelling.files import OutputFiles
+from wrp_jax.labelling.finish import finish
+from wrp_jax.labelling.plan import Plan
+from wrp_jax.labelling.request import Request
+from wrp_jax.labelling.run import label_windows
+from wrp_jax.runs.networks import Networks
+from wrp_jax.runs.stored_config import config_from_json
+from wrp_jax.types import UserError
+
+
+class StoredCommand(NamedTuple):
+    """The command of which an output holds shards.
+
+    Attributes:
+      folder: that it was given in; its paths may be relative to it.
+      config, request, workdir: of ``propagate``; the request is for all windows.
+    """
+
+    folder: Path
+    config: Config
+    request: Request
+    workdir: Path | None
+
+
+def job_of(plan: Plan, request: Request, workdir: Path | None) -> dict[str, Any]:
+    """What the shards of a run share the work on, see ``files.shards.shard_writer``."""
+    command = {
+        "folder": os.getcwd(),
+        "config": dataclasses.asdict(plan.config),
+        "workdir": None if workdir is None else os.fspath(workdir),
+        "data": request.data,
+        "method": request.method,
+        "windows": request.windows,
+        "keyframes": request.keyframes,
+        "horizon": request.horizon,
+    }
+    return {"data": request.data, "plan": plan.digest, "command": command}
+
+
+def stored_command(output: Path) -> StoredCommand:
+    """Reads the command back.
+
+    Raises:
+      UserError: the output holds no shards, or what they have noted is of another version.
+    """
+    job = read_job(output)
+    if job is None:
+        raise UserError(
+            f"{output} holds no shards that are not merged: give the --output of wrp propagate "
+            "--num_shards."
+        )
+    where = output / SHARDS_FOLDER / JOB_FILE
+    try:
+        command = dict(job["command"])
+        folder = Path(command.pop("folder"))
+        workdir = command.pop("workdir")
+        config = config_from_json(Config, command.pop("config"), str(where))
+        shard = Shard(0, int(job["num_shards"]))
+        request = Request(output=output, shard=shard, **command)
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{where} is damaged: run one of the shards again.") from error
+    check(config, str(where))
+    return StoredCommand(folder, config, request, None if workdir is None else Path(workdir))
+
+
+def unfinished(plan: Plan) -> tuple[int, ...]:
+    """Shards with a window that is neither labelled nor listed as failed; opens no frame."""
+    files, failures = OutputFiles(plan), Failures(plan.output)
+    found = []
+    for index, part in enumerate(plan.parts):
+        # From the end: a shard that is at work has not come there yet.
+        for job in reversed(part):
+            if not files.window_path(job).is_file() and job.part not in failures:
+                found.append(index)
+                break
+    return tuple(found)
+
+
+def merge(plan: Plan, networks: Networks) -> dict[str, Any]:
+    """Makes one output of all shards: as one process leaves it behind, to the last byte.
+
+    To be called by its only writer, where none is ``unfinished``.
+
+    Args:
+      plan: of any of the shards.
+      networks: that they were labelled with.
+
+    Returns:
+      What ``metrics.json`` holds.
+
+    Raises:
+      UserError: windows are missing, whose frames or results have changed since.
+    """
+    remove_leftovers(plan.output)
+    whole, failures = dataclasses.replace(plan, shard=WHOLE), Failures(plan.output)
+    results = label_windows(whole, networks, failures, limit=0)
+    missing = sorted(
+        index
+        for index, part in enumerate(plan.parts)
+        if any(job.number not in results and job.part not in failures for job in part)
+    )
+    if missing:
+        raise missing_shards(plan, missing)
+    metrics = finish(whole, results, networks.trained_on, len(failures))
+    remove_shards(plan.output)
+    return metrics
+
+
+def missing_shards(plan: Plan, missing: list[int] | tuple[int, ...]) -> UserError:
+    """The sentence for who wants to merge too early."""
+    which = ", ".join(map(str, missing))
+    return UserError(
+        f"{plan.output}: of {plan.shard.count} shards {len(missing)} are not finished: run wrp "
+        f"propagate with --num_shards={plan.shard.count} and --shard_id={which} again; the last "
+        "one to end merges."
+    )
