@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from wrp_jax.files.atomic import write_atomically
-from wrp_jax.files.lock import LOCK_FILE, sole_writer
+from wrp_jax.files.lock import LOCK_FILE, make_folder_of, sole_writer
 from wrp_jax.types import MachineError, UserError
 
 ROOT = Path(__file__).parents[2]
@@ -176,3 +176,14 @@ def test_where_there_are_no_locks_all_else_holds(tmp_path, monkeypatch):
     with sole_writer(tmp_path / "out", "--output"):
         write_atomically(tmp_path / "out" / "x", b"1")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["x"]
+
+
+def test_a_folder_that_is_gone_is_not_made_again(tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(MachineError, match="was removed"), sole_writer(out, "--output"):
+        make_folder_of(out / "street" / "labels" / "0.png")
+        assert (out / "street" / "labels").is_dir()
+        shutil.rmtree(out)
+        with pytest.raises(FileNotFoundError):
+            make_folder_of(out / "street" / "labels" / "1.png")
+    assert not out.exists()

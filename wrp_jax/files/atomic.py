@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from wrp_jax.files.lock import check_place
+from wrp_jax.files.lock import check_place, make_folder_of
 from wrp_jax.machine import cannot_write
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
@@ -41,7 +41,7 @@ def replacing(path: Path) -> Iterator[Path]:
     check_place(path)
     temporary = path.parent / f".wrp-{secrets.token_hex(8)}.tmp"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder_of(path)
         os.close(os.open(temporary, _NEW, 0o666))
         try:
             yield temporary

@@ -148,17 +148,36 @@ def check_place(path: Path) -> None:
       MachineError: the folder that this process holds is gone, or another stands in its place.
       UserError: a folder between the held one and the file is a link.
     """
-    full = Path(os.path.abspath(path))
-    held = next((folder for folder in full.parents if folder in _held), None)
+    held, below = _held_folder(path)
     if held is None:
         return
     _check_held(held)
-    for folder in full.parents[: len(full.parents) - len(held.parents) - 1]:
+    for folder in below:
         if folder.is_symlink():
             raise OutputError(
                 f"{folder} is a link: results are written into {held} itself; remove the link, or "
                 "give another folder."
             )
+
+
+def make_folder_of(path: Path) -> None:
+    """Makes the folders above a file; a held folder that is gone is not made again.
+
+    Raises:
+      OSError: as ``Path.mkdir``; ``FileNotFoundError`` where a held folder is gone.
+    """
+    held, below = _held_folder(path)
+    if held is None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    for folder in reversed(below):
+        folder.mkdir(exist_ok=True)
+
+
+def _held_folder(path: Path) -> tuple[Path | None, list[Path]]:
+    """The folder above a file that this process holds, and those between, the lowest first."""
+    folders = list(Path(os.path.abspath(path)).parents)
+    place = next((i for i, folder in enumerate(folders) if folder in _held), None)
+    return (None, []) if place is None else (folders[place], folders[:place])
 
 
 def _check_held(place: Path, error: Exception | None = None) -> None:

@@ -25,7 +25,8 @@ class ArrayFile:
         """Opens an empty file.
 
         Args:
-          directory: where it goes; made if missing.
+          directory: where it goes; made if missing, but not the one above it, which may be that of
+            a run and have been removed.
 
         Raises:
           OutputError: it cannot be made there.
@@ -36,7 +37,7 @@ class ArrayFile:
         self._shape: tuple[int, ...] = ()
         self._dtype = np.dtype(np.uint8)
         with self._faults():
-            directory.mkdir(parents=True, exist_ok=True)
+            directory.mkdir(exist_ok=True)
             # On Linux such a file never has a name, elsewhere none once it is open.
             self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 (see __exit__)
 
