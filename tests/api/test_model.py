@@ -2,6 +2,9 @@
 
 import dataclasses
 import itertools
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -188,7 +191,7 @@ def test_mistakes_are_told_at_once(model, clip):
         ((frames, {}), {}, "labels is empty"),
         ((frames[:1], {0: labels[2]}), {}, "one frame only"),
         ((frames, labels), {"method": "magic"}, "'magic' is unknown: use one of static, motion-on"),
-        ((frames, labels), {}, "'warp-refine' needs a trained refiner, .* use one of static"),
+        ((frames, labels), {}, "needs a trained refiner; the training in .* was stopped"),
         ((frames, labels), {"method": "static", "horizon": 0}, "horizon is 0"),
         ((frames, labels), {"method": "static", "horizon": 1.5}, "horizon is 1.5"),
         ((frames / 255.0, labels), {"method": "static"}, "float64"),
@@ -246,3 +249,23 @@ def test_frames_between_two_labelled_ones_come_from_both(model, clip):
         assert (result.confidence[t][~same] < 1).all()
     cut = sorted(said.frame for said in model.propagate(frames, labels, method="static", horizon=2))
     assert cut == list(range(N))
+
+
+def test_labels_nobody_asks_for_to_the_end_leave_nothing_when_python_ends(tmp_path):
+    program = """
+import numpy as np, wrp_jax
+from wrp_jax.api.model import Model
+model = Model(wrp_jax.Config(stages=()), wrp_jax.class_map(["a", "b"]))
+frames, label = np.zeros((4, 8, 8, 3), np.uint8), np.zeros((8, 8), int)
+told = model.propagate(frames, {1: label}, method="static")
+print(len([next(told), next(told)]))
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (found.stdout, found.stderr) == ("2\n", "")
+    assert not list(tmp_path.iterdir())

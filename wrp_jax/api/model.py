@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import dataclasses
 import json
 import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +31,16 @@ from wrp_jax.runs.networks import Networks, load_networks, needs_training
 from wrp_jax.runs.results import REFINER, SEGMENTATION, STUDENT, result_path
 from wrp_jax.runs.stored_config import read_run
 from wrp_jax.types import ClassMap, Clip, UserError, Window
+
+_UNFINISHED: weakref.WeakSet[Generator[FrameLabels, None, None]] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_unfinished() -> None:
+    """Removes the files of clips that nobody asked for to the end, while Python still can."""
+    for labels in tuple(_UNFINISHED):
+        with contextlib.suppress(ValueError):  # another thread is inside
+            labels.close()
 
 
 class Model:
@@ -154,17 +166,18 @@ class Model:
         networks = self._kept_networks(method, source, windows)
         known, owner = KnownLabels(source, windows), owners(windows, source)
 
-        def run() -> Iterator[FrameLabels]:
+        def run() -> Generator[FrameLabels, None, None]:
             with tempfile.TemporaryDirectory(prefix="wrp_jax_") as scratch:
                 for window in windows:
-                    labels = [known.label(VIDEO, key) for key in window.keys]
+                    given = [known.label(VIDEO, key) for key in window.keys]
                     for said in self._label_window(
-                        source, window, labels, method, networks, Path(scratch)
+                        source, window, given, method, networks, Path(scratch)
                     ):
                         if owner.get((VIDEO, source.frame_names(VIDEO)[said.frame])) == window:
                             yield said
 
-        return run()
+        _UNFINISHED.add(labels := run())
+        return labels
 
     def _label_window(
         self,
@@ -229,22 +242,30 @@ class Model:
             raise UserError(f"method {method!r} is unknown: use one of {', '.join(METHODS)}.")
         missing = self._missing(method)
         if missing:
+            others = f"use one of {', '.join(self.methods)}"
+            stopped = self.workdir is not None and self._unfinished()
             raise UserError(
-                f"method {method!r} needs {missing}, which this model does not have: use one of "
-                f"{', '.join(self.methods)}, or train it (wrp_jax.fit)."
+                f"method {method!r} needs {missing}; the training in {self.workdir} was stopped "
+                f"before it was there: go on with the same call or command, or {others}."
+                if stopped
+                else f"method {method!r} needs {missing}, which this model does not have: "
+                f"{others}, or train it (wrp_jax.fit)."
             )
 
     def _missing(self, method: str) -> str:
         """What a method needs and the model lacks; empty where it has everything."""
         facts = METHODS[method]
-
-        def trained(stage: str) -> bool:
-            return self.workdir is not None and result_path(self.workdir, stage).exists()
-
         untrained = needs_training(["semantic-argmax"], self.config.segmentation)
-        if facts.segments and untrained and not any(map(trained, (SEGMENTATION, STUDENT))):
+        if facts.segments and untrained and not any(map(self._trained, (SEGMENTATION, STUDENT))):
             return "a trained segmentation network"
-        return "a trained refiner" if facts.refines and not trained(REFINER) else ""
+        return "a trained refiner" if facts.refines and not self._trained(REFINER) else ""
+
+    def _trained(self, stage: str) -> bool:
+        return self.workdir is not None and result_path(self.workdir, stage).exists()
+
+    def _unfinished(self) -> bool:
+        """Whether a stage that was asked for has left no result."""
+        return not all(map(self._trained, self.config.stages))
 
 
 def load(run: str | os.PathLike, config: Config | None = None) -> Model:
