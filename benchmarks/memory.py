@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import resource
 import subprocess
@@ -33,8 +34,8 @@ LENGTHS = (2, 4, 6, 8)
 HEIGHT, WIDTH, CLASSES = 360, 480, 12
 COMMAND_FRAMES = (21, 201)
 COMMAND_SIZE = (120, 160)
-FORECAST_FRAMES = 61
-FORECAST_SIZES = ((120, 160), (360, 480), (720, 960))
+FORECAST_FRAMES = 31
+FORECAST_SIZES = ((120, 160), (360, 480))
 SHORT_TRAINING = (
     "--config.segmentation.optimiser.steps=4",
     "--config.segmentation.sampling.crop=(96,128)",
@@ -155,7 +156,7 @@ def command_memory(root: Path, n: int, size: tuple[int, int]) -> tuple[float, fl
     return measured(words)
 
 
-def measured(words: list[str]) -> tuple[float, float]:
+def measured(words: list[str], environment: dict[str, str] | None = None) -> tuple[float, float]:
     """Peak resident memory of a command in MB, and its wall time in seconds."""
     measure = (
         "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
@@ -164,7 +165,7 @@ def measured(words: list[str]) -> tuple[float, float]:
     start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", measure, sys.executable, *words],
-        check=True, capture_output=True, text=True,
+        check=True, capture_output=True, text=True, env={**os.environ, **(environment or {})},
     )  # fmt: skip
     return int(done.stdout.split()[-1]) / 1024, time.perf_counter() - start
 
@@ -180,14 +181,19 @@ def forecast(root: Path, n: int, size: tuple[int, int]) -> dict[str, dict[str, f
         "flow": ["flow", *flow],
     }.items():
         command = ["-m", "wrp_jax", *words, f"--output={root / 'out' / name}"]
+        # Both compile: what an earlier run has compiled takes no memory for that.
+        cold = [
+            {"JAX_COMPILATION_CACHE_DIR": str(root / "cold" / name / x)} for x in ("dry", "run")
+        ]
         dry = subprocess.run(
-            [sys.executable, *command, "--dry-run"], check=True, capture_output=True, text=True
-        )
+            [sys.executable, *command, "--dry-run"], check=True, capture_output=True, text=True,
+            env={**os.environ, **cold[0]},
+        )  # fmt: skip
         lines = dict(line.split(": ", 1) for line in dry.stdout.splitlines())
         memory = re.match(r"about ([\d.]+) (MB|GB)", lines["memory"])
         seconds = re.match(r"about ([\d.]+) (s|min|h)", lines["time"])
         assert memory and seconds, dry.stdout
-        peak, wall = measured(command)
+        peak, wall = measured(command, cold[1])
         found[name] = {
             "forecast": float(memory[1]) * {"MB": 1, "GB": 1e3}[memory[2]],
             "peak": peak * 2**20 / 1e6,
