@@ -13,7 +13,7 @@ import dataclasses
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +154,8 @@ def define_data() -> None:
 
 
 def define_partial(part: str, limited: str) -> None:
-    """Defines ``--limit`` and ``--fail_fast`` of the commands that go on behind a failed part.
+    """Defines ``--limit``, ``--fail_fast`` and ``--dry_run`` of the commands that do their work in
+    parts, and go on behind one that failed.
 
     Args:
       part: what fails alone.
@@ -164,6 +165,13 @@ def define_partial(part: str, limited: str) -> None:
         "limit", None, f"Only the first so many {limited}; the next run goes on.", lower_bound=1
     )
     flags.DEFINE_bool("fail_fast", False, f"Ends at the first {part} whose files are damaged.")
+    flags.DEFINE_bool("dry_run", False, "Says what is to be done, and what it takes.")
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Prints lines as they become known."""
+    for line in lines:
+        print(line, flush=True)
 
 
 def failed(failures: Failures) -> int:
