@@ -41,14 +41,17 @@ _HOME = re.compile(r"""(^|[:@,\s('"\[])(~[^/:@,\s)'"\]]*)(?=[/:@,\s)'"\]]|$)""")
 
 
 def run(
-    main: Callable[[], int | None], description: str | None = None, positional: str | None = None
+    main: Callable[[], int | None],
+    description: str | None = None,
+    positional: Sequence[str] = (),
 ) -> int:
     """Parses ``sys.argv``, calls ``main()`` and turns what it raises into an exit code.
 
     Args:
       main: reads ``absl.flags.FLAGS``; its return value is the exit code (None is 0).
       description: what ``--help`` says above the flags; by default the program's docstring.
-      positional: the flag whose value may also be given alone, as in ``wrp merge OUT``.
+      positional: the flags whose values may also be given alone, in this order, as in ``wrp merge
+        OUT``.
 
     Returns:
       The exit code, for ``sys.exit``.
@@ -237,9 +240,10 @@ def read_config(holder: flags.FlagHolder) -> Config:
     return config
 
 
-def _parse(argv: list[str], positional: str | None = None) -> None:
+def _parse(argv: list[str], positional: Sequence[str] = ()) -> None:
     """Parses flags. A wrong flag, config file or config key is a ``UserError``."""
     app.define_help_flags()
+    flags.FLAGS.set_gnu_getopt(bool(positional))  # flags may follow what stands alone
     try:
         # Files of --flagfile are read first, so that what they give is checked as well.
         given = expand_home(flags.FLAGS.read_flags_from_files(argv[1:], force_gnu=False))
@@ -256,8 +260,9 @@ def _parse(argv: list[str], positional: str | None = None) -> None:
         raise UserError(
             f"--config cannot be loaded ({type(error).__name__}: {reason}): correct the file."
         ) from error
-    if positional and len(rest) == 2 and not flags.FLAGS[positional].present:
-        flags.FLAGS[positional].parse(rest.pop())
+    for name in positional:
+        if len(rest) > 1 and not flags.FLAGS[name].present:
+            flags.FLAGS[name].parse(rest.pop(1))
     if len(rest) > 1:
         raise UserError(f"'{rest[1]}' is not a flag: every argument begins with '--'.")
 
