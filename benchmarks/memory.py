@@ -1,4 +1,4 @@
-"""Memory of propagation and of its gradient: ``python -m benchmarks.memory [command]``.
+"""Memory of propagation and of its gradient: ``python -m benchmarks.memory [command | forecast]``.
 
 1. Peak resident memory of a process that labels one window of 20, 40 and 80 frames, cues made
    piece by piece, beside that of a process that stops before propagating.
@@ -7,12 +7,16 @@
 3. With ``command``, instead of these: peak resident memory of ``propagate.py`` with all methods,
    networks trained for a few steps, against the length of its one window, and the time it takes;
    ``--size HEIGHT WIDTH --frames N...`` for other videos.
+4. With ``forecast``: what ``--dry-run`` of propagate, predict and flow forecasts, beside what the
+   run takes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
 import resource
 import subprocess
 import sys
@@ -30,6 +34,8 @@ LENGTHS = (2, 4, 6, 8)
 HEIGHT, WIDTH, CLASSES = 360, 480, 12
 COMMAND_FRAMES = (21, 201)
 COMMAND_SIZE = (120, 160)
+FORECAST_FRAMES = 31
+FORECAST_SIZES = ((120, 160), (360, 480))
 SHORT_TRAINING = (
     "--config.segmentation.optimiser.steps=4",
     "--config.segmentation.sampling.crop=(96,128)",
@@ -133,14 +139,25 @@ def write_video(folder: Path, n: int, size: tuple[int, int]) -> None:
     (folder / "classes.json").write_text(json.dumps({"classes": classes}))
 
 
-def command_memory(root: Path, n: int, size: tuple[int, int]) -> tuple[float, float]:
-    """Peak resident memory of ``propagate.py`` in MB, and its wall time in seconds."""
+def trained(root: Path, n: int, size: tuple[int, int]) -> list[str]:
+    """Writes a video and trains on it for a few steps, once; the flags that name both."""
     data, run = root / str(n), root / "run"
     write_video(data, n, size)
     common = ["--config=configs/folder.py", f"--data={data}", f"--workdir={run}", *SHORT_TRAINING]
     if not run.exists():
         subprocess.run([sys.executable, "train.py", *common], check=True, capture_output=True)
+    return common
+
+
+def command_memory(root: Path, n: int, size: tuple[int, int]) -> tuple[float, float]:
+    """Peak resident memory of ``propagate.py`` in MB, and its wall time in seconds."""
+    common = trained(root, n, size)
     words = ["propagate.py", *common, f"--horizon={n}", f"--output={root / 'out' / str(n)}"]
+    return measured(words)
+
+
+def measured(words: list[str], environment: dict[str, str] | None = None) -> tuple[float, float]:
+    """Peak resident memory of a command in MB, and its wall time in seconds."""
     measure = (
         "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
@@ -148,9 +165,42 @@ def command_memory(root: Path, n: int, size: tuple[int, int]) -> tuple[float, fl
     start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", measure, sys.executable, *words],
-        check=True, capture_output=True, text=True,
+        check=True, capture_output=True, text=True, env={**os.environ, **(environment or {})},
     )  # fmt: skip
     return int(done.stdout.split()[-1]) / 1024, time.perf_counter() - start
+
+
+def forecast(root: Path, n: int, size: tuple[int, int]) -> dict[str, dict[str, float]]:
+    """Forecast and measured peak memory (MB) and time in seconds of each command."""
+    common, found = trained(root, n, size), {}
+    flow = [word for word in common if "workdir" not in word]
+    for name, words in {
+        "propagate": ["propagate", *common, f"--horizon={n}"],
+        "motion-only": ["propagate", *common, f"--horizon={n}", "--method=motion-only"],
+        "predict": ["predict", *common],
+        "flow": ["flow", *flow],
+    }.items():
+        command = ["-m", "wrp_jax", *words, f"--output={root / 'out' / name}"]
+        # Both compile: what an earlier run has compiled takes no memory for that.
+        cold = [
+            {"JAX_COMPILATION_CACHE_DIR": str(root / "cold" / name / x)} for x in ("dry", "run")
+        ]
+        dry = subprocess.run(
+            [sys.executable, *command, "--dry-run"], check=True, capture_output=True, text=True,
+            env={**os.environ, **cold[0]},
+        )  # fmt: skip
+        lines = dict(line.split(": ", 1) for line in dry.stdout.splitlines())
+        memory = re.match(r"about ([\d.]+) (MB|GB)", lines["memory"])
+        seconds = re.match(r"about ([\d.]+) (s|min|h)", lines["time"])
+        assert memory and seconds, dry.stdout
+        peak, wall = measured(command, cold[1])
+        found[name] = {
+            "forecast": float(memory[1]) * {"MB": 1, "GB": 1e3}[memory[2]],
+            "peak": peak * 2**20 / 1e6,
+            "forecast seconds": float(seconds[1]) * {"s": 1, "min": 60, "h": 3600}[seconds[2]],
+            "seconds": wall,
+        }
+    return found
 
 
 def main() -> None:
@@ -171,6 +221,19 @@ def main() -> None:
                 peaks[n] = peak
         if options.record:
             write_result(options.record, peaks, note=f"{note}, by frames of the window")
+        return
+    if sys.argv[1:2] == ["forecast"]:
+        options, found = parser.parse_args(sys.argv[2:]), {}
+        print("Peak memory in MB and time in seconds: forecast by --dry-run, and measured")
+        for height, width in FORECAST_SIZES:
+            with tempfile.TemporaryDirectory() as folder:
+                rows = forecast(Path(folder), FORECAST_FRAMES, (height, width))
+            for name, row in rows.items():
+                cells = " ".join(f"{value:7.0f}" for value in row.values())
+                print(f"  {height}x{width} {name:12} {cells}", flush=True)
+            found[f"{height}x{width}"] = rows
+        if options.record:
+            write_result(options.record, found, note="peak memory in MB, wall time in seconds")
         return
     if len(sys.argv) == 3 and sys.argv[1].isdecimal():
         print(propagate(int(sys.argv[1]), sys.argv[2] == "run"))

@@ -8,7 +8,9 @@ A document holds the places that this module fills:
 
 A template is text in which ``{camvid/warp-refine/mean:.1f}`` stands for a figure: the name of the
 result, the way to the figure in it, and Python's format. ``{A ÷ B:.2f}`` is the ratio of two
-figures, ``{A − B:+.1f}`` their difference. A layout is a table of TOML::
+figures, ``{A − B:+.1f}`` their difference. ``{camvid.date}`` is the day of a result,
+``{camvid.accelerator}``, ``{camvid.cpu}`` and ``{camvid.jax}`` tell of its machine. A layout is a
+table of TOML::
 
     [NAME]
     head = ["method", "±1", "mean"]
@@ -42,6 +44,7 @@ from experiments.record import ROOT, read_results
 LAYOUTS = Path(__file__).parent / "layouts"
 FIGURES = Path(__file__).parent / "figures.toml"
 _PLACE = re.compile(r"<!-- (table|value): (.+?) -->(.*?)<!-- end -->", re.DOTALL)
+_ORIGIN = re.compile(r"\{([a-z0-9_]+)\.(date|accelerator|cpu|jax)\}")
 _FIGURE = re.compile(r"\{([^{}]+):([^{}:]*)\}")
 
 Results = Mapping[str, Mapping[str, Any]]
@@ -85,6 +88,18 @@ def figure(results: Results, way: str) -> float | None:
     return value
 
 
+def origin(results: Results, name: str, field: str) -> str:
+    """The day of a result, or what its machine was; empty where nobody has recorded it.
+
+    Raises:
+      ValueError: there is no such result.
+    """
+    if name not in results:
+        raise ValueError(f"there is no result {name} in results/")
+    result = results[name]
+    return (result["date"] if field == "date" else result["machine"][field]) or ""
+
+
 def fill(template: str, results: Results, at: str = "") -> str:
     """The template with its figures; empty where one of them is unknown.
 
@@ -110,7 +125,8 @@ def fill(template: str, results: Results, at: str = "") -> str:
         number = a if not sign else a / b if sign == "÷" else a - b
         return format(number, match[2])
 
-    filled = _FIGURE.sub(put, template)
+    filled = _ORIGIN.sub(lambda match: origin(results, match[1], match[2]), template)
+    filled = _FIGURE.sub(put, filled)
     return "" if unknown else filled
 
 

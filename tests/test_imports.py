@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reporting": {"types"},
     "labelling": {
         *("types", "config", "interrupts", "files", "progress", "sharding", "data"),
-        *("segmentation", "propagation"),
+        *("motion", "segmentation", "propagation"),
         *("evaluation", "runs", "reporting"),
     },
     "cli": {

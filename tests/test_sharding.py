@@ -4,12 +4,19 @@ import numpy as np
 import pytest
 
 from wrp_jax.sharding import (
+    RULES,
     batch_sharding,
+    gather,
     global_batch,
+    largest_axis,
     make_mesh,
     mesh_for_batch,
+    own_parts,
+    place,
     replicate,
     replicated,
+    state_shardings,
+    whole,
 )
 from wrp_jax.training.device_batches import DeviceBatches
 from wrp_jax.training.pipeline import make_batches
@@ -47,6 +54,52 @@ def test_replicated_leaves_that_shared_a_buffer_can_be_donated():
     assert all(float(leaf.sum()) == 4 * 64 * 64 for leaf in tree.values())
     assert host.sum() == 64 * 64  # the caller's memory is its own
     assert float(shared.sum()) == 64 * 64
+
+
+@pytest.mark.parametrize(
+    ("shape", "devices", "spec"),
+    [
+        ((3, 3, 64, 128), 8, (None, None, None, "data")),
+        ((3, 3, 128, 64), 8, (None, None, "data")),
+        ((3, 3, 64, 64), 8, (None, None, None, "data")),  # of equal ones the last
+        ((720, 513), 8, ("data",)),  # the largest that divides
+        ((721, 513), 8, ()),
+        ((3, 3, 32, 48), 8, ()),  # too small
+        ((512, 512), 1, ()),
+        ((), 8, ()),
+    ],
+)
+def test_the_largest_axis_that_divides_is_split(shape, devices, spec):
+    assert largest_axis(shape, devices) == jax.sharding.PartitionSpec(*spec)
+
+
+def test_the_first_rule_that_fits_the_path_decides(monkeypatch):
+    rules = (("params/head/.*", whole), ("params/.*", largest_axis), (".*", whole))
+    monkeypatch.setitem(RULES, "some", rules)
+    leaf = jax.ShapeDtypeStruct((128, 128), jnp.float32)
+    state = {"params": {"body": {"w": leaf}, "head": {"w": leaf}}, "batch_stats": {"m": leaf}}
+    specs = jax.tree.map(lambda s: tuple(s.spec), state_shardings(state, make_mesh(), "some"))
+    assert specs == {
+        "params": {"body": {"w": (None, "data")}, "head": {"w": ()}}, "batch_stats": {"m": ()}
+    }  # fmt: skip
+
+
+def test_an_array_in_parts_comes_back_whole(rng):
+    mesh = make_mesh()
+    value = rng.normal(size=(4, 2 * mesh.size))
+    split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(None, "data"))
+    tree = place(
+        {"split": value, "count": np.int32(3)}, {"split": split, "count": replicated(mesh)}
+    )
+    assert tree["split"].sharding == split and tree["split"].addressable_shards[0].data.shape == (
+        4,
+        2,
+    )
+    np.testing.assert_array_equal(
+        np.concatenate(own_parts(tree["split"]), axis=1), np.float32(value)
+    )
+    assert len(own_parts(tree["count"])) == 1
+    np.testing.assert_array_equal(gather(tree)["split"], np.float32(value))
 
 
 @pytest.mark.parametrize(("batch", "devices"), [(24, 8), (8, 8), (12, 6), (9, 3), (4, 4), (1, 1)])

@@ -31,11 +31,17 @@ from wrp_jax.types import Interrupted, MachineError, UserError
 CONNECT_SECONDS = 300
 """How long a process waits for the others at the start."""
 
+LOST_SECONDS = 30
+"""After so long without a sign of a process the others end. JAX's own time is 100 seconds; then it
+aborts them."""
+
 _EXIT_MACHINE = 5
 _POLL_SECONDS = 0.5  # between looks at what other processes tell
 _GRACE_SECONDS = 10.0  # for the main thread to end by itself, once another process has failed
 _SHUTDOWN_SECONDS = 60  # for all to end: then the rest is given up
 _TOLD, _STOP, _ENDED = "wrp_jax/told/", "wrp_jax/told/stop", "wrp_jax/told/ended"
+_SIGNS, _LEFT = "wrp_jax/signs/", "left"
+_SIGN_EVERY = 4  # polls
 
 _turn = itertools.count()
 """Numbers the exchanges. All processes make the same ones in the same order."""
@@ -48,19 +54,22 @@ def joined(
     process_id: int | None = None,
     *,
     timeout: int = CONNECT_SECONDS,
+    lost_after: int = LOST_SECONDS,
 ) -> Iterator[None]:
     """The processes of a job work together while the body runs; a lone process works alone.
 
     To be called before anything that starts a backend. On TPU slices, under SLURM (``srun``) and
     under Open MPI the processes find each other by themselves; elsewhere all three arguments are
     needed. A signal to stop that one process gets reaches all of them. Where one process fails,
-    the others end within ten seconds.
+    the others end within ten seconds. Where one is killed or its machine goes, they end when an
+    exchange with it fails, or else ``lost_after`` and ten seconds later, whatever they wait for.
 
     Args:
       coordinator: ``HOST:PORT`` of process 0, which all processes reach.
       num_processes: how many there are.
       process_id: which this one is, from 0.
       timeout: seconds to wait for all of them.
+      lost_after: seconds without a sign of a process after which it is taken for lost.
 
     Raises:
       UserError: arguments that do not belong together.
@@ -70,18 +79,21 @@ def joined(
         yield
         return
     done = threading.Event()
-    threading.Thread(target=_relay, args=(done,), name="processes", daemon=True).start()
+    _give_sign("here")  # one that goes before its first turn is missed as well
+    watch = (done, lost_after)
+    threading.Thread(target=_relay, args=watch, name="processes", daemon=True).start()
     try:
         yield
     except BaseException as error:
         lost = _lost_process(error)
         if lost is not None:  # which the end of JAX would wait for
-            time.sleep(_POLL_SECONDS * (4 if jax.process_index() == 0 else 0))  # it serves the rest
+            time.sleep(_served())
             _end(_EXIT_MACHINE, lost)
         _tell(_ENDED, {"process": jax.process_index(), "code": _code(error), "why": _line(error)})
         raise
     finally:
         done.set()
+        _give_sign(_LEFT)
 
 
 def first(function: Callable[[], Any]) -> Any:
@@ -109,22 +121,28 @@ def first(function: Callable[[], Any]) -> Any:
     return value
 
 
+def gather(value: Any) -> list[Any]:
+    """The JSON values that all processes give, by process; in all but process 0 an empty list."""
+    if jax.process_count() == 1:
+        return [value]
+    turn = next(_turn)
+    if jax.process_index() != 0:
+        _client().key_value_set(f"wrp_jax/{turn}/{jax.process_index()}", json.dumps(value))
+        return []
+    others = range(1, jax.process_count())
+    values = [value, *(_await(f"wrp_jax/{turn}/{other}") for other in others)]
+    _client().key_value_delete(f"wrp_jax/{turn}/")
+    return values
+
+
 def align() -> None:
     """Returns when every process has come to this line.
 
     Before the first exchange on devices, for instance: they wait for each other for a while only
     (gloo 30 s), and one process may compile minutes longer than another.
     """
-    if jax.process_count() == 1:
-        return
-    turn = next(_turn)
-    if jax.process_index() != 0:
-        _client().key_value_set(f"wrp_jax/{turn}/{jax.process_index()}", "null")
-        _await(f"wrp_jax/{turn}")
-        return
-    for other in range(1, jax.process_count()):
-        _await(f"wrp_jax/{turn}/{other}")
-    _client().key_value_set(f"wrp_jax/{turn}", "null")
+    gather(None)
+    first(lambda: None)
 
 
 def say(text: str) -> None:
@@ -268,15 +286,47 @@ def _tell(key: str, value: Any) -> None:
         _client().key_value_set(key, json.dumps(value))
 
 
-def _relay(done: threading.Event) -> None:
+def _give_sign(sign: str) -> None:
+    """Process 0 sees that this one is alive, or has left."""
+    with contextlib.suppress(jax.errors.JaxRuntimeError):
+        key = f"{_SIGNS}{jax.process_index()}"
+        _client().key_value_set(key, sign, allow_overwrite=True)
+
+
+def _tell_of_lost(heard: dict[str, tuple[str, float]], lost_after: int) -> None:
+    """Tells all processes of one that has given no sign for too long.
+
+    Args:
+      heard: key of a process → its last sign, and when that was new; brought up to date.
+      lost_after: seconds.
+    """
+    now = time.monotonic()
+    for key, sign in _client().key_value_dir_get(_SIGNS):
+        last, when = heard.get(key, (None, now))
+        heard[key] = (sign, now if sign != last else when)
+        if sign != _LEFT and now - heard[key][1] > lost_after:
+            why = f"it has given no sign for {lost_after} s"
+            process = int(key.rpartition("/")[2])
+            said = {"process": process, "code": _EXIT_MACHINE, "why": why, "lost": True}
+            _tell(_ENDED, said)
+
+
+def _relay(done: threading.Event, lost_after: int) -> None:
     """Hands signals to stop on, both ways, and ends this process where another one has failed."""
     told = False
-    while not done.wait(_POLL_SECONDS):
+    heard: dict[str, tuple[str, float]] = {}
+    for turn in itertools.count():
+        if done.wait(_POLL_SECONDS):
+            return
+        if turn % _SIGN_EVERY == 0:
+            _give_sign(str(turn))
         reason = interrupts.requested()
         if reason is not None and not told:
             told = True
             _tell(_STOP, reason)
         try:
+            if jax.process_index() == 0:
+                _tell_of_lost(heard, lost_after)
             news = _told()
         except jax.errors.JaxRuntimeError:
             return
@@ -285,13 +335,22 @@ def _relay(done: threading.Event) -> None:
             interrupts.request(f"{news[_STOP]} in one process")
         ended = news.get(_ENDED)
         if ended is not None and ended["process"] != jax.process_index():
-            if done.wait(_GRACE_SECONDS):
+            lost = ended.get("lost", False)
+            if done.wait(_POLL_SECONDS if lost else _GRACE_SECONDS):
                 return
             # The main thread waits for devices of a process that is no more.
-            with contextlib.suppress(jax.errors.JaxRuntimeError):
-                jax.distributed.shutdown()
+            if lost:  # which the end of JAX would wait for
+                time.sleep(_served())
+            else:
+                with contextlib.suppress(jax.errors.JaxRuntimeError):
+                    jax.distributed.shutdown()
             _end(_EXIT_MACHINE if ended["code"] != interrupts.EXIT_CODE else ended["code"],
                  _other_failed(ended))  # fmt: skip
+
+
+def _served() -> float:
+    """Seconds for which process 0 still serves the others: they end first, or JAX aborts them."""
+    return 4 * _POLL_SECONDS if jax.process_index() == 0 else 0.0
 
 
 def _lost_process(error: BaseException | None) -> str | None:

@@ -1,11 +1,13 @@
-"""Devices: one ``data`` axis, parameters on all of them. Models contain no sharding word.
+"""Devices: one ``data`` axis; what lies where. Models contain no sharding word.
 
-Reference: google-research/kauldron ``utils/sharding_utils.py``, one place for all of it.
+Reference: google-research/kauldron ``utils/sharding_utils.py`` and google-research/big_vision
+``sharding.py``: one place for all of it, rules by path.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -59,24 +61,114 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
-def replicate(tree: Any, mesh: Mesh) -> Any:
-    """Copies a tree of arrays to every device, so that it may be donated.
+Rule = Callable[[tuple[int, ...], int], PartitionSpec]
+"""``rule(shape, devices)``: over which of its axes an array is split."""
+
+SMALL = 1 << 14
+"""Arrays of fewer elements stay whole: gathering them costs more than they take."""
+
+
+def whole(shape: tuple[int, ...], devices: int) -> PartitionSpec:
+    """The same value on every device."""
+    del shape, devices
+    return PartitionSpec()
+
+
+def largest_axis(shape: tuple[int, ...], devices: int, *, small: int = SMALL) -> PartitionSpec:
+    """The largest axis that divides by the devices is split; of equal ones the last.
+
+    Args:
+      shape: of the array.
+      devices: how many parts.
+      small: arrays of fewer elements stay whole.
+    """
+    fitting = [(size, axis) for axis, size in enumerate(shape) if size % devices == 0]
+    if devices == 1 or not fitting or np.prod(shape) < small:
+        return PartitionSpec()
+    return PartitionSpec(*[None] * max(fitting)[1], "data")
+
+
+RULES: dict[str, tuple[tuple[str, Rule], ...]] = {
+    "replicated": ((r".*", whole),),
+    "fsdp": (
+        (r"(ema/)?batch_stats/.*", whole),  # every layer reads them, and they are small
+        (r".*", largest_axis),
+    ),
+}
+"""``config.sharding`` → regular expression of paths in the train state (``params/conv/kernel``,
+``opt_state/0/trace/…``) and rule. The first expression that fits the whole path decides."""
+
+
+def state_shardings(state: Any, mesh: Mesh, rules: str) -> Any:
+    """Where each array of a train state lies.
+
+    Args:
+      state: a pytree of arrays or of shapes.
+      mesh: of `make_mesh`.
+      rules: a key of `RULES`.
+
+    Returns:
+      A ``NamedSharding`` in the place of every leaf.
+    """
+
+    def sharding(path: Any, leaf: Any) -> NamedSharding:
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        rule = next(rule for pattern, rule in RULES[rules] if re.fullmatch(pattern, name))
+        return NamedSharding(mesh, rule(np.shape(leaf), mesh.size))
+
+    return jax.tree_util.tree_map_with_path(sharding, state)
+
+
+def place(tree: Any, shardings: Any) -> Any:
+    """Copies a tree of arrays to the devices, so that it may be donated.
 
     By way of the host, each leaf for itself: two leaves that share a buffer (weights and the
     start of their moving average) cannot be donated, nor can memory that the caller still has.
     Of several processes each gives the values to its own devices; they must be the same ones.
-    """
-    sharding = replicated(mesh)
 
-    def copied(x: Any) -> jax.Array:
+    Args:
+      tree: of arrays, whole in this process.
+      shardings: a ``NamedSharding`` for each of them, or one for all.
+    """
+
+    def copied(x: Any, sharding: NamedSharding) -> jax.Array:
         x = np.array(x, copy=True)
         if sharding.is_fully_addressable:
             return jax.device_put(x, sharding, may_alias=False)
         # device_put would compare the values of all processes, leaf by leaf.
-        parts = [jax.device_put(x, d, may_alias=False) for d in mesh.local_devices]
+        places = sharding.addressable_devices_indices_map(x.shape)
+        parts = [jax.device_put(x[part], d, may_alias=False) for d, part in places.items()]
         return jax.make_array_from_single_device_arrays(x.shape, sharding, parts)
 
-    return jax.tree.map(copied, tree)
+    if isinstance(shardings, NamedSharding):
+        return jax.tree.map(lambda x: copied(x, shardings), tree)
+    return jax.tree.map(copied, tree, shardings)
+
+
+def replicate(tree: Any, mesh: Mesh) -> Any:
+    """Copies a tree of arrays to every device; see `place`."""
+    return place(tree, replicated(mesh))
+
+
+def own_parts(array: Any) -> list[np.ndarray]:
+    """The parts of an array that this process has, each once."""
+    if not isinstance(array, jax.Array) or array.is_fully_replicated:
+        return [np.asarray(array)]
+    return [np.asarray(part.data) for part in array.addressable_shards]
+
+
+def gather(tree: Any) -> Any:
+    """The whole arrays on the host, in every process; all processes must call it.
+
+    One array after the other, so that a device holds no more than one of them whole.
+    """
+
+    def host(x: Any) -> np.ndarray:
+        if isinstance(x, jax.Array) and not x.is_fully_addressable and not x.is_fully_replicated:
+            x = jax.jit(lambda x: x, out_shardings=replicated(x.sharding.mesh))(x)  # type: ignore
+        return np.asarray(x)
+
+    return jax.tree.map(host, tree)
 
 
 def global_batch(local_batch: Any, mesh: Mesh) -> Any:

@@ -43,6 +43,15 @@ def test_figures_ratios_and_differences():
     assert tables.fill("{toy/x:.1f} ms", TOY) == ""
 
 
+def test_the_day_and_the_machine_of_a_result():
+    machine = {"accelerator": "NVIDIA H200", "cpu": None, "jax": "0.11.2"}
+    toy = {"toy": {**TOY["toy"], "date": "2026-11-27", "machine": machine}}
+    template = "{toy.accelerator}, {toy.date}, {toy.cpu}, {toy/step/ms:.1f} ms"
+    assert tables.fill(template, toy) == "NVIDIA H200, 2026-11-27, , 4.7 ms"
+    with pytest.raises(ValueError, match="there is no result none"):
+        tables.fill("{none.date}", toy)
+
+
 @pytest.mark.parametrize("way", ["toy/warp", "toy/none", "none/warp", "toy/warp/ms/more"])
 def test_a_figure_that_there_is_not_is_named(way):
     with pytest.raises(ValueError, match=f"there is no figure {way}"):

@@ -6,13 +6,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import NamedSharding, PartitionSpec
 
 from wrp_jax.runs import checkpoints, results
 from wrp_jax.runs.checkpoints import Checkpoints
 from wrp_jax.runs.compatibility import check_metadata
+from wrp_jax.runs.manifest import describe_own, is_what_was_written, merge
 from wrp_jax.runs.results import load_result, result_path, save_result
+from wrp_jax.sharding import make_mesh
 from wrp_jax.types import UserError
 
+COLUMNS = NamedSharding(make_mesh(), PartitionSpec(None, "data"))
 METADATA = {
     "classes": {"classes": [{"id": 0, "name": "sky"}, {"id": 7, "name": "road"}]},
     "fingerprint": "ab" * 32,
@@ -25,6 +29,8 @@ def state(step):
         "params": {"layer 1/conv": jnp.arange(6.0).reshape(2, 3) + step, "b": jnp.ones(3)},
         # Large enough for a file of its own: Orbax checks small leaves, but not these.
         "large": jax.random.normal(jax.random.key(step), (64, 64)),
+        # On eight devices, a part on each.
+        "split": jax.device_put(jnp.arange(4096.0).reshape(64, 64) - step, COLUMNS),
         "half": jnp.full((2,), step, jnp.bfloat16),
         "count": jnp.int32(step),
         "empty": jnp.zeros((0, 4)),
@@ -69,9 +75,10 @@ def test_nothing_saved_is_none(tmp_path):
     assert restore(tmp_path / "new") is None
 
 
-def test_a_state_may_be_donated_while_it_is_written(tmp_path):
+@pytest.mark.parametrize("split", [False, True])
+def test_a_state_may_be_donated_while_it_is_written(tmp_path, split):
     add = jax.jit(lambda x: x + 1, donate_argnums=0)
-    value = jnp.zeros((300, 300))
+    value = jax.device_put(jnp.zeros((304, 304)), COLUMNS if split else jax.devices()[0])
     checkpoints = Checkpoints(tmp_path, {})
     for step in range(4):
         checkpoints.save(step, {"x": value}, {})
@@ -132,6 +139,28 @@ def test_damage_to_any_file_is_never_silently_wrong(saved, tmp_path, kind, capsy
                 assert restore(folder).step == 3
             shutil.rmtree(folder.parent)
     assert found >= 2
+
+
+def test_every_part_has_its_digest():
+    leaf = state(1)["split"]
+    described = describe_own(leaf)
+    assert len(described["parts"]) == jax.device_count() and "0:64,0:8" in described["parts"]
+    value = np.array(leaf)
+    assert is_what_was_written(value, described)
+    for column in range(0, 64, 8):
+        changed = value.copy()
+        changed.view(np.uint8)[column, 4 * column] ^= 1
+        assert not is_what_was_written(changed, described)
+    assert not is_what_was_written(value.astype(np.float64), described)
+
+
+def test_parts_of_several_processes_make_a_whole():
+    leaf = state(1)["split"]
+    whole = {"a": describe_own(leaf), "b": describe_own(np.ones(2))}
+    halves = [dict(list(whole["a"]["parts"].items())[i::2]) for i in range(2)]
+    own = [{**whole, "a": {**whole["a"], "parts": parts}} for parts in halves]
+    assert merge(own) == whole
+    assert not is_what_was_written(np.asarray(leaf), own[0]["a"]), "the other half is missing"
 
 
 def test_the_number_of_a_damaged_step_can_be_used_again(saved, tmp_path):

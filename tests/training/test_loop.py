@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from wrp_jax.training.loop import TrainingDivergedError
+from wrp_jax.sharding import global_batch, make_mesh, place, replicate, state_shardings
+from wrp_jax.training.loop import TrainingDivergedError, jit_step
 from wrp_jax.types import Interrupted, UserError
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -126,6 +127,55 @@ def test_a_run_goes_on_with_another_number_of_devices(whole, tmp_path):
     state = toy.run(tmp_path, steps=STEPS, devices=2)
     for name, value in whole[0].params.items():
         np.testing.assert_allclose(state.params[name], value, rtol=2e-4, atol=2e-5)
+
+
+def memory(state):
+    """Bytes on one device."""
+    leaves = jax.tree.leaves(state)
+    return sum(leaf.addressable_shards[0].data.nbytes for leaf in leaves)
+
+
+def test_a_state_in_parts_is_trained_as_a_whole_one(whole, tmp_path):
+    """And goes on from one layout, and number of devices, to another."""
+    toy.run(tmp_path, steps=9, devices=8, sharding="parts")
+    toy.run(tmp_path, steps=15, devices=1)
+    state = toy.run(tmp_path, steps=STEPS, devices=4, sharding="parts")
+    conv = state.params["conv"]
+    assert (
+        tuple(conv.sharding.spec) == (None, None, None, "data")
+        and len(conv.sharding.device_set) == 4
+    )
+    assert conv.addressable_shards[0].data.shape == (3, 3, 2, 2)
+    assert (
+        state.opt_state[0].mu["conv"].sharding
+        == conv.sharding
+        == state.ema["params"]["conv"].sharding
+    )
+    counters = 2 * 4
+    assert memory(state) - counters == (memory(whole[0]) - counters) / 4
+    for name, value in whole[0].params.items():
+        np.testing.assert_allclose(state.params[name], value, rtol=2e-4, atol=2e-5)
+    for one, parts in zip(lines(whole[1]), lines(tmp_path), strict=True):
+        assert one["loss"] == pytest.approx(parts["loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize("rules", ["replicated", "parts"])
+def test_the_new_state_takes_the_memory_of_the_old_one(rules):
+    mesh = make_mesh()
+    start = toy.initial_state()
+    shardings = state_shardings(start, mesh, rules)
+    state = place(start, shardings)
+    batch = global_batch(
+        jax.tree.map(lambda *x: np.stack(x), *toy.examples(), toy.examples()[0]), mesh
+    )
+    key = replicate(jax.random.key_data(jax.random.key(0)), mesh)
+    program = jit_step(toy.train_step, mesh, shardings).lower(state, batch, key, None).compile()
+    # All of it, but for alignment.
+    assert program.memory_analysis().alias_size_in_bytes >= memory(state)
+    new, _, _ = program(state, batch, key, None)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves((new, batch, key)))
+    assert all(jax.tree.leaves(jax.tree.map(lambda x, s: x.sharding == s, new, shardings)))
 
 
 def test_nan_stops_and_keeps_the_checkpoint_before(tmp_path):

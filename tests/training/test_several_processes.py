@@ -134,9 +134,12 @@ def test_eight_devices_of_one_process_train_what_one_does(alone, tmp_path):
 
 
 def test_a_signal_to_one_process_stops_all_and_a_killed_one_ends_all(alone, tmp_path):
-    """Each time the same command goes on; at last as one process with one device."""
+    """Each time the same command goes on; at last as one process with one device.
+
+    Each process has its part of the state, and writes it; the last one puts them together.
+    """
     workdir = tmp_path / "RUN"
-    processes = start(2, workdir, seconds=0.05)
+    processes = start(2, workdir, seconds=0.05, words=[SECONDS, "parts"])
     until_logged(processes, workdir, 3)
     processes[1].send_signal(signal.SIGTERM)
     codes, ends = finish(processes)
@@ -147,12 +150,16 @@ def test_a_signal_to_one_process_stops_all_and_a_killed_one_ends_all(alone, tmp_
     assert 3 <= saved < STEPS
     assert all(f"after step {saved} of {STEPS} of toy, saved" in end for end in ends), ends
 
-    processes = start(2, workdir, seconds=0.05)
+    assert (workdir / f"checkpoints/toy/{saved}/state/ocdbt.process_1").is_dir()
+
+    processes = start(2, workdir, seconds=0.05, words=[SECONDS, "parts", 4])
     until_logged(processes, workdir, saved + 3)
     processes[1].kill()
     codes, ends = finish(processes)
     assert codes == [5, -signal.SIGKILL], ends
-    assert "another process does not answer any more" in ends[0] and "go on" in ends[0]
+    # In an exchange it is noticed at once; else process 0 misses its signs.
+    said = ("another process does not answer any more", "process 1 has ended: it has given no sign")
+    assert any(words in ends[0] for words in said) and "go on" in ends[0], ends
 
     toy.run(workdir, steps=STEPS)
     assert_same(trained(workdir), alone)
@@ -167,3 +174,46 @@ def test_a_process_that_does_not_come_is_named(tmp_path, here, missing):
     assert codes == [5], ends
     assert f"process {here} has waited 1 s" in ends[0] and missing in ends[0]
     assert "Traceback" not in ends[0] and not (tmp_path / "RUN").exists()
+
+
+IDLE = """
+import sys, time
+from wrp_jax import processes
+from wrp_jax.cli.command_line import run
+
+_, address, index = sys.argv
+
+def main():
+    with processes.joined(address, 2, int(index), lost_after=2):
+        print("together", flush=True)
+        time.sleep(100)
+
+sys.argv[1:] = []
+sys.exit(run(main))
+"""
+
+
+@pytest.mark.parametrize(
+    ("killed", "code"), [(1, 5), pytest.param(0, -signal.SIGABRT, marks=pytest.mark.slow)]
+)
+def test_a_process_killed_outside_of_an_exchange_is_missed(killed, code):
+    """Of process 0, whose place it is to tell the others, JAX tells and aborts."""
+    address = f"localhost:{free_port()}"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", IDLE, address, str(index)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
+        )
+        for index in range(2)
+    ]
+    assert all(process.stdout.readline() == "together\n" for process in processes)
+    processes[killed].kill()
+    start = time.monotonic()
+    codes, ends = finish(processes)
+    assert codes[1 - killed] == code, ends
+    assert time.monotonic() - start < 2 + 10 + 10  # and some time for a busy machine
+    if killed:
+        assert "process 1 has ended: it has given no sign for 2 s; run the same" in ends[0]

@@ -228,7 +228,7 @@ def test_run_metadata_leaves_out_which_stages_and_who_reads(folder):
     _, _, known = opened(folder)
     configs = (
         Config(stages=("first",)),
-        Config(stages=("second",), workers=2, pseudo="OUT", test="T"),
+        Config(stages=("second",), workers=2, sharding="fsdp", pseudo="OUT", test="T"),
     )
     one, two = (stages.run_metadata(config, known) for config in configs)
     assert one == two == json.loads(json.dumps(one))
@@ -238,6 +238,7 @@ def test_run_metadata_leaves_out_which_stages_and_who_reads(folder):
     assert set(one["config"]) == {f.name for f in dataclasses.fields(Config)} - {
         "stages",
         "workers",
+        "sharding",
         "pseudo",
         "test",
     }

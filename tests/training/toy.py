@@ -3,6 +3,7 @@
 python toy.py WORKDIR STEPS SECONDS_PER_EXAMPLE
 """
 
+import functools
 import sys
 import time
 
@@ -11,14 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from wrp_jax.sharding import make_mesh
+from wrp_jax.sharding import RULES, largest_axis, make_mesh
 from wrp_jax.training.loop import fit
 from wrp_jax.training.pipeline import make_batches
 from wrp_jax.training.state import apply_gradients, create_train_state
 
 EXAMPLES = 7
+WIDTH = 8
 BATCH = 8
 OPTIMIZER = optax.adam(1e-2)
+RULES["parts"] = ((".*", functools.partial(largest_axis, small=1)),)  # no array is too small
 METADATA = {"classes": {"classes": [{"id": 0, "name": "a"}]}, "fingerprint": "f" * 64}
 
 
@@ -36,15 +39,15 @@ def augment(example, rng):
 def initial_state(seed=0, channels=2):
     keys = jax.random.split(jax.random.key(seed), 2)
     params = {
-        "conv": 0.1 * jax.random.normal(keys[0], (3, 3, channels, 4)),
-        "head": jax.random.normal(keys[1], (4,)),
+        "conv": 0.1 * jax.random.normal(keys[0], (3, 3, channels, WIDTH)),
+        "head": jax.random.normal(keys[1], (WIDTH,)),
     }
-    variables = {"params": params, "batch_stats": {"mean": jnp.zeros(4)}}
+    variables = {"params": params, "batch_stats": {"mean": jnp.zeros(WIDTH)}}
     return create_train_state(variables, OPTIMIZER, ema=True)
 
 
 def train_step(state, batch, key):
-    keep = jax.random.bernoulli(key, 0.9, (4,))  # the same for every example: 1 device = 8
+    keep = jax.random.bernoulli(key, 0.9, (WIDTH,))  # the same for every example: 1 device = 8
 
     def loss_fn(params):
         x = jax.lax.conv_general_dilated(

@@ -1,6 +1,7 @@
 """The toy's training in one of several processes.
 
-python toy_processes.py WORKDIR STEPS SECONDS_PER_EXAMPLE [COORDINATOR COUNT INDEX [TIMEOUT]]
+python toy_processes.py WORKDIR STEPS SECONDS_PER_EXAMPLE [COORDINATOR COUNT INDEX [TIMEOUT
+    [SHARDING [LOST_AFTER]]]]
 
 Without a coordinator the processes find each other, as under SLURM.
 """
@@ -13,11 +14,15 @@ from pathlib import Path
 from wrp_jax.cli.command_line import run
 
 
-def main(workdir, steps, seconds, coordinator=None, count=None, index=None, timeout=120):
+def main(
+    workdir, steps, seconds, coordinator=None, count=None, index=None, timeout=120,
+    sharding="replicated", lost_after=30,
+):  # fmt: skip
     from wrp_jax import processes
 
     numbers = [None if n is None else int(n) for n in (count, index)]
-    with processes.joined(coordinator, *numbers, timeout=int(timeout)):
+    times = {"timeout": int(timeout), "lost_after": int(lost_after)}
+    with processes.joined(coordinator, *numbers, **times):
         import jax
         import toy
 
@@ -30,7 +35,8 @@ def main(workdir, steps, seconds, coordinator=None, count=None, index=None, time
         with contextlib.ExitStack() as stack:
             lock = sole_writer(Path(workdir), "--workdir")
             processes.first(lambda: stack.enter_context(lock))
-            toy.run(workdir, steps=int(steps), transform=draw, devices=jax.device_count())
+            devices = jax.device_count()
+            toy.run(workdir, steps=int(steps), transform=draw, devices=devices, sharding=sharding)
 
 
 if __name__ == "__main__":

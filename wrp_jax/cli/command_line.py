@@ -13,7 +13,7 @@ import dataclasses
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +41,17 @@ _HOME = re.compile(r"""(^|[:@,\s('"\[])(~[^/:@,\s)'"\]]*)(?=[/:@,\s)'"\]]|$)""")
 
 
 def run(
-    main: Callable[[], int | None], description: str | None = None, positional: str | None = None
+    main: Callable[[], int | None],
+    description: str | None = None,
+    positional: Sequence[str] = (),
 ) -> int:
     """Parses ``sys.argv``, calls ``main()`` and turns what it raises into an exit code.
 
     Args:
       main: reads ``absl.flags.FLAGS``; its return value is the exit code (None is 0).
       description: what ``--help`` says above the flags; by default the program's docstring.
-      positional: the flag whose value may also be given alone, as in ``wrp merge OUT``.
+      positional: the flags whose values may also be given alone, in this order, as in ``wrp merge
+        OUT``.
 
     Returns:
       The exit code, for ``sys.exit``.
@@ -154,7 +157,8 @@ def define_data() -> None:
 
 
 def define_partial(part: str, limited: str) -> None:
-    """Defines ``--limit`` and ``--fail_fast`` of the commands that go on behind a failed part.
+    """Defines ``--limit``, ``--fail_fast`` and ``--dry_run`` of the commands that do their work in
+    parts, and go on behind one that failed.
 
     Args:
       part: what fails alone.
@@ -164,6 +168,13 @@ def define_partial(part: str, limited: str) -> None:
         "limit", None, f"Only the first so many {limited}; the next run goes on.", lower_bound=1
     )
     flags.DEFINE_bool("fail_fast", False, f"Ends at the first {part} whose files are damaged.")
+    flags.DEFINE_bool("dry_run", False, "Says what is to be done, and what it takes.")
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Prints lines as they become known."""
+    for line in lines:
+        print(line, flush=True)
 
 
 def failed(failures: Failures) -> int:
@@ -229,9 +240,10 @@ def read_config(holder: flags.FlagHolder) -> Config:
     return config
 
 
-def _parse(argv: list[str], positional: str | None = None) -> None:
+def _parse(argv: list[str], positional: Sequence[str] = ()) -> None:
     """Parses flags. A wrong flag, config file or config key is a ``UserError``."""
     app.define_help_flags()
+    flags.FLAGS.set_gnu_getopt(bool(positional))  # flags may follow what stands alone
     try:
         # Files of --flagfile are read first, so that what they give is checked as well.
         given = expand_home(flags.FLAGS.read_flags_from_files(argv[1:], force_gnu=False))
@@ -248,8 +260,9 @@ def _parse(argv: list[str], positional: str | None = None) -> None:
         raise UserError(
             f"--config cannot be loaded ({type(error).__name__}: {reason}): correct the file."
         ) from error
-    if positional and len(rest) == 2 and not flags.FLAGS[positional].present:
-        flags.FLAGS[positional].parse(rest.pop())
+    for name in positional:
+        if len(rest) > 1 and not flags.FLAGS[name].present:
+            flags.FLAGS[name].parse(rest.pop(1))
     if len(rest) > 1:
         raise UserError(f"'{rest[1]}' is not a flag: every argument begins with '--'.")
 

@@ -5,7 +5,8 @@
       --data=D --output=DIR --format=npz --apart=1,3
 
 The files are read with --config.motion.name=precomputed --config.motion.folder=DIR. Those that are
-there already are kept: the same command goes on where it was stopped.
+there already are kept: the same command goes on where it was stopped. --dry-run says how much there
+is to do, and what it takes.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def main(config_flag: flags.FlagHolder) -> int:
     from wrp_jax.data.windows import whole_sequences
     from wrp_jax.files.failures import FAILURES_FILE, Failures
     from wrp_jax.files.lock import sole_writer
-    from wrp_jax.files.output import check_output, check_sequences, claim_output
+    from wrp_jax.files.output import check_output, check_run, check_sequences, claim_output
     from wrp_jax.motion.build import build_motion
     from wrp_jax.motion.dump import dump, settings
 
@@ -58,7 +59,15 @@ def main(config_flag: flags.FlagHolder) -> int:
             "give smaller distances."
         )
     validate(source, whole_sequences(source), labels=())
-    motion = build_motion(config)
+    motion, suffix = build_motion(config), f".{options.format}"
+    if options.dry_run:
+        from wrp_jax.labelling.dry_run import describe_flow
+
+        check_run(output, settings(config, options.format))
+        command_line.print_lines(
+            describe_flow(motion, source, output, suffix=suffix, apart=apart, limit=options.limit)
+        )
+        return 0
     with sole_writer(output, "--output"):
         claim_output(output, settings(config, options.format))
         failures = Failures(output, fail_fast=options.fail_fast)
@@ -66,7 +75,7 @@ def main(config_flag: flags.FlagHolder) -> int:
             motion,
             source,
             output,
-            suffix=f".{options.format}",
+            suffix=suffix,
             apart=apart,
             failures=failures,
             limit=options.limit,

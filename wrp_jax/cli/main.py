@@ -6,6 +6,7 @@ import ast
 import difflib
 import functools
 import importlib
+import keyword
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,11 +21,12 @@ COMMANDS = (
     "flow",
     "calibrate",
     "build",
+    "import",
     "convert",
     "convert-weights",
 )
 """Each is the module of that name in this package: ``define_flags`` and ``main``; and
-``POSITIONAL`` where a flag's value may stand alone."""
+``POSITIONAL`` where the values of flags may stand alone, in this order."""
 
 _HELP = ("--help", "-h", "help")
 
@@ -73,7 +75,7 @@ def run_command(name: str, argv: list[str]) -> int:
         config_flag = command.define_flags()
         given = () if config_flag is None else (config_flag,)
         main = functools.partial(command.main, *given)
-        return command_line.run(main, command.__doc__, getattr(command, "POSITIONAL", None))
+        return command_line.run(main, command.__doc__, getattr(command, "POSITIONAL", ()))
 
 
 def overview() -> str:
@@ -94,7 +96,8 @@ def overview() -> str:
 
 
 def _module(name: str) -> str:
-    return f"wrp_jax.cli.{name.replace('-', '_')}"
+    name = name.replace("-", "_")
+    return f"wrp_jax.cli.{name}_" if keyword.iskeyword(name) else f"wrp_jax.cli.{name}"
 
 
 def _summary(name: str) -> str:

@@ -18,7 +18,7 @@ from absl import flags
 from wrp_jax.cli import command_line
 from wrp_jax.files.failures import Failures
 
-POSITIONAL = "output"
+POSITIONAL = ("output",)
 
 
 def define_flags() -> None:

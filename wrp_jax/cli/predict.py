@@ -5,7 +5,7 @@
 
 Published weights need no --workdir. The files are read with
 --config.segmentation.name=precomputed --config.segmentation.folder=DIR. Stopped at any time, the
-same command goes on.
+same command goes on. --dry-run says how much there is to do, and what it takes.
 """
 
 from __future__ import annotations
@@ -32,12 +32,22 @@ def define_flags() -> flags.FlagHolder:
 
 def main(config_flag: flags.FlagHolder) -> int:
     """Reads the flags and predicts."""
-    from wrp_jax.labelling.predict import predict
+    from wrp_jax.files.output import check_run
+    from wrp_jax.labelling.predict import predict, prepare
 
     options, config = flags.FLAGS, command_line.read_config(config_flag)
     command_line.require("data", "output")
     output = Path(options.output)
     workdir = Path(options.workdir) if options.workdir else None
+    if options.dry_run:
+        from wrp_jax.labelling.dry_run import describe_predictions
+
+        what = prepare(config, options.data, workdir, output, options.format)
+        check_run(output, what.run)
+        command_line.print_lines(
+            describe_predictions(what.segment, what.source, output, options.format, options.limit)
+        )
+        return 0
     failures = Failures(output, fail_fast=options.fail_fast)
     count = predict(config, options.data, workdir, output, options.format, failures, options.limit)
     print(f"Predictions of {count} frames written to {output}.")

@@ -6,9 +6,9 @@
 
 RUN is what train made; --method=static and --method=motion-only need none. The same command goes on
 where it was stopped; with --verify it compares all that lies in OUT with what was written there,
-and writes nothing. --dry-run says how much there is to do; --limit=1 labels one window. A window
-whose files are damaged is listed in OUT/failures.jsonl, the others are labelled (exit code 3). With
---config=demo nothing else is needed.
+and writes nothing. --dry-run says how much there is to do, and what it takes; --limit=1 labels one
+window. A window whose files are damaged is listed in OUT/failures.jsonl, the others are labelled
+(exit code 3). With --config=demo nothing else is needed.
 
 Several processes share the work, sequence by sequence: the same command in each. On TPU slices,
 under srun, under Open MPI and in SLURM job arrays each finds out which it is; elsewhere give
@@ -53,7 +53,6 @@ def define_flags() -> flags.FlagHolder:
     flags.DEFINE_string("keyframes", None, "List of labelled frames; every one if absent.")
     flags.DEFINE_integer("horizon", None, "Frames to label on both sides; the config's.")
     flags.DEFINE_boolean("verify", False, "Compare what lies in --output with what was written.")
-    flags.DEFINE_boolean("dry_run", False, "Says what would be done and writes nothing.")
     command_line.define_partial("window", "windows")
     shard_flags.define_shards()
     return command_line.define_config()
@@ -283,7 +282,7 @@ def _dry_run(
 ) -> dict[str, Any]:
     from wrp_jax.files.output import check_run
     from wrp_jax.files.shards import check_job
-    from wrp_jax.labelling.dry_run import describe
+    from wrp_jax.labelling.dry_run import describe_labels
     from wrp_jax.labelling.merging import job_of
 
     if networks is not None:
@@ -292,7 +291,7 @@ def _dry_run(
         check_job(plan.output, job_of(plan, request, workdir))
     if stages:
         print(f"first trains: {', '.join(stages)}, for a time that is not known before")
-    print(describe(plan, request.limit))
+    command_line.print_lines(describe_labels(plan, networks, request.limit))
     return {}
 
 

@@ -39,6 +39,12 @@ class Config(Options, path="config"):
     workers: int = option(
         0, "Processes that read and cut examples of motion and segmentation. 0: threads."
     )
+    sharding: str = option(
+        "replicated",
+        "Training on several devices: each holds all parameters and the whole state of the "
+        "optimiser, or (`fsdp`) a part of them, which takes less memory and more exchange.",
+        choices=("replicated", "fsdp"),
+    )
     motion: MotionConfig = field(default_factory=MotionConfig)
     segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
     propagation: PropagationConfig = field(default_factory=PropagationConfig)

@@ -20,6 +20,7 @@ from jaxtyping import Int32, UInt8
 from wrp_jax.data import images, label_maps, label_pictures, passed_over
 from wrp_jax.data.frame_names import in_order, natural_key
 from wrp_jax.data.source import TableOfFrames
+from wrp_jax.data.tool_formats.recognise import export_hint
 from wrp_jax.files.output import check_name
 from wrp_jax.files.regular import read_bytes
 from wrp_jax.types import ClassMap, UserError
@@ -109,7 +110,9 @@ def open_folder(
         folder that is a sequence and holds sequences.
     """
     if not root.is_dir():
-        raise UserError(f"{root} is not a folder: give one with <sequence>/frames/*.")
+        raise UserError(
+            export_hint(root) or f"{root} is not a folder: give one with <sequence>/frames/*."
+        )
     if not labelled:
         return _open_frames(root, max_pixels)
     try:
@@ -196,8 +199,9 @@ def _sequence_folders(root: Path) -> dict[str, Path]:
         _log.warning("%s passed over: it holds no pictures", root / "frames")
     if not found:
         raise UserError(
-            f"{root} holds no video{_what_there_is(root)}: put frames in {root}/<sequence>/frames/ "
-            f"and labels in {root}/<sequence>/labels/."
+            export_hint(root)
+            or f"{root} holds no video{_what_there_is(root)}: put frames in "
+            f"{root}/<sequence>/frames/ and labels in {root}/<sequence>/labels/."
         )
     return found
 

@@ -151,6 +151,25 @@ def check_palette(
     )
 
 
+def find_colors(
+    pixels: UInt8[np.ndarray, "h w 3"], colors: UInt8[np.ndarray, "n 3"]
+) -> Int32[np.ndarray, "h w"]:
+    """Which of some colours each pixel has.
+
+    Args:
+      pixels: RGB.
+      colors: one or more.
+
+    Returns:
+      The place of the first equal colour, -1 for none.
+    """
+    weights = np.array([1 << 16, 1 << 8, 1], np.int32)
+    known, first = np.unique(colors.astype(np.int32) @ weights, return_index=True)
+    codes = pixels.astype(np.int32) @ weights
+    place = np.minimum(np.searchsorted(known, codes), len(known) - 1)
+    return np.where(known[place] == codes, first[place], -1).astype(np.int32)
+
+
 def grey_levels(picture: LabelPicture, where: Path | str) -> UInt8[np.ndarray, "h w"]:
     """The brightness of a grey picture, 0 … 255, whatever its file keeps it as.
 
@@ -215,14 +234,9 @@ def _ids_of_colors(
 ) -> UInt8[np.ndarray, "h w"] | np.ndarray:
     """The ids of the classes whose colours the pixels have."""
     id_of = {index: id_ for id_, index in class_of.items()}
-    colors: dict[int, list[int]] = {}
-    for index, color in enumerate(classes.colors):
-        if index in id_of:
-            colors.setdefault(_code(color), []).append(index)
-    codes = pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
-    known = np.array(sorted(colors), np.int32)
-    place = np.minimum(np.searchsorted(known, codes), len(known) - 1)
-    unknown = known[place] != codes
+    colored = [index for index in range(classes.num_classes) if index in id_of]
+    place = find_colors(pixels, classes.colors[colored])
+    unknown = place < 0
     if unknown.any():
         y, x = (int(v) for v in np.argwhere(unknown)[0])
         equal = (pixels == pixels[..., :1]).all() and set(np.unique(pixels)) <= class_of.keys()
@@ -232,14 +246,16 @@ def _ids_of_colors(
             f"column {x}, which is none of classes.json ({int(unknown.sum())} pixels have such "
             f"colours): {hint}."
         )
-    for code in known[np.unique(place)].tolist():
-        if len(colors[code]) > 1:
-            first, second = (classes.names[index] for index in colors[code][:2])
+    for first in np.unique(place).tolist():
+        color = classes.colors[colored[first]]
+        same = [i for i in colored if (classes.colors[i] == color).all()]
+        if len(same) > 1:
             raise UserError(
-                f"{where} is a colour picture, and the colour {list(code.to_bytes(3, 'big'))} is "
-                f"that of {first!r} and of {second!r} in classes.json: {_AS_IDS}."
+                f"{where} is a colour picture, and the colour {color.tolist()} is that of "
+                f"{classes.names[same[0]]!r} and of {classes.names[same[1]]!r} in classes.json: "
+                f"{_AS_IDS}."
             )
-    ids = np.array([id_of[colors[code][0]] for code in known.tolist()])[place]
+    ids = np.array([id_of[index] for index in colored])[place]
     grey = pixels[..., 0]
     as_ids = (pixels == grey[..., None]).all() and set(np.unique(grey)) <= class_of.keys()
     if as_ids and (ids != grey).any():

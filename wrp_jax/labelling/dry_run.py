@@ -1,167 +1,225 @@
-"""What a run would do, in words; writes nothing."""
+"""What a run would do, in words; writes nothing to its output.
+
+Time, memory and bytes are those of a trial, see ``trial``.
+"""
 
 from __future__ import annotations
 
-import os
-import statistics
-import sys
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from wrp_jax.data.images import encode_png
-from wrp_jax.data.known_labels import KnownLabels
-from wrp_jax.data.source import frame_size
+from wrp_jax.data.source import VideoSource, frame_size
 from wrp_jax.files.failures import Failures
-from wrp_jax.files.output import RUN_FILE
-from wrp_jax.labelling.files import OutputFiles
+from wrp_jax.files.shards import WHOLE
+from wrp_jax.labelling.finish import finish
 from wrp_jax.labelling.kept import KeptWindows
 from wrp_jax.labelling.plan import Plan, WindowJob
+from wrp_jax.labelling.predict import Survey, write_predictions
+from wrp_jax.labelling.run import label_windows
+from wrp_jax.labelling.trial import PartOfSource, Trial, in_bytes, trial_frames, try_out
+from wrp_jax.motion.dump import GROUP, dump, survey_flow
 from wrp_jax.propagation.methods import METHODS
-
-try:
-    import resource
-except ImportError:  # Windows
-    resource: Any = None
+from wrp_jax.runs.networks import Networks
+from wrp_jax.types import Motion, Segment, UserError
 
 
-def describe(plan: Plan, limit: int | None = None) -> str:
-    """Windows, frames, time, memory and bytes of a run.
+def describe_labels(
+    plan: Plan, networks: Networks | None, limit: int | None = None
+) -> Iterator[str]:
+    """Windows, frames, time, memory and bytes of a run of ``wrp propagate``, line by line.
 
     Args:
       plan: what is to be done.
+      networks: that the methods need; None where they are to be trained first.
       limit: of the windows of this process the first so many are labelled only.
 
     Raises:
       UserError: a file of the input cannot be read.
     """
-    failures = Failures(plan.output, plan.shard, fail_fast=True)
-    files, kept = OutputFiles(plan), KeptWindows(plan, failures)
-    done = kept.finished()
-    before = [job for job in plan.own if job.number in done]
+    done = KeptWindows(plan, Failures(plan.output, plan.shard, fail_fast=True)).finished()
+    before = sum(job.number in done for job in plan.own)
     rest = [job for job in plan.own[:limit] if job.number not in done]
     sequences = {job.window.sequence for job in plan.jobs}
     frames = {(job.window.sequence, job.names[i]) for job in plan.jobs for i in job.owned}
     keys = {(job.window.sequence, key) for job in plan.jobs for key in job.window.keys}
     whole = sum(len(plan.source.frame_names(s)) for s in plan.source.sequences)
-    lines = [
-        f"windows: {len(plan.jobs)} in {len(sequences)} sequences; labelled frames: {len(keys)}",
-        f"methods: {', '.join(plan.methods)}",
+    yield f"windows: {len(plan.jobs)} in {len(sequences)} sequences; labelled frames: {len(keys)}"
+    yield f"methods: {', '.join(plan.methods)}"
+    yield (
         f"frames to label: {len(frames - keys)}; out of reach of every window: "
-        f"{whole - len(frames)} of {whole}",
-        *_shares(plan),
-        f"finished before: {len(before)} windows",
-        f"this run: {len(rest)} windows, {_frames(rest)} frames",
-        f"time: {_time(plan, files, before, rest)}",
-        f"memory: {_memory()}",
-        f"disk: {_disk(plan, files, before, rest)}",
-    ]
-    return "\n".join(lines)
+        f"{whole - len(frames)} of {whole}"
+    )
+    if not plan.shard.is_all:
+        yield _share(plan)
+    yield f"finished before: {before} windows"
+    count = _frames(rest)
+    yield f"this run: {len(rest)} windows, {count} frames"
+    if not rest:
+        yield "time: none"
+        return
+    if networks is None:
+        yield "time, memory, disk: not known before the training"
+        return
+    largest, scratch = _largest(plan, rest)
+    job = _shortened(largest, trial_frames())
+
+    def work(folder: Path) -> None:
+        trial = dataclasses.replace(plan, jobs=(job,), horizon=None, output=folder, shard=WHOLE)
+        results = label_windows(trial, networks, Failures(folder, fail_fast=True))
+        finish(trial, results, networks.trained_on)
+
+    what = f"{len(job.names)} frames of {job.window.sequence}"
+    yield from _needs(count, "frame", try_out(what, len(job.names), work))
+    if scratch:
+        yield f"disk meanwhile: {in_bytes(scratch)} more while the largest window is labelled"
 
 
-def _shares(plan: Plan) -> list[str]:
-    """What the shards have to do, where there are several."""
-    if plan.shard.is_all:
-        return []
+def _share(plan: Plan) -> str:
+    """What this shard has to do."""
     frames = [_frames(part) for part in plan.parts]
-    return [
+    return (
         f"shard {plan.shard.index} of {plan.shard.count}: {len(plan.own)} windows, "
         f"{frames[plan.shard.index]} frames (the shards have {min(frames)} to {max(frames)})"
-    ]
+    )
 
 
 def _frames(jobs: Iterable[WindowJob]) -> int:
     return sum(len(job.names) for job in jobs)
 
 
-def _time(plan: Plan, files: OutputFiles, before: list[WindowJob], rest: list[WindowJob]) -> str:
-    """Reckoned from the times at which the finished windows were written, one after the other."""
-    if not rest:
-        return "none"
-    times = sorted((os.stat(files.window_path(job)).st_mtime, len(job.names)) for job in before)
-    rates, last = [], _written_at(plan.output / RUN_FILE)
-    for at, count in times:
-        if last is not None:
-            rates.append((at - last) / count)
-        last = at
-    # The median: a run that was stopped overnight leaves one long pause.
-    rate = statistics.median(rates) if rates else 0.0
-    if rate <= 0.0:
-        return "not known before a window is labelled here; --limit=1 labels one"
-    return (
-        f"about {_duration(rate * _frames(rest))}, at {_duration(rate)} per frame as the "
-        f"{len(before)} finished windows took; starting and the report come on top"
-    )
+def describe_predictions(
+    segment: Segment, source: VideoSource, output: Path, kind: str, limit: int | None = None
+) -> Iterator[str]:
+    """Frames, time, memory and bytes of a run of ``wrp predict``, line by line.
+
+    Args:
+      segment: g_ψ.
+      source: the video.
+      output: DIR; it need not exist.
+      kind: of ``predictions.FORMATS``.
+      limit: of all sequences the first so many are predicted only.
+
+    Raises:
+      UserError: a file of the input cannot be read.
+    """
+    survey = Survey(source, output, kind, Failures(output, fail_fast=True), limit)
+    count = len(survey.missing)
+    yield f"frames: {len(survey.all)} in {len(source.sequences)} sequences"
+    yield f"finished before: {len(survey.asked) - count} frames"
+    yield f"this run: {count} frames"
+    if not count:
+        yield "time: none"
+        return
+    part = _part(source, [sequence for sequence, _ in survey.missing], trial_frames())
+
+    def work(folder: Path) -> None:
+        write_predictions(segment, part, folder, kind, Failures(folder, fail_fast=True))
+
+    what = f"{len(part.names)} frames of {part.sequence}"
+    yield from _needs(count, "frame", try_out(what, len(part.names), work))
 
 
-def _written_at(path: Path) -> float | None:
-    return os.stat(path).st_mtime if path.is_file() else None
+def describe_flow(
+    motion: Motion,
+    source: VideoSource,
+    output: Path,
+    *,
+    suffix: str,
+    apart: Sequence[int] = (1,),
+    limit: int | None = None,
+) -> Iterator[str]:
+    """Flows, time, memory and bytes of a run of ``wrp flow``, line by line.
+
+    Args:
+      motion: f_θ.
+      source: the video.
+      output: DIR; it need not exist.
+      suffix: one of ``flow_files.SUFFIXES``.
+      apart: distances in frames.
+      limit: of all sequences the first so many are written only.
+
+    Raises:
+      UserError: a file of the input cannot be read.
+    """
+    before, missing = survey_flow(source, output, suffix=suffix, apart=apart, limit=limit)
+    frames = sum(len(source.frame_names(sequence)) for sequence in source.sequences)
+    yield f"frames: {frames} in {len(source.sequences)} sequences"
+    yield f"finished before: {before} flow files"
+    yield f"this run: {sum(missing.values())} flow files"
+
+    if not missing:
+        yield "time: none"
+        return
+    # The groups of pairs, and the frames on either side of one.
+    part = _part(source, missing, max(trial_frames(), GROUP + 3 * max(apart)))
+    pairs = sum(2 * max(len(part.names) - distance, 0) for distance in apart)
+
+    def work(folder: Path) -> None:
+        failures = Failures(folder, fail_fast=True)
+        dump(motion, part, folder, suffix=suffix, apart=apart, failures=failures)
+
+    trial = try_out(f"{pairs} flows of {part.sequence}", pairs, work)
+    yield from _needs(sum(missing.values()), "flow", trial)
 
 
-def _duration(seconds: float) -> str:
-    if seconds >= 7200:
-        return f"{seconds / 3600:.1f} h"
-    if seconds >= 120:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
+def _needs(parts: int, unit: str, trial: Trial | UserError) -> Iterator[str]:
+    """The lines on time, memory and disk."""
+    if isinstance(trial, UserError):
+        yield f"time, memory, disk: not known, for a trial fails: {trial}"
+        return
+    yield f"time: {trial.time(parts, unit)}"
+    yield f"memory: {trial.peak()}"
+    yield f"disk: about {in_bytes(trial.size / trial.parts * parts)}, as {trial.what} took"
 
 
-def _memory() -> str:
-    if resource is None:
-        return "not known on this system"
-    unit = 1 if sys.platform == "darwin" else 1024
-    now = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return (
-        f"{_bytes(now)} so far, with the networks loaded; what they need while they run comes on "
-        "top and does not grow with the length of a window"
-    )
+def _part(source: VideoSource, sequences: Iterable[str], most: int) -> PartOfSource:
+    """The first frames of the sequence with the largest ones; of equally large ones the longest."""
+    sizes = {}
+    for sequence in dict.fromkeys(sequences):
+        names = source.frame_names(sequence)
+        height, width = frame_size(source, sequence, names[0])  # all are of one size
+        sizes[sequence] = height * width, min(len(names), most)
+    largest = max(sizes, key=lambda sequence: sizes[sequence])
+    return PartOfSource(source, largest, source.frame_names(largest)[:most])
 
 
-def _disk(plan: Plan, files: OutputFiles, before: list[WindowJob], rest: list[WindowJob]) -> str:
-    if not rest:
-        return "nothing new"
-    owned = sum(len(job.owned) for job in before)
-    if owned:
-        written = sum(os.stat(path).st_size for job in before for path in files.written(job))
-        each, how = written / owned, "as the finished windows take"
-    else:
-        each, how = _reckoned(plan), "if all pictures pack like the first labelled frame"
-    frames = sum(len(job.owned) for job in rest)
-    return (
-        f"about {_bytes(each * frames)} of labels and pictures, {how}; the TFDS data set comes on "
-        f"top; {_bytes(_scratch(plan, rest))} more while the largest window is labelled"
-    )
-
-
-def _reckoned(plan: Plan) -> float:
-    """Bytes of one frame's results."""
-    window = plan.jobs[0].window
-    label = KnownLabels(plan.source, plan.windows).label(window.sequence, window.key)
-    labels = len(encode_png(label.astype("uint8")))
-    picture = len(encode_png(plan.source.frame(window.sequence, window.key)))
-    # A confidence is grey: a third of a picture at most. The overlay packs like the frame.
-    return len(plan.methods) * (labels + picture / 3) + picture
-
-
-def _scratch(plan: Plan, jobs: list[WindowJob]) -> int:
-    """Bytes of the cues of the largest window; see ``StoredCues``."""
-    reads = any(METHODS[name].segments or METHODS[name].refines for name in plan.methods)
+def _largest(plan: Plan, jobs: Sequence[WindowJob]) -> tuple[WindowJob, int]:
+    """The window of the largest frames, of these the longest; and the most that cues take."""
+    facts = [METHODS[name] for name in plan.methods]
+    reads = any(method.segments or method.refines for method in facts)
     channels = plan.source.classes.num_classes if reads else 0
     sizes: dict[str, int] = {}
-    most = 0
     for job in jobs:
         sequence = job.window.sequence
         if sequence not in sizes:  # frames of a sequence are of one size
             height, width = frame_size(plan.source, sequence, job.window.key)
             sizes[sequence] = height * width
-        # Frame, flow there and back, probabilities; features take a fraction of those.
-        most = max(most, len(job.names) * sizes[sequence] * (3 + 2 * 8 + 4 * channels))
-    return most
+
+    def pixels(job: WindowJob) -> int:
+        return sizes[job.window.sequence]
+
+    # Frame, flow there and back, probabilities; see ``StoredCues``.
+    each = 3 + 2 * 8 + 4 * channels if reads or any(m.moves for m in facts) else 0
+    scratch = max(len(job.names) * pixels(job) * each for job in jobs)
+    return max(jobs, key=lambda job: (pixels(job), len(job.names))), scratch
 
 
-def _bytes(count: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
+def _shortened(job: WindowJob, most: int) -> WindowJob:
+    """The labelled frames of a window and those nearest to them, as if there were no others."""
+    places = sorted(range(len(job.names)), key=lambda i: abs(i - job.nearest(i)))[:most]
+    places = sorted({*places, *job.keys})
+    place_of = {old: new for new, old in enumerate(places)}
+
+    def kept(old: Iterable[int]) -> tuple[int, ...]:
+        return tuple(place_of[i] for i in old if i in place_of)
+
+    return dataclasses.replace(
+        job,
+        number=0,
+        names=tuple(job.names[i] for i in places),
+        keys=kept(job.keys),
+        owned=kept(job.owned),
+        scored=kept(job.scored),
+        shown=kept(job.shown),
+    )

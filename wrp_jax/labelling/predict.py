@@ -10,6 +10,7 @@ that cannot be read is listed in ``failures.jsonl``, the others are finished.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -57,23 +58,12 @@ def write_predictions(
       How many frames were written.
     """
     failures = Failures(output) if failures is None else failures
-    writer, records = LabelWriter(output, source.classes), Records(output)
-    digests = SourceDigests(source, records.digests)
-    at_once = 4 * jax.local_device_count()
-    places = [(s, name) for s in source.sequences for name in source.frame_names(s)]
-    failures.keep_only({"sequence": s, "frame": name} for s, name in places)
-    files = {place: _files(writer, kind, *place) for place in places}
+    writer, at_once = LabelWriter(output, source.classes), 4 * jax.local_device_count()
+    survey = Survey(source, output, kind, failures, limit)
+    records, files, marks = survey.records, survey.all, survey.marks
+    places, rest = survey.asked, survey.missing
+    failures.keep_only({"sequence": s, "frame": name} for s, name in files)
     records.keep_only(path for paths in files.values() for path in paths)
-    asked = frozenset(source.sequences[:limit])
-    places = [place for place in places if place[0] in asked]
-    marks = {}
-    for s, name in places:
-        with failures.of(sequence=s, frame=name):
-            marks[s, name] = fingerprint(RESULT_VERSION, digests.frame(s, name))
-    # All are looked at, so that each that was changed is told.
-    rest = [
-        p for p in places if not all([records.is_current(f, marks.get(p, "")) for f in files[p]])
-    ]
     records.tell()
     records.save()
     done, written = len(places) - len(rest), 0
@@ -108,22 +98,66 @@ def write_predictions(
     return written
 
 
+class Survey:
+    """Which frames have predictions already, of frames as they are. Writes nothing.
+
+    Attributes:
+      records: of the output.
+      all: by sequence and name of every frame the files of its prediction.
+      asked: sequence and name of the frames that are to have one.
+      marks: fingerprints of what theirs depend on; frames that cannot be read have none.
+      missing: of the frames asked for those without one.
+    """
+
+    def __init__(
+        self,
+        source: VideoSource,
+        output: Path,
+        kind: str,
+        failures: Failures,
+        limit: int | None = None,
+    ):
+        """Looks at every frame that is asked for; the arguments are ``write_predictions``'."""
+        writer, self.records = LabelWriter(output, source.classes), Records(output)
+        digests = SourceDigests(source, self.records.digests)
+        places = [(s, name) for s in source.sequences for name in source.frame_names(s)]
+        self.all = {place: _files(writer, kind, *place) for place in places}
+        within = frozenset(source.sequences[:limit])
+        self.asked = [place for place in places if place[0] in within]
+        self.marks: dict[tuple[str, str], str] = {}
+        for s, name in self.asked:
+            with failures.of(sequence=s, frame=name):
+                self.marks[s, name] = fingerprint(RESULT_VERSION, digests.frame(s, name))
+        self.missing = [place for place in self.asked if not self._is_current(place)]
+
+    def _is_current(self, place: tuple[str, str]) -> bool:
+        # All are looked at, so that each that was changed is told.
+        mark = self.marks.get(place, "")
+        return all([self.records.is_current(path, mark) for path in self.all[place]])
+
+
 def _files(writer: LabelWriter, kind: str, sequence: str, name: str) -> tuple[Path, ...]:
     if kind == "png":
         return writer.label_path(sequence, name), writer.confidence_path(sequence, name)
     return (Predictions.array_path(writer.output, sequence, name),)
 
 
-def predict(
-    config: Config,
-    data: str,
-    workdir: Path | None,
-    output: Path,
-    kind: str,
-    failures: Failures | None = None,
-    limit: int | None = None,
-) -> int:
-    """The command without its flags; see the module.
+class Prediction(NamedTuple):
+    """All that ``wrp predict`` does, settled and checked before it writes anything.
+
+    Attributes:
+      segment: g_ψ.
+      source: the video.
+      run: what the files depend on beside the frames, JSON values.
+    """
+
+    segment: Segment
+    source: VideoSource
+    run: dict[str, Any]
+
+
+def prepare(config: Config, data: str, workdir: Path | None, output: Path, kind: str) -> Prediction:
+    """Checks what was given to the command, and loads the network.
 
     Args:
       config: ``config.segmentation`` is read.
@@ -131,14 +165,9 @@ def predict(
       workdir: of ``train.py``; None where ``config.segmentation.weights`` is all there is.
       output: DIR.
       kind: of ``predictions.FORMATS``.
-      failures: lists the frames that cannot be read; those of the output if absent.
-      limit: predicts the first so many sequences only.
-
-    Returns:
-      How many frames were written.
 
     Raises:
-      UserError: a mistake in what was given; nothing has been written then.
+      UserError: a mistake in what was given.
     """
     # Flax comes with it, which reading files does not need.
     from wrp_jax.runs.segmentation import load_segmenter, segmenter_digest
@@ -161,6 +190,36 @@ def predict(
         "classes": classes_to_json(source.classes),
         **inference_options(config.segmentation),
     }
+    return Prediction(segment, source, run)
+
+
+def predict(
+    config: Config,
+    data: str,
+    workdir: Path | None,
+    output: Path,
+    kind: str,
+    failures: Failures | None = None,
+    limit: int | None = None,
+) -> int:
+    """The command without its flags; see the module.
+
+    Args:
+      config: ``config.segmentation`` is read.
+      data: spec of the video.
+      workdir: see ``prepare``.
+      output: DIR.
+      kind: of ``predictions.FORMATS``.
+      failures: lists the frames that cannot be read; those of the output if absent.
+      limit: predicts the first so many sequences only.
+
+    Returns:
+      How many frames were written.
+
+    Raises:
+      UserError: a mistake in what was given; nothing has been written then.
+    """
+    segment, source, run = prepare(config, data, workdir, output, kind)
     with sole_writer(output, "--output"):
         claim_output(output, run)
         return write_predictions(segment, source, output, kind, failures, limit)

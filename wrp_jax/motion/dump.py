@@ -22,7 +22,8 @@ from wrp_jax.motion.build import motion_digest
 from wrp_jax.motion.precomputed import flow_stem
 from wrp_jax.types import Motion, UserError
 
-_AT_ONCE = 8  # pairs
+GROUP = 8
+"""Pairs of a distance that are read and written together, per direction of time."""
 
 RESULT_VERSION = 1
 """Raised when the program finds other flow between the same frames: files are made again."""
@@ -65,8 +66,7 @@ def dump(
         names = source.frame_names(sequence)
         for name in (sequence, *names):
             check_name(name)
-        parts = [(first, d) for d in apart for first in range(0, len(names) - d, _AT_ONCE)]
-        whole = 0
+        parts, whole = _parts(names, apart), 0
         for part in parts:
             interrupts.check()
             with failures.of(sequence=sequence):
@@ -91,6 +91,65 @@ def _has_frames(path: Path, output: Path, source: VideoSource) -> bool:
     return {*others, file.rpartition(".")[0]} <= set(names[first:last])
 
 
+def survey_flow(
+    source: VideoSource,
+    output: Path,
+    *,
+    suffix: str,
+    apart: Sequence[int] = (1,),
+    limit: int | None = None,
+) -> tuple[int, dict[str, int]]:
+    """How many files are there already, and how many are missing, by sequence. Writes nothing.
+
+    Args:
+      source: the video.
+      output: DIR; it need not exist.
+      suffix: one of ``flow_files.SUFFIXES``.
+      apart: distances in frames.
+      limit: of all sequences the first so many are looked at only.
+
+    Raises:
+      UserError: a frame cannot be read.
+    """
+    before, missing, records = 0, {}, Records(output)
+    digests = SourceDigests(source, records.digests)
+    for sequence in source.sequences[:limit]:
+        names = source.frame_names(sequence)
+        wanted = [
+            one
+            for first, distance in _parts(names, apart)
+            for one in _wanted(records, digests, sequence, names, first, distance, suffix)
+        ]
+        there = sum(records.is_current(path, mark) for _, path, mark in wanted)
+        before += there
+        if len(wanted) > there:
+            missing[sequence] = len(wanted) - there
+    return before, missing
+
+
+def _parts(names: Sequence[str], apart: Sequence[int]) -> list[tuple[int, int]]:
+    """First frame and distance of every group of pairs."""
+    return [(first, d) for d in apart for first in range(0, len(names) - d, GROUP)]
+
+
+def _wanted(
+    records: Records,
+    digests: SourceDigests,
+    sequence: str,
+    names: tuple[str, ...],
+    first: int,
+    distance: int,
+    suffix: str,
+) -> Iterator[tuple[tuple[int, int], Path, str]]:
+    """The pairs of a group, the file of each, and the fingerprint of what it is made from."""
+    last = min(first + GROUP + distance, len(names))
+    for pair in _pairs(first, last, distance):
+        path = _file(records.output, sequence, names, *pair, suffix)
+        seen = names[max(min(pair) - distance, 0) : max(pair) + distance + 1]
+        places = [seen.index(names[i]) for i in pair]
+        yield pair, path, fingerprint(RESULT_VERSION, places, digests.frames(sequence, seen))
+
+
 def _dump_part(
     motion: Motion,
     source: VideoSource,
@@ -101,17 +160,11 @@ def _dump_part(
     distance: int,
     suffix: str,
 ) -> int:
-    """The pairs that begin at ``_AT_ONCE`` frames from ``first`` on."""
+    """The pairs that begin at ``GROUP`` frames from ``first`` on."""
     names = source.frame_names(sequence)
-    last = min(first + _AT_ONCE + distance, len(names))
-    missing = []
-    for pair in _pairs(first, last, distance):
-        path = _file(records.output, sequence, names, *pair, suffix)
-        seen = names[max(min(pair) - distance, 0) : max(pair) + distance + 1]
-        places = [seen.index(names[i]) for i in pair]
-        mark = fingerprint(RESULT_VERSION, places, digests.frames(sequence, seen))
-        if not records.is_current(path, mark):
-            missing.append((pair, path, mark))
+    last = min(first + GROUP + distance, len(names))
+    wanted = _wanted(records, digests, sequence, names, first, distance, suffix)
+    missing = [one for one in wanted if not records.is_current(*one[1:])]
     if not missing:
         return 0
     # A motion that looks beyond the pair finds a frame on either side.

@@ -41,7 +41,8 @@ def conv(
     """
     forward = _by_products if jax.default_backend() == "cpu" else _plain
     y: Any = forward(x, kernel.astype(x.dtype), stride)
-    return y if bias is None else y + bias.astype(x.dtype)
+    # Added in the type of the bias, for its gradient is a sum over all pixels.
+    return y if bias is None else (y + bias).astype(x.dtype)
 
 
 def _plain(x: Array, kernel: Array, stride: int) -> Array:

@@ -1,9 +1,10 @@
 """Checkpoints whose bytes are checked, and the weights of finished stages.
 
 Orbax makes a step all-or-nothing, but restores flipped bytes without a word and casts dtypes
-silently. So every step carries a manifest: shape, dtype and SHA-256 of every leaf, the
-position of the data iterator, and what the run was trained on. A step that fails the check is
-set aside and the one before it is taken. The program's version is noted and never compared.
+silently. So every step carries a manifest: shape, dtype and SHA-256 of every leaf (of an array that
+is split over devices: of every part), the position of the data iterator, and what the run was
+trained on. A step that fails the check is set aside and the one before it is taken. The program's
+version is noted and never compared.
 
 A workdir holds ``checkpoints/<stage>/<step>/`` (Orbax), ``<stage>.npz`` (finished weights).
 """
@@ -32,14 +33,18 @@ from wrp_jax.runs.compatibility import check_metadata
 from wrp_jax.runs.manifest import (
     DamagedError,
     as_json,
-    describe_leaf,
+    describe_own,
     dtype_named,
-    host_leaves,
+    is_split,
+    is_what_was_written,
     json_digest,
     leaf_names,
+    merge,
+    named_leaves,
 )
 from wrp_jax.types import UserError
 
+_OTHERS_SECONDS = 300  # for other processes to have written their parts of a step
 _UNFINISHED = ".orbax-checkpoint-tmp"
 
 
@@ -71,30 +76,50 @@ class Checkpoints:
 
     Saving takes the state to the host and returns; the files are written behind the next
     steps, which may donate the state. Of several processes, which all call the same methods, the
-    first one saves, and says which step all of them read.
+    first one saves, and says which step all of them read; where arrays are split over processes,
+    each saves its parts, and a step counts once all are written.
 
     Args:
       directory: ``workdir/checkpoints/<stage>``.
       metadata: JSON-serialisable; what ``check_metadata`` compares (classes, fingerprint,
         config).
       keep: number of steps that stay on disk; two or more, or there is nothing to fall back to.
+      split: whether arrays are split over processes.
     """
 
-    def __init__(self, directory: str | os.PathLike, metadata: dict[str, Any], *, keep: int = 3):
+    def __init__(
+        self,
+        directory: str | os.PathLike,
+        metadata: dict[str, Any],
+        *,
+        keep: int = 3,
+        split: bool = False,
+    ):
         self._directory = Path(directory).absolute()
         self._metadata = as_json(metadata)
         processes.first(lambda: self._directory.mkdir(parents=True, exist_ok=True))
-        self._writes = jax.process_index() == 0
-        self._manager = ocp.CheckpointManager(
+        self._leads = jax.process_index() == 0
+        self._split = split and jax.process_count() > 1
+        self._reader = self._manager(keep if self._leads else None, _alone())
+        self._writer = self._reader
+        if self._split:
+            self._writer = self._manager(keep, _together(self._directory.name))
+        self._newest: int | None = None  # that was saved or restored
+        self._failed = False
+
+    def _manager(
+        self, keep: int | None, together: ocp.options.MultiprocessingOptions
+    ) -> ocp.CheckpointManager:
+        return ocp.CheckpointManager(
             self._directory,
             options=ocp.CheckpointManagerOptions(
-                max_to_keep=keep if self._writes else None,
+                max_to_keep=keep,
                 create=False,
-                cleanup_tmp_directories=self._writes,  # what a killed run has half written
-                multiprocessing_options=_alone(),
+                cleanup_tmp_directories=keep is not None,  # what a killed run has half written
+                multiprocessing_options=together,
+                async_options=ocp.options.AsyncOptions(timeout_secs=_OTHERS_SECONDS),
             ),
         )
-        self._failed = False
 
     def save(self, step: int, state: Any, host_state: dict[str, Any]) -> None:
         """Starts to write a step; a step that exists already is left as it is.
@@ -107,20 +132,30 @@ class Checkpoints:
         Raises:
           MachineError: this step or the one before cannot be written; those before are kept.
         """
-        if not self._writes or step in self._manager.all_steps():
+        if not (self._leads or self._split) or step == self._newest:
             return
-        leaves = host_leaves(state)
+        if not self._split and step in self._writer.all_steps():
+            return
+        self._newest = step
+        leaves = named_leaves(state)
+        described = {name: describe_own(leaf) for name, leaf in leaves.items()}
+        if self._split:
+            described = merge(processes.gather(described) or [described])
         manifest = {
             "metadata": self._metadata,
             "version": __version__,
             "host_state": host_state,
-            "leaves": {name: describe_leaf(leaf) for name, leaf in leaves.items()},
+            "leaves": described,
         }
         manifest["digest"] = json_digest(manifest)
-        stored = {name: leaf for name, leaf in leaves.items() if leaf.size}  # Orbax refuses empty
+        stored = {
+            name: leaf if is_split(leaf) else np.asarray(leaf)
+            for name, leaf in leaves.items()
+            if np.size(leaf)  # Orbax refuses empty ones
+        }
         check_place(self._directory)
         with self._writing():
-            self._manager.save(
+            self._writer.save(
                 step,
                 args=ocp.args.Composite(
                     state=ocp.args.StandardSave(stored), manifest=ocp.args.JsonSave(manifest)
@@ -141,14 +176,16 @@ class Checkpoints:
 
         def newest() -> int | None:
             nonlocal restored
-            restored = self._restore(self._manager.all_steps(), template)
+            restored = self._restore(self._reader.all_steps(), template)
             return None if restored is None else restored.step
 
-        step = processes.first(newest)
-        if self._writes or step is None:
-            return restored
-        self._manager.reload()
-        return self._restore([step], template)
+        step = self._newest = processes.first(newest)
+        if step is not None and not self._leads:
+            self._reader.reload()
+            restored = self._restore([step], template)
+        if self._split:
+            self._writer.reload()
+        return restored
 
     def _restore(self, among: Sequence[int], template: Any) -> Restored | None:
         steps = sorted(among, reverse=True)
@@ -160,7 +197,7 @@ class Checkpoints:
                 restored = self._read_state(step, manifest, template)
             except DamagedError as error:
                 older = steps[position + 1 :]
-                if not older or not self._writes:
+                if not older or not self._leads:
                     raise UserError(
                         f"{self._directory}: no checkpoint is intact ({error}); delete this "
                         f"folder to train again from the start."
@@ -182,14 +219,18 @@ class Checkpoints:
           MachineError: the last step cannot be written; those before are kept.
         """
         with self._writing():
-            self._manager.wait_until_finished()
+            self._writer.wait_until_finished()
 
     def close(self) -> None:
         """Waits, then ends the writer threads."""
+        if self._split and isinstance(sys.exception(), jax.errors.JaxRuntimeError):
+            return  # a process is no more: its part of the step would never come
         told = self._failed
         try:
             with self._writing():
-                self._manager.close()
+                self._writer.close()
+                if self._split:
+                    self._reader.close()
         except Exception:
             if not told:  # else it says again what was said before
                 raise
@@ -219,7 +260,7 @@ class Checkpoints:
 
     def _read_manifest(self, step: int) -> dict[str, Any]:
         try:
-            manifest = self._manager.restore(
+            manifest = self._reader.restore(
                 step, args=ocp.args.Composite(manifest=ocp.args.JsonRestore())
             )["manifest"]
         except Exception as error:  # Orbax raises whatever its readers happen to raise.
@@ -235,7 +276,7 @@ class Checkpoints:
             for name, leaf in manifest["leaves"].items()
         }
         try:
-            leaves = self._manager.restore(
+            leaves = self._reader.restore(
                 step,
                 args=ocp.args.Composite(
                     state=ocp.args.StandardRestore(
@@ -247,7 +288,7 @@ class Checkpoints:
             raise DamagedError("its arrays cannot be read") from error
         leaves = {name: np.asarray(leaves.get(name, leaf)) for name, leaf in expected.items()}
         for name, leaf in leaves.items():
-            if describe_leaf(leaf) != manifest["leaves"][name]:
+            if not is_what_was_written(leaf, manifest["leaves"][name]):
                 raise DamagedError(f"{name} is not what was written")
         names = leaf_names(template)
         state = jax.tree.unflatten(jax.tree.structure(template), [leaves[name] for name in names])
@@ -259,7 +300,7 @@ class Checkpoints:
         aside.mkdir(exist_ok=True)
         target = tempfile.mkdtemp(prefix=f"{self._directory.name}-{step}-", dir=aside)
         os.replace(self._directory / str(step), target)
-        self._manager.reload()
+        self._reader.reload()
 
 
 def _alone() -> ocp.options.MultiprocessingOptions:
@@ -269,6 +310,14 @@ def _alone() -> ocp.options.MultiprocessingOptions:
     index = jax.process_index()
     return ocp.options.MultiprocessingOptions(
         primary_host=index, active_processes={index}, barrier_sync_key_prefix=f"process{index}"
+    )
+
+
+def _together(stage: str) -> ocp.options.MultiprocessingOptions:
+    """All processes write, and wait for each other by way of the coordination service."""
+    everyone = set(range(jax.process_count()))
+    return ocp.options.MultiprocessingOptions(
+        primary_host=0, active_processes=everyone, barrier_sync_key_prefix=f"all-{stage}"
     )
 
 

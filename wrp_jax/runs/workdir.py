@@ -26,11 +26,11 @@ def run_metadata(config: Config, known: KnownLabels) -> dict[str, Any]:
 
     Every stage gives it to ``loop.fit`` and ``checkpoint.save_result``. Which stages the config
     lists plays no part, so one more can be added to a workdir; nor do ``workers``, which read the
-    same examples; nor where propagated labels lie, which the fingerprint knows by their pixels, and
-    what the result is scored on.
+    same examples; nor ``sharding``, which says where the same numbers lie; nor where propagated
+    labels lie, which the fingerprint knows by their pixels, and what the result is scored on.
     """
     options = dataclasses.asdict(config)
-    for name in ("stages", "workers", "pseudo", "test"):
+    for name in ("stages", "workers", "sharding", "pseudo", "test"):
         del options[name]
     return {
         "config": json.loads(json.dumps(options)),

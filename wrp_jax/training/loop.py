@@ -22,7 +22,16 @@ import numpy as np
 from wrp_jax import interrupts, processes
 from wrp_jax.progress import Progress
 from wrp_jax.runs.checkpoints import Checkpoints
-from wrp_jax.sharding import batch_sharding, global_batch, mesh_for_batch, replicate, replicated
+from wrp_jax.sharding import (
+    batch_sharding,
+    global_batch,
+    mesh_for_batch,
+    own_parts,
+    place,
+    replicate,
+    replicated,
+    state_shardings,
+)
 from wrp_jax.training.device_batches import DeviceBatches
 from wrp_jax.training.metrics_log import MetricsLog
 from wrp_jax.training.pipeline import Batches
@@ -50,6 +59,7 @@ def fit(
     log_every: int = 20,
     eval_fn: Callable[[TrainState], dict[str, float]] | None = None,
     mesh: jax.sharding.Mesh | None = None,
+    sharding: str = "replicated",
 ) -> TrainState:
     """Trains one stage up to ``steps`` steps, from its newest checkpoint if there is one.
 
@@ -69,9 +79,11 @@ def fit(
       log_every: steps between lines of metrics.
       eval_fn: ``eval_fn(state) -> metrics`` on the host, after each checkpoint.
       mesh: devices; None: all of them, or as many as divide the batch.
+      sharding: where the arrays of the state lie, a key of ``sharding.RULES``.
 
     Returns:
-      The state after the last step, on all devices.
+      The state after the last step, as it lies on the devices: ``sharding.gather`` makes arrays of
+      it that are whole.
 
     Raises:
       UserError: the checkpoints are of something else, the batch does not divide over the
@@ -83,7 +95,10 @@ def fit(
     every = max(1, steps // 10) if checkpoint_every is None else checkpoint_every
     with contextlib.ExitStack() as stack:
         stack.enter_context(interrupts.listening())
-        checkpoints = Checkpoints(Path(workdir) / "checkpoints" / name, metadata)
+        state = state.replace(step=np.int32(0))
+        shardings = state_shardings(state, mesh, sharding)
+        split = any(not s.is_fully_replicated for s in jax.tree.leaves(shardings))
+        checkpoints = Checkpoints(Path(workdir) / "checkpoints" / name, metadata, split=split)
         stack.callback(checkpoints.close)
         device_batches = DeviceBatches(batches, mesh)
         stack.callback(device_batches.close)
@@ -95,7 +110,7 @@ def fit(
             device_batches.set_state(restored.host_state["batches"])
             averages.set_state(restored.host_state["averages"])
             saved = step
-        state = replicate(state.replace(step=np.int32(step)), mesh)
+        state = place(state.replace(step=np.int32(step)), shardings)
         if step >= steps:
             return state
         log = MetricsLog(workdir, name, step)
@@ -111,7 +126,7 @@ def fit(
             checkpoints.save(step, state, host_state)
 
         together = jax.process_count() > 1
-        one_step = _jit_step(train_step, mesh)
+        one_step = jit_step(train_step, mesh, shardings)
         key = replicate(jax.random.key_data(jax.random.key(seed)), mesh)
         compiled = None
         while step < steps:
@@ -152,7 +167,20 @@ def fit(
     return state
 
 
-def _jit_step(train_step: TrainStep, mesh: jax.sharding.Mesh) -> Any:
+def jit_step(train_step: TrainStep, mesh: jax.sharding.Mesh, shardings: Any) -> Any:
+    """The program that `fit` runs: ``(state, batch, key data, stop flags or None)``.
+
+    The state is donated: the new one takes its memory.
+
+    Args:
+      train_step: see `fit`.
+      mesh: devices.
+      shardings: of the state, see ``sharding.state_shardings``.
+
+    Returns:
+      A jitted function that returns state, metrics and the sum of the stop flags.
+    """
+
     def one_step(state: TrainState, batch: Any, key: jax.Array, stop: jax.Array | None) -> Any:
         step_key = jax.random.fold_in(jax.random.wrap_key_data(key), state.step)
         new, metrics = train_step(state, batch, step_key)
@@ -162,8 +190,8 @@ def _jit_step(train_step: TrainStep, mesh: jax.sharding.Mesh) -> Any:
     everywhere, split = replicated(mesh), batch_sharding(mesh)
     return jax.jit(
         one_step,
-        in_shardings=(everywhere, split, everywhere, split),
-        out_shardings=everywhere,
+        in_shardings=(shardings, split, everywhere, split),
+        out_shardings=(shardings, everywhere, everywhere),
         donate_argnums=0,
     )
 
@@ -220,7 +248,7 @@ class _Averages:
 
 
 def _check_finite(tree: Any, what: str, name: str, step: int) -> None:
-    leaves = (np.asarray(leaf).astype(np.float32) for leaf in jax.tree.leaves(tree))
+    leaves = (part.astype(np.float32) for leaf in jax.tree.leaves(tree) for part in own_parts(leaf))
     if not all(np.isfinite(leaf).all() for leaf in leaves):
         raise TrainingDivergedError(
             f"{name}: {what} is not finite at step {step}, and the checkpoints before it are "

@@ -2,6 +2,8 @@
 
 import struct
 import sys
+import tracemalloc
+import zlib
 
 import cv2
 import numpy as np
@@ -12,6 +14,7 @@ from wrp_jax.data.flow_files import write_flow
 from wrp_jax.data.flow_sets.build import build_flow_set
 from wrp_jax.data.flow_sets.pairs import flow_pairs
 from wrp_jax.data.flow_sets.pfm import read_pfm
+from wrp_jax.data.flow_sets.stored import FlowSetSource
 from wrp_jax.data.open_source import open_source
 from wrp_jax.types import UserError
 
@@ -200,3 +203,27 @@ def test_mistakes_are_told_and_nothing_is_written(tmp_path, capsys, wrp):
     assert "--name has no effect" in capsys.readouterr().err
     assert wrp("build", *arguments[2:], "--pass=final") == 2
     assert "--pass has no effect with --set=folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("spoil", ["longer", "shape", "cut", "checksum", "no zlib"])
+def test_arrays_longer_than_their_pictures_are_not_unpacked(tmp_path, spoil):
+    train, _ = opened("flying_chairs", chairs, tmp_path)
+    element = dict(train._data[0])
+    shape, value = element["flow"]["shape"], element["flow"]["value"]
+    if spoil == "longer":
+        value = zlib.compress(bytes(2**28))
+    elif spoil == "shape":
+        shape = np.array([2**15, 2**15, 2])
+    elif spoil == "cut":
+        value = value[:-5]
+    elif spoil == "checksum":
+        value = value[:-1] + bytes([value[-1] ^ 1])
+    else:
+        value = b"no zlib" * 9
+    element["flow"] = {"shape": shape, "value": value}
+    source = FlowSetSource("made-up", [element])
+    tracemalloc.start()
+    with pytest.raises(UserError, match=r"^made-up: record 0 is damaged \(flow.*build it again"):
+        source.pair(0, RNG)
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()

@@ -1,6 +1,7 @@
 """A made-up NYU-Depth V2: three files of MATLAB, five pictures of 4x6, two scenes of raw video."""
 
 import sys
+import tracemalloc
 
 import h5py
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import scipy.io
 from made_up_sets import (
     converted,
+    expect_clips,
     expect_resume,
     expect_sentence,
     parametrize_mistakes,
@@ -100,6 +102,12 @@ def test_pictures_labels_and_splits(given, tmp_path):
             np.testing.assert_array_equal(written(source, split, name), table[labels[number - 1]])
 
 
+def test_clips_of_it(given, tmp_path):
+    _write_scene(given / "basement_0001a", [int(t) for t in _at_25_hz(before=2, after=2)])
+    source, lists = expect_clips("nyuv2", given, tmp_path)
+    assert len(source.frame_names("train_0002")) == 9 and lists == ["train_windows"]
+
+
 def test_a_stopped_run_goes_on(given, tmp_path):
     expect_resume("nyuv2", given, tmp_path / "D")
 
@@ -142,6 +150,50 @@ def test_mistakes_are_told_in_one_sentence(given, tmp_path, spoil, says):
         _write_set(data / "nyu_depth_v2_labeled.mat", images, labels)
     early = spoil != "ids"
     expect_sentence("nyuv2", data, tmp_path / "D", says, untouched=early)
+
+
+def _huge(data, kind):
+    path = data / "nyu_depth_v2_labeled.mat"
+    packed = {"chunks": (1, 1, 4, 6), "compression": "gzip"}
+    if kind in ("entries", "unpacked"):
+        count = 2**17 if kind == "entries" else 2**25
+        zeros = {"trainNdxs": np.ones((count, 1), np.uint8), "testNdxs": [[1]]}
+        scipy.io.savemat(data / "splits.mat", zeros, do_compression=kind == "unpacked")
+        return
+    with h5py.File(path, "w") as file:
+        if kind == "pictures":
+            file.create_dataset("images", (5, 3, 2**20, 2**20), np.uint8, **packed)
+            file.create_dataset("labels", (5, 2**20, 2**20), np.uint16, chunks=(1, 4, 6))
+            return
+        file.create_dataset("labels", (2**40, 6, 4), np.uint16, chunks=(1, 6, 4))
+        if kind == "parts":
+            chunks = (2**24, 3, 6, 4)
+            file.create_dataset("images", (2**40, 3, 6, 4), np.uint8, chunks=chunks)
+        elif kind == "elsewhere":
+            outside = [(str(data / "splits.mat"), 0, 72)]
+            file.create_dataset("images", (1, 3, 6, 4), np.uint8, external=outside)
+        else:
+            file["images"] = h5py.ExternalLink("other.h5", "images")
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("pictures", "pictures of 1048576x1048576, which are too large"),
+        ("parts", "'images' is packed in parts of 1207959552 bytes"),
+        ("elsewhere", "'images' is no array in this file"),
+        ("link", "'images' is no array in this file"),
+        ("entries", "'trainNdxs' has 131072 entries"),
+        ("unpacked", "more than 16777216 bytes when unpacked"),
+    ],
+)
+def test_files_that_claim_to_be_huge_are_refused_by_their_headers(given, tmp_path, kind, says):
+    _huge(given, kind)
+    assert sum(path.stat().st_size for path in given.iterdir()) < 2**20
+    tracemalloc.start()
+    expect_sentence("nyuv2", given, tmp_path / "D", says, untouched=True)
+    assert tracemalloc.get_traced_memory()[1] < 2**27  # NumPy's arrays are counted too
+    tracemalloc.stop()
 
 
 def test_a_missing_variable(given, tmp_path):

@@ -1,8 +1,10 @@
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from wrp_jax.data.tfds import clips
 from wrp_jax.data.tfds import source as tfds_source
 from wrp_jax.data.tfds.builders import ClipBuilder
 from wrp_jax.files.lock import sole_writer
-from wrp_jax.types import UserError
+from wrp_jax.types import Interrupted, UserError
 
 
 def _same(a, b, sequences):
@@ -215,9 +217,53 @@ def test_build_says_what_is_wrong_and_writes_nothing(folder, tmp_path, capsys, w
     ):  # fmt: skip
         assert part in line
     assert not output.exists() and not (folder / "out").exists()
-    assert wrp("build", f"--data={folder}", f"--output={output}") == 0
+    made_elsewhere = output / "folder_video/videos/1.0.0"
+    made_elsewhere.mkdir(parents=True)
     assert wrp("build", f"--data={folder}", f"--output={output}") == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "is there already, without a record" in capsys.readouterr().err
+
+
+def test_build_compares_its_own_output(folder, tmp_path, capsys, caplog, wrp, monkeypatch):
+    target = tmp_path / "tfds/folder_video/videos/1.0.0"
+
+    def build():
+        caplog.clear()
+        before = {path: path.stat().st_mtime_ns for path in target.rglob("*")}
+        code = wrp("build", f"--data={folder}", f"--output={tmp_path / 'tfds'}")
+        spec = capsys.readouterr().out.strip().splitlines()[-1]
+        same = before == {path: path.stat().st_mtime_ns for path in target.rglob("*")}
+        return code, spec, same
+
+    code, spec, _ = build()
+    assert code == 0
+    assert build() == (0, spec, True) and "nothing to do" in caplog.text
+    shutil.copy(folder / "a/frames/000001.jpg", folder / "a/frames/000002.jpg")
+    assert build() == (0, spec, False) and "has changed" in caplog.text
+    read, written = open_source(spec), open_source(str(folder))
+    assert (read.frame("a", "000002") == written.frame("a", "000002")).all()
+    assert build() == (0, spec, True)
+    (folder / "a/labels/000004.png").unlink()
+    assert build() == (0, spec, False)
+    assert open_source(spec).label_names("a") == open_source(str(folder)).label_names("a")
+    shard = next(target.glob("*.array_record-*"))
+    shard.write_bytes(shard.read_bytes()[:-9])
+    assert build() == (0, spec, False) and f"{shard} was changed" in caplog.text
+    _same(open_source(spec), open_source(str(folder)), ["a"])
+
+    # Stopped while it builds again: what was there is there still.
+    content = shard.read_bytes()
+    shutil.copy(folder / "a/frames/000001.jpg", folder / "a/frames/000003.jpg")
+    monkeypatch.setattr(clips, "frame_bytes", Mock(side_effect=Interrupted("stopped")))
+    assert wrp("build", f"--data={folder}", f"--output={tmp_path / 'tfds'}") == 4
+    assert shard.read_bytes() == content
+    target.rename(target.with_name("incomplete.before_1.0.0"))  # killed instead
+    assert wrp("build", f"--data={folder}", f"--output={tmp_path / 'tfds'}") == 4
+    assert shard.read_bytes() == content
+    monkeypatch.undo()
+    capsys.readouterr()
+    assert build() == (0, spec, False)
+    _same(open_source(spec), open_source(str(folder)), ["a"])
+    assert not list(target.parent.glob("incomplete.*"))
 
 
 def test_what_a_killed_build_left_is_removed(folder, tmp_path, capsys, wrp):
@@ -231,7 +277,8 @@ def test_what_a_killed_build_left_is_removed(folder, tmp_path, capsys, wrp):
         assert wrp("build", *command) == 2
         assert "by another run" in capsys.readouterr().err and left.exists()
     assert wrp("build", *command) == 0
-    assert sorted(p.name for p in home.iterdir()) == ["1.0.0", other.name]
+    shown = sorted(p.name for p in home.iterdir() if not p.name.startswith("."))
+    assert shown == ["1.0.0", other.name, "run.json"]
 
 
 def test_camvid_has_video_and_stills(tmp_path, capsys, wrp):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import zlib
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,7 @@ class FlowSetSource:
 
         Args:
           name: the specification it was opened with.
-          data: TFDS data source that leaves pictures as bytes.
+          data: TFDS data source that leaves pictures and arrays as bytes.
         """
         self.name = name
         self.classes: ClassMap = NO_CLASSES
@@ -41,7 +43,10 @@ class FlowSetSource:
         del rng
         element = self._element(index)
         first, second = (self._picture(element, index, name) for name in _FRAMES)
-        return FlowPair(first, second, np.asarray(element["flow"]), np.asarray(element["valid"]))
+        height, width, _ = first.shape
+        flow = self._array(element, index, "flow", (height, width, 2), np.float32)
+        valid = self._array(element, index, "valid", (height, width), np.bool_)
+        return FlowPair(first, second, flow, valid)
 
     def frame_names(self, sequence: str) -> tuple[str, ...]:
         """``first`` and ``second``."""
@@ -65,11 +70,38 @@ class FlowSetSource:
     def _picture(self, element: dict[str, Any], index: int, name: str) -> np.ndarray:
         return images.decode_frame(bytes(element[name]), f"{self.name}, pair {index}, {name}")
 
+    def _array(
+        self,
+        element: dict[str, Any],
+        index: int,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: type[np.generic],
+    ) -> np.ndarray:
+        """An array of the pair, of the size of its pictures; nothing longer is unpacked."""
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        try:
+            said = tuple(int(length) for length in element[name]["shape"])
+            unpacking = zlib.decompressobj()
+            data = unpacking.decompress(element[name]["value"], size + 1)
+            # The checksum is compared at the end of the data.
+            whole = unpacking.eof or not unpacking.decompress(unpacking.unconsumed_tail, 1)
+        except Exception as error:  # of whatever lies there
+            raise self._damaged(index, f"{name}: {_line(error)}") from error
+        if said != shape or len(data) != size or not whole or not unpacking.eof:
+            raise self._damaged(index, f"{name} is not of the size of its pictures")
+        array = np.frombuffer(data, np.uint8 if dtype is np.bool_ else dtype).reshape(shape)
+        return array != 0 if dtype is np.bool_ else array
+
     def _element(self, index: int) -> dict[str, Any]:
         try:
             return self._data[int(index)]
         except Exception as error:  # hash mismatches, cut files: array_record raises several types
-            reason = (str(error) or repr(error)).splitlines()[0]
-            raise UserError(
-                f"{self.name}: record {index} is damaged ({reason}): build it again."
-            ) from error
+            raise self._damaged(index, _line(error)) from error
+
+    def _damaged(self, index: int, why: str) -> UserError:
+        return UserError(f"{self.name}: record {index} is damaged ({why}): build it again.")
+
+
+def _line(error: Exception) -> str:
+    return (str(error) or repr(error)).splitlines()[0]

@@ -12,8 +12,9 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import tqdm
@@ -27,7 +28,7 @@ from wrp_jax.data.public_sets.cityscapes import read_cityscapes
 from wrp_jax.data.public_sets.kitti import read_kitti
 from wrp_jax.data.public_sets.mapillary import read_mapillary
 from wrp_jax.data.public_sets.nyuv2 import read_nyuv2
-from wrp_jax.data.public_sets.public_set import Picture, Pixels, PublicSet
+from wrp_jax.data.public_sets.public_set import Packed, Picture, Pixels, PublicSet
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.lock import sole_writer
 from wrp_jax.files.output import check_output, claim_output
@@ -71,30 +72,61 @@ def convert_set(name: str, data: Path, output: Path) -> str:
     check_output(output, data)
     found = PUBLIC_SETS[name](data)
     with sole_writer(output, "--output"):
-        return _write(name, found, output)
+        return "\n".join(write_set(name, found, output, {"set": name}).lines)
 
 
-def _write(name: str, found: PublicSet, output: Path) -> str:
-    claim_output(output, {"set": name})
+class Written(NamedTuple):
+    """What ``write_set`` has done.
+
+    Attributes:
+      lines: what to give as ``--stills`` and ``--windows``, one for each list.
+      frames, labels: how many there are.
+      made: how many of these files were not there as they are.
+    """
+
+    lines: tuple[str, ...]
+    frames: int
+    labels: int
+    made: int
+
+
+def write_set(title: str, found: PublicSet, output: Path, run: Mapping[str, Any]) -> Written:
+    """Writes a set as a folder; the caller holds the folder's lock.
+
+    Args:
+      title: beside the progress bar.
+      found: the set.
+      output: the folder.
+      run: what tells it from others, see ``claim_output``.
+
+    Raises:
+      UserError: as ``convert_set``.
+    """
+    claim_output(output, run)
     records = Records(output)
-    classes = output / label_maps.CLASSES_FILE
-    content = json.dumps(label_maps.classes_to_json(found.classes), indent=1) + "\n"
-    write_atomically(classes, content.encode())
-    records.add("", [classes])
-    known, files = set(), [classes]
-    for picture in tqdm.tqdm(found.pictures, desc=name, unit="picture", disable=None):
+    files = []
+    if found.classes.num_classes:
+        files = [output / label_maps.CLASSES_FILE]
+        content = json.dumps(label_maps.classes_to_json(found.classes), indent=1) + "\n"
+        write_atomically(files[0], content.encode())
+        records.add("", files)
+    known, made = set(), 0
+    for picture in tqdm.tqdm(found.pictures, desc=title, unit="picture", disable=None):
         interrupts.check()
-        files.append(_put_frame(records, picture))
-        label = _put_label(records, picture, found)
+        frame, is_new = _put_frame(records, picture)
+        files.append(frame)
+        made += is_new
+        label, is_new = _put_label(records, picture, found)
+        made += is_new
         if label is not None:
             known.add((picture.sequence, picture.name))
             files.append(label)
     records.tell()
     lines = []
-    for title, rows in found.lists.items():
+    for name, rows in found.lists.items():
         rows = [row for row in rows if row[:2] in known]
         if rows:
-            file = f"splits/{title}.txt"
+            file = f"splits/{name}.txt"
             write_atomically(output / file, "".join("\t".join(r) + "\n" for r in rows).encode())
             records.add("", [output / file])
             files.append(output / file)
@@ -102,49 +134,62 @@ def _write(name: str, found: PublicSet, output: Path) -> str:
             lines.append(f"--stills={output}:{file}" if stills else f"--windows={output}/{file}")
     records.keep_only(files)
     records.save()
-    return "\n".join(lines)
+    return Written(
+        tuple(lines), len({(p.sequence, p.name) for p in found.pictures}), len(known), made
+    )
 
 
-def _put_frame(records: Records, picture: Picture) -> Path:
-    """Links a frame, or writes it where it is no file; returns where."""
+def _put_frame(records: Records, picture: Picture) -> tuple[Path, bool]:
+    """Links a frame, or writes it where it is no file; returns where, and whether it was new."""
     folder = records.output / picture.sequence / "frames"
-    if isinstance(picture.frame, Pixels):
-        path = folder / f"{picture.name}.png"
-        mark = fingerprint(RESULT_VERSION, picture.name, records.digests.of(picture.frame.file))
-        if not records.is_current(path, mark):
-            write_atomically(path, images.encode_png(picture.frame.read()))
-            records.add(mark, [path])
-        return path
-    link = folder / f"{picture.name}{picture.frame.suffix.lower()}"
-    target = str(picture.frame.resolve())
+    frame = picture.frame
+    if not isinstance(frame, Path):
+        suffix = frame.suffix if isinstance(frame, Packed) else ".png"
+        path = folder / f"{picture.name}{suffix}"
+        mark = fingerprint(RESULT_VERSION, picture.name, records.digests.of(frame.file))
+        if records.is_current(path, mark):
+            return path, False
+        packed = isinstance(frame, Packed)
+        write_atomically(path, frame.read() if packed else images.encode_png(frame.read()))
+        records.add(mark, [path])
+        return path, True
+    link = folder / f"{picture.name}{frame.suffix.lower()}"
+    target = str(frame.resolve())
+    is_new = False
     try:
         link.parent.mkdir(parents=True, exist_ok=True)
         if link.is_symlink() and os.readlink(link) != target:
             link.unlink()  # the set has moved since
         if not link.is_symlink():
             link.symlink_to(target)
+            is_new = True
     except OSError as error:
         raise cannot_write(link, error) from error
     records.add("", [link])
-    return link
+    return link, is_new
 
 
-def _put_label(records: Records, picture: Picture, found: PublicSet) -> Path | None:
-    """Writes a label if it is not there; returns where, None if the frame has none."""
+def _put_label(records: Records, picture: Picture, found: PublicSet) -> tuple[Path | None, bool]:
+    """Writes a label if it is not there; returns where, None if the frame has none, and whether
+    it was new.
+    """
     path = records.output / picture.sequence / "labels" / f"{picture.name}.png"
     if picture.label is None:
-        return None
-    origin = picture.label.file if isinstance(picture.label, Pixels) else picture.label
+        return None, False
+    if isinstance(picture.label, Pixels):
+        origins = (picture.label.file, *picture.label.described_in)
+    else:
+        origins = (picture.label,)
     mark = fingerprint(
         RESULT_VERSION,
         picture.name,
-        records.digests.of(origin),
+        *map(records.digests.of, origins),
         label_maps.classes_to_json(found.classes),
         sorted(found.ids.items()),
         None if isinstance(picture.frame, Pixels) else _size(picture.frame),
     )
     if records.is_current(path, mark):
-        return path
+        return path, False
     if isinstance(picture.label, Pixels):
         where, raw = picture.label.where, picture.label.read()
     else:
@@ -160,17 +205,19 @@ def _put_label(records: Records, picture: Picture, found: PublicSet) -> Path | N
         )
     ids = _ids_to_write(raw, found, where)
     void = [i for i, is_void in zip(found.classes.ids, found.classes.void, strict=True) if is_void]
-    if np.isin(ids, void).all():
-        return None
+    if np.isin(ids, void).all() and not found.keep_void:
+        return None, False
     write_atomically(path, images.encode_png(ids, label_maps.palette(found.classes)))
     records.add(mark, [path])
-    return path
+    return path, True
 
 
-def _size(frame: Path | Pixels) -> tuple[int, int]:
+def _size(frame: Path | Pixels | Packed) -> tuple[int, int]:
     if isinstance(frame, Pixels):
         height, width = frame.read().shape[:2]
         return height, width
+    if isinstance(frame, Packed):
+        return images.frame_size(frame.read(), frame.where)
     return images.frame_size(frame, frame)
 
 

@@ -24,11 +24,30 @@ class Pixels:
       where: what to name in messages.
       file: that it is read from.
       read: gives a frame, uint8 ``[H, W, 3]`` RGB, or ids, integers ``[H, W]``.
+      described_in: further files that it is made from.
     """
 
     where: str
     file: Path
     read: Callable[[], np.ndarray]
+    described_in: tuple[Path, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Packed:
+    """A picture's file in an archive, which is written as it is.
+
+    Attributes:
+      where: what to name in messages.
+      file: the archive.
+      suffix: of the picture's file.
+      read: gives its bytes.
+    """
+
+    where: str
+    file: Path
+    suffix: str
+    read: Callable[[], bytes]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,13 +57,13 @@ class Picture:
     Attributes:
       sequence: the sequence that it goes to.
       name: its name there, of the frame and of the label.
-      frame: its file, which is linked, or its pixels, which are written.
+      frame: its file, which is linked, or what is written.
       label: the ids of the set, None where the frame has none.
     """
 
     sequence: str
     name: str
-    frame: Path | Pixels
+    frame: Path | Pixels | Packed
     label: Path | Pixels | None = None
 
 
@@ -58,12 +77,14 @@ class PublicSet:
       pictures: all of them; those of a sequence in any order.
       lists: rows of ``splits/<name>.txt``: ``(sequence, frame)`` for ``--stills``, or
         ``(sequence, labelled frame, first, last)`` for ``--windows``.
+      keep_void: whether labels of void alone are written too.
     """
 
     classes: ClassMap
     ids: Mapping[int, int]
     pictures: tuple[Picture, ...]
     lists: Mapping[str, tuple[tuple[str, ...], ...]]
+    keep_void: bool = False
 
 
 def check_frames(frame_of: Mapping[Path, Path], part: str) -> None:

@@ -5,18 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from wrp_jax.data.folder import open_folder
+from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.source import validate
+from wrp_jax.data.source_digests import SourceDigests
 from wrp_jax.data.tfds.builders import Camvid, ClipBuilder, FolderVideo
 from wrp_jax.data.tfds.prepare import prepare
 from wrp_jax.data.windows import whole_sequences
+from wrp_jax.files.digests import FileDigests
 from wrp_jax.files.output import check_output
+from wrp_jax.files.records import fingerprint
 
 CLIP_SETS = ("folder", "camvid")
 """Kinds of folders: any, or CamVid, whose splits are its authors'."""
 
 
 def build_clips(kind: str, data: Path, output: Path, name: str | None = None) -> str:
-    """Builds the data set; what a killed build has left is removed first.
+    """Builds the data set, unless it is there already, of the same frames and labels.
 
     Args:
       kind: one of ``CLIP_SETS``.
@@ -28,16 +32,26 @@ def build_clips(kind: str, data: Path, output: Path, name: str | None = None) ->
       What to give as ``--data`` to read it, one per split.
 
     Raises:
-      UserError: bad input, before anything is written; or the data set is there already.
+      UserError: bad input, before anything is written; or see ``prepare``.
     """
     source = open_folder(data)
     check_output(output, data)
     labels = [(s, name) for s in source.sequences for name in sorted(source.label_names(s))]
     validate(source, whole_sequences(source), labels)
-    builder: ClipBuilder
     if kind == "camvid":
-        builder = Camvid(data_dir=str(output))
-        builder.open_manual(data)
-    else:
-        builder = FolderVideo(folder=data, name=name, data_dir=str(output))
-    return prepare(builder, data, output)
+        Camvid(data_dir=str(output)).open_manual(data)
+
+    def make() -> ClipBuilder:
+        if kind == "camvid":
+            return Camvid(data_dir=str(output))
+        return FolderVideo(folder=data, name=name, data_dir=str(output))
+
+    def made_from(files: FileDigests) -> str:
+        digests = SourceDigests(source, files)
+        return fingerprint(
+            classes_to_json(source.classes),
+            [(s, digests.frames(s, source.frame_names(s))) for s in source.sequences],
+            [(s, name, digests.label(s, name, source.label)) for s, name in labels],
+        )
+
+    return prepare(make, data, output, made_from)

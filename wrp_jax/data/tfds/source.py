@@ -173,7 +173,7 @@ def open_tfds(spec: str) -> TfdsSource | FlowSetSource:
         if set(features) >= SET_FEATURES:
             if split.partition("[")[0] not in builder.info.splits:
                 raise _no_split(spec, split, builder.info.splits)
-            keep = {name: _KeepBytes() for name in ("first", "second")}
+            keep = {name: _KeepBytes() for name in ("first", "second", "flow", "valid")}
             return FlowSetSource(spec, builder.as_data_source(split=split, decoders=keep))
         if _FEATURES - set(features):
             raise UserError(
@@ -184,10 +184,9 @@ def open_tfds(spec: str) -> TfdsSource | FlowSetSource:
         classes = label_maps.parse_classes(metadata.get("classes"), f"{directory}/metadata.json")
         if split.partition("[")[0] not in builder.info.splits:
             raise _no_split(spec, split, builder.info.splits)
-        keep = {"frames": _KeepBytes(), "labels": {"label": _KeepBytes()}}
-        for name in set(features) - _FEATURES:  # flow, say: not to be unpacked for nothing
-            if isinstance(features[name], tfds.features.Tensor):
-                keep[name] = _KeepBytes()
+        # TFDS unpacks nothing: not for nothing (flow, say), nor to any length that a file says.
+        keep = {name: _KeepBytes() for name in (*features, *_FEATURES) if name != "labels"}
+        keep["labels"] = {name: _KeepBytes() for name in ("name", "label")}
         data = builder.as_data_source(split=split, decoders=keep)
         entries = metadata.get("clips", {}).get(split)
         if entries is None or len(entries) != len(data):
@@ -240,7 +239,11 @@ def _text(value: bytes | str) -> str:
 def _read(data: Any, position: int, spec: str) -> dict:
     try:
         element = data[position]
-        return {name: element[name] for name in _FEATURES}
+        found = {name: element[name] for name in _FEATURES}
+        # A record that cannot be parsed comes without its parts.
+        if any(part is None for part in (*found.values(), *found["labels"].values())):
+            raise ValueError("parts of it are missing")
+        return found
     except Exception as error:  # hash mismatches, cut files: array_record raises several types
         reason = (str(error) or repr(error)).splitlines()[0]
         raise UserError(

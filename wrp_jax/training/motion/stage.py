@@ -19,6 +19,7 @@ from wrp_jax.data.source import VideoSource
 from wrp_jax.motion.build import ASSETS, NETWORKS, SDCNETS, guide_of
 from wrp_jax.runs.results import MOTION, save_result
 from wrp_jax.runs.workdir import run_metadata
+from wrp_jax.sharding import gather
 from wrp_jax.training.loop import fit
 from wrp_jax.training.motion import losses as flow_losses
 from wrp_jax.training.motion.examples import check_pair_options, pair_examples, video_examples
@@ -74,7 +75,7 @@ def train_motion(
     The same weights stand in ``motion.safetensors``, for ``config.motion.weights``.
 
     Args:
-      config: ``motion``, ``motion_training``, ``seed`` and ``workers`` are read.
+      config: ``motion``, ``motion_training``, ``seed``, ``sharding`` and ``workers`` are read.
       known: labelled frames, which play no part; may be empty.
       source: the video, or a set of pairs with true flow.
       windows: play no part.
@@ -108,10 +109,11 @@ def train_motion(
         workdir=workdir,
         seed=config.seed,
         metadata=metadata,
+        sharding=config.sharding,
     )
-    variables = {name: tree for name, tree in inference_variables(state).items() if tree}
+    variables = {n: tree for n, tree in gather(inference_variables(state)).items() if tree}
     if jax.process_index() == 0:
-        arrays: Any = traverse_util.flatten_dict(jax.device_get(variables), sep=".")
+        arrays: Any = traverse_util.flatten_dict(variables, sep=".")
         names = {"network": config.motion.name, "format": "wrp_jax"}
         write_safetensors(Path(workdir) / f"{MOTION}.safetensors", arrays, names)
     save_result(workdir, MOTION, variables, metadata)

@@ -18,6 +18,7 @@ from wrp_jax.runs.motion import motion_of
 from wrp_jax.runs.results import MOTION, REFINER, save_result
 from wrp_jax.runs.segmentation import load_segmenter
 from wrp_jax.runs.workdir import run_metadata
+from wrp_jax.sharding import gather
 from wrp_jax.training.loop import fit
 from wrp_jax.training.pipeline import make_batches
 from wrp_jax.training.refiner.chooser.training import chooser_setup
@@ -56,7 +57,7 @@ def train_refiner(
     that starts again reads those that are there, and makes the same of the others.
 
     Args:
-      config: ``refiner``, ``propagation``, ``motion`` and ``seed`` are read.
+      config: ``refiner``, ``propagation``, ``motion``, ``seed`` and ``sharding`` are read.
       known: the labelled frames; no other label is looked at.
       source: the video.
       windows: what will be propagated; their frames are looked at, their labels are not.
@@ -92,8 +93,10 @@ def train_refiner(
         workdir=workdir,
         seed=config.seed,
         metadata=metadata,
+        sharding=config.sharding,
     )
-    save_result(workdir, REFINER, inference_variables(state) | dict(setup.constants), metadata)
+    variables = gather(inference_variables(state)) | dict(setup.constants)
+    save_result(workdir, REFINER, variables, metadata)
     kept.remove()
 
 

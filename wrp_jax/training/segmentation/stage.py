@@ -23,6 +23,7 @@ from wrp_jax.segmentation.inference import for_inference
 from wrp_jax.segmentation.predictions import PRECOMPUTED, open_predictions
 from wrp_jax.segmentation.temperature import KEY as TEMPERATURE
 from wrp_jax.segmentation.temperature import measure_temperature
+from wrp_jax.sharding import gather
 from wrp_jax.training.accumulation import check_parts, gradient_in_parts
 from wrp_jax.training.loop import fit
 from wrp_jax.training.pipeline import make_batches
@@ -79,7 +80,7 @@ def train_segmentation(
     Of predictions that lie in files nothing is trained; they are checked.
 
     Args:
-      config: ``segmentation``, ``seed`` and ``workers`` are read.
+      config: ``segmentation``, ``seed``, ``sharding`` and ``workers`` are read.
       known: the labelled frames; no other label is looked at.
       source: the video; its labelled frames are drawn more often than stills, since it is its
         frames that g_ψ will have to label.
@@ -112,7 +113,7 @@ def train_network(
 
     Args:
       stage: names the result, checkpoints and lines of the log.
-      config: ``segmentation``, ``seed`` and ``workers`` are read.
+      config: ``segmentation``, ``seed``, ``sharding`` and ``workers`` are read.
       known: says whose run it is.
       dataset: where crops come from.
       workdir: of the run.
@@ -149,9 +150,10 @@ def train_network(
         workdir=workdir,
         seed=config.seed,
         metadata=metadata,
+        sharding=config.sharding,
         eval_fn=eval_fn,
     )
-    variables = jax.device_get(inference_variables(state))
+    variables = gather(inference_variables(state))
     if dataset.held:
         unseen = FrameCache(dataset.held, known.classes, options.network.learn_void)
         asked = for_inference(network, options.inference)

@@ -89,7 +89,7 @@ def train_student(
     """Trains the student and writes ``workdir/student.npz``; goes on where it was stopped.
 
     Args:
-      config: ``segmentation``, ``student``, ``seed`` and ``workers`` are read.
+      config: ``segmentation``, ``student``, ``seed``, ``sharding`` and ``workers`` are read.
       known: the labelled frames, and those of `further_frames`.
       source: the video.
       windows: say which frames of ``source`` are labelled frames rather than stills.

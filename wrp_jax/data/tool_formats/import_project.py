@@ -1,0 +1,124 @@
+"""Writes the export of an annotation tool as a folder of frames and labels (see ``folder``).
+
+The same mechanism as for public data sets: frames are linked, or written where they come out of an
+archive; what is there as it was written is kept. Beyond that, a label that somebody has changed in
+the folder since is never written over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from wrp_jax.data import label_maps
+from wrp_jax.data.public_sets.convert import Written, convert_set, write_set
+from wrp_jax.data.tool_formats.project import to_set
+from wrp_jax.data.tool_formats.recognise import CITYSCAPES, KNOWN, OURS, read_project, recognise
+from wrp_jax.data.tool_formats.tree import Tree, open_tree
+from wrp_jax.files.lock import sole_writer
+from wrp_jax.files.output import check_output
+from wrp_jax.files.records import RECORDS_FILE, verify
+from wrp_jax.files.strict_json import parse_json
+from wrp_jax.types import ClassMap, UserError
+
+_DEFAULT_NAME = "video"
+
+
+def import_project(
+    source: Path,
+    output: Path,
+    *,
+    frames: Path | None = None,
+    classes: Path | None = None,
+    void: Collection[str] = (),
+) -> str:
+    """Writes the folder.
+
+    Args:
+      source: a folder, an archive or a file that a tool has written.
+      output: the folder to write.
+      frames: a folder or archive of frames, for exports that hold none.
+      classes: a ``classes.json`` whose ids labels get, by the names of classes.
+      void: names of classes that are void, where the export does not say.
+
+    Returns:
+      What was done, in a sentence or more.
+
+    Raises:
+      UserError: the export is none that is read, or is broken; it lacks frames; labels hold what
+        its list of classes does not have; files in ``output`` were changed since they were written.
+    """
+    check_output(output, source if source.is_dir() else None)
+    with open_tree(source) as tree:
+        found = recognise(tree)
+        if found is None:
+            raise UserError(f"{source} is no export that is read. These are: {KNOWN}.")
+        if found.kind == OURS:
+            raise UserError(f"{source} is a folder that wrp reads: give it as --data.")
+        given = _given_classes(found.tree, classes)
+        if found.kind == CITYSCAPES and given is None and source.is_dir() and frames is None:
+            root = found.tree.origin("x").parent  # snippets and lists of the set itself
+            return convert_set("cityscapes", root, output)
+        project = read_project(found, given)
+        with _open(frames) as further:
+            name = source.stem.lstrip(".")
+            name = _DEFAULT_NAME if name in ("", "frames", "labels", "images") else name
+            result = to_set(
+                project, found.tree, name=name, frames=further, classes=given, void=void
+            )
+            with sole_writer(output, "D"):
+                _refuse_changed(output)
+                written = write_set(source.name, result, output, {"import": project.kind})
+    return _sentence(written, project.kind, output)
+
+
+class _NoTree:
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+def _open(frames: Path | None) -> Tree | _NoTree:
+    return _NoTree() if frames is None else open_tree(frames)
+
+
+def _given_classes(tree: Tree, path: Path | None) -> ClassMap | None:
+    """The class map of ``--classes``, or of a ``classes.json`` that ``wrp export`` has written."""
+    if path is not None:
+        return label_maps.read_classes(path)
+    if label_maps.CLASSES_FILE not in tree:
+        return None
+    where = tree.where(label_maps.CLASSES_FILE)
+    try:
+        return label_maps.parse_classes(parse_json(tree.read(label_maps.CLASSES_FILE)), where)
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(
+            f"{where} cannot be read as JSON ({error}): correct or remove it."
+        ) from error
+
+
+def _refuse_changed(output: Path) -> None:
+    """Labels that were corrected in the folder are nobody's to write over."""
+    if not (output / RECORDS_FILE).is_file():
+        return
+    changed = [
+        fault for fault in verify(output)[1] if fault.endswith("changed after it was written.")
+    ]
+    if changed:
+        raise UserError(
+            f"{changed[0]} {len(changed)} files of {output} were changed since they were imported: "
+            "import into another folder, or remove these files to have them written again."
+        )
+
+
+def _sentence(written: Written, kind: str, output: Path) -> str:
+    what = f"{written.frames} frames, {written.labels} of them with labels, from {kind}"
+    if not written.made:
+        return f"{output} is unchanged: {what}."
+    total = written.frames + written.labels
+    again = "" if written.made == total else f"; {written.made} of {total} files are new or changed"
+    return f"{output} holds {what}{again}."

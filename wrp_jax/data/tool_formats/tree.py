@@ -1,0 +1,219 @@
+"""The files of an export, whether it is a folder, an archive or a single file.
+
+Archives are read where they lie: nothing is unpacked, and what is taken from one goes to a place
+that this program chooses. Names in them that lead elsewhere are refused all the same, since such an
+archive is no tool's export.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+
+from wrp_jax.data import images
+from wrp_jax.data.frame_names import natural_key
+from wrp_jax.files.regular import MAX_BYTES, open_regular, read_bytes
+from wrp_jax.types import UserError
+
+MAX_FILES = 1_000_000
+MAX_TEXT = 2**28
+"""Bytes that a JSON or XML may have."""
+_SUPPORTED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+class Tree:
+    """Files by their paths below a root, with ``/``, in natural order; hidden ones left out.
+
+    Attributes:
+      source: the folder, archive or file that was given.
+      files: the paths.
+    """
+
+    def __init__(
+        self,
+        source: Path,
+        files: Iterable[str],
+        archive: zipfile.ZipFile | None = None,
+        prefix: str = "",
+    ):
+        """Use ``open_tree``."""
+        self.source, self._archive, self._prefix = source, archive, prefix
+        self.files = tuple(sorted(files, key=natural_key))
+        self._known = frozenset(self.files)
+
+    def __enter__(self) -> Tree:
+        """The tree itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Closes the archive."""
+        if self._archive is not None:
+            file = self._archive.fp
+            self._archive.close()  # which leaves a file open that it was given
+            if file is not None:
+                file.close()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._known
+
+    def below(self, folder: str) -> tuple[str, ...]:
+        """The files of a folder and the folders in it; ``""`` for all of them."""
+        return tuple(name for name in self.files if name.startswith(folder and f"{folder}/"))
+
+    def folders(self) -> frozenset[str]:
+        """The folders at the root."""
+        return frozenset(name.partition("/")[0] for name in self.files if "/" in name)
+
+    def pictures(self, folder: str = "") -> tuple[str, ...]:
+        """As ``below``, of the pictures alone."""
+        return tuple(name for name in self.below(folder) if is_picture(name))
+
+    def where(self, name: str) -> str:
+        """What to call a file in messages."""
+        if self.source.is_file() and self._archive is None:
+            return str(self.source)
+        return f"{self.source}{'/' if self._archive is None else ':'}{self._prefix}{name}"
+
+    def path(self, name: str) -> Path | None:
+        """The file itself; None in an archive."""
+        if self._archive is not None:
+            return None
+        return self.source if self.source.is_file() else self.source / self._prefix / name
+
+    def origin(self, name: str) -> Path:
+        """The file on disk that a file comes from: the archive, or itself."""
+        return self.path(name) or self.source
+
+    def read(self, name: str, limit: int = MAX_BYTES) -> bytes:
+        """The content of a file.
+
+        Raises:
+          UserError: it is larger than ``limit``, damaged, or packed in a way that is not read.
+        """
+        if self._archive is None:
+            return read_bytes(self.origin(name), limit)
+        info = self._archive.getinfo(self._prefix + name)
+        if info.file_size > limit:
+            raise UserError(
+                f"{self.where(name)} has {info.file_size} bytes and may have {limit}: it is not "
+                "what it is taken for."
+            )
+        try:
+            with self._archive.open(info) as stream:
+                data = stream.read(limit + 1)
+        except Exception as error:  # zipfile and zlib raise whatever they meet in untrusted bytes
+            raise UserError(f"{self.where(name)} is damaged: export it again.") from error
+        if len(data) != info.file_size:
+            raise UserError(f"{self.where(name)} is damaged: export it again.")
+        return data
+
+    def inside(self, folder: str) -> Tree:
+        """The tree of a folder at the root."""
+        cut = f"{folder}/"
+        files = (name.removeprefix(cut) for name in self.files if name.startswith(cut))
+        return Tree(self.source, files, self._archive, self._prefix + cut)
+
+
+def open_tree(source: Path) -> Tree:
+    """Lists the files of an export.
+
+    Args:
+      source: a folder, a zip archive, or one file.
+
+    Raises:
+      UserError: it is not there; an archive that is damaged, holds names that lead out of it, two
+        files of one name, links or encrypted files, or more than a million files.
+    """
+    if source.is_dir():
+        return Tree(source, _walk(source))
+    file = open_regular(source)
+    try:
+        if not zipfile.is_zipfile(file):
+            file.close()
+            return Tree(source, (source.name,))
+        archive = zipfile.ZipFile(file)
+        return Tree(source, _members(source, archive), archive)
+    except UserError:
+        file.close()
+        raise
+    except Exception as error:  # as above
+        file.close()
+        raise UserError(f"{source} is damaged or cut off: export it again.") from error
+
+
+def is_picture(name: str) -> bool:
+    """Whether the name is that of a picture which is read."""
+    return PurePosixPath(name).suffix.lower() in images.SUFFIXES
+
+
+def without_ending(name: str) -> str:
+    """A path without the ending of its file: ``drive/000003`` of ``drive/000003.png``."""
+    return str(PurePosixPath(name).with_suffix(""))
+
+
+def unique_names(names: Mapping[str, str]) -> dict[str, str]:
+    """By the last part of each path what it stands for, where no other path ends in the same."""
+    found: dict[str, list[str]] = {}
+    for name, value in names.items():
+        found.setdefault(PurePosixPath(name).name, []).append(value)
+    return {last: values[0] for last, values in found.items() if len(values) == 1}
+
+
+def _members(source: Path, archive: zipfile.ZipFile) -> list[str]:
+    """The files of an archive; refuses what no tool writes."""
+    members = archive.infolist()
+    if len(members) > MAX_FILES:
+        raise UserError(f"{source} holds {len(members)} files and may hold {MAX_FILES}.")
+    names: set[str] = set()
+    for info in members:
+        _check_member(source, info)
+        if info.is_dir():
+            continue
+        if info.filename in names:
+            raise UserError(f"{source} holds two files {info.filename!r}: export it again.")
+        names.add(info.filename)
+    return [name for name in names if not _is_hidden(name)]
+
+
+def _check_member(source: Path, info: zipfile.ZipInfo) -> None:
+    name = info.orig_filename  # as it stands in the archive, before zipfile mends it
+    parts = name.replace("\\", "/").split("/")
+    leads_out = ".." in parts or not parts[0] or ":" in parts[0]
+    if leads_out or any(c in name for c in "\\\0"):
+        raise UserError(f"{source} holds {name!r}, a name that leads elsewhere: it is not read.")
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise UserError(f"{source} holds {name!r}, a link: pack the files themselves.")
+    if info.flag_bits & 1:
+        raise UserError(f"{source} holds {name!r}, which is encrypted: pack it without a password.")
+    if info.compress_type not in _SUPPORTED:
+        raise UserError(f"{source} holds {name!r}, packed in another way than deflate: pack anew.")
+
+
+def _walk(root: Path) -> list[str]:
+    found, seen = [], set()
+    for folder, inside, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:  # a circle of links
+            inside.clear()
+            continue
+        seen.add(real)
+        below = Path(folder).relative_to(root).as_posix()
+        inside[:] = [name for name in inside if not _is_hidden(name)]
+        prefix = "" if below == "." else f"{below}/"
+        found += [prefix + name for name in files if not _is_hidden(name)]
+        if len(found) > MAX_FILES:
+            raise UserError(f"{root} holds more than {MAX_FILES} files: give the export alone.")
+    return found
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
