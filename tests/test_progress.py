@@ -46,7 +46,9 @@ def test_elsewhere_a_line_now_and_then_with_the_time_left(clock):
         progress.update(step, {"loss": 0.5})
     progress.close()
     assert stream.getvalue().splitlines() == [
-        "refiner 41/100, loss 0.5, 00:59 left",
+        "refiner: 80 to do",
+        "refiner 25/100, loss 0.5, 01:15 left",
+        "refiner 46/100, loss 0.5, 00:54 left",
         "refiner 60/100, loss 0.5, 00:40 left",
     ]
 
@@ -61,8 +63,10 @@ def test_the_first_step_compiles_and_says_nothing_of_the_others(clock):
         progress.update(step)
     progress.close()
     assert stream.getvalue().splitlines() == [
+        "refiner: 31 to do",
         "refiner 1/31",
-        "refiner 12/31, 00:38 left",
-        "refiner 23/31, 00:16 left",
+        "refiner 3/31, 00:56 left",
+        "refiner 14/31, 00:34 left",
+        "refiner 25/31, 00:12 left",
         "refiner 31/31, 02:40",
     ]

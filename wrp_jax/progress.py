@@ -10,13 +10,17 @@ import jax
 import tqdm
 
 _SECONDS_BETWEEN_LINES = 20.0
+_SECONDS_OF_SPEED = 3.0
+"""How long steps are watched before the time left is told for the first time."""
 
 
 class Progress:
     """A bar with the time left on a terminal; elsewhere a line every twenty seconds.
 
     The first step of a stage also compiles its programs, which says nothing about the steps that
-    follow: the time left is told from the second step on, from the speed since the first.
+    follow: the time left is told from the second step on, from the speed since the first. Elsewhere
+    than on a terminal there are two lines at once: one that says what begins, and one with the time
+    as soon as a few seconds of steps have been seen.
 
     Args:
       name: of the stage.
@@ -33,12 +37,15 @@ class Progress:
         self._warm: tuple[float, int] | None = None  # when, and at which step, the first was done
         self._shown = jax.process_index() == 0
         self._text = ""
+        self._estimated = False  # a line has told the time left
         self._bar = None
         if self._shown and self._stream.isatty():
             self._bar = tqdm.tqdm(
                 total=steps, initial=step, desc=name, unit="step", file=self._stream,
                 dynamic_ncols=True,
             )  # fmt: skip
+        elif self._shown and steps - step > 1:
+            print(f"{name}: {steps - step} to do", file=self._stream, flush=True)
 
     def update(self, step: int, metrics: dict[str, float] | None = None) -> None:
         """Shows that ``step`` steps are finished, and the newest metrics."""
@@ -56,7 +63,7 @@ class Progress:
                 self._bar.refresh()
             else:
                 self._bar.update(advanced)
-        elif self._shown and time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
+        elif self._shown and self._is_due():
             self._line()
 
     def close(self) -> None:
@@ -65,6 +72,14 @@ class Progress:
             self._bar.close()
         elif self._shown:
             self._line()
+
+    def _is_due(self) -> bool:
+        now = time.monotonic()
+        if now - self._last_line > _SECONDS_BETWEEN_LINES:
+            return True
+        if self._estimated or self._warm is None or not self._warm[1] < self._step < self._steps:
+            return False
+        return now - self._warm[0] > _SECONDS_OF_SPEED
 
     def _line(self) -> None:
         self._last_line = now = time.monotonic()
@@ -76,6 +91,7 @@ class Progress:
                 rate = (now - self._warm[0]) / (self._step - self._warm[1])
                 left = tqdm.tqdm.format_interval(rate * (self._steps - self._step))
                 line += f", {left} left"
+                self._estimated = True
         elif self._step > self._first:
             line += f", {tqdm.tqdm.format_interval(now - self._start)}"
         print(line, file=self._stream, flush=True)
