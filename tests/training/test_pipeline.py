@@ -6,8 +6,10 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 from wrp_jax.training.pipeline import make_batches
 from wrp_jax.types import UserError
@@ -109,6 +111,41 @@ def test_processes_share_the_same_global_batches(processes):
         for name in ("index", "random"):  # in the same order, as a global array has them
             merged = np.concatenate([part[step][name] for part in parts])
             np.testing.assert_array_equal(merged, batch[name])
+
+
+@hypothesis.given(
+    examples=st.integers(1, 11),
+    processes=st.integers(1, 6),
+    part=st.integers(1, 3),
+    seed=st.integers(0, 2**32 - 1),
+    position=st.integers(0, 5),
+    shuffle=st.booleans(),
+)
+@hypothesis.settings(max_examples=20, deadline=None)
+def test_any_number_of_processes_reads_everything_once_from_any_position(
+    examples, processes, part, seed, position, shuffle
+):
+    def read(process_index, process_count, start, count):
+        batches = make_batches(
+            range(examples),
+            batch_size=processes * part,
+            seed=seed,
+            transform=lambda example, rng: np.array([example, rng.integers(1 << 30)]),
+            shuffle=shuffle,
+            process_index=process_index,
+            process_count=process_count,
+            threads=1 + process_index % 2,
+        )
+        batches.set_state({"next_index": start})
+        return take(count, batches)
+
+    whole = np.concatenate(read(0, 1, 0, position + 2))
+    indices = whole[:, 0]
+    for start in range(0, len(indices) - examples + 1, examples):
+        assert sorted(indices[start : start + examples]) == list(range(examples))
+    shards = [read(i, processes, position, 2) for i in range(processes)]
+    union = np.concatenate([shard[step] for step in range(2) for shard in shards])
+    np.testing.assert_array_equal(union, whole[position * processes * part :])
 
 
 def test_fewer_examples_than_a_batch():

@@ -1,11 +1,15 @@
 """What tests of public data sets share: pictures on disk, and the folder that comes out."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from wrp_jax.data.open_source import open_source
 from wrp_jax.data.public_sets.convert import convert_set
+from wrp_jax.data.tfds.build import build_clips
+from wrp_jax.data.windows import read_windows, window_frames
 from wrp_jax.types import UserError
 
 
@@ -68,6 +72,36 @@ def expect_resume(name, data, out):
     assert gone.read_bytes() == content
     assert [path.stat().st_mtime_ns for path in others] == before
     assert len(list(out.glob("*/frames/*"))) >= len(others) + 1
+
+
+def expect_clips(name, data, tmp_path, kind="folder"):
+    """The set as TFDS clips is the folder again, and holds the windows' frames but no windows."""
+    folder = converted(name, data, tmp_path / "folder")
+    spec = build_clips(kind, tmp_path / "folder", tmp_path / "tfds").split()[0]
+    source = open_source(spec)
+    assert source.classes.names == folder.classes.names
+    for sequence in source.sequences:
+        names = source.frame_names(sequence)
+        assert names == folder.frame_names(sequence)
+        assert source.label_names(sequence) == folder.label_names(sequence)
+        for name in {names[0], names[-1]}:
+            np.testing.assert_array_equal(
+                source.frame(sequence, name), folder.frame(sequence, name)
+            )
+        for name in sorted(source.label_names(sequence))[:2]:
+            np.testing.assert_array_equal(
+                source.label(sequence, name), folder.label(sequence, name)
+            )
+    lists = sorted((tmp_path / "folder" / "splits").glob("*_windows.txt"))
+    for path in lists:
+        windows = read_windows(path, source)
+        assert windows == read_windows(path, folder)
+        assert all(window.key in window_frames(window, source) for window in windows)
+    (info,) = (tmp_path / "tfds").rglob("features.json")
+    features = json.loads(info.read_text())["featuresDict"]["features"]
+    assert set(features) == {"sequence", "start", "frame_names", "frames", "labels"}
+    assert set(json.loads((info.parent / "metadata.json").read_text())) == {"classes", "clips"}
+    return source, [path.stem for path in lists]
 
 
 def parametrize_mistakes(*mistakes):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from made_up_sets import (
     converted,
+    expect_clips,
     expect_resume,
     expect_sentence,
     parametrize_mistakes,
@@ -119,6 +120,11 @@ def test_lists_of_the_authors(unpacked, tmp_path):
     assert rows(out, "train_windows") == [(SEQUENCE, _name(17), _name(7), _name(27))]
     written_lists = {path.stem for path in (out / "splits").iterdir()}
     assert written_lists == {"train", "val", "train_middle", "train_windows"}
+
+
+def test_clips_of_it(unpacked, tmp_path):
+    source, lists = expect_clips("apolloscape", unpacked, tmp_path)
+    assert len(source.label_names(SEQUENCE)) == 46 and lists == ["all_windows"]
 
 
 def test_a_stopped_run_goes_on(unpacked, tmp_path):

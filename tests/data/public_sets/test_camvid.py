@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from made_up_sets import (
     converted,
+    expect_clips,
     expect_resume,
     expect_sentence,
     parametrize_mistakes,
@@ -133,6 +134,13 @@ def test_the_label_with_colours_of_no_class(unpacked, tmp_path):
     write(unpacked / "LabeledApproved_full/0016E5_00390_L.png", broken)
     says = r"0016E5_00390_L.png is a colour picture and has the colour \[26, 26, 26\]"
     expect_sentence("camvid_32", unpacked, tmp_path / "E", says)
+
+
+@pytest.mark.parametrize("kind", ["folder", "camvid"])
+def test_clips_of_it(unpacked, tmp_path, kind):
+    _film(unpacked, range(6680, 6760))
+    source, lists = expect_clips("camvid", unpacked, tmp_path, kind)
+    assert len(source.frame_names("0001TP")) == 81 and lists == ["train_windows"]
 
 
 def test_a_stopped_run_goes_on(unpacked, tmp_path):

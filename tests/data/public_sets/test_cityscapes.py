@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from made_up_sets import (
     converted,
+    expect_clips,
     expect_resume,
     expect_sentence,
     parametrize_mistakes,
@@ -119,6 +120,13 @@ def test_the_classes_are_those_of_the_published_networks_in_their_order():
     assert classes.names[:4] == ("road", "sidewalk", "building", "wall")
     assert classes.names[13:19] == ("car", "truck", "bus", "train", "motorcycle", "bicycle")
     assert classes.void_index == 19
+
+
+def test_clips_of_it(unpacked, tmp_path):
+    _add_sequence(unpacked, "train", AACHEN)
+    source, lists = expect_clips("cityscapes", unpacked, tmp_path)
+    assert len(source.frame_names(f"fine_train_{AACHEN}")) == 30
+    assert lists == ["coarse_train_windows", "fine_train_windows"]
 
 
 def test_a_stopped_run_goes_on(unpacked, tmp_path):

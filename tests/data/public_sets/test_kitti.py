@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from made_up_sets import (
     converted,
+    expect_clips,
     expect_resume,
     expect_sentence,
     parametrize_mistakes,
@@ -90,6 +91,12 @@ def test_archives_unpacked_beside_each_other(semantics, tmp_path):
     assert len(source.frame_names("000003")) == 21
     # The frame is the one beside its label.
     assert (source.frame("000000", "000000_10") == 10).all()
+
+
+def test_clips_of_it(semantics, tmp_path):
+    _add_multiview(semantics / "training", ["000003"])
+    source, lists = expect_clips("kitti", semantics, tmp_path)
+    assert len(source.frame_names("000003")) == 21 and lists == ["train_windows"]
 
 
 def test_a_stopped_run_goes_on(semantics, tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from made_up_sets import (
     converted,
+    expect_clips,
     expect_resume,
     expect_sentence,
     parametrize_mistakes,
@@ -82,6 +83,11 @@ def test_the_first_release_of_v1_2(tmp_path):
     source = converted("mapillary_v1.2", root, tmp_path / "D")
     assert source.classes.names[1] == "construction--flat--road"
     assert (written(source, "training", "a") == 1).all()
+
+
+def test_clips_of_it(unpacked, tmp_path):
+    source, lists = expect_clips("mapillary_v2.0", unpacked, tmp_path)
+    assert source.sequences == ("training", "validation") and not lists
 
 
 def test_a_stopped_run_goes_on(unpacked, tmp_path):

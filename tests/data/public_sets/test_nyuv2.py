@@ -8,6 +8,7 @@ import pytest
 import scipy.io
 from made_up_sets import (
     converted,
+    expect_clips,
     expect_resume,
     expect_sentence,
     parametrize_mistakes,
@@ -98,6 +99,12 @@ def test_pictures_labels_and_splits(given, tmp_path):
             name = f"{number:04d}"
             np.testing.assert_array_equal(source.frame(split, name), images[number - 1])
             np.testing.assert_array_equal(written(source, split, name), table[labels[number - 1]])
+
+
+def test_clips_of_it(given, tmp_path):
+    _write_scene(given / "basement_0001a", [int(t) for t in _at_25_hz(before=2, after=2)])
+    source, lists = expect_clips("nyuv2", given, tmp_path)
+    assert len(source.frame_names("train_0002")) == 9 and lists == ["train_windows"]
 
 
 def test_a_stopped_run_goes_on(given, tmp_path):

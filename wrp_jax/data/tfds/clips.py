@@ -12,6 +12,8 @@ One element is up to 32 consecutive frames of one sequence::
 Longer sequences become several elements, so that reading one frame reads a bounded number of
 them. The metadata of the data set hold the class map (``classes``, as in ``classes.json``) and
 per split the names in every element (``clips``), so that a split opens without being read.
+Windows, distances and directions are not stored: they follow from a list or from which frames are
+labelled (see ``windows``), and are those of the folder that the clips were made of.
 """
 
 from __future__ import annotations
