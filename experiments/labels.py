@@ -1,11 +1,14 @@
-"""Fig. 1 and Fig. 5 of the paper, and its ablations: how good the propagated labels are."""
+"""Fig. 1, Fig. 5 and Fig. 6 of the paper: how good the propagated labels are, and how they look."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from experiments.published import FIG_1_MARGIN_AT_10, FIG_5_MARGIN
-from experiments.setting import Setting
+from experiments.setting import NO_TRUTH, Setting
+from experiments.strip import draw, encode, frame_scores, read_pictures
+from wrp_jax.data.windows import window_frames
+from wrp_jax.files.atomic import write_atomically
 from wrp_jax.types import UserError
 
 PRIOR = ("motion-only", "semantic-only")
@@ -13,17 +16,8 @@ PRIOR = ("motion-only", "semantic-only")
 
 SHOWN = ("motion-only", "semantic-only", "warp-inpaint", "warp-refine")
 
-VARIANTS: dict[str, dict[str, Any]] = {
-    "as configured": {},
-    "τ 0.1": {"tau": 0.1},
-    "τ 0.2": {"tau": 0.2},
-    "τ 1.0": {"tau": 1.0},
-    "hard labels": {"carrier": "hard"},
-    "soft labels": {"carrier": "soft"},
-    "mask of eq. 6": {"mask": "paper"},
-    "hard labels, mask of eq. 6": {"carrier": "hard", "mask": "paper"},
-}
-"""Options of the recursion, by what the row is called."""
+SEEN = 3
+"""Windows that Fig. 6 shows."""
 
 
 def fig1(setting: Setting) -> dict[str, Any]:
@@ -64,31 +58,27 @@ def fig5(setting: Setting) -> dict[str, Any]:
     return {"iou": by_class, "mean": means, "margin": margin, "paper": FIG_5_MARGIN}
 
 
-def ablations(setting: Setting) -> dict[str, Any]:
-    """Labels of warp-inpaint with other thresholds, carriers and masks; g_ψ is the same."""
-    found = {}
-    print(f"mIoU (%) of warp-inpaint's labels\n{'':30}{'±1':>7}{'last':>7}{'mean':>7}")
-    for number, (name, options) in enumerate(VARIANTS.items()):
-        folder = f"ablations/{number:02d}"
-        metrics = setting.label(folder, "warp-inpaint", **options)["methods"]["warp-inpaint"]
-        curve = metrics["miou"]
-        if not curve:
-            raise UserError(_NO_TRUTH)
-        last = max(curve, key=int)
-        found[name] = {"1": curve.get("1"), last: curve[last], "mean": metrics["mean"]}
-        cells = (curve.get("1", float("nan")), curve[last], metrics["mean"])
-        print(f"{name:30}" + "".join(f"{v:7.1f}" for v in cells))
-    return {"warp-inpaint": found}
-
-
-_NO_TRUTH = (
-    "no frame of --data beside the labelled ones has a true label to score against: give a video "
-    "with more labels, and the --keyframes that may be used."
-)
+def fig6(setting: Setting) -> dict[str, Any]:
+    """Pictures of some windows with the labels of all methods, one above the other."""
+    setting.label()
+    source, windows = setting.video()
+    found: dict[str, Any] = {}
+    for window in windows[: SEEN * max(1, len(windows) // SEEN) : max(1, len(windows) // SEEN)]:
+        names = window_frames(window, source)
+        key, reach = names.index(window.key), len(names)
+        distances = [d for d in (-10, -5, 5, 10) if 0 <= key + d < reach]
+        distances = distances or [d for d in (-1, 1) if 0 <= key + d < reach]
+        pictures = read_pictures(source, window, setting.workdir / "labels", SHOWN, distances)
+        path = setting.workdir / "fig6" / f"{window.sequence}_{window.key}.png"
+        write_atomically(path, encode(draw(pictures, source.classes, reach - 1)))
+        print(f"{path} shows {window.key} of {window.sequence}")
+        found[f"{window.sequence} {window.key}"] = frame_scores(pictures, source.classes)
+    print("Fig. 6: on ApolloScape warp-refine keeps rare classes that motion and semantics lose")
+    return found
 
 
 def _scores(setting: Setting) -> dict[str, Any]:
     found = setting.label()["methods"]
     if not found["warp-refine"]["miou"]:
-        raise UserError(_NO_TRUTH)
+        raise UserError(NO_TRUTH)
     return found

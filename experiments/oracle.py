@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import argparse
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -95,6 +96,39 @@ def scored_guesses(
                 yield step, active, one, truth.label(window.sequence, names[frame])
 
 
+def score_hypotheses(
+    source: VideoSource,
+    windows: Sequence[Window],
+    motion: Motion,
+    segment: Segment,
+    choosers: Mapping[str, Sequence[str]],
+) -> tuple[dict[str, Any], float]:
+    """Scores of every hypothesis, and of perfect choosers among some of them.
+
+    Args:
+      source: of the video.
+      windows: whose frames are scored.
+      motion: f_θ.
+      segment: g_ψ.
+      choosers: by name the hypotheses that a perfect chooser may pick from.
+
+    Returns:
+      `Evaluator.metrics` by hypothesis and by ``perfect: NAME``, and the share of the pixels on
+      which hypotheses differ.
+    """
+    evaluator = Evaluator(source.classes)
+    disputed, seen = 0, 0
+    for step, active, hypotheses, true in scored_guesses(source, windows, motion, segment):
+        guesses = active[np.asarray(hypotheses.votes).argmax(-1)]
+        for i, name in enumerate(HYPOTHESES):
+            evaluator.add(name, step, true, guesses[..., i])
+        for name, offered in choosers.items():
+            evaluator.add(f"perfect: {name}", step, true, oracle(guesses, true, offered))
+        disputed += int((guesses != guesses[..., :1]).any(-1).sum())
+        seen += true.size
+    return evaluator.metrics(), disputed / max(seen, 1)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints mIoU by distance."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -110,18 +144,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     segment = functools.partial(
         segment_clip, *load_segmentation(parsed.workdir, config, source.classes)
     )
-    evaluator = Evaluator(source.classes)
-    disputed, seen = 0, 0
-    for step, active, hypotheses, true in scored_guesses(source, windows, motion, segment):
-        guesses = active[np.asarray(hypotheses.votes).argmax(-1)]
-        for i, name in enumerate(HYPOTHESES):
-            evaluator.add(name, step, true, guesses[..., i])
-        for name, offered in CHOOSERS.items():
-            evaluator.add(f"perfect: {name}", step, true, oracle(guesses, true, offered))
-        disputed += int((guesses != guesses[..., :1]).any(-1).sum())
-        seen += true.size
-    metrics = evaluator.metrics()
-    print(f"hypotheses differ on {100 * disputed / seen:.1f} % of the pixels")
+    metrics, disputed = score_hypotheses(source, windows, motion, segment, CHOOSERS)
+    print(f"hypotheses differ on {100 * disputed:.1f} % of the pixels")
     for name, scores in metrics.items():
         curve = " ".join(f"{v:5.1f}" for v in scores["miou"].values())
         print(f"{name:42s} {curve}  mean {scores['mean']:5.1f}", flush=True)

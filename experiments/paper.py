@@ -3,11 +3,11 @@
   python -m experiments.paper table1 --data=D --config.test=TEST --workdir=W --config=FILE
   python -m experiments.paper fig8 --workdir=W
 
-NAME is one of table1, fig8, fig1, fig5, ablations, table3, table2, table4, fig6. Without --config
+NAME is one of table1, table2, table3, table4, fig1, fig5, fig6, fig8, ablations. Without --config
 synthetic streets are used at a size that takes minutes (experiments/configs/streets_smoke.py);
 experiments/configs/streets.py is the full size. Stopped at any time, the same command goes on.
 Each prints the paper's figures beside ours and writes results/paper_NAME_SUFFIX.json (--suffix), or
-says why it cannot be run.
+says which data set it needs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from typing import Any
 from absl import flags
 
 from experiments import record
-from experiments.labels import ablations, fig1, fig5
+from experiments.ablations import PARTS, STUDENTS, ablations
+from experiments.labels import fig1, fig5, fig6
+from experiments.servers import table2, table4
 from experiments.setting import Setting
 from experiments.students import fig8, table1, table3
 from wrp_jax.cli import command_line
@@ -31,17 +33,14 @@ EXPERIMENTS: dict[str, Callable[[Setting], dict[str, Any] | None]] = {
     "fig8": fig8,
     "fig1": fig1,
     "fig5": fig5,
+    "fig6": fig6,
     "ablations": ablations,
+    "table2": table2,
     "table3": table3,
+    "table4": table4,
 }
 
-NOT_RUN = {
-    "table2": "needs Cityscapes and its server, whose files experiments.submission writes",
-    "table4": "needs KITTI and its server, whose files experiments.submission writes",
-    "fig6": "needs ApolloScape; of your own data: python -m experiments.strip --help",
-}
-"""Experiments that no command here can run, and why."""
-
+_OF_STUDENTS = frozenset({"table1", "table2", "table3", "table4", "fig8"})
 _HERE = Path(__file__).parent
 
 
@@ -52,7 +51,9 @@ def define_flags() -> flags.FlagHolder:
     flags.DEFINE_string("windows", None, "List of windows, as of train.")
     flags.DEFINE_string("keyframes", None, "List of labelled frames, as of train.")
     flags.DEFINE_multi_string("stills", [], "ROOT:SPLITFILE, labelled frames without video.")
-    flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of the students.")
+    flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of students and refiners.")
+    flags.DEFINE_list("parts", [], f"ablations: which of {', '.join(PARTS)}; none: all.")
+    flags.DEFINE_string("truth", None, "table4: KITTI's training, for its instances.")
     flags.DEFINE_string("suffix", "", "Ends the name of the result's file.")
     flags.DEFINE_string("results", str(record.RESULTS), "Folder of the results.")
     return command_line.define_config()
@@ -71,7 +72,9 @@ def main(name: str, command: str, config_flag: flags.FlagHolder) -> None:
     data = options.data or config.data
     if not data:
         raise UserError("--data is missing: give the video.")
-    if name in ("table1", "fig8", "table3") and not config.test:
+    parts = tuple(options.parts) or tuple(PARTS)
+    of_students = name in _OF_STUDENTS or (name == "ablations" and {*parts} & {*STUDENTS})
+    if of_students and not config.test:
         raise UserError("--config.test is missing: give what students are scored on.")
     if not all(seed.isdecimal() for seed in options.seeds) or not options.seeds:
         raise UserError(f"--seeds={','.join(options.seeds)} must be whole numbers.")
@@ -84,6 +87,8 @@ def main(name: str, command: str, config_flag: flags.FlagHolder) -> None:
         windows=options.windows,
         keyframes=options.keyframes,
         stills=tuple(options.stills),
+        truth=Path(options.truth) if options.truth else None,
+        parts=tuple(options.parts),
     )
     figures = EXPERIMENTS[name](setting)
     if figures is None:
@@ -104,8 +109,11 @@ NOTES = {
     "fig8": "mIoU of students in %, by method and largest distance of the labels",
     "fig1": "mIoU of propagated labels in %, by method and distance",
     "fig5": "IoU of propagated labels in %, by method and class, averaged over distances",
-    "ablations": "mIoU of propagated labels in %, by option and distance",
+    "fig6": "mIoU of propagated labels in %, by window, method and distance",
+    "ablations": "mIoU of propagated labels and of students in %, by part and option",
+    "table2": "IoU of students in %, by row",
     "table3": "Scores of students in %",
+    "table4": "Scores of students in %, by row",
 }
 """What the figures are, with their unit."""
 
@@ -116,11 +124,8 @@ def run(arguments: list[str]) -> int:
     if name.startswith("-"):
         print(__doc__)
         return 0 if name in ("--help", "-h") else command_line.EXIT_USER_ERROR
-    if name in NOT_RUN:
-        print(f"{name}: not run: {NOT_RUN[name]}.")
-        return 0
     if name not in EXPERIMENTS:
-        print(f"there is no experiment {name}: {', '.join((*EXPERIMENTS, *NOT_RUN))}.")
+        print(f"there is no experiment {name}: {', '.join(EXPERIMENTS)}.")
         return command_line.EXIT_USER_ERROR
     command = record.this_command()
     if not any(word.lstrip("-").partition("=")[0] == "config" for word in rest):

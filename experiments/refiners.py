@@ -28,9 +28,11 @@ from wrp_jax.cli.propagate import propagate
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels, parse_stills
 from wrp_jax.data.open_source import open_source
+from wrp_jax.data.source import VideoSource
 from wrp_jax.data.windows import choose_windows
 from wrp_jax.labelling.request import Request
 from wrp_jax.training.refiner.stage import train_refiner
+from wrp_jax.types import Window
 
 METHOD = "warp-refine"
 
@@ -70,11 +72,7 @@ def measure(cell: str, arguments: argparse.Namespace) -> dict[str, float]:
     )
     known = KnownLabels(source, windows, [parse_stills(spec) for spec in arguments.stills])
     start = time.process_time()
-    if not (run / "refiner.npz").exists():
-        run.mkdir(parents=True, exist_ok=True)
-        for name in ("segmentation.npz", "labels.json"):
-            shutil.copy(Path(arguments.trained) / name, run / name)
-        train_refiner(config, known, source, windows, run)
+    train_on(Path(arguments.trained), run, config, known, source, windows)
     trained = time.process_time()
     if not (out / "metrics.json").exists():
         request = Request(arguments.data, out, arguments.method, windows=arguments.windows)
@@ -82,6 +80,32 @@ def measure(cell: str, arguments: argparse.Namespace) -> dict[str, float]:
     scores = json.loads((out / "metrics.json").read_text())["methods"][METHOD]
     spent = {"cpu training": trained - start, "cpu labelling": time.process_time() - trained}
     return {**scores["miou"], "mean": scores["mean"], "+void": scores["mean_with_void"], **spent}
+
+
+def train_on(
+    trained: Path,
+    run: Path,
+    config: Config,
+    known: KnownLabels,
+    source: VideoSource,
+    windows: Sequence[Window],
+) -> None:
+    """Trains a refiner on the segmentation of another run, unless that has been done.
+
+    Args:
+      trained: workdir with a finished segmentation stage.
+      run: workdir of the refiner.
+      config: of the refiner.
+      known: the labelled frames that the segmentation was trained on.
+      source: of the video.
+      windows: around the labelled frames.
+    """
+    if (run / "refiner.npz").exists():
+        return
+    run.mkdir(parents=True, exist_ok=True)
+    for name in ("segmentation.npz", "labels.json"):
+        shutil.copy(trained / name, run / name)
+    train_refiner(config, known, source, windows, run)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,7 +1,8 @@
 """What an experiment is given, and the steps that all of them share, each done once per workdir.
 
 ``WORKDIR/teacher`` holds g_ψ and Ω, ``WORKDIR/labels`` what ``propagate`` wrote by every method,
-``WORKDIR/students/<what they learn from>/<seed>`` one student each. Every step goes on where it was
+``WORKDIR/refiners/<options>/<seed>`` one other Ω each, ``WORKDIR/students/<what they learn
+from>/<seed>`` one student each. Every step goes on where it was
 stopped, and experiments that need the same student share it.
 """
 
@@ -15,15 +16,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.refiners import train_on
 from wrp_jax.api.fit import fit
 from wrp_jax.cli.propagate import propagate
-from wrp_jax.config import Config, StudentConfig
+from wrp_jax.config import Config, RefinerConfig, SegmentationConfig, StudentConfig
+from wrp_jax.data.known_labels import KnownLabels, parse_stills
+from wrp_jax.data.open_source import open_source
+from wrp_jax.data.source import VideoSource
+from wrp_jax.data.windows import choose_windows
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.regular import MAX_BYTES
 from wrp_jax.files.strict_json import read_json
 from wrp_jax.labelling.request import Request
 from wrp_jax.labelling.score import SCORES_FILE, score_run
 from wrp_jax.runs.results import STUDENT, result_path
+from wrp_jax.types import Window
+
+NO_TRUTH = (
+    "no frame of --data beside the labelled ones has a true label to score against: give a video "
+    "with more labels, and the --keyframes that may be used."
+)
 
 _COST = "cpu_seconds.json"
 
@@ -39,6 +51,8 @@ class Setting:
       workdir: where networks and labels go.
       seeds: of the students; one run each.
       windows, keyframes, stills: as the flags of ``train.py``.
+      truth: the labels of the set as its authors lay them out, for scores that need instances.
+      parts: of an experiment that has several; none: all of them.
     """
 
     config: Config
@@ -49,6 +63,20 @@ class Setting:
     windows: str | None = None
     keyframes: str | None = None
     stills: tuple[str, ...] = ()
+    truth: Path | None = None
+    parts: tuple[str, ...] = ()
+
+    def video(self) -> tuple[VideoSource, tuple[Window, ...]]:
+        """The video, and its windows around the labelled frames."""
+        source = open_source(self.data)
+        windows = choose_windows(
+            source,
+            windows=self.windows,
+            keyframes=self.keyframes,
+            key_every=self.config.key_every,
+            horizon=self.config.propagation.horizon,
+        )
+        return source, windows
 
     def teach(self) -> Path:
         """Trains g_ψ and Ω. Returns their workdir."""
@@ -58,50 +86,83 @@ class Setting:
             self._fit(config, workdir)
         return workdir
 
+    def refine(self, name: str, options: RefinerConfig, seed: int) -> Path:
+        """Trains another Ω on the teacher's g_ψ. Returns its workdir.
+
+        Args:
+          name: of its folder.
+          options: the same as ``config.refiner``.
+          seed: of its training.
+        """
+        teacher, run = self.teach(), self.workdir / "refiners" / name / str(seed)
+        source, windows = self.video()
+        known = KnownLabels(source, windows, [parse_stills(still) for still in self.stills])
+        with self.cost():
+            config = self._config(refiner=options, seed=seed)
+            train_on(teacher, run, config, known, source, windows)
+        return run
+
     def label(
-        self, name: str = "labels", method: str = "all", **propagation: Any
+        self,
+        name: str = "labels",
+        method: str = "all",
+        workdir: Path | None = None,
+        changes: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> dict[str, Any]:
         """Propagates the labels.
 
         Args:
           name: of the output in the workdir.
           method: of ``propagate``.
-          **propagation: options of ``config.propagation`` that differ.
+          workdir: of the networks; the teacher's if None.
+          changes: options that differ, by group: ``{"propagation": {"tau": 0.2}}``.
 
         Returns:
           What ``metrics.json`` holds.
         """
-        teacher = self.teach()
+        trained = workdir or self.teach()
         config = self._config()
-        for key, value in propagation.items():
-            setattr(config.propagation, key, value)
+        for group, options in (changes or {}).items():
+            setattr(config, group, dataclasses.replace(getattr(config, group), **options))
         output = self.workdir / name
         request = Request(self.data, output, method, self.windows, self.keyframes)
         with self.cost():
-            return propagate(config, request, workdir=teacher)
+            return propagate(config, request, workdir=trained)
 
-    def student(self, name: str, options: StudentConfig, seed: int) -> dict[str, Any]:
+    def student(
+        self,
+        name: str,
+        options: StudentConfig,
+        seed: int,
+        segmentation: SegmentationConfig | None = None,
+    ) -> dict[str, Any]:
         """Trains and scores one student.
 
         Args:
           name: what it learns from, of its folder.
           options: the same as ``config.student``.
           seed: of its training.
+          segmentation: its network and protocol; those of g_ψ if None.
 
         Returns:
           What ``scores.json`` holds.
         """
-        workdir = self.workdir / "students" / name / str(seed)
+        workdir = self.student_folder(name, seed)
         scores = workdir / SCORES_FILE
         if scores.is_file() and result_path(workdir, STUDENT).exists():
             found = read_json(scores, limit=MAX_BYTES)
             if found["test"] == self.test:
                 return found
         config = self._config(stages=(STUDENT,), seed=seed, student=options)
+        config.segmentation = segmentation or config.segmentation
         config.pseudo = str(self.workdir / "labels") if options.labels == "propagated" else ""
         with self.cost():
             self._fit(config, workdir)
             return score_run(config, self.test, workdir)
+
+    def student_folder(self, name: str, seed: int) -> Path:
+        """The workdir of a student."""
+        return self.workdir / "students" / name / str(seed)
 
     def cpu_minutes(self) -> float:
         """CPU time of all that the workdir holds, stopped runs included as far as they got."""

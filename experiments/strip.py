@@ -139,10 +139,7 @@ def draw(pictures: WindowPictures, classes: ClassMap, others: int) -> Image.Imag
             else:
                 canvas.labels(x, y, pictures.labels[name][i], classes)
                 if pictures.has_truth[i]:
-                    matrix = confusion(
-                        pictures.truth[i], pictures.labels[name][i], classes.num_classes
-                    )
-                    score = f"mIoU {100 * mean_iou(matrix, classes.void):.0f} %"
+                    score = f"mIoU {_score(pictures, name, i, classes):.0f} %"
                     canvas.score(x + wide, y + high, score)
     for row, name in enumerate(rows):
         y = _HEAD + row * (high + _GAP) + high // 2
@@ -152,6 +149,24 @@ def draw(pictures: WindowPictures, classes: ClassMap, others: int) -> Image.Imag
     seen = np.unique([*pictures.labels.values(), pictures.truth])
     _legend(canvas, _HEAD + 2 * (high + _GAP) + 4, wide, classes, seen)
     return canvas.image
+
+
+def frame_scores(pictures: WindowPictures, classes: ClassMap) -> dict[str, dict[str, float]]:
+    """The mIoU in % that `draw` writes on the pictures, by method and distance."""
+    shown = [i for i, distance in enumerate(pictures.distances) if distance]
+    return {
+        name: {
+            str(pictures.distances[i]): _score(pictures, name, i, classes)
+            for i in shown
+            if pictures.has_truth[i]
+        }
+        for name in pictures.labels
+    }
+
+
+def _score(pictures: WindowPictures, name: str, i: int, classes: ClassMap) -> float:
+    matrix = confusion(pictures.truth[i], pictures.labels[name][i], classes.num_classes)
+    return 100.0 * mean_iou(matrix, classes.void)
 
 
 def encode(figure: Image.Image) -> bytes:

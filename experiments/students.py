@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.published import FIG_8, TABLE_1, TABLE_3
@@ -31,7 +32,7 @@ def rows(setting: Setting) -> dict[str, StudentConfig]:
     }
 
 
-def _folder(row: str, options: StudentConfig) -> str:
+def folder_of_row(row: str, options: StudentConfig) -> str:
     return row if options.labels == "none" else folder_of(row, options.offsets)
 
 
@@ -45,17 +46,27 @@ def measure(setting: Setting, wanted: dict[str, StudentConfig]) -> dict[str, Any
     scores: dict[str, dict[int, dict[str, Any]]] = {}
     for row, options in wanted.items():
         for seed in setting.seeds:
-            one = setting.student(_folder(row, options), options, seed)
+            one = setting.student(folder_of_row(row, options), options, seed)
             scores.setdefault(row, {})[seed] = one
         found[row] = statistics({seed: one["miou"] for seed, one in scores[row].items()})
         for key in ("pixel_accuracy", "mean_accuracy"):
             found[row][key] = statistics({s: one[key] for s, one in scores[row].items()})["mean"]
+        found[row]["iou"] = _mean_by_class([one["iou"] for one in scores[row].values()])
     base = found["baseline"]["mean"]
     gain = found["oracle"]["mean"] - base if "oracle" in found else None
     for row in found:
         found[row]["delta"] = found[row]["mean"] - base
         found[row]["share"] = found[row]["delta"] / gain if gain else None
     return found
+
+
+def _mean_by_class(runs: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+    """Of the runs' IoU in %; None for classes that the test does not show."""
+    means: dict[str, float | None] = {}
+    for name in runs[0]:
+        known = [value for run in runs if (value := run[name]) is not None]
+        means[name] = sum(known) / len(known) if known else None
+    return means
 
 
 def table1(setting: Setting) -> dict[str, Any]:
@@ -103,7 +114,7 @@ def _measure_by_method(setting: Setting, wanted: dict[str, StudentConfig]) -> di
     """As `measure`; folders are named after methods, so that Table 1's students are found."""
     found: dict[str, Any] = {}
     for row, options in wanted.items():
-        folder = _folder(row.partition(" ")[0], options)
+        folder = folder_of_row(row.partition(" ")[0], options)
         by_seed = {s: setting.student(folder, options, s)["miou"] for s in setting.seeds}
         found[row] = statistics(by_seed)
         found[row]["delta"] = found[row]["mean"] - found["baseline"]["mean"]

@@ -95,31 +95,49 @@ def score_submission(kind: str, output: Path, truth: Path) -> dict:
     Raises:
       UserError: there is no label of any of them.
     """
-    scores, ids, count = CityscapesScores(), cityscapes_ids(), 0
+    scores, count = CityscapesScores(), 0
     for path in sorted(output.glob("*.png")):
-        if kind == "cityscapes":
-            label = next(iter(truth.rglob(f"{path.stem}_gtFine_labelIds.png")), None)
-            numbers = label and label.with_name(label.name.replace("labelIds", "instanceIds"))
-        else:
-            label = next(iter(truth.rglob(f"semantic/{path.name}")), None)
-            numbers = label and label.parents[1] / "instance" / label.name
-        if label is None:
+        found = truth_of(kind, path.stem, truth)
+        if found is None:
             continue
         count += 1
         said = images.decode_label(read_bytes(path), path).pixels
-        true = images.decode_label(read_bytes(label), label).pixels.astype(np.int32)
-        instances = None
-        if numbers and numbers.is_file():
-            instances = images.decode_label(read_bytes(numbers), numbers).pixels.astype(np.int32)
-            if kind == "kitti":  # 256 times the class plus the number, where there is one
-                own, number = instances // 256, instances % 256
-                instances = np.where(number > 0, own * 1000 + number, own)
-        if true.shape != said.shape:
-            raise UserError(f"{path} and {label} are of different sizes: predict again.")
-        scores.add(np.where(np.isin(true, [*ids]), true, 0), said, instances)
+        if found[0].shape != said.shape:
+            raise UserError(f"{path} and its label are of different sizes: predict again.")
+        scores.add(found[0], said, found[1])
     if not count:
         raise UserError(f"{truth} holds no label of the frames of {output}: give the set's labels.")
     return {"frames": count, **scores.scores()}
+
+
+def truth_of(kind: str, name: str, truth: Path) -> tuple[np.ndarray, np.ndarray | None] | None:
+    """The label of a frame as the set's authors give it.
+
+    Args:
+      kind: a key of ``FILES``.
+      name: of the frame.
+      truth: see `score_submission`.
+
+    Returns:
+      Ids as `CityscapesScores` takes them, and ids of instances, None where these are not there;
+      None where there is no label.
+    """
+    if kind == "cityscapes":
+        label = next(iter(truth.rglob(f"{name}_gtFine_labelIds.png")), None)
+        numbers = label and label.with_name(label.name.replace("labelIds", "instanceIds"))
+    else:
+        label = next(iter(truth.rglob(f"semantic/{name}.png")), None)
+        numbers = label and label.parents[1] / "instance" / label.name
+    if label is None:
+        return None
+    true = images.decode_label(read_bytes(label), label).pixels.astype(np.int32)
+    instances = None
+    if numbers and numbers.is_file():
+        instances = images.decode_label(read_bytes(numbers), numbers).pixels.astype(np.int32)
+        if kind == "kitti":  # 256 times the class plus the number, where there is one
+            own, number = instances // 256, instances % 256
+            instances = np.where(number > 0, own * 1000 + number, own)
+    return np.where(np.isin(true, [*cityscapes_ids()]), true, 0), instances
 
 
 def main(arguments: list[str]) -> int:

@@ -121,7 +121,7 @@ def test_processes_share_the_same_global_batches(processes):
     position=st.integers(0, 5),
     shuffle=st.booleans(),
 )
-@hypothesis.settings(max_examples=20, deadline=None)
+@hypothesis.settings(max_examples=12, deadline=None)
 def test_any_number_of_processes_reads_everything_once_from_any_position(
     examples, processes, part, seed, position, shuffle
 ):
