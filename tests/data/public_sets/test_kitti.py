@@ -73,6 +73,23 @@ def test_windows_are_listed_where_all_their_frames_are(semantics, tmp_path):
     assert window.key == "000003_10"
 
 
+def test_folds_hold_every_scene_for_validation_once(semantics, tmp_path):
+    for scene in ("000004", "000005", "000007"):
+        name = f"{scene}_10.png"
+        pair = (semantics / f"training/{kind}" / name for kind in ("image_2", "semantic"))
+        write_pair(*pair, IDS, 10)
+    _add_multiview(semantics / "training", ["000003", "000005"])
+    converted("kitti", semantics, tmp_path / "D")
+    val = [rows(tmp_path / "D", f"fold{fold}_val") for fold in range(4)]
+    assert [row[0] for row in val[0]] == ["000000", "000007"]
+    assert sorted(row for fold in val for row in fold) == rows(tmp_path / "D", "train")
+    for fold in range(4):
+        train = rows(tmp_path / "D", f"fold{fold}_train")
+        assert sorted([*train, *val[fold]]) == rows(tmp_path / "D", "train")
+        windows = {row[0] for row in rows(tmp_path / "D", f"fold{fold}_train_windows")}
+        assert windows == {"000003", "000005"} & {row[0] for row in train}
+
+
 def test_missing_frames_are_counted(semantics, tmp_path):
     _add_multiview(semantics / "training")
     for name in ("000000_04", "000003_00", "000003_20"):

@@ -5,8 +5,9 @@
 too (``data_scene_flow_multiview.zip``), the frames ``<scene>_00.png`` to ``<scene>_20.png`` around
 them. The archives may be unpacked into one place or beside each other, each in a folder of its own
 (``data_semantics/training``); they share the labelled frames. A sequence is a scene; of scenes
-without a label nothing is taken. ``train_windows`` lists the scenes with all 21 frames. ``testing``
-has no labels.
+without a label nothing is taken. ``train_windows`` lists the scenes with all 21 frames; for
+four-fold cross-validation ``fold0_val`` lists every fourth scene, ``fold0_train`` and
+``fold0_train_windows`` the others, and so on to ``fold3``. ``testing`` has no labels.
 
 Reference: Alhaija et al., IJCV 2018; Menze and Geiger, CVPR 2015. Ids as in Cityscapes
 (https://www.cvlibs.net/datasets/kitti/eval_semseg.php).
@@ -26,6 +27,9 @@ _NAME = re.compile(r"(\d{6})_\d{2}")
 
 _FRAMES = 21
 """Frames of a scene in the multi-view extension; the 11th is labelled."""
+
+_FOLDS = 4
+"""Of cross-validation: Ganeshan et al., ICCV 2021, section 4.5."""
 
 _SCENE_FLOW = 2
 """Frames of a scene in the scene flow benchmark itself, ``_10`` and ``_11``."""
@@ -64,7 +68,23 @@ def read_kitti(data: Path) -> PublicSet:
     lists: dict[str, tuple[tuple[str, ...], ...]] = {"train": labelled(pictures)}
     if windows:
         lists["train_windows"] = windows
-    return PublicSet(cityscapes_classes(), cityscapes_ids(), pictures, lists)
+    return PublicSet(cityscapes_classes(), cityscapes_ids(), pictures, lists | _folds(lists))
+
+
+def _folds(
+    lists: Mapping[str, tuple[tuple[str, ...], ...]],
+) -> dict[str, tuple[tuple[str, ...], ...]]:
+    """The lists of cross-validation; none where there are too few scenes."""
+    scenes = [row[0] for row in lists["train"]]
+    folds: dict[str, tuple[tuple[str, ...], ...]] = {}
+    for fold in range(_FOLDS if len(scenes) >= _FOLDS else 0):
+        val = set(scenes[fold::_FOLDS])
+        folds[f"fold{fold}_val"] = tuple(row for row in lists["train"] if row[0] in val)
+        for title, rows in lists.items():
+            kept = tuple(row for row in rows if row[0] not in val)
+            if kept:
+                folds[f"fold{fold}_{title}"] = kept
+    return folds
 
 
 def _windows(
