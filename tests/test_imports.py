@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"types", "config", "ops"},
     "weights": {"types", "config", "files", "models"},
     "data": {"types", "machine", "interrupts", "files"},
+    "exchange": {"types", "interrupts", "files", "data"},
     "simulation": set(),
     "motion": {
         *("types", "config", "interrupts", "files", "sharding", "ops", "models", "weights", "data"),
@@ -54,7 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "cli": {
         *("types", "config", "machine", "interrupts", "processes", "files", "data", "weights"),
-        *("motion", "segmentation", "evaluation"),
+        *("exchange", "motion", "segmentation", "evaluation"),
         *("runs", "training", "api", "reporting", "labelling"),
     },
     "__main__": {"cli"},
@@ -66,6 +67,7 @@ WITHOUT_JAX = (
     "interrupts",
     "files",
     "data",
+    "exchange",
     "simulation",
     "reporting",
     "training.pipeline",
@@ -189,7 +191,7 @@ def _asks_a_source(node: ast.AST) -> bool:
 
 
 def test_a_source_is_asked_for_labels_by_the_gate_and_for_scoring_alone():
-    """Within ``data``, what copies and checks whole sets reads them too."""
+    """What copies and checks whole sets, within ``data`` and ``exchange``, reads them too."""
     found = {
         str(path.relative_to(PACKAGE))
         for path in _modules()
@@ -197,4 +199,5 @@ def test_a_source_is_asked_for_labels_by_the_gate_and_for_scoring_alone():
     }
     assert found == {
         "data/tfds/clips.py", "data/known_labels.py", "data/source.py", "evaluation/truth.py",
+        "exchange/labelled_frames.py",
     }  # fmt: skip

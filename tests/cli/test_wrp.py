@@ -28,6 +28,7 @@ FLAGS = {
     "calibrate": "config data frames output workdir",
     "build": "data name output pass set",
     "import": "classes frames output source void",
+    "export": "data frames labels min_confidence output to",
     "convert": "data output set",
     "convert-weights": "network output weights",
 }
@@ -40,6 +41,7 @@ REQUIRED = {
     "calibrate": "--config",
     "build": "--data",
     "import": "--source",
+    "export": "--labels",
     "convert": "--set",
     "convert-weights": "--network",
 }

@@ -19,7 +19,7 @@ def test_every_frame_shows_its_flow_towards_the_labelled_one():
     backward[..., 0], forward[..., 0] = 2, -2  # to the right into the past, to the left back
     clip = cues(backward, forward)
 
-    def section(start, stop):
+    def section(start, stop, flows):
         assert 0 <= start < stop <= 5
         part = slice(start, stop - 1)
         return clip._replace(flow_backward=backward[part], flow_forward=forward[part])

@@ -18,7 +18,7 @@ from wrp_jax.propagation.labelled_window import Keyframe, LabelledWindow
 from wrp_jax.propagation.methods import METHODS, label_frames
 from wrp_jax.propagation.results import collect
 from wrp_jax.propagation.rollout import window_orders
-from wrp_jax.propagation.window_cues import HeldCues, MadeCues, StoredCues
+from wrp_jax.propagation.window_cues import BOTH, HeldCues, MadeCues, StoredCues
 from wrp_jax.segmentation.clip import segment_clip
 from wrp_jax.sharding import frames_at_once
 from wrp_jax.types import ClassMap, Clip, SegmentationOutput, UserError, clip_of
@@ -73,12 +73,19 @@ def test_sections_are_those_of_the_whole(folder, data, n, segments):
     start = data.draw(st.integers(0, n - 1))
     stop = data.draw(st.integers(start + 1, n))
     semantics = data.draw(st.booleans())
+    flows = data.draw(st.sampled_from([BOTH, BOTH[:1], BOTH[1:]]))
     with StoredCues(folder, clip_of(frames), motion, segment) as cues:
-        stored = cues.section(start, stop, semantics=semantics)
+        for _ in range(data.draw(st.integers(0, 2))):  # others may have come before
+            before = data.draw(st.integers(0, n - 1))
+            way = data.draw(st.sampled_from([BOTH, BOTH[:1], BOTH[1:]]))
+            cues.section(before, data.draw(st.integers(before + 1, n)), flows=way)
+        stored = cues.section(start, stop, semantics=semantics, flows=flows)
     held = HeldCues(whole).section(start, stop, semantics=semantics)
     for name in stored._fields:
         a, b = getattr(stored, name), getattr(held, name)
-        if a.size or b.size:
+        if name.startswith("flow_") and name.removeprefix("flow_") not in flows:
+            assert not a.size
+        elif a.size or b.size:
             assert a.dtype == b.dtype
             np.testing.assert_array_equal(a, b, err_msg=name)  # to the last bit
 
@@ -119,6 +126,8 @@ def test_networks_see_every_frame_once_and_few_together(folder):
             cues.section(0, 2)
             cues.section(9, 23)
         np.testing.assert_array_equal(cues.clip.stack([5, 22, 0]), frames[[5, 22, 0]])
+        assert sum(flows) == 2 * (4 + 14)  # the pairs that were asked for, in whole batches
+        cues.section(0, n)
     assert read == list(range(n))
     assert max(asked) == frames_at_once(H, W) and sum(asked) == n
     assert max(flows) <= frames_at_once(H, W) and sum(flows) == 2 * (n - 1)
@@ -208,3 +217,18 @@ def test_a_place_that_cannot_be_written(tmp_path):
 )
 def test_large_frames_are_taken_in_smaller_batches(size, frames):
     assert frames_at_once(*size) == frames
+
+
+def test_motion_alone_asks_for_the_flow_towards_the_labelled_frame_only(folder):
+    n, key, asked = 9, 3, []
+    frames, label = video(n)
+
+    def noted(clip, targets, sources, initial=None):
+        asked.extend(zip(map(int, targets), map(int, sources), strict=True))
+        return motion(clip, targets, sources)
+
+    with StoredCues(folder, clip_of(frames), noted, None) as cues:
+        window = LabelledWindow(cues, (Keyframe(key, label),), CLASSES, noted)
+        collect(n, label_frames("motion-only", PropagationConfig(horizon=3), window))
+    towards = [(t, t - 1 if t > key else t + 1) for t in range(n) if t != key]
+    assert sorted(asked) == towards

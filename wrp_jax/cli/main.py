@@ -22,6 +22,7 @@ COMMANDS = (
     "calibrate",
     "build",
     "import",
+    "export",
     "convert",
     "convert-weights",
 )

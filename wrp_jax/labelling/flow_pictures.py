@@ -13,12 +13,13 @@ from wrp_jax.types import ClipCues
 
 
 def flow_pictures(
-    section: Callable[[int, int], ClipCues], keys: Sequence[int], shown: Sequence[int]
+    section: Callable[..., ClipCues], keys: Sequence[int], shown: Sequence[int]
 ) -> UInt8[np.ndarray, "n h w 3"] | None:
     """Colours of the flow on each frame into its neighbour on the labelled frame's side.
 
     Args:
-      section: ``section(start, stop)`` gives the cues of these frames of the window.
+      section: ``section(start, stop, flows=…)`` gives the cues of these frames of the window, as
+        ``WindowCues`` does.
       keys: places of the labelled frames, whose pictures are white.
       shown: places of the frames.
 
@@ -31,7 +32,9 @@ def flow_pictures(
         if i == key:
             flows.append(None)
         elif i > key:
-            flows.append(shrink_flow(np.asarray(section(i - 1, i + 1).flow_backward[0])))
+            cues = section(i - 1, i + 1, flows=("backward",))
+            flows.append(shrink_flow(np.asarray(cues.flow_backward[0])))
         else:
-            flows.append(shrink_flow(np.asarray(section(i, i + 2).flow_forward[0])))
+            cues = section(i, i + 2, flows=("forward",))
+            flows.append(shrink_flow(np.asarray(cues.flow_forward[0])))
     return flow_strip(flows)

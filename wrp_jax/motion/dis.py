@@ -54,6 +54,9 @@ def dis_motion(config: MotionConfig) -> Motion:
             f"config.motion.preset={config.preset!r} is unknown: use one of {', '.join(_PRESETS)}."
         )
 
+    # One for all calls: new threads would each take memory that the allocator does not give back.
+    pool = ThreadPoolExecutor(_THREADS, "dis")
+
     def motion(
         clip: Clip, targets: Positions, sources: Positions, initial: np.ndarray | None = None
     ) -> np.ndarray:
@@ -78,9 +81,8 @@ def dis_motion(config: MotionConfig) -> Motion:
                 guess = pad(np.nan_to_num(initial[i].astype(np.float32)))
             flows[i] = dis.calc(first, second, guess)[:h, :w]
 
-        with ThreadPoolExecutor(min(_THREADS, frames_at_once(h, w))) as pool:
-            for _ in pool.map(estimate, range(n)):
-                interrupts.check()
+        for _ in (pool.map if frames_at_once(h, w) > 1 else map)(estimate, range(n)):
+            interrupts.check()
         return flows
 
     return motion

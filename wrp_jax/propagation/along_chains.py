@@ -137,7 +137,12 @@ def along_chains(
     if refine is not None and not isinstance(refine, jax.tree_util.Partial):
         refine = jax.tree_util.Partial(refine)
     chunks = (
-        window_chain(window.cues, orders[:, start : start + chunk + 1], semantics=inpaint)
+        window_chain(
+            window.cues,
+            orders[:, start : start + chunk + 1],
+            semantics=inpaint,
+            reverse=inpaint or shared,
+        )
         for start in range(0, orders.shape[1] - 1, chunk)
     )
     outputs = rollout_chunked(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from wrp_jax.types import OutputError
 
 
 class ArrayFile:
-    """Arrays of one shape and type, ``count`` of them, one after the other in a file.
+    """Arrays of one shape and type in a file; the last of them is number ``count - 1``.
 
     The file goes when this is closed or the process ends, however it ends. It is read, not
     mapped: pages of a mapped file count as memory of the process.
@@ -54,11 +53,19 @@ class ArrayFile:
           OutputError: the file cannot be written.
           MachineError: the disk is full.
         """
+        self.put(self.count, arrays)
+
+    def put(self, start: int, arrays: np.ndarray) -> None:
+        """Writes arrays number ``start`` and those after it; those before it may come later.
+
+        Raises:
+          OutputError, MachineError: see ``append``.
+        """
         self._shape, self._dtype = arrays.shape[1:], arrays.dtype
         with self._faults():
-            self._file.seek(0, io.SEEK_END)
+            self._file.seek(start * (arrays.nbytes // len(arrays)))
             self._file.write(np.ascontiguousarray(arrays).reshape(-1).view(np.uint8).data)
-        self.count += len(arrays)
+        self.count = max(self.count, start + len(arrays))
 
     def read(self, start: int, count: int) -> np.ndarray:
         """Array number ``start`` and those after it, ``count`` in all."""

@@ -58,14 +58,14 @@ class ChainInputs(NamedTuple):
     Attributes:
       frames: the T+1 frames visited, RGB.
       flow: target → source, for each step.
-      reverse: source → target.
+      reverse: source → target; empty where nobody asks whether flow leads back.
       probs, features: on the target frame.
       active: 1, or 0 for padded steps.
     """
 
     frames: UInt8[Any, "t+1 b h w 3"]
     flow: Float[Any, "t b h w 2"]
-    reverse: Float[Any, "t b h w 2"]
+    reverse: Float[Any, "t b rh rw 2"]
     probs: Float[Any, "t b h w c"]
     features: Float[Any, "t b fh fw f"]
     active: Float[Any, "t b"]
@@ -80,11 +80,11 @@ def chain_flows(
       clip: cues of N frames; arrays of the host or of the device, and so is the result.
       orders: as in ``chain_cues``.
     """
+    if isinstance(clip.flow_backward, np.ndarray):
+        return _pick(clip, orders), _pick(clip, orders, reverse=True)
     orders = np.asarray(orders).T
     source, target = orders[:-1], orders[1:]
     n, h, w, _ = clip.frames.shape
-    if isinstance(clip.flow_backward, np.ndarray):
-        return _pick_flows(clip, source, target)
     if n == 1:
         still = jnp.zeros((*target.shape, h, w, 2), clip.flow_backward.dtype)
         return still, still
@@ -95,36 +95,43 @@ def chain_flows(
     return flow, jnp.where(stays, 0, jnp.where(ahead, forward, backward))
 
 
-def _pick_flows(
-    clip: ClipCues, source: Int[np.ndarray, "t b"], target: Int[np.ndarray, "t b"]
-) -> tuple[Float[np.ndarray, "t b h w 2"], Float[np.ndarray, "t b h w 2"]]:
-    """``chain_flows`` on the host: each flow is copied once."""
-    shape, dtype = (*target.shape, *clip.frames.shape[1:3], 2), clip.flow_backward.dtype
-    flow, reverse = np.zeros(shape, dtype), np.zeros(shape, dtype)
+def _pick(
+    clip: ClipCues, orders: Int[np.ndarray, "b frames"], *, reverse: bool = False
+) -> Float[np.ndarray, "t b h w 2"]:
+    """One of the ``chain_flows`` on the host: each flow is copied once, and no other is read."""
+    orders = np.asarray(orders).T
+    source, target = orders[:-1], orders[1:]
+    flow = np.zeros((*target.shape, *clip.frames.shape[1:3], 2), clip.flow_backward.dtype)
     for place in zip(*np.nonzero(target != source), strict=True):
-        pair = min(source[place], target[place])
-        backward, forward = clip.flow_backward[pair], clip.flow_forward[pair]
-        ahead = target[place] > source[place]
-        flow[place], reverse[place] = (backward, forward) if ahead else (forward, backward)
-    return flow, reverse
+        pair, ahead = min(source[place], target[place]), target[place] > source[place]
+        flow[place] = (clip.flow_backward if ahead != reverse else clip.flow_forward)[pair]
+    return flow
 
 
-def lay_out(clip: ClipCues, orders: Int[np.ndarray, "b frames"]) -> ChainInputs:
+def lay_out(
+    clip: ClipCues, orders: Int[np.ndarray, "b frames"], *, reverse: bool = True
+) -> ChainInputs:
     """Gathers what chains of steps need: on the host for host arrays, else on the device.
 
     Args:
       clip: cues of N frames.
       orders: as in ``chain_cues``.
+      reverse: False, for host arrays: nobody asks whether flow leads back, and the flows that say
+        so need not be there.
     """
     orders = np.asarray(orders)
-    flow, reverse = chain_flows(clip, orders)
+    if reverse:
+        flow, back = chain_flows(clip, orders)
+    else:
+        flow = _pick(clip, orders)
+        back = np.zeros((*flow.shape[:2], 0, 0, 2), flow.dtype)
     orders = orders.T
     source, target = orders[:-1], orders[1:]
     xp = np if isinstance(flow, np.ndarray) else jnp
     return ChainInputs(
         frames=clip.frames[orders],
         flow=flow,
-        reverse=reverse,
+        reverse=back,
         probs=clip.probs[target],
         features=clip.features[target],
         active=xp.asarray(target != source, flow.dtype),
@@ -132,7 +139,10 @@ def lay_out(clip: ClipCues, orders: Int[np.ndarray, "b frames"]) -> ChainInputs:
 
 
 def derive(chain: ChainInputs) -> Cues:
-    """The cues of every step: images, validity, photometric error (eq. 6), consistency."""
+    """The cues of every step: images, validity, photometric error (eq. 6), consistency.
+
+    Consistency is 0 where there are no ``reverse`` flows.
+    """
     t, b, h, w, _ = chain.flow.shape
 
     def flat(x: Array) -> Array:
@@ -141,12 +151,13 @@ def derive(chain: ChainInputs) -> Cues:
     flow, reverse = flat(chain.flow), flat(chain.reverse)
     images = unit_range(jnp.asarray(chain.frames), chain.flow.dtype)
     photometric = photometric_error(flat(images[1:]), flat(images[:-1]), flow)
+    consistency = consistency_error(flow, reverse) if reverse.size else jnp.zeros_like(flow[..., 0])
     return Cues(
         image=images[1:],
         flow=chain.flow,
         valid=inside(flow).reshape(t, b, h, w).astype(images.dtype),
         photometric=photometric.reshape(t, b, h, w),
-        consistency=consistency_error(flow, reverse).reshape(t, b, h, w),
+        consistency=consistency.reshape(t, b, h, w),
         probs=chain.probs,
         features=chain.features,
         active=chain.active,

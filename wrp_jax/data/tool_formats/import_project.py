@@ -55,11 +55,12 @@ def import_project(
             raise UserError(f"{source} is no export that is read. These are: {KNOWN}.")
         if found.kind == OURS:
             raise UserError(f"{source} is a folder that wrp reads: give it as --data.")
-        given = _given_classes(found.tree, classes)
+        own = _own_classes(found.tree)
+        given = own if classes is None else label_maps.read_classes(classes)
         if found.kind == CITYSCAPES and given is None and source.is_dir() and frames is None:
             root = found.tree.origin("x").parent  # snippets and lists of the set itself
             return convert_set("cityscapes", root, output)
-        project = read_project(found, given)
+        project = read_project(found, own or given)
         with _open(frames) as further:
             name = source.stem.lstrip(".")
             name = _DEFAULT_NAME if name in ("", "frames", "labels", "images") else name
@@ -84,10 +85,8 @@ def _open(frames: Path | None) -> Tree | _NoTree:
     return _NoTree() if frames is None else open_tree(frames)
 
 
-def _given_classes(tree: Tree, path: Path | None) -> ClassMap | None:
-    """The class map of ``--classes``, or of a ``classes.json`` that ``wrp export`` has written."""
-    if path is not None:
-        return label_maps.read_classes(path)
+def _own_classes(tree: Tree) -> ClassMap | None:
+    """The class map of a ``classes.json`` in the export, such as ``wrp export`` writes."""
     if label_maps.CLASSES_FILE not in tree:
         return None
     where = tree.where(label_maps.CLASSES_FILE)

@@ -175,7 +175,9 @@ def videos_below(tree: Tree) -> dict[str, str]:
 
 
 def named_as(labels: Mapping[str, ToolLabel], frames: Collection[str]) -> dict[str, ToolLabel]:
-    """The labels by the names of their frames: of the same path, or the only one of the same name.
+    """The labels by the names of their frames.
+
+    That is the frame of the same path, of a path that its ends in, or the only one of its name.
 
     Raises:
       UserError: two labels of one frame.
@@ -185,7 +187,9 @@ def named_as(labels: Mapping[str, ToolLabel], frames: Collection[str]) -> dict[s
     for key, label in labels.items():
         last = PurePosixPath(key).name
         uploaded = _UPLOADED.fullmatch(last)
-        frame = key if key in frames else lasts.get(last)
+        folders = _sequence_path(key).split("/")
+        ends = ("/".join(folders[start:]) for start in range(len(folders)))
+        frame = key if key in frames else next((e for e in ends if e in frames), lasts.get(last))
         if frame is None and uploaded:
             frame = lasts.get(uploaded[1])
         frame = frame or key
@@ -216,11 +220,12 @@ def _resolve(
     """The class map, and the id of every class of the tool and of nothing; -1 for none."""
     names = [c.name.strip() for c in project.classes]
     if given is not None:
-        by_name = dict(zip(given.names, given.ids, strict=True))
+        # A colon separates in CVAT's labelmap.txt, and is a space there.
+        by_name = {n.replace(":", " "): i for n, i in zip(given.names, given.ids, strict=True)}
+        by_name |= dict(zip(given.names, given.ids, strict=True))
         ids = [by_name.get(name, -1) for name in names]
-        nothing = by_name.get(BACKGROUND, -1)
-        if nothing < 0 and given.void_index is not None:
-            nothing = given.ids[given.void_index]
+        void_index = given.void_index
+        nothing = by_name.get(BACKGROUND, -1) if void_index is None else given.ids[void_index]
         # Tools add a class "background" of their own for pixels on which nothing was drawn.
         ids = [
             nothing if i < 0 and n.lower() == BACKGROUND else i
@@ -241,10 +246,10 @@ def _resolve(
     ]
     lower = [n.lower() for n in names]
     nothing = -1
-    if BACKGROUND in lower:
-        nothing = ids[lower.index(BACKGROUND)]
-    elif any(is_void):
+    if any(is_void):
         nothing = ids[is_void.index(True)]
+    elif BACKGROUND in lower:
+        nothing = ids[lower.index(BACKGROUND)]
     elif project.partial:
         nothing = UNLABELLED
         ids, names = [*ids, nothing], [*names, NOTHING]

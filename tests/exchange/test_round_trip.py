@@ -1,0 +1,143 @@
+"""Out and in again: labels and classes are the same, for every format."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wrp_jax.data.label_maps import classes_to_json
+from wrp_jax.data.open_source import open_source
+from wrp_jax.data.public_sets.cityscapes import cityscapes_classes
+from wrp_jax.data.tool_formats.import_project import import_project
+from wrp_jax.exchange.export_project import FORMATS, export_project
+from wrp_jax.types import UserError
+
+# ml_collections loads config files by a deprecated call.
+pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
+
+SIZE = (6, 9)
+STREET = [
+    {"id": 26, "name": "car", "color": [0, 0, 142]},
+    {"id": 7, "name": "road", "color": [0, 0, 0]},
+    {"id": 255, "name": "don't know", "color": [9, 9, 9], "void": True},
+    {"id": 3, "name": "side-walk: left", "color": [0, 0, 142]},
+]
+"""In no order, black for a class, a colour twice, and void by another name."""
+OBJECTS = [{"id": 0, "name": "background"}, {"id": 1, "name": "object"}]
+
+
+def video(root, entries, seed=0):
+    """Two sequences with frames of the same names, the second of which has no label."""
+    rng = np.random.default_rng(seed)
+    for sequence, suffix in (("a", "png"), ("b_c", "jpg")):
+        for kind in ("frames", "labels"):
+            (root / sequence / kind).mkdir(parents=True)
+        for name in ("0", "1", "2"):
+            pixels = rng.integers(0, 255, (*SIZE, 3), np.uint8)
+            Image.fromarray(pixels).save(root / sequence / "frames" / f"{name}.{suffix}")
+        for name in ("0", "2"):
+            ids = rng.choice([e["id"] for e in entries], SIZE).astype(np.uint8)
+            Image.fromarray(ids).save(root / sequence / "labels" / f"{name}.png")
+    (root / "classes.json").write_text(json.dumps({"classes": entries}))
+    return root
+
+
+def same(first, second):
+    """The labelled frames and the classes of two folders."""
+    a, b = open_source(str(first)), open_source(str(second))
+    assert classes_to_json(a.classes) == classes_to_json(b.classes)
+    assert a.sequences == b.sequences
+    for sequence in a.sequences:
+        assert a.label_names(sequence) == b.label_names(sequence)
+        for name in a.label_names(sequence):
+            np.testing.assert_array_equal(a.label(sequence, name), b.label(sequence, name))
+            np.testing.assert_array_equal(a.frame(sequence, name), b.frame(sequence, name))
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+@pytest.mark.parametrize("entries", [STREET, OBJECTS], ids=["street", "objects"])
+@pytest.mark.parametrize("to", sorted(set(FORMATS) - {"cityscapes"}))
+def test_out_and_in_is_the_identity(tmp_path, to, entries, kind):
+    root = video(tmp_path / "D", entries)
+    dest = tmp_path / ("E.zip" if kind == "zip" else "E")
+    said = export_project(root, dest, to)
+    assert "holds 4 labelled frames" in said
+    classes = root / "classes.json" if to == "train-ids" else None
+    import_project(dest, tmp_path / "D2", classes=classes)
+    same(root, tmp_path / "D2")
+
+
+def test_cityscapes_out_and_in(tmp_path):
+    root = video(tmp_path / "D", classes_to_json(cityscapes_classes())["classes"])
+    export_project(root, tmp_path / "E", "cityscapes")
+    import_project(tmp_path / "E", tmp_path / "D2")
+    same(root, tmp_path / "D2")
+    begin = tmp_path / "E/gtFine/train/b_c/b_c_000000_2_gtFine_"
+    ids, train_ids = (
+        np.array(Image.open(f"{begin}{k}.png")) for k in ("labelIds", "labelTrainIds")
+    )
+    label = open_source(str(root)).label("b_c", "2")
+    np.testing.assert_array_equal(train_ids, np.where(label == 19, 255, label))
+    np.testing.assert_array_equal(ids, np.array(cityscapes_classes().ids)[label])
+    with pytest.raises(UserError, match="class 'side-walk: left' is none of"):
+        export_project(video(tmp_path / "D3", STREET), tmp_path / "E3", "cityscapes")
+    assert not (tmp_path / "E3").exists()
+
+
+def test_labels_that_come_back_without_our_list_of_classes(tmp_path):
+    """A tool knows names alone: the classes of the data give the ids."""
+    root = video(tmp_path / "D", STREET[:3])
+    for to in ("cvat", "coco-stuff", "label-studio", "coco-panoptic"):
+        export_project(root, tmp_path / to, to)
+        (tmp_path / to / "classes.json").unlink()
+        import_project(tmp_path / to, tmp_path / f"D_{to}", classes=root / "classes.json")
+        same(root, tmp_path / f"D_{to}")
+
+
+def test_train_ids_are_grey_and_count_the_classes(tmp_path):
+    root = video(tmp_path / "D", STREET)
+    export_project(root, tmp_path / "E", "train-ids")
+    picture = Image.open(tmp_path / "E/labels/a/0.png")
+    assert picture.mode == "L"
+    label = open_source(str(root)).label("a", "0")
+    np.testing.assert_array_equal(np.array(picture), np.array([0, 1, 255, 2])[label])
+
+
+def test_a_list_of_frames_and_a_second_run(tmp_path, wrp, capsys):
+    root = video(tmp_path / "D", OBJECTS)
+    (tmp_path / "list.txt").write_text("a 0\nb_c 2\n")
+    words = ("export", str(root), str(tmp_path / "E"), "--to=voc", f"--frames={tmp_path}/list.txt")
+    assert wrp(*words) == 0
+    assert "holds 2 labelled frames for voc; 8 files are new" in capsys.readouterr().out
+    assert len(list(tmp_path.glob("E/*/*/*.png"))) == 3  # two labels, one frame
+    assert wrp(*words) == 0
+    assert "it is unchanged" in capsys.readouterr().out
+    (tmp_path / "list.txt").write_text("a 0\n")
+    assert wrp(*words) == 0
+    assert not (tmp_path / "E/JPEGImages/b_c").exists()
+    assert wrp("export", str(root), str(tmp_path / "E"), "--to=cvat") == 2
+    assert "another export" in capsys.readouterr().err
+    assert wrp("export", str(root), str(tmp_path), "--to=cvat") == 2
+    assert wrp("export", str(root), str(root / "E"), "--to=cvat") == 2
+    assert "lies inside the input" in capsys.readouterr().err
+
+
+def test_what_propagate_wrote_with_a_least_confidence(tmp_path, wrp, capsys):
+    spec = "synthetic:clips=1,frames=3,height=32,width=40"
+    out = tmp_path / "OUT"
+    assert wrp("propagate", "--config=folder", f"--data={spec}", "--method=static", "--horizon=1",
+               f"--output={out}") == 0  # fmt: skip
+    assert wrp("export", str(out), str(tmp_path / "E"), "--to=train-ids") == 2
+    assert "give --data" in capsys.readouterr().err
+    export_project(out, tmp_path / "E", "train-ids", data=spec)
+    paths = sorted(tmp_path.glob("E/labels/*/*.png"))
+    assert len(paths) == 3
+    sure = min(out.glob("*/confidence/*.png"))
+    grey = np.full((32, 40), 255, np.uint8)
+    grey[:16] = 100
+    Image.fromarray(grey).save(sure)
+    export_project(out, tmp_path / "E2", "train-ids", data=spec, min_confidence=0.5)
+    changed = np.array(Image.open(tmp_path / "E2" / paths[0].relative_to(tmp_path / "E")))
+    assert (changed[:16] == 255).all()
+    np.testing.assert_array_equal(changed[16:], np.array(Image.open(paths[0]))[16:])

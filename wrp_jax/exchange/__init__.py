@@ -1,0 +1,1 @@
+"""Labels as projects that annotation tools and trainers open: one module each."""

@@ -1,0 +1,66 @@
+"""Writes labels and their frames as the project of a tool."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from wrp_jax.data import label_maps
+from wrp_jax.data.open_source import input_folder
+from wrp_jax.exchange.coco import write_panoptic, write_stuff
+from wrp_jax.exchange.label_studio import write_label_studio
+from wrp_jax.exchange.labelled_frames import Labels, open_labels
+from wrp_jax.exchange.segmentation_masks import write_cvat, write_voc
+from wrp_jax.exchange.sink import Sink, open_sink
+from wrp_jax.exchange.trainers import write_cityscapes, write_train_ids
+from wrp_jax.files.output import check_output
+
+FORMATS: dict[str, Callable[[Labels, Sink], None]] = {
+    "cityscapes": write_cityscapes,
+    "coco-panoptic": write_panoptic,
+    "coco-stuff": write_stuff,
+    "cvat": write_cvat,
+    "label-studio": write_label_studio,
+    "train-ids": write_train_ids,
+    "voc": write_voc,
+}
+"""The writers, by what is given as ``--to``."""
+_WITH_OWN_CLASSES = ("train-ids",)
+
+
+def export_project(
+    out: Path,
+    dest: Path,
+    to: str,
+    *,
+    data: str | None = None,
+    min_confidence: float = 0.0,
+    frames: Path | None = None,
+) -> str:
+    """Writes the project.
+
+    Args:
+      out: what ``propagate`` wrote, or a folder of data.
+      dest: a folder, or a file that ends in ``.zip``.
+      to: one of ``FORMATS``.
+      data: see ``open_labels``.
+      min_confidence: see there.
+      frames: see there.
+
+    Returns:
+      What was done, in a sentence.
+
+    Raises:
+      UserError: as ``open_labels`` and the writer.
+    """
+    check_output(dest.parent if dest.suffix == ".zip" else dest)
+    check_output(dest / "inside", out, input_folder(data) if data else None)
+    labels = open_labels(out, data, min_confidence, frames)
+    with open_sink(dest, to) as sink:
+        FORMATS[to](labels, sink)
+        if to not in _WITH_OWN_CLASSES:  # by which 'wrp import' gives back the ids
+            content = json.dumps(label_maps.classes_to_json(labels.classes), indent=1) + "\n"
+            sink.put(label_maps.CLASSES_FILE, content.encode())
+    changed = f"{sink.made} files are new or changed" if sink.made else "it is unchanged"
+    return f"{dest} holds {len(labels.frames)} labelled frames for {to}; {changed}."

@@ -1,0 +1,124 @@
+"""What is exported: frames with labels, from a folder of data or from what ``propagate`` wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int32
+
+from wrp_jax import interrupts
+from wrp_jax.data import images
+from wrp_jax.data.open_source import open_source
+from wrp_jax.data.propagated.folder import FRAMES, PropagatedFolder
+from wrp_jax.data.source import StoredSource, VideoSource, reading
+from wrp_jax.data.windows import read_frames
+from wrp_jax.files.output import RUN_FILE
+from wrp_jax.types import UNLABELLED, ClassMap, UserError
+
+_PNG = b"\x89PNG"
+
+
+class LabelledFrame(NamedTuple):
+    """A frame and its label.
+
+    Attributes:
+      sequence: its name.
+      name: of the frame.
+      frame: as PNG or JPEG.
+      suffix: of its file.
+      label: class indices; ``num_classes`` where nothing is known and no class is void.
+    """
+
+    sequence: str
+    name: str
+    frame: bytes
+    suffix: str
+    label: Int32[np.ndarray, "h w"]
+
+    @property
+    def key(self) -> str:
+        """``<sequence>/<frame>``."""
+        return f"{self.sequence}/{self.name}"
+
+    def png(self) -> bytes:
+        """The frame as PNG."""
+        if self.suffix == ".png":
+            return self.frame
+        return images.encode_png(images.decode_frame(self.frame, self.key))
+
+
+class Labels:
+    """The labels to export.
+
+    Attributes:
+      classes: of the labels.
+      frames: sequence and name of each.
+    """
+
+    def __init__(self, source: VideoSource, video: VideoSource, frames: Sequence[tuple[str, str]]):
+        """Use ``open_labels``."""
+        self.classes: ClassMap = source.classes
+        self.frames = tuple(frames)
+        self._source, self._video = source, video
+
+    def __iter__(self) -> Iterator[LabelledFrame]:
+        """Reads one after the other."""
+        void = self.classes.void_index
+        nothing = self.classes.num_classes if void is None else void
+        for sequence, name in self.frames:
+            interrupts.check()
+            with reading(name):
+                label = self._source.label(sequence, name)
+                # The index 255 is that of a class where there are 256.
+                if self.classes.num_classes <= UNLABELLED:
+                    label = np.where(label == UNLABELLED, nothing, label)
+                if isinstance(self._video, StoredSource):
+                    data = self._video.frame_bytes(sequence, name)
+                else:
+                    data = images.encode_png(self._video.frame(sequence, name))
+            suffix = ".png" if data.startswith(_PNG) else ".jpg"
+            yield LabelledFrame(sequence, name, data, suffix, label.astype(np.int32))
+
+
+def open_labels(out: Path, data: str | None, min_confidence: float, frames: Path | None) -> Labels:
+    """Finds the labels.
+
+    Args:
+      out: what ``propagate`` wrote, or a folder of data.
+      data: the video that was labelled; for the former alone.
+      min_confidence: 0 … 1; pixels below it are void, or nothing; for the former alone.
+      frames: list of ``<sequence> <frame>``; None: all that have a label.
+
+    Raises:
+      UserError: there are none, or ``data`` or ``min_confidence`` are missing or mean nothing.
+    """
+    if not 0 <= min_confidence <= 1:
+        raise UserError(f"--min_confidence={min_confidence}: give a number from 0 to 1.")
+    if (out / RUN_FILE).is_file() and not (out / "classes.json").is_file():
+        if not data:
+            raise UserError(f"{out} holds labels without frames: give --data, the video of it.")
+        video = open_source(data)
+        source = PropagatedFolder(out, video, "", FRAMES, min_confidence)
+    else:
+        if data or min_confidence:
+            flag = "data" if data else "min_confidence"
+            raise UserError(
+                f"--{flag} goes with what 'wrp propagate' wrote, and {out} is not that."
+            )
+        source = video = open_source(str(out))
+    if frames is not None:
+        listed = read_frames(frames, source)
+    else:
+        listed = [
+            (sequence, name)
+            for sequence in video.sequences
+            if sequence in source.sequences
+            for name in video.frame_names(sequence)
+            if name in source.label_names(sequence)
+        ]
+    if not listed:
+        raise UserError(f"{out} holds no labels: there is nothing to export.")
+    return Labels(source, video, listed)
