@@ -166,8 +166,15 @@ def define_partial(part: str, limited: str) -> None:
     flags.DEFINE_bool("fail_fast", False, f"Ends at the first {part} whose files are damaged.")
 
 
-def failed(failures: Failures) -> int:
-    """Says on stderr which parts failed; the exit code, 0 if none did."""
+def failed(failures: Failures, output: Path) -> int:
+    """Says on stderr which parts failed; the exit code, 0 if none did.
+
+    Args:
+      failures: of this process.
+      output: whose list is said instead where it is that of shards that have been merged.
+    """
+    if not failures.path.parent.exists():
+        failures = Failures(output)
     if not failures:
         return 0
     print(
