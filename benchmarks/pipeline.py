@@ -154,10 +154,12 @@ def measured(stages: Stages) -> Iterator[None]:
         yield
 
 
-def label(data: Path, output: Path, method: str, networks: Networks, stages: Stages) -> int:
+def label(
+    config: Config, data: Path, output: Path, method: str, networks: Networks, stages: Stages
+) -> int:
     """Labels all clips; returns how many frames were written."""
     with stages.of("other"):
-        made = plan.make_plan(Config(), Request(str(data), output, method))
+        made = plan.make_plan(config, Request(str(data), output, method))
         plan.claim(made, networks.digest)
         results = run.label_windows(made, networks)
         with stages.of("report and data set"):
@@ -173,6 +175,7 @@ def measure(
     if not data.exists():
         write_clips(data, size, clips, frames)
     config = Config()
+    config.propagation.horizon = frames // 2  # as long as the clips: no step is made for nothing
     networks, variables = untrained(config)
     facts = METHODS[method]
     networks = networks._replace(
@@ -183,7 +186,7 @@ def measure(
     run.label_windows(plan.make_plan(config, warm), networks, limit=1)
 
     wall, cpu = time.perf_counter(), time.process_time()
-    count = label(data, root / method / "ours", method, networks, Stages())
+    count = label(config, data, root / method / "ours", method, networks, Stages())
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     found: dict[str, Any] = {
         "frames": count, "frames per second": count / wall, "processor seconds": cpu / count
@@ -194,7 +197,7 @@ def measure(
     if networks.segment is not None:
         timed = timed._replace(segment=stages.timed("segmentation", networks.segment))
     with measured(stages):
-        label(data, root / method / "stages", method, timed, stages)
+        label(config, data, root / method / "stages", method, timed, stages)
     total = sum(stages.seconds.values())
     found["stages"] = {name: 1e3 * s / count for name, s in sorted(stages.seconds.items())}
     core = sum(stages.seconds.get(name, 0.0) for name in CORE)
