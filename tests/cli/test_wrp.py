@@ -27,7 +27,7 @@ FLAGS = {
     "flow": "apart config data dry_run fail_fast format limit output",
     "calibrate": "config data frames output workdir",
     "build": "data name output pass set",
-    "import": "classes frames output source void",
+    "import": "classes frames output partial source void",
     "export": "data frames labels min_confidence output to",
     "convert": "data output set",
     "convert-weights": "network output weights",
