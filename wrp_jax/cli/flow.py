@@ -39,6 +39,7 @@ def main(config_flag: flags.FlagHolder) -> int:
     from wrp_jax.files.failures import FAILURES_FILE, Failures
     from wrp_jax.files.lock import sole_writer
     from wrp_jax.files.output import check_output, check_run, check_sequences, claim_output
+    from wrp_jax.files.records import check_free
     from wrp_jax.motion.build import build_motion
     from wrp_jax.motion.dump import dump, settings
 
@@ -52,6 +53,7 @@ def main(config_flag: flags.FlagHolder) -> int:
     source = open_source(options.data)
     check_output(output, input_folder(options.data))
     check_sequences(source.name, source.sequences, [FAILURES_FILE])
+    check_free(output, source.sequences)
     longest = max(len(source.frame_names(sequence)) for sequence in source.sequences)
     if max(apart) >= longest:
         raise UserError(

@@ -26,7 +26,7 @@ from wrp_jax.data.windows import whole_sequences
 from wrp_jax.files.failures import FAILURES_FILE, Failures
 from wrp_jax.files.lock import sole_writer
 from wrp_jax.files.output import check_apart, check_output, check_sequences, claim_output
-from wrp_jax.files.records import Records, fingerprint
+from wrp_jax.files.records import Records, check_free, fingerprint, run_mark
 from wrp_jax.progress import Progress
 from wrp_jax.segmentation.predictions import PRECOMPUTED, Predictions, write_arrays
 from wrp_jax.types import Segment, UserError, clip_of
@@ -125,9 +125,10 @@ class Survey:
         within = frozenset(source.sequences[:limit])
         self.asked = [place for place in places if place[0] in within]
         self.marks: dict[tuple[str, str], str] = {}
+        run = run_mark(output)
         for s, name in self.asked:
             with failures.of(sequence=s, frame=name):
-                self.marks[s, name] = fingerprint(RESULT_VERSION, digests.frame(s, name))
+                self.marks[s, name] = fingerprint(RESULT_VERSION, run, digests.frame(s, name))
         self.missing = [place for place in self.asked if not self._is_current(place)]
 
     def _is_current(self, place: tuple[str, str]) -> bool:
@@ -182,6 +183,7 @@ def prepare(config: Config, data: str, workdir: Path | None, output: Path, kind:
     check_apart(output, workdir)
     check_sequences(source.name, source.sequences, [FAILURES_FILE])
     windows = whole_sequences(source)
+    check_free(output, source.sequences)
     validate(source, windows, labels=())
     segment = load_segmenter(workdir, config, source, windows, keep_features=kind == "npz")
     run = {
