@@ -16,7 +16,8 @@ from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.data.open_source import open_source
 from wrp_jax.files.digests import DIGESTS_FILE
-from wrp_jax.files.records import verify
+from wrp_jax.files.output import claim_output
+from wrp_jax.files.records import check_free, verify
 from wrp_jax.files.shards import Shard
 from wrp_jax.labelling.predict import predict, write_predictions
 from wrp_jax.labelling.request import Request
@@ -95,6 +96,36 @@ def test_predictions_of_other_frames_are_made_again(make_folder, tmp_path, caplo
     (root / "a/frames/003.png").unlink()
     assert again() == [] and not list(out.glob("a/*/003.*"))
     assert verify(out)[1] == []
+
+
+def test_predictions_of_another_run_are_made_again(make_folder, tmp_path):
+    source, out = open_source(str(make_folder({"a": 3}))), tmp_path / "out"
+
+    def segment(clip, positions):
+        return np.full((len(positions), 24, 32, 3), 1 / 3, np.float32), np.zeros((4, 3, 4, 2))
+
+    def written(weights):
+        check_free(out, source.sequences)
+        claim_output(out, {"weights": weights})
+        return write_predictions(segment, source, out, "png")
+
+    assert (written("1"), written("1")) == (3, 0)
+    (out / "run.json").unlink()
+    assert (written("1"), written("1")) == (0, 0)
+    (out / "run.json").unlink()
+    assert (written("2"), written("2")) == (3, 0)
+
+
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # of ml_collections
+@pytest.mark.parametrize("words", [("predict", "--config.segmentation.weights=W"), ("flow",)])
+def test_files_of_others_are_not_overwritten(make_folder, tmp_path, wrp, capsys, words):
+    root, path = make_folder({"a": 3}), tmp_path / "out/a/labels/000.png"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"precious")
+    flags = (f"--data={root}", f"--output={tmp_path / 'out'}", "--config=folder")
+    assert wrp(words[0], *flags, *words[1:]) == 2
+    assert f"{path} is there already and not of an earlier run" in capsys.readouterr().err
+    assert path.read_bytes() == b"precious"
 
 
 def test_one_set_of_files_serves_many_thresholds(video):

@@ -42,6 +42,7 @@ def main(config_flag: flags.FlagHolder) -> int:
     from wrp_jax.files.failures import FAILURES_FILE, Failures
     from wrp_jax.files.lock import sole_writer
     from wrp_jax.files.output import check_output, check_run, check_sequences, claim_output
+    from wrp_jax.files.records import check_free
     from wrp_jax.files.shards import remove_shards, work_in_shards
     from wrp_jax.motion.build import build_motion
     from wrp_jax.motion.dump import dump, settings, unfinished
@@ -64,6 +65,7 @@ def main(config_flag: flags.FlagHolder) -> int:
         )
     shard = shard_flags.shard()
     own = split_source(source, shard.count)[shard.index]
+    check_free(output, own)
     validate(source, whole_sequences(source, own), labels=())
     run, suffix = settings(config, options.format), f".{options.format}"
     motion = build_motion(config)

@@ -35,7 +35,7 @@ from wrp_jax.files.output import (
     check_sequences,
     claim_output,
 )
-from wrp_jax.files.records import Records, fingerprint
+from wrp_jax.files.records import Records, check_free, fingerprint, run_mark
 from wrp_jax.files.shards import WHOLE, Shard, remove_shards, work_in_shards
 from wrp_jax.progress import Progress
 from wrp_jax.segmentation.predictions import PRECOMPUTED, Predictions, write_arrays
@@ -145,9 +145,10 @@ class Survey:
         within = frozenset(self.sequences[:limit])
         self.asked = [place for place in places if place[0] in within]
         self.marks: dict[tuple[str, str], str] = {}
+        run = run_mark(output)
         for s, name in self.asked:
             with failures.of(sequence=s, frame=name):
-                self.marks[s, name] = fingerprint(RESULT_VERSION, digests.frame(s, name))
+                self.marks[s, name] = fingerprint(RESULT_VERSION, run, digests.frame(s, name))
         self.missing = [place for place in self.asked if not self._is_current(place)]
 
     def _is_current(self, place: tuple[str, str]) -> bool:
@@ -226,7 +227,9 @@ def prepare(
     check_output(output, input_folder(data))
     check_apart(output, workdir)
     check_sequences(source.name, source.sequences, [FAILURES_FILE])
-    windows = whole_sequences(source, split_source(source, shard.count)[shard.index])
+    own = split_source(source, shard.count)[shard.index]
+    check_free(output, own)
+    windows = whole_sequences(source, own)
     validate(source, windows, labels=())
     segment = load_segmenter(workdir, config, source, windows, keep_features=kind == "npz")
     run = {

@@ -18,7 +18,7 @@ from wrp_jax.data.source_digests import SourceDigests
 from wrp_jax.data.split import split_source
 from wrp_jax.files.failures import Failures
 from wrp_jax.files.output import check_name
-from wrp_jax.files.records import Records, fingerprint
+from wrp_jax.files.records import Records, fingerprint, run_mark
 from wrp_jax.files.shards import WHOLE, Shard
 from wrp_jax.motion.build import motion_digest
 from wrp_jax.motion.precomputed import flow_stem
@@ -179,12 +179,12 @@ def _wanted(
     suffix: str,
 ) -> Iterator[tuple[tuple[int, int], Path, str]]:
     """The pairs of a group, the file of each, and the fingerprint of what it is made from."""
-    last = min(first + GROUP + distance, len(names))
+    run, last = run_mark(records.output), min(first + GROUP + distance, len(names))
     for pair in _pairs(first, last, distance):
         path = _file(records.output, sequence, names, *pair, suffix)
         seen = names[max(min(pair) - distance, 0) : max(pair) + distance + 1]
         places = [seen.index(names[i]) for i in pair]
-        yield pair, path, fingerprint(RESULT_VERSION, places, digests.frames(sequence, seen))
+        yield pair, path, fingerprint(RESULT_VERSION, run, places, digests.frames(sequence, seen))
 
 
 def _dump_part(
