@@ -23,8 +23,8 @@ FLAGS = {
     "propagate": "config data dry_run fail_fast horizon keyframes limit method num_shards output "
     "shard_id verify windows workdir",
     "merge": "output",
-    "predict": "config data dry_run fail_fast format limit output workdir",
-    "flow": "apart config data dry_run fail_fast format limit output",
+    "predict": "config data dry_run fail_fast format limit num_shards output shard_id workdir",
+    "flow": "apart config data dry_run fail_fast format limit num_shards output shard_id",
     "calibrate": "config data frames output workdir",
     "build": "data name output pass set",
     "import": "classes frames output source void",

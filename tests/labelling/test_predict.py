@@ -15,7 +15,9 @@ from wrp_jax.config import Config, SegmentationConfig, SegmentationInference, Se
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.data.open_source import open_source
+from wrp_jax.files.digests import DIGESTS_FILE
 from wrp_jax.files.records import verify
+from wrp_jax.files.shards import Shard
 from wrp_jax.labelling.predict import predict, write_predictions
 from wrp_jax.labelling.request import Request
 from wrp_jax.ops.resize import resize
@@ -144,6 +146,30 @@ def _saved(workdir, classes):
     metadata = {"classes": classes_to_json(classes), "config": dataclasses.asdict(config)}
     save_result(workdir, "segmentation", variables, metadata)
     return config
+
+
+def contents(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != DIGESTS_FILE
+    }
+
+
+def test_shards_leave_what_one_process_leaves(make_folder, tmp_path, capsys):
+    root, workdir = make_folder({"a": 3, "b": 5, "c": 2}), tmp_path / "RUN"
+    config = _saved(workdir, open_source(str(root)).classes)
+
+    def ask(output, index=0, count=1):
+        given = (config, str(root), workdir, tmp_path / output, "png")
+        return predict(*given, shard=Shard(index, count))
+
+    assert ask("whole") == 10
+    assert [ask("out", index, 4) for index in (3, 1, 0)] == [0, 3, 5]
+    assert "shard 0 of 4 has ended; not finished yet: 2." in capsys.readouterr().err
+    assert [ask("out", index, 2) for index in (0, 1)] == [0, 2]
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    assert verify(tmp_path / "out") == (20, [])
 
 
 def test_what_is_written_is_what_the_network_says(make_folder, tmp_path):

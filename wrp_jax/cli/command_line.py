@@ -177,8 +177,15 @@ def print_lines(lines: Iterable[str]) -> None:
         print(line, flush=True)
 
 
-def failed(failures: Failures) -> int:
-    """Says on stderr which parts failed; the exit code, 0 if none did."""
+def failed(failures: Failures, output: Path) -> int:
+    """Says on stderr which parts failed; the exit code, 0 if none did.
+
+    Args:
+      failures: of this process.
+      output: whose list is said instead where it is that of shards that have been merged.
+    """
+    if not failures.path.parent.exists():
+        failures = Failures(output)
     if not failures:
         return 0
     print(

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from wrp_jax.data.source import VideoSource, frame_size
+from wrp_jax.data.split import split_source
 from wrp_jax.files.failures import Failures
-from wrp_jax.files.shards import WHOLE
+from wrp_jax.files.shards import WHOLE, Shard
 from wrp_jax.labelling.finish import finish
 from wrp_jax.labelling.kept import KeptWindows
 from wrp_jax.labelling.plan import Plan, WindowJob
@@ -89,7 +90,12 @@ def _frames(jobs: Iterable[WindowJob]) -> int:
 
 
 def describe_predictions(
-    segment: Segment, source: VideoSource, output: Path, kind: str, limit: int | None = None
+    segment: Segment,
+    source: VideoSource,
+    output: Path,
+    kind: str,
+    limit: int | None = None,
+    shard: Shard = WHOLE,
 ) -> Iterator[str]:
     """Frames, time, memory and bytes of a run of ``wrp predict``, line by line.
 
@@ -98,14 +104,15 @@ def describe_predictions(
       source: the video.
       output: DIR; it need not exist.
       kind: of ``predictions.FORMATS``.
-      limit: of all sequences the first so many are predicted only.
+      limit: of the shard's sequences the first so many are predicted only.
+      shard: of this process.
 
     Raises:
       UserError: a file of the input cannot be read.
     """
-    survey = Survey(source, output, kind, Failures(output, fail_fast=True), limit)
+    survey = Survey(source, output, kind, Failures(output, fail_fast=True), limit, shard)
     count = len(survey.missing)
-    yield f"frames: {len(survey.all)} in {len(source.sequences)} sequences"
+    yield f"frames: {len(survey.all)} in {len({s for s, _ in survey.all})} sequences"
     yield f"finished before: {len(survey.asked) - count} frames"
     yield f"this run: {count} frames"
     if not count:
@@ -128,6 +135,7 @@ def describe_flow(
     suffix: str,
     apart: Sequence[int] = (1,),
     limit: int | None = None,
+    shard: Shard = WHOLE,
 ) -> Iterator[str]:
     """Flows, time, memory and bytes of a run of ``wrp flow``, line by line.
 
@@ -137,14 +145,18 @@ def describe_flow(
       output: DIR; it need not exist.
       suffix: one of ``flow_files.SUFFIXES``.
       apart: distances in frames.
-      limit: of all sequences the first so many are written only.
+      limit: of the shard's sequences the first so many are written only.
+      shard: of this process.
 
     Raises:
       UserError: a file of the input cannot be read.
     """
-    before, missing = survey_flow(source, output, suffix=suffix, apart=apart, limit=limit)
-    frames = sum(len(source.frame_names(sequence)) for sequence in source.sequences)
-    yield f"frames: {frames} in {len(source.sequences)} sequences"
+    before, missing = survey_flow(
+        source, output, suffix=suffix, apart=apart, limit=limit, shard=shard
+    )
+    own = split_source(source, shard.count)[shard.index]
+    frames = sum(len(source.frame_names(sequence)) for sequence in own)
+    yield f"frames: {frames} in {len(own)} sequences"
     yield f"finished before: {before} flow files"
     yield f"this run: {sum(missing.values())} flow files"
 
