@@ -2,16 +2,18 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
+from wrp_jax.data.folder import FolderSource
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.open_source import open_source
 from wrp_jax.data.public_sets.cityscapes import cityscapes_classes
 from wrp_jax.data.tool_formats.import_project import import_project
 from wrp_jax.exchange.export_project import FORMATS, export_project
-from wrp_jax.types import UserError
+from wrp_jax.types import UNLABELLED, UserError
 
 # ml_collections loads config files by a deprecated call.
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
@@ -102,6 +104,22 @@ def test_train_ids_are_grey_and_count_the_classes(tmp_path):
     assert picture.mode == "L"
     label = open_source(str(root)).label("a", "0")
     np.testing.assert_array_equal(np.array(picture), np.array([0, 1, 255, 2])[label])
+
+
+def test_what_is_not_known_becomes_void_where_there_is_none(tmp_path, monkeypatch):
+    """Grey of the ids, for programs that turn a palette into colours."""
+    root = video(tmp_path / "D", OBJECTS)
+    export_project(root, tmp_path / "E", "grey-ids")
+    path = tmp_path / "E/labels/a/0.png"
+    label = np.array(Image.open(root / "a/labels/0.png"))
+    np.testing.assert_array_equal(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), label)
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderSource, "label", lambda *_: np.full(SIZE, UNLABELLED, np.int32))
+        export_project(root, tmp_path / "E2", "grey-ids")
+    import_project(tmp_path / "E2", tmp_path / "D2")
+    source = open_source(str(tmp_path / "D2"))
+    assert source.classes.names[-1] == "unlabelled" and source.classes.void_index == 2
+    assert (source.label("a", "0") == 2).all()
 
 
 def test_a_list_of_frames_and_a_second_run(tmp_path, wrp, capsys):

@@ -14,7 +14,14 @@ from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.failures import FAILURES_FILE, Failures
 from wrp_jax.files.lock import merging_writer, sole_writer
 from wrp_jax.files.records import RECORDS_FILE, Records, verify
-from wrp_jax.files.shards import Shard, read_job, remove_shards, shard_homes, shard_writer
+from wrp_jax.files.shards import (
+    Shard,
+    read_job,
+    remove_shards,
+    shard_homes,
+    shard_writer,
+    work_in_shards,
+)
 from wrp_jax.types import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -121,6 +128,38 @@ def records_of(out, index, count):
     shard = Shard(index, count)
     shard.home(out).mkdir(parents=True, exist_ok=True)
     return Records(out, shard)
+
+
+def test_a_run_without_shards_keeps_them_out(out):
+    said = "--output=.*out is being written by another run"
+    with sole_writer(out, "--output"):
+        for path in (None, out / ".shards/job.json"):
+            if path:
+                path.parent.mkdir()
+                path.write_text(json.dumps({"num_shards": 3, **JOB}))
+            with pytest.raises(UserError, match=said), shard(out, 0):
+                pass
+        remove_shards(out)
+
+
+def test_what_a_killed_merge_has_said_is_forgotten(holder, out):
+    (out / lock.LOCK_FILE).write_bytes(b"merging")
+    with shard(out, 0):
+        pass
+    with pytest.raises(UserError, match="in 3 shards, not in 2"), shard(out, 0, count=2):
+        pass
+
+
+def test_a_merge_waits_for_the_last_one_to_end(holder, out):
+    """``work_in_shards`` of one shard of three, the others of which have nothing to do."""
+    asked = (out, Shard(0, 3), JOB, lambda: None, lambda: True, lambda: None)
+    assert work_in_shards(*asked, lambda: (), lambda: "merged") is None
+    holder.kill()
+    holder.communicate()
+    assert work_in_shards(*asked, lambda: (1,), lambda: "merged") is None
+    assert shard_homes(out)
+    assert work_in_shards(*asked, lambda: (), lambda: "merged") == "merged"
+    assert list(out.iterdir()) == []
 
 
 def write(out, records, made_from, *names):

@@ -9,9 +9,10 @@ from PIL import Image
 from wrp_jax.files.records import verify
 from wrp_jax.labelling import kept, run
 from wrp_jax.labelling.finish import finish
-from wrp_jax.labelling.plan import claim, make_plan
+from wrp_jax.labelling.plan import check_free, claim, make_plan
 from wrp_jax.labelling.request import Request
 from wrp_jax.labelling.run import label_windows
+from wrp_jax.types import UserError
 
 
 @pytest.fixture
@@ -121,6 +122,30 @@ def test_what_is_made_from_all_windows_is_verified(rerun):
         assert rerun() == []
         assert path.read_bytes() == before
         assert verify(rerun.out)[1] == []
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut"])
+def test_without_its_run_file_an_output_goes_on(rerun, config, tmp_path, damage):
+    path = rerun.out / "run.json"
+    before = path.read_bytes()
+
+    def spoil():
+        path.unlink()
+        if damage == "cut":
+            path.write_bytes(before[:-9])
+
+    spoil()
+    plan = make_plan(config, Request(str(rerun.root), tmp_path / "out", "static"))
+    check_free(plan)
+    assert rerun() == [] and path.read_bytes() == before
+    spoil()
+    config.propagation.tau = 0.1  # another run's files are not taken for this one's
+    check_free(plan)
+    assert rerun() == ["a 001", "b 001"] and rerun() == []
+    spoil()
+    (rerun.out / "a/labels/mine.png").write_bytes(b"precious")
+    with pytest.raises(UserError, match=r"mine\.png is there already and not of an earlier run"):
+        check_free(plan)
 
 
 def test_verify_needs_the_output_alone_and_writes_nothing(rerun, wrp, capsys):

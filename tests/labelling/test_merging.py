@@ -15,7 +15,7 @@ from wrp_jax.labelling import run
 from wrp_jax.labelling.merging import job_of, stored_command, unfinished
 from wrp_jax.labelling.plan import make_plan
 from wrp_jax.labelling.request import Request
-from wrp_jax.types import UserError
+from wrp_jax.types import Interrupted, UserError
 
 LENGTHS = {"a": 6, "b": 4, "c": 4, "d": 3}
 
@@ -151,23 +151,24 @@ def test_frames_that_change_between_two_shards_are_noticed(label, root, tmp_path
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
+def stopped(*arguments):
+    raise Interrupted("stopped by SIGTERM")
+
+
 def test_merging_by_hand(label, root, config, tmp_path, monkeypatch):
     label("whole")
     out = tmp_path / "out"
     with pytest.raises(UserError, match="holds no shards that are not merged"):
         command.merge_shards(out)
+    label("out", 1, 2)
+    before = contents(out)
+    with pytest.raises(UserError, match=r"of 2 shards 1 are not finished: .*--shard_id=0 again"):
+        command.merge_shards(out)
+    assert contents(out) == before
     with monkeypatch.context() as patch:
-        patch.setattr(
-            "wrp_jax.labelling.merging.merge", lambda plan, networks: {"windows": 0, "notes": []}
-        )
-        label("out", 1, 2)
-        before = contents(out)
-        with pytest.raises(
-            UserError, match=r"of 2 shards 1 are not finished: .*--shard_id=0 again"
-        ):
-            command.merge_shards(out)
-        assert contents(out) == before
-        label("out", 0, 2)  # and is killed on the way
+        patch.setattr("wrp_jax.labelling.merging.finish", stopped)
+        with pytest.raises(Interrupted):
+            label("out", 0, 2)
     assert shard_homes(out)
     metrics = command.merge_shards(out)
     assert metrics["windows"] and contents(out) == contents(tmp_path / "whole")

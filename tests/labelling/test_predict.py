@@ -15,7 +15,10 @@ from wrp_jax.config import Config, SegmentationConfig, SegmentationInference, Se
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.data.open_source import open_source
-from wrp_jax.files.records import verify
+from wrp_jax.files.digests import DIGESTS_FILE
+from wrp_jax.files.output import claim_output
+from wrp_jax.files.records import check_free, verify
+from wrp_jax.files.shards import Shard
 from wrp_jax.labelling.predict import predict, write_predictions
 from wrp_jax.labelling.request import Request
 from wrp_jax.ops.resize import resize
@@ -95,6 +98,36 @@ def test_predictions_of_other_frames_are_made_again(make_folder, tmp_path, caplo
     assert verify(out)[1] == []
 
 
+def test_predictions_of_another_run_are_made_again(make_folder, tmp_path):
+    source, out = open_source(str(make_folder({"a": 3}))), tmp_path / "out"
+
+    def segment(clip, positions):
+        return np.full((len(positions), 24, 32, 3), 1 / 3, np.float32), np.zeros((4, 3, 4, 2))
+
+    def written(weights):
+        check_free(out, source.sequences)
+        claim_output(out, {"weights": weights})
+        return write_predictions(segment, source, out, "png")
+
+    assert (written("1"), written("1")) == (3, 0)
+    (out / "run.json").unlink()
+    assert (written("1"), written("1")) == (0, 0)
+    (out / "run.json").unlink()
+    assert (written("2"), written("2")) == (3, 0)
+
+
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # of ml_collections
+@pytest.mark.parametrize("words", [("predict", "--config.segmentation.weights=W"), ("flow",)])
+def test_files_of_others_are_not_overwritten(make_folder, tmp_path, wrp, capsys, words):
+    root, path = make_folder({"a": 3}), tmp_path / "out/a/labels/000.png"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"precious")
+    flags = (f"--data={root}", f"--output={tmp_path / 'out'}", "--config=folder")
+    assert wrp(words[0], *flags, *words[1:]) == 2
+    assert f"{path} is there already and not of an earlier run" in capsys.readouterr().err
+    assert path.read_bytes() == b"precious"
+
+
 def test_one_set_of_files_serves_many_thresholds(video):
     truth = video.source.label("a", "000")
     ids = np.array([0, 7, 9])[truth]
@@ -144,6 +177,30 @@ def _saved(workdir, classes):
     metadata = {"classes": classes_to_json(classes), "config": dataclasses.asdict(config)}
     save_result(workdir, "segmentation", variables, metadata)
     return config
+
+
+def contents(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != DIGESTS_FILE
+    }
+
+
+def test_shards_leave_what_one_process_leaves(make_folder, tmp_path, capsys):
+    root, workdir = make_folder({"a": 3, "b": 5, "c": 2}), tmp_path / "RUN"
+    config = _saved(workdir, open_source(str(root)).classes)
+
+    def ask(output, index=0, count=1):
+        given = (config, str(root), workdir, tmp_path / output, "png")
+        return predict(*given, shard=Shard(index, count))
+
+    assert ask("whole") == 10
+    assert [ask("out", index, 4) for index in (3, 1, 0)] == [0, 3, 5]
+    assert "shard 0 of 4 has ended; not finished yet: 2." in capsys.readouterr().err
+    assert [ask("out", index, 2) for index in (0, 1)] == [0, 2]
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    assert verify(tmp_path / "out") == (20, [])
 
 
 def test_what_is_written_is_what_the_network_says(make_folder, tmp_path):

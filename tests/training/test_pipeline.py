@@ -134,7 +134,7 @@ def test_any_number_of_processes_reads_everything_once_from_any_position(
             shuffle=shuffle,
             process_index=process_index,
             process_count=process_count,
-            threads=1 + process_index % 2,
+            threads=0,  # hypothesis takes for its own what readers do with random numbers meanwhile
         )
         batches.set_state({"next_index": start})
         return take(count, batches)

@@ -24,6 +24,7 @@ from wrp_jax import interrupts
 from wrp_jax.cli.compiled import keep_compiled_programs
 from wrp_jax.cli.config_files import CONFIG_HELP, config_file
 from wrp_jax.cli.help_text import HELP_FLAGS, command_help
+from wrp_jax.cli.memory import keep_memory_together
 from wrp_jax.cli.terminal import keep_output_open
 from wrp_jax.config import Config, check, check_key
 from wrp_jax.files.failures import Failures
@@ -58,6 +59,7 @@ def run(
     """
     keep_output_open()
     keep_compiled_programs()
+    keep_memory_together()
     program = Path(sys.argv[0]).name
     if HELP_FLAGS & set(sys.argv[1:]):
         print(command_help(description or sys.modules["__main__"].__doc__ or ""))
@@ -177,8 +179,15 @@ def print_lines(lines: Iterable[str]) -> None:
         print(line, flush=True)
 
 
-def failed(failures: Failures) -> int:
-    """Says on stderr which parts failed; the exit code, 0 if none did."""
+def failed(failures: Failures, output: Path) -> int:
+    """Says on stderr which parts failed; the exit code, 0 if none did.
+
+    Args:
+      failures: of this process.
+      output: whose list is said instead where it is that of shards that have been merged.
+    """
+    if not failures.path.parent.exists():
+        failures = Failures(output)
     if not failures:
         return 0
     print(

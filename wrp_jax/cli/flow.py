@@ -6,16 +6,17 @@
 
 The files are read with --config.motion.name=precomputed --config.motion.folder=DIR. Those that are
 there already are kept: the same command goes on where it was stopped. --dry-run says how much there
-is to do, and what it takes.
+is to do, and what it takes. Several processes share the sequences as those of wrp propagate do.
 """
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from absl import flags
 
-from wrp_jax.cli import command_line
+from wrp_jax.cli import command_line, shard_flags
 from wrp_jax.types import UserError
 
 
@@ -28,6 +29,7 @@ def define_flags() -> flags.FlagHolder:
     flags.DEFINE_enum("format", "flo", [s[1:] for s in SUFFIXES], "Of the files.")
     flags.DEFINE_list("apart", ["1"], "Distances in frames: 1 is the neighbours.")
     command_line.define_partial("sequence", "sequences")
+    shard_flags.define_shards()
     return command_line.define_config()
 
 
@@ -35,12 +37,15 @@ def main(config_flag: flags.FlagHolder) -> int:
     """Reads the flags and writes the flow."""
     from wrp_jax.data.open_source import input_folder, open_source
     from wrp_jax.data.source import validate
+    from wrp_jax.data.split import job_of_source, split_source
     from wrp_jax.data.windows import whole_sequences
     from wrp_jax.files.failures import FAILURES_FILE, Failures
     from wrp_jax.files.lock import sole_writer
     from wrp_jax.files.output import check_output, check_run, check_sequences, claim_output
+    from wrp_jax.files.records import check_free
+    from wrp_jax.files.shards import remove_shards, work_in_shards
     from wrp_jax.motion.build import build_motion
-    from wrp_jax.motion.dump import dump, settings
+    from wrp_jax.motion.dump import dump, settings, unfinished
 
     options = flags.FLAGS
     config = command_line.read_config(config_flag).motion
@@ -58,27 +63,46 @@ def main(config_flag: flags.FlagHolder) -> int:
             f"--apart={max(apart)}: the longest sequence of {source.name} has {longest} frames; "
             "give smaller distances."
         )
-    validate(source, whole_sequences(source), labels=())
-    motion, suffix = build_motion(config), f".{options.format}"
+    shard = shard_flags.shard()
+    own = split_source(source, shard.count)[shard.index]
+    check_free(output, own)
+    validate(source, whole_sequences(source, own), labels=())
+    run, suffix = settings(config, options.format), f".{options.format}"
+    motion = build_motion(config)
     if options.dry_run:
         from wrp_jax.labelling.dry_run import describe_flow
 
-        check_run(output, settings(config, options.format))
+        check_run(output, run)
         command_line.print_lines(
-            describe_flow(motion, source, output, suffix=suffix, apart=apart, limit=options.limit)
+            describe_flow(
+                motion,
+                source,
+                output,
+                suffix=suffix,
+                apart=apart,
+                limit=options.limit,
+                shard=shard,
+            )
         )
         return 0
-    with sole_writer(output, "--output"):
-        claim_output(output, settings(config, options.format))
-        failures = Failures(output, fail_fast=options.fail_fast)
-        count = dump(
-            motion,
-            source,
+    write = functools.partial(dump, motion, source, output, suffix=suffix, apart=apart)
+    failures = Failures(output, shard, fail_fast=options.fail_fast)
+    counts = []
+    if shard.is_all:
+        with sole_writer(output, "--output"):
+            claim_output(output, run)
+            counts.append(write(failures=failures, limit=options.limit))
+            remove_shards(output)
+    else:
+        work_in_shards(
             output,
-            suffix=suffix,
-            apart=apart,
-            failures=failures,
-            limit=options.limit,
+            shard,
+            job_of_source(options.data, source, apart),
+            begin=lambda: claim_output(output, run),
+            check=lambda: check_run(output, run),
+            work=lambda: counts.append(write(failures=failures, limit=options.limit, shard=shard)),
+            unfinished=lambda: unfinished(source, output, suffix, apart, shard.count),
+            merge=lambda: write(limit=0),
         )
-    print(f"{count} flow files written to {output}.")
-    return command_line.failed(failures)
+    print(f"{sum(counts)} flow files written to {output}.")
+    return command_line.failed(failures, output)

@@ -2,11 +2,13 @@
 
   wrp import SRC D
   wrp import project.json D --frames=FRAMES --classes=classes.json
+  wrp import clip.mp4 D
 
 SRC is a folder, a zip or a file of CVAT (segmentation masks, CVAT for images), PASCAL VOC, COCO
-(panoptic, instances, stuff), Label Studio, Cityscapes, DAVIS, or a folder of frames; which of them
-is found out by its content. Frames without labels are kept as video. Frames are linked, or written
-where they come out of a zip; the same command again writes what has changed in SRC.
+(panoptic, instances, stuff), Label Studio, Cityscapes, DAVIS, a folder of frames, or a video (which
+needs PyAV: pip install 'wrp_jax[video]'). Which of them is found out by its content. Frames without
+labels are kept as video. Frames are linked, or written where they come out of a zip or a video; the
+same command again writes what has changed in SRC.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ def define_flags() -> None:
     flags.DEFINE_string(
         "classes", None, "classes.json whose ids the labels get, by the names of the classes."
     )
+    flags.DEFINE_bool("partial", False, "Of a broken video take the frames before the break.")
     flags.DEFINE_list("void", [], "Classes of SRC that stand for pixels nobody can name.")
 
 
@@ -44,5 +47,6 @@ def main() -> None:
             frames=Path(options.frames) if options.frames else None,
             classes=Path(options.classes) if options.classes else None,
             void=options.void,
+            partial=options.partial,
         )
     )

@@ -21,6 +21,7 @@ COMMANDS = (
     "flow",
     "calibrate",
     "build",
+    "doctor",
     "import",
     "export",
     "convert",

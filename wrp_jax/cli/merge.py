@@ -33,4 +33,4 @@ def main() -> int:
     command_line.require("output")
     output = Path(os.path.abspath(flags.FLAGS.output))
     merge_shards(output)
-    return command_line.failed(Failures(output))
+    return command_line.failed(Failures(output), output)

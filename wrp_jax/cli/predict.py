@@ -5,7 +5,8 @@
 
 Published weights need no --workdir. The files are read with
 --config.segmentation.name=precomputed --config.segmentation.folder=DIR. Stopped at any time, the
-same command goes on. --dry-run says how much there is to do, and what it takes.
+same command goes on. --dry-run says how much there is to do, and what it takes. Several processes
+share the sequences as those of wrp propagate do.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from absl import flags
 
-from wrp_jax.cli import command_line
+from wrp_jax.cli import command_line, shard_flags
 from wrp_jax.files.failures import Failures
 
 
@@ -27,6 +28,7 @@ def define_flags() -> flags.FlagHolder:
     flags.DEFINE_string("output", None, "Where the predictions go.")
     flags.DEFINE_enum("format", "png", FORMATS, "png: labels and confidence; npz: all there is.")
     command_line.define_partial("frame", "sequences")
+    shard_flags.define_shards()
     return command_line.define_config()
 
 
@@ -39,16 +41,21 @@ def main(config_flag: flags.FlagHolder) -> int:
     command_line.require("data", "output")
     output = Path(options.output)
     workdir = Path(options.workdir) if options.workdir else None
+    shard = shard_flags.shard()
     if options.dry_run:
         from wrp_jax.labelling.dry_run import describe_predictions
 
-        what = prepare(config, options.data, workdir, output, options.format)
+        what = prepare(config, options.data, workdir, output, options.format, shard)
         check_run(output, what.run)
         command_line.print_lines(
-            describe_predictions(what.segment, what.source, output, options.format, options.limit)
+            describe_predictions(
+                what.segment, what.source, output, options.format, options.limit, shard
+            )
         )
         return 0
-    failures = Failures(output, fail_fast=options.fail_fast)
-    count = predict(config, options.data, workdir, output, options.format, failures, options.limit)
+    failures = Failures(output, shard, fail_fast=options.fail_fast)
+    count = predict(
+        config, options.data, workdir, output, options.format, failures, options.limit, shard
+    )
     print(f"Predictions of {count} frames written to {output}.")
-    return command_line.failed(failures)
+    return command_line.failed(failures, output)

@@ -85,10 +85,8 @@ def main(config_flag: flags.FlagHolder) -> int:
     )
     workdir = Path(options.workdir) if options.workdir else None
     failures = Failures(request.output, request.shard, fail_fast=options.fail_fast)
-    metrics = propagate(config, request, workdir=workdir, train=not options.data, failures=failures)
-    if options.dry_run:
-        return 0
-    return command_line.failed(Failures(request.output) if metrics else failures)
+    propagate(config, request, workdir=workdir, train=not options.data, failures=failures)
+    return 0 if options.dry_run else command_line.failed(failures, request.output)
 
 
 def verify_output() -> None:
@@ -207,9 +205,8 @@ def _propagate_shard(
     failures: Failures | None,
 ) -> dict[str, Any]:
     """Labels a shard, and merges all where it is the last one to end."""
-    from wrp_jax.files.lock import HeldElsewhereError, merging_writer
     from wrp_jax.files.output import check_run
-    from wrp_jax.files.shards import shard_writer
+    from wrp_jax.files.shards import work_in_shards
     from wrp_jax.labelling.merging import job_of, merge, unfinished
     from wrp_jax.labelling.plan import check_free, claim
     from wrp_jax.labelling.run import label_windows
@@ -220,25 +217,20 @@ def _propagate_shard(
         check_free(plan)
         claim(plan, networks.digest)
 
-    job = job_of(plan, request, workdir)
-    with shard_writer(
-        plan.output, plan.shard, job, begin, lambda: check_run(plan.output, settings)
-    ):
-        label_windows(plan, networks, failures, request.limit)
-    which = f"shard {plan.shard.index} of {plan.shard.count}"
-    try:
-        with merging_writer(plan.output, "--output"):
-            missing = unfinished(plan)
-            if not missing:
-                metrics = merge(plan, networks)
-                _say(metrics, plan.output)
-                return metrics
-    except HeldElsewhereError:
-        print(f"{which} has ended; the last one to end merges.", file=sys.stderr)
+    metrics = work_in_shards(
+        plan.output,
+        plan.shard,
+        job_of(plan, request, workdir),
+        begin=begin,
+        check=lambda: check_run(plan.output, settings),
+        work=lambda: label_windows(plan, networks, failures, request.limit),
+        unfinished=lambda: unfinished(plan),
+        merge=lambda: merge(plan, networks),
+    )
+    if metrics is None:
         return {}
-    others = ", ".join(map(str, missing))
-    print(f"{which} has ended; not finished yet: {others}.", file=sys.stderr)
-    return {}
+    _say(metrics, plan.output)
+    return metrics
 
 
 def merge_shards(output: Path) -> dict[str, Any]:
@@ -255,7 +247,8 @@ def merge_shards(output: Path) -> dict[str, Any]:
     """
     from wrp_jax.files.lock import merging_writer
     from wrp_jax.files.output import check_run
-    from wrp_jax.labelling.merging import merge, missing_shards, stored_command, unfinished
+    from wrp_jax.files.shards import remove_shards
+    from wrp_jax.labelling.merging import merge, stored_command
     from wrp_jax.labelling.plan import make_plan
 
     stored = stored_command(output)
@@ -264,13 +257,21 @@ def merge_shards(output: Path) -> dict[str, Any]:
     plan = make_plan(stored.config, stored.request)
     networks = _load(plan, stored.workdir)
     check_run(output, plan.settings(networks.digest))
+    _check_finished(plan)  # nothing is touched where it is too early
     with merging_writer(output, "--output"):
-        missing = unfinished(plan)
-        if missing:
-            raise missing_shards(plan, missing)
+        _check_finished(plan)
         metrics = merge(plan, networks)
+        remove_shards(output)
     _say(metrics, output)
     return metrics
+
+
+def _check_finished(plan: Plan) -> None:
+    from wrp_jax.labelling.merging import missing_shards, unfinished
+
+    missing = unfinished(plan)
+    if missing:
+        raise missing_shards(plan, missing)
 
 
 def _dry_run(

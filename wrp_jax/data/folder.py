@@ -210,7 +210,7 @@ def _what_there_is(root: Path) -> str:
     """A hint at what stands in the place of sequences."""
     for path in sorted(root.iterdir()):
         if path.suffix.lower() in passed_over.VIDEO_FILES:
-            return f", but {path} (save its frames as pictures)"
+            return f", but {path} (a video: give it to wrp import)"
         if path.suffix.lower() in images.SUFFIXES:
             return f", but pictures like {path.name} in no sequence"
     deep = next((path for path in sorted(root.glob("*/*/frames")) if path.is_dir()), None)

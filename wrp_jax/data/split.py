@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping
+from typing import Any
+
+from wrp_jax.data.source import VideoSource
+from wrp_jax.files.records import fingerprint
 
 
 def split_sequences(frames: Mapping[str, int], count: int) -> tuple[frozenset[str], ...]:
@@ -31,3 +35,22 @@ def split_sequences(frames: Mapping[str, int], count: int) -> tuple[frozenset[st
         parts[index].add(sequence)
         heapq.heappush(loads, (load + frames[sequence], index))
     return tuple(map(frozenset, parts))
+
+
+def split_source(source: VideoSource, count: int) -> tuple[tuple[str, ...], ...]:
+    """``split_sequences`` of all frames of a source; the sequences of a shard in their order."""
+    frames = {sequence: len(source.frame_names(sequence)) for sequence in source.sequences}
+    parts = split_sequences(frames, count)
+    return tuple(tuple(s for s in source.sequences if s in part) for part in parts)
+
+
+def job_of_source(data: str, source: VideoSource, *asked: object) -> dict[str, Any]:
+    """The job of shards that make something of every frame, see ``files.shards.shard_writer``.
+
+    Args:
+      data: the name by which the source was opened.
+      source: the video.
+      *asked: JSON values on which depends what is made of each frame.
+    """
+    names = [[sequence, source.frame_names(sequence)] for sequence in source.sequences]
+    return {"data": data, "plan": fingerprint(names, *asked), "command": None}

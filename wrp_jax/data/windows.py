@@ -137,9 +137,17 @@ def window_frames(window: Window, source: VideoSource) -> tuple[str, ...]:
     return names[names.index(window.first) : names.index(window.last) + 1]
 
 
-def whole_sequences(source: VideoSource) -> tuple[Window, ...]:
-    """One window over all frames of each sequence, for sources whose labels play no part."""
-    names = {sequence: source.frame_names(sequence) for sequence in source.sequences}
+def whole_sequences(
+    source: VideoSource, sequences: Iterable[str] | None = None
+) -> tuple[Window, ...]:
+    """One window over all frames of each sequence, for sources whose labels play no part.
+
+    Args:
+      source: the video.
+      sequences: some of its sequences; all if None.
+    """
+    asked = source.sequences if sequences is None else sequences
+    names = {sequence: source.frame_names(sequence) for sequence in asked}
     return tuple(Window(s, frames[0], frames[0], frames[-1]) for s, frames in names.items())
 
 

@@ -13,7 +13,7 @@ from wrp_jax.exchange.label_studio import write_label_studio
 from wrp_jax.exchange.labelled_frames import Labels, open_labels
 from wrp_jax.exchange.segmentation_masks import write_cvat, write_voc
 from wrp_jax.exchange.sink import Sink, open_sink
-from wrp_jax.exchange.trainers import write_cityscapes, write_train_ids
+from wrp_jax.exchange.trainers import write_cityscapes, write_grey_ids, write_train_ids
 from wrp_jax.files.output import check_output
 
 FORMATS: dict[str, Callable[[Labels, Sink], None]] = {
@@ -21,12 +21,13 @@ FORMATS: dict[str, Callable[[Labels, Sink], None]] = {
     "coco-panoptic": write_panoptic,
     "coco-stuff": write_stuff,
     "cvat": write_cvat,
+    "grey-ids": write_grey_ids,
     "label-studio": write_label_studio,
     "train-ids": write_train_ids,
     "voc": write_voc,
 }
 """The writers, by what is given as ``--to``."""
-_WITH_OWN_CLASSES = ("train-ids",)
+_WITH_OWN_CLASSES = ("grey-ids", "train-ids")
 
 
 def export_project(

@@ -1,4 +1,4 @@
-"""Trees that trainers read: Cityscapes, and ``images`` beside ``labels`` with trainIds.
+"""Trees that trainers read: Cityscapes, and ``images`` beside ``labels``, with ids or trainIds.
 
 Labels are plain grey PNG: what any program reads from them are the ids. trainIds count the classes
 but void in the order of ``classes.json``; 255 is void, and what is not known.
@@ -44,6 +44,25 @@ def write_train_ids(labels: Labels, sink: Sink) -> None:
     for item in labels:
         sink.put(f"images/{item.key}{item.suffix}", item.frame)
         sink.put(f"labels/{item.key}.png", images.encode_png(table[item.label]))
+
+
+def write_grey_ids(labels: Labels, sink: Sink) -> None:
+    """Writes ``images``, ``labels`` with the ids of the classes, and their ``classes.json``.
+
+    What is not known is 255, a class of its own where there is no void.
+    """
+    classes = labels.classes
+    table = np.array([*classes.ids, _VOID], np.uint8)
+    unknown = False
+    for item in labels:
+        unknown |= bool((item.label == classes.num_classes).any())
+        sink.put(f"images/{item.key}{item.suffix}", item.frame)
+        sink.put(f"labels/{item.key}.png", images.encode_png(table[item.label]))
+    content = label_maps.classes_to_json(classes)
+    if unknown:
+        void = {"id": _VOID, "name": NOTHING, "color": [0, 0, 0], "void": True}
+        content = {"classes": [*content["classes"], void], "void_id": _VOID}
+    sink.put(label_maps.CLASSES_FILE, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def write_cityscapes(labels: Labels, sink: Sink) -> None:

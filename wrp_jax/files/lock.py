@@ -138,6 +138,13 @@ def _holding(directory: Path, flag: str, take: Callable[[Path], int]) -> Iterato
         os.close(handle)
 
 
+def is_merged_now(directory: Path) -> bool:
+    """Whether the process that holds a folder does what others wait for, see ``merging_writer``."""
+    with contextlib.suppress(UserError):  # there is no such file
+        return read_bytes(directory / LOCK_FILE) == _MERGING
+    return False
+
+
 def check_place(path: Path) -> None:
     """Refuses to write a file of a held folder anywhere else; elsewhere all is left to the caller.
 
@@ -227,15 +234,17 @@ def _take_shared(path: Path) -> int:
     since = time.monotonic()
     while True:
         try:
-            return _locked(path, shared=True)
+            handle = _locked(path, shared=True)
         except BlockingIOError:
             interrupts.check()
-            with contextlib.suppress(UserError):  # it is gone
-                if read_bytes(path) == _MERGING:
-                    since = time.monotonic()
+            if is_merged_now(path.parent):
+                since = time.monotonic()
             if time.monotonic() - since > _PATIENCE:
                 raise
             time.sleep(_POLL_SECONDS)
+        else:
+            os.ftruncate(handle, 0)  # what a killed one has left: nobody merges now
+            return handle
 
 
 def _locked(path: Path, *, shared: bool = False) -> int:

@@ -93,6 +93,23 @@ def _real_folders(root: Path) -> set[Path]:
     return {path.resolve() for path in found if path.is_dir()}
 
 
+def read_run(output: Path) -> dict[str, Any] | None:
+    """What ``run.json`` of an output says; None where there is none, or it is damaged.
+
+    Raises:
+      UserError: it is a link.
+    """
+    path = output / RUN_FILE
+    if path.is_symlink():
+        raise UserError(f"{path} is a link: remove it, or choose another output.")
+    if not path.is_file():
+        return None
+    try:
+        return dict(read_json(path, limit=MAX_BYTES))
+    except (ValueError, TypeError):
+        return None
+
+
 def check_run(output: Path, run: Mapping[str, Any]) -> bool:
     """Whether an output belongs to a run already; writes nothing.
 
@@ -103,16 +120,10 @@ def check_run(output: Path, run: Mapping[str, Any]) -> bool:
     Raises:
       UserError: the directory holds results of another run.
     """
-    path = output / RUN_FILE
-    if path.is_symlink():
-        raise UserError(f"{path} is a link: remove it, or choose another output.")
-    if not path.is_file():
+    before = read_run(output)
+    if before is None:
         return False
     wanted = json.loads(json.dumps(run))
-    try:
-        before = dict(read_json(path, limit=MAX_BYTES))
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{path} cannot be read: remove {output} and run again.") from error
     differing = sorted(
         key for key in before.keys() | wanted.keys() if before.get(key) != wanted.get(key)
     )
@@ -125,7 +136,10 @@ def check_run(output: Path, run: Mapping[str, Any]) -> bool:
 
 
 def claim_output(output: Path, run: Mapping[str, Any]) -> None:
-    """Marks an output as belonging to a run, so that a rerun skips only its own results.
+    """Marks an output as belonging to a run.
+
+    Where its ``run.json`` was removed or is damaged it is written anew. Results must depend on it
+    by their own records (``records.run_mark``): those of another run are made again then.
 
     Args:
       output: the output directory.

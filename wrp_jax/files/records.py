@@ -19,8 +19,8 @@ from pathlib import Path
 from wrp_jax import interrupts
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.digests import DIGESTS_FILE, FileDigests
-from wrp_jax.files.lock import check_place
-from wrp_jax.files.output import RUN_FILE
+from wrp_jax.files.lock import TEMPORARY, check_place
+from wrp_jax.files.output import RUN_FILE, read_run
 from wrp_jax.files.regular import MAX_BYTES, read_bytes
 from wrp_jax.files.shards import WHOLE, Shard, shard_homes
 from wrp_jax.files.strict_json import parse_json
@@ -215,6 +215,40 @@ def verify(output: Path) -> tuple[int, list[str]]:
         if fault:
             faults.append(f"{fault}.")
     return len(entries), faults
+
+
+def check_free(output: Path, names: Iterable[str]) -> None:
+    """Refuses an output with files of others in the places of this run's own.
+
+    Where ``run.json`` was removed, what the records know is of an earlier run still.
+
+    Args:
+      output: the output folder.
+      names: of files and folders in it that a run is going to write, or write into.
+
+    Raises:
+      UserError: there is such a file, and no run has made the folder its own.
+    """
+    if read_run(output) is not None:
+        return
+    known = None
+    for name in dict.fromkeys(names):
+        place = output / name
+        for path in (place, *place.rglob("*")):
+            if not os.path.lexists(path) or (path.is_dir() and not path.is_symlink()):
+                continue
+            known = set(Records(output).files()) if known is None else known
+            if path not in known and not TEMPORARY.fullmatch(path.name):
+                raise UserError(
+                    f"{path} is there already and not of an earlier run: give another --output, or "
+                    "move it away."
+                )
+
+
+def run_mark(output: Path) -> str:
+    """Fingerprint of ``run.json``, for what files of the output are made from; "" without one."""
+    run = read_run(output)
+    return "" if run is None else fingerprint(run)
 
 
 def fingerprint(*parts: object) -> str:

@@ -12,17 +12,21 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import random
 import shutil
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from wrp_jax import interrupts
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.lock import (
     SHARDS_FOLDER,
     HeldElsewhereError,
     check_place,
+    is_merged_now,
     merging_writer,
     shared_writer,
     sole_writer,
@@ -34,7 +38,10 @@ from wrp_jax.types import UserError
 JOB_FILE = "job.json"
 
 _PATIENCE = 5.0  # seconds, for others that also want to write the job
+_GLANCE = 0.3  # seconds, for one that is about to be refused
 _POLL_SECONDS = 0.05
+
+_Merged = TypeVar("_Merged")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,13 +117,16 @@ def shard_writer(
     wanted = {"num_shards": shard.count, **job}
     deadline = time.monotonic() + _PATIENCE
     while True:
-        with shared_writer(output, "--output"):
-            check_job(output, job)
-            differing, begun = _differing(output, wanted), check()
-            if begun and not differing:
-                with _own_home(output, shard):
-                    yield
-                return
+        # Looked at without the lock first: of many that come at once, each would keep the one that
+        # writes the job out.
+        if check() and not _differing(output, wanted):
+            with shared_writer(output, "--output"):
+                if check() and not _differing(output, wanted):
+                    with _own_home(output, shard):
+                        yield
+                    return
+        check_job(output, job)
+        differing = _differing(output, wanted)
         try:
             with merging_writer(output, "--output"):
                 check()
@@ -125,9 +135,65 @@ def shard_writer(
                     text = json.dumps(wanted, indent=1, sort_keys=True) + "\n"
                     write_atomically(output / SHARDS_FOLDER / JOB_FILE, text.encode())
         except HeldElsewhereError:  # by shards at work, or by one that writes the job just now
+            interrupts.check()
+            if is_merged_now(output):
+                deadline = time.monotonic() + _PATIENCE
             if time.monotonic() > deadline:
+                if differing in ("", "job"):
+                    raise  # by a run without shards
                 raise _refusal(output, wanted, differing) from None
-            time.sleep(_POLL_SECONDS)
+            time.sleep(random.uniform(_POLL_SECONDS, 2 * _POLL_SECONDS))
+
+
+def work_in_shards(
+    output: Path,
+    shard: Shard,
+    job: Mapping[str, Any],
+    begin: Callable[[], None],
+    check: Callable[[], bool],
+    work: Callable[[], object],
+    unfinished: Callable[[], Sequence[int]],
+    merge: Callable[[], _Merged],
+) -> _Merged | None:
+    """Does a shard's work, and merges all shards where it is the last one to end.
+
+    Args:
+      output: the folder; made if missing.
+      shard: this process's.
+      job: of ``shard_writer``, as are the next two.
+      begin: called before the first shard's work.
+      check: whether it has been called.
+      work: what the shard does.
+      unfinished: the shards that must still do something.
+      merge: makes one output of all shards, its only writer; they are forgotten then.
+
+    Returns:
+      What ``merge`` returned; None where others are at work or not finished, which stderr says.
+
+    Raises:
+      UserError, MachineError: see ``shard_writer``.
+    """
+    with shard_writer(output, shard, job, begin, check):
+        work()
+    which = f"shard {shard.index} of {shard.count}"
+    deadline = time.monotonic() + _GLANCE
+    while True:
+        try:
+            with merging_writer(output, "--output"):
+                missing = unfinished()
+                if not missing:
+                    merged = merge()
+                    remove_shards(output)
+                    return merged
+                rest = f"not finished yet: {', '.join(map(str, missing))}"
+                break
+        except HeldElsewhereError:
+            rest = "the last one to end merges"
+            if time.monotonic() > deadline:
+                break
+        time.sleep(random.uniform(_POLL_SECONDS, 2 * _POLL_SECONDS))
+    print(f"{which} has ended; {rest}.", file=sys.stderr)
+    return None
 
 
 def check_job(output: Path, job: Mapping[str, Any]) -> None:

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from wrp_jax.data.source import VideoSource, frame_size
+from wrp_jax.data.split import split_source
 from wrp_jax.files.failures import Failures
-from wrp_jax.files.shards import WHOLE
+from wrp_jax.files.shards import WHOLE, Shard
 from wrp_jax.labelling.finish import finish
 from wrp_jax.labelling.kept import KeptWindows
 from wrp_jax.labelling.plan import Plan, WindowJob
@@ -84,12 +85,21 @@ def _share(plan: Plan) -> str:
     )
 
 
+def _of_shard(shard: Shard) -> str:
+    return "" if shard.is_all else f", of shard {shard.index} of {shard.count}"
+
+
 def _frames(jobs: Iterable[WindowJob]) -> int:
     return sum(len(job.names) for job in jobs)
 
 
 def describe_predictions(
-    segment: Segment, source: VideoSource, output: Path, kind: str, limit: int | None = None
+    segment: Segment,
+    source: VideoSource,
+    output: Path,
+    kind: str,
+    limit: int | None = None,
+    shard: Shard = WHOLE,
 ) -> Iterator[str]:
     """Frames, time, memory and bytes of a run of ``wrp predict``, line by line.
 
@@ -99,13 +109,14 @@ def describe_predictions(
       output: DIR; it need not exist.
       kind: of ``predictions.FORMATS``.
       limit: of all sequences the first so many are predicted only.
+      shard: whose sequences are looked at.
 
     Raises:
       UserError: a file of the input cannot be read.
     """
-    survey = Survey(source, output, kind, Failures(output, fail_fast=True), limit)
+    survey = Survey(source, output, kind, Failures(output, fail_fast=True), limit, shard)
     count = len(survey.missing)
-    yield f"frames: {len(survey.all)} in {len(source.sequences)} sequences"
+    yield f"frames: {len(survey.all)} in {len(survey.sequences)} sequences{_of_shard(shard)}"
     yield f"finished before: {len(survey.asked) - count} frames"
     yield f"this run: {count} frames"
     if not count:
@@ -128,6 +139,7 @@ def describe_flow(
     suffix: str,
     apart: Sequence[int] = (1,),
     limit: int | None = None,
+    shard: Shard = WHOLE,
 ) -> Iterator[str]:
     """Flows, time, memory and bytes of a run of ``wrp flow``, line by line.
 
@@ -138,13 +150,17 @@ def describe_flow(
       suffix: one of ``flow_files.SUFFIXES``.
       apart: distances in frames.
       limit: of all sequences the first so many are written only.
+      shard: whose sequences are looked at.
 
     Raises:
       UserError: a file of the input cannot be read.
     """
-    before, missing = survey_flow(source, output, suffix=suffix, apart=apart, limit=limit)
-    frames = sum(len(source.frame_names(sequence)) for sequence in source.sequences)
-    yield f"frames: {frames} in {len(source.sequences)} sequences"
+    before, missing = survey_flow(
+        source, output, suffix=suffix, apart=apart, limit=limit, shard=shard
+    )
+    own = split_source(source, shard.count)[shard.index]
+    frames = sum(len(source.frame_names(sequence)) for sequence in own)
+    yield f"frames: {frames} in {len(own)} sequences{_of_shard(shard)}"
     yield f"finished before: {before} flow files"
     yield f"this run: {sum(missing.values())} flow files"
 

@@ -9,7 +9,7 @@ from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source_digests import SourceDigests
 from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.files.failures import Failures
-from wrp_jax.files.records import Records, fingerprint
+from wrp_jax.files.records import Records, fingerprint, run_mark
 from wrp_jax.labelling.files import OutputFiles
 from wrp_jax.labelling.plan import RESERVED, Plan, WindowJob
 from wrp_jax.labelling.window_result import WindowResult, load_window_result
@@ -25,8 +25,8 @@ class KeptWindows:
     """The records of an output, by windows.
 
     Attributes:
-      marks: by number of the window, fingerprints of what its result depends on beyond the
-        settings of the whole output. Windows whose files cannot be read have none.
+      marks: by number of the window, fingerprints of what its result depends on: the settings of
+        the whole output, frames, labels. Windows whose files cannot be read have none.
     """
 
     def __init__(self, plan: Plan, failures: Failures):
@@ -40,10 +40,11 @@ class KeptWindows:
         self._records = Records(plan.output, plan.shard)
         digests = SourceDigests(plan.source, self._records.digests)
         known, truth = KnownLabels(plan.source, plan.windows), GroundTruth(plan.source)
+        run = run_mark(plan.output)
         self.marks: dict[int, str] = {}
         for job in plan.own:
             with failures.of(**job.part):
-                self.marks[job.number] = _mark(job, digests, known, truth)
+                self.marks[job.number] = _mark(run, job, digests, known, truth)
 
     def finished(self) -> dict[int, WindowResult]:
         """The results that are kept, by number of the window; changes nothing."""
@@ -116,10 +117,13 @@ def remove_results(plan: Plan) -> None:
     records.save()
 
 
-def _mark(job: WindowJob, digests: SourceDigests, known: KnownLabels, truth: GroundTruth) -> str:
+def _mark(
+    run: str, job: WindowJob, digests: SourceDigests, known: KnownLabels, truth: GroundTruth
+) -> str:
     window, scored = job.window, [job.names[i] for i in job.scored]
     return fingerprint(
         RESULT_VERSION,
+        run,
         dataclasses.astuple(window),
         job.owned,
         job.shown,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from wrp_jax.config import Config, check
 from wrp_jax.files.failures import Failures
 from wrp_jax.files.lock import remove_leftovers
-from wrp_jax.files.shards import JOB_FILE, SHARDS_FOLDER, WHOLE, Shard, read_job, remove_shards
+from wrp_jax.files.shards import JOB_FILE, SHARDS_FOLDER, WHOLE, Shard, read_job
 from wrp_jax.labelling.files import OutputFiles
 from wrp_jax.labelling.finish import finish
 from wrp_jax.labelling.plan import Plan
@@ -62,6 +62,11 @@ def stored_command(output: Path) -> StoredCommand:
             f"{output} holds no shards that are not merged: give the --output of wrp propagate "
             "--num_shards."
         )
+    if job["command"] is None:
+        raise UserError(
+            f"{output} holds shards of another command than wrp propagate: run any of them again, "
+            "which merges."
+        )
     where = output / SHARDS_FOLDER / JOB_FILE
     try:
         command = dict(job["command"])
@@ -94,7 +99,8 @@ def unfinished(plan: Plan) -> tuple[int, ...]:
 def merge(plan: Plan, networks: Networks) -> dict[str, Any]:
     """Makes one output of all shards: as one process leaves it behind, to the last byte.
 
-    To be called by its only writer, where none is ``unfinished``.
+    To be called by its only writer, where none is ``unfinished``; the shards are there until
+    ``files.shards.remove_shards``.
 
     Args:
       plan: of any of the shards.
@@ -116,9 +122,7 @@ def merge(plan: Plan, networks: Networks) -> dict[str, Any]:
     )
     if missing:
         raise missing_shards(plan, missing)
-    metrics = finish(whole, results, networks.trained_on, len(failures))
-    remove_shards(plan.output)
-    return metrics
+    return finish(whole, results, networks.trained_on, len(failures))
 
 
 def missing_shards(plan: Plan, missing: list[int] | tuple[int, ...]) -> UserError:

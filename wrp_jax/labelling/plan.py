@@ -18,8 +18,9 @@ from wrp_jax.data.sides import between_keyframes
 from wrp_jax.data.source import VideoSource, validate
 from wrp_jax.data.split import split_sequences
 from wrp_jax.evaluation.truth import GroundTruth
+from wrp_jax.files import records
 from wrp_jax.files.failures import FAILURES_FILE
-from wrp_jax.files.output import RUN_FILE, check_output, check_sequences, claim_output
+from wrp_jax.files.output import check_output, check_sequences, claim_output
 from wrp_jax.files.records import fingerprint
 from wrp_jax.files.shards import WHOLE, Shard
 from wrp_jax.labelling.request import ALL, Request
@@ -227,15 +228,8 @@ def check_free(plan: Plan) -> None:
     Raises:
       UserError: there are such files, and no earlier run has made the folder its own.
     """
-    if (plan.output / RUN_FILE).exists():
-        return
-    ours = [plan.output / sequence for sequence in dict.fromkeys(w.sequence for w in plan.windows)]
-    ours += [plan.output / name for name in ("methods", "tfds", "metrics.json", "report.html")]
-    for path in ours:
-        if path.exists():
-            raise UserError(
-                f"{path} is there already and not of an earlier run: give another --output."
-            )
+    own = ("methods", "tfds", "metrics.json", "report.html")
+    records.check_free(plan.output, (*(w.sequence for w in plan.windows), *own))
 
 
 def claim(plan: Plan, networks_digest: str) -> None:

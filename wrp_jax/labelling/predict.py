@@ -9,6 +9,8 @@ that cannot be read is listed in ``failures.jsonl``, the others are finished.
 
 from __future__ import annotations
 
+import functools
+import itertools
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,11 +24,19 @@ from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.data.open_source import input_folder, open_source
 from wrp_jax.data.source import VideoSource, validate
 from wrp_jax.data.source_digests import SourceDigests
+from wrp_jax.data.split import job_of_source, split_source
 from wrp_jax.data.windows import whole_sequences
 from wrp_jax.files.failures import FAILURES_FILE, Failures
 from wrp_jax.files.lock import sole_writer
-from wrp_jax.files.output import check_apart, check_output, check_sequences, claim_output
-from wrp_jax.files.records import Records, fingerprint
+from wrp_jax.files.output import (
+    check_apart,
+    check_output,
+    check_run,
+    check_sequences,
+    claim_output,
+)
+from wrp_jax.files.records import Records, check_free, fingerprint, run_mark
+from wrp_jax.files.shards import WHOLE, Shard, remove_shards, work_in_shards
 from wrp_jax.progress import Progress
 from wrp_jax.segmentation.predictions import PRECOMPUTED, Predictions, write_arrays
 from wrp_jax.types import Segment, UserError, clip_of
@@ -42,6 +52,7 @@ def write_predictions(
     kind: str,
     failures: Failures | None = None,
     limit: int | None = None,
+    shard: Shard = WHOLE,
 ) -> int:
     """Writes the predictions of all frames of a source that are not there yet, and no longer
     keeps those of frames that the source does not have any more, or that cannot be read.
@@ -52,23 +63,26 @@ def write_predictions(
       output: DIR.
       kind: of ``predictions.FORMATS``.
       failures: lists the frames that cannot be read; those of the output if absent.
-      limit: predicts the first so many sequences only.
+      limit: predicts the first so many of those sequences only.
+      shard: whose sequences are predicted.
 
     Returns:
       How many frames were written.
     """
-    failures = Failures(output) if failures is None else failures
+    failures = Failures(output, shard) if failures is None else failures
     writer, at_once = LabelWriter(output, source.classes), 4 * jax.local_device_count()
-    survey = Survey(source, output, kind, failures, limit)
+    survey = Survey(source, output, kind, failures, limit, shard)
     records, files, marks = survey.records, survey.all, survey.marks
     places, rest = survey.asked, survey.missing
-    failures.keep_only({"sequence": s, "frame": name} for s, name in files)
-    records.keep_only(path for paths in files.values() for path in paths)
+    parts = [{"sequence": s, "frame": name} for s, name in files]
+    failures.keep_only(parts)
+    if shard.is_all:
+        records.keep_only(path for paths in files.values() for path in paths)
     records.tell()
     records.save()
     done, written = len(places) - len(rest), 0
     progress = Progress("predicting", len(places), done)
-    for sequence in source.sequences:
+    for sequence in survey.sequences:
         names = [name for s, name in rest if s == sequence]
         for start in range(0, len(names), at_once):
             interrupts.check()
@@ -93,7 +107,10 @@ def write_predictions(
                 records.add(marks[sequence, name], files[sequence, name])
             done, written = done + len(frames), written + len(frames)
             progress.update(done)
-    progress.close()
+    if places:
+        progress.close()
+    failures.keep_only(parts)  # in order
+    failures.save()
     records.save()
     return written
 
@@ -103,7 +120,8 @@ class Survey:
 
     Attributes:
       records: of the output.
-      all: by sequence and name of every frame the files of its prediction.
+      sequences: of the shard.
+      all: by sequence and name of every frame of these the files of its prediction.
       asked: sequence and name of the frames that are to have one.
       marks: fingerprints of what theirs depend on; frames that cannot be read have none.
       missing: of the frames asked for those without one.
@@ -116,24 +134,44 @@ class Survey:
         kind: str,
         failures: Failures,
         limit: int | None = None,
+        shard: Shard = WHOLE,
     ):
         """Looks at every frame that is asked for; the arguments are ``write_predictions``'."""
-        writer, self.records = LabelWriter(output, source.classes), Records(output)
+        writer, self.records = LabelWriter(output, source.classes), Records(output, shard)
         digests = SourceDigests(source, self.records.digests)
-        places = [(s, name) for s in source.sequences for name in source.frame_names(s)]
+        self.sequences = split_source(source, shard.count)[shard.index]
+        places = [(s, name) for s in self.sequences for name in source.frame_names(s)]
         self.all = {place: _files(writer, kind, *place) for place in places}
-        within = frozenset(source.sequences[:limit])
+        within = frozenset(self.sequences[:limit])
         self.asked = [place for place in places if place[0] in within]
         self.marks: dict[tuple[str, str], str] = {}
+        run = run_mark(output)
         for s, name in self.asked:
             with failures.of(sequence=s, frame=name):
-                self.marks[s, name] = fingerprint(RESULT_VERSION, digests.frame(s, name))
+                self.marks[s, name] = fingerprint(RESULT_VERSION, run, digests.frame(s, name))
         self.missing = [place for place in self.asked if not self._is_current(place)]
 
     def _is_current(self, place: tuple[str, str]) -> bool:
         # All are looked at, so that each that was changed is told.
         mark = self.marks.get(place, "")
         return all([self.records.is_current(path, mark) for path in self.all[place]])
+
+
+def _unfinished(source: VideoSource, output: Path, kind: str, count: int) -> tuple[int, ...]:
+    """Shards with a frame that neither has a prediction nor has failed; opens none."""
+    writer, failures = LabelWriter(output, source.classes), Failures(output)
+
+    def done(sequence: str, name: str) -> bool:
+        there = all(path.is_file() for path in _files(writer, kind, sequence, name))
+        return there or {"sequence": sequence, "frame": name} in failures
+
+    def finished(sequences: tuple[str, ...]) -> bool:
+        # From the end: a shard that is at work has not come there yet.
+        names = ((s, name) for s in reversed(sequences) for name in reversed(source.frame_names(s)))
+        return all(itertools.starmap(done, names))
+
+    parts = enumerate(split_source(source, count))
+    return tuple(index for index, sequences in parts if not finished(sequences))
 
 
 def _files(writer: LabelWriter, kind: str, sequence: str, name: str) -> tuple[Path, ...]:
@@ -156,7 +194,14 @@ class Prediction(NamedTuple):
     run: dict[str, Any]
 
 
-def prepare(config: Config, data: str, workdir: Path | None, output: Path, kind: str) -> Prediction:
+def prepare(
+    config: Config,
+    data: str,
+    workdir: Path | None,
+    output: Path,
+    kind: str,
+    shard: Shard = WHOLE,
+) -> Prediction:
     """Checks what was given to the command, and loads the network.
 
     Args:
@@ -165,6 +210,7 @@ def prepare(config: Config, data: str, workdir: Path | None, output: Path, kind:
       workdir: of ``train.py``; None where ``config.segmentation.weights`` is all there is.
       output: DIR.
       kind: of ``predictions.FORMATS``.
+      shard: whose sequences are predicted.
 
     Raises:
       UserError: a mistake in what was given.
@@ -181,7 +227,9 @@ def prepare(config: Config, data: str, workdir: Path | None, output: Path, kind:
     check_output(output, input_folder(data))
     check_apart(output, workdir)
     check_sequences(source.name, source.sequences, [FAILURES_FILE])
-    windows = whole_sequences(source)
+    own = split_source(source, shard.count)[shard.index]
+    check_free(output, own)
+    windows = whole_sequences(source, own)
     validate(source, windows, labels=())
     segment = load_segmenter(workdir, config, source, windows, keep_features=kind == "npz")
     run = {
@@ -201,6 +249,7 @@ def predict(
     kind: str,
     failures: Failures | None = None,
     limit: int | None = None,
+    shard: Shard = WHOLE,
 ) -> int:
     """The command without its flags; see the module.
 
@@ -211,7 +260,8 @@ def predict(
       output: DIR.
       kind: of ``predictions.FORMATS``.
       failures: lists the frames that cannot be read; those of the output if absent.
-      limit: predicts the first so many sequences only.
+      limit: predicts the first so many of those sequences only.
+      shard: whose sequences are predicted.
 
     Returns:
       How many frames were written.
@@ -219,7 +269,23 @@ def predict(
     Raises:
       UserError: a mistake in what was given; nothing has been written then.
     """
-    segment, source, run = prepare(config, data, workdir, output, kind)
-    with sole_writer(output, "--output"):
-        claim_output(output, run)
-        return write_predictions(segment, source, output, kind, failures, limit)
+    segment, source, run = prepare(config, data, workdir, output, kind, shard)
+    write = functools.partial(write_predictions, segment, source, output, kind)
+    if shard.is_all:
+        with sole_writer(output, "--output"):
+            claim_output(output, run)
+            written = write(failures, limit)
+            remove_shards(output)
+        return written
+    written = []
+    work_in_shards(
+        output,
+        shard,
+        job_of_source(data, source),
+        begin=lambda: claim_output(output, run),
+        check=lambda: check_run(output, run),
+        work=lambda: written.append(write(failures, limit, shard)),
+        unfinished=lambda: _unfinished(source, output, kind, shard.count),
+        merge=lambda: write(limit=0),
+    )
+    return sum(written)

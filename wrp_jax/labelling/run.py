@@ -8,7 +8,7 @@ import numpy as np
 
 from wrp_jax import interrupts
 from wrp_jax.data.known_labels import KnownLabels
-from wrp_jax.data.source import read_frame, reading
+from wrp_jax.data.source import frame_size, read_frame, reading
 from wrp_jax.evaluation.evaluator import Evaluator
 from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.evaluation.truth import GroundTruth
@@ -18,6 +18,7 @@ from wrp_jax.labelling.files import OutputFiles
 from wrp_jax.labelling.flow_pictures import flow_pictures
 from wrp_jax.labelling.kept import KeptWindows
 from wrp_jax.labelling.plan import Plan, WindowJob
+from wrp_jax.labelling.programs import CompiledBySize
 from wrp_jax.labelling.window_result import WindowResult
 from wrp_jax.progress import Progress
 from wrp_jax.propagation.labelled_window import Keyframe
@@ -59,12 +60,15 @@ def label_windows(
     steps, asked = len(plan.methods), frozenset(job.number for job in plan.own[:limit])
     done = steps * sum(number in results for number in asked)
     progress = Progress("labelling", steps * len(asked), done)
+    programs = CompiledBySize()
     for job in plan.own:
         interrupts.check()
         if job.number in asked and job.number not in results and job.number in kept.marks:
             with failures.of(**job.part):
                 mark = kept.marks[job.number]
-                result = _label_window(plan, job, mark, networks, known, truth, progress, done)
+                size = frame_size(plan.source, job.window.sequence, job.window.key)
+                with programs.of(size, job.window.sequence):
+                    result = _label_window(plan, job, mark, networks, known, truth, progress, done)
                 result.save(files.window_path(job))
                 kept.add(job)
                 results[job.number] = result

@@ -83,7 +83,7 @@ def try_out(what: str, parts: int, work: Callable[[Path], object]) -> Trial | Us
     Returns:
       What it took, or why it could not be done.
     """
-    seconds = []
+    seconds, peaks = [], []
     with tempfile.TemporaryDirectory(prefix="wrp-dry-run-") as folder:
         for turn in ("first", "second"):
             interrupts.check()
@@ -93,10 +93,12 @@ def try_out(what: str, parts: int, work: Callable[[Path], object]) -> Trial | Us
             except UserError as error:
                 return error
             seconds.append(time.monotonic() - start)
+            peaks.append(_peak())
         files = [path for path in (Path(folder) / "second").rglob("*") if path.is_file()]
         size = sum(os.stat(path).st_size for path in files)
+    # The second time begins with what the first has left in memory, which a run does not.
     starting = max(seconds[0] - seconds[1], 0.0)
-    return Trial(what, parts, starting, seconds[1], size, _peak(), _peak_on_device())
+    return Trial(what, parts, starting, seconds[1], size, peaks[0], _peak_on_device())
 
 
 @dataclasses.dataclass(frozen=True)

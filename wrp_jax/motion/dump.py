@@ -15,9 +15,11 @@ from wrp_jax.config import MotionConfig
 from wrp_jax.data.flow_files import write_flow
 from wrp_jax.data.source import VideoSource, read_clip
 from wrp_jax.data.source_digests import SourceDigests
+from wrp_jax.data.split import split_source
 from wrp_jax.files.failures import Failures
 from wrp_jax.files.output import check_name
-from wrp_jax.files.records import Records, fingerprint
+from wrp_jax.files.records import Records, fingerprint, run_mark
+from wrp_jax.files.shards import WHOLE, Shard
 from wrp_jax.motion.build import motion_digest
 from wrp_jax.motion.precomputed import flow_stem
 from wrp_jax.types import Motion, UserError
@@ -38,6 +40,7 @@ def dump(
     apart: Sequence[int] = (1,),
     failures: Failures | None = None,
     limit: int | None = None,
+    shard: Shard = WHOLE,
 ) -> int:
     """Writes the flows between all frames of a source that are so far apart, in both directions.
 
@@ -49,7 +52,8 @@ def dump(
       apart: distances in frames; 1 is the neighbours.
       failures: lists the sequences with a frame that cannot be read, of which only a part is
         written; those of the output if absent.
-      limit: of all sequences the first so many are written only.
+      limit: of those sequences the first so many are written only.
+      shard: whose sequences are written.
 
     Returns:
       How many files were written; those kept are passed over. Files of frames that the source does
@@ -58,11 +62,13 @@ def dump(
     Raises:
       UserError: a file cannot be written, or not in this format.
     """
-    failures = Failures(output) if failures is None else failures
-    failures.keep_only({"sequence": sequence} for sequence in source.sequences)
-    written, records = 0, Records(output)
+    failures = Failures(output, shard) if failures is None else failures
+    sequences = split_source(source, shard.count)[shard.index]
+    listed = [{"sequence": sequence} for sequence in sequences]
+    failures.keep_only(listed)
+    written, records = 0, Records(output, shard)
     digests = SourceDigests(source, records.digests)
-    for sequence in source.sequences[:limit]:
+    for sequence in sequences[:limit]:
         names = source.frame_names(sequence)
         for name in (sequence, *names):
             check_name(name)
@@ -75,9 +81,38 @@ def dump(
         if whole == len(parts):
             failures.succeeded(sequence=sequence)
     records.tell()
-    records.keep_only(path for path in records.files() if _has_frames(path, output, source))
+    if shard.is_all:
+        records.keep_only(path for path in records.files() if _has_frames(path, output, source))
+    failures.keep_only(listed)  # in order
+    failures.save()
     records.save()
     return written
+
+
+def unfinished(
+    source: VideoSource, output: Path, suffix: str, apart: Sequence[int], count: int
+) -> tuple[int, ...]:
+    """Shards with a sequence that neither has all of its flow nor has failed; opens no frame.
+
+    Args:
+      source: the video.
+      output: DIR.
+      suffix: of ``dump``.
+      apart: of ``dump``.
+      count: of the shards.
+    """
+    failures = Failures(output)
+
+    def finished(sequence: str) -> bool:
+        if {"sequence": sequence} in failures:
+            return True
+        names = source.frame_names(sequence)
+        # From the end: a shard that is at work has not come there yet.
+        pairs = [pair for d in apart for pair in _pairs(0, len(names), d)]
+        return all(_file(output, sequence, names, *p, suffix).is_file() for p in reversed(pairs))
+
+    parts = enumerate(split_source(source, count))
+    return tuple(i for i, sequences in parts if not all(map(finished, reversed(sequences))))
 
 
 def _has_frames(path: Path, output: Path, source: VideoSource) -> bool:
@@ -98,6 +133,7 @@ def survey_flow(
     suffix: str,
     apart: Sequence[int] = (1,),
     limit: int | None = None,
+    shard: Shard = WHOLE,
 ) -> tuple[int, dict[str, int]]:
     """How many files are there already, and how many are missing, by sequence. Writes nothing.
 
@@ -106,14 +142,15 @@ def survey_flow(
       output: DIR; it need not exist.
       suffix: one of ``flow_files.SUFFIXES``.
       apart: distances in frames.
-      limit: of all sequences the first so many are looked at only.
+      limit: of those sequences the first so many are looked at only.
+      shard: whose sequences are looked at.
 
     Raises:
       UserError: a frame cannot be read.
     """
-    before, missing, records = 0, {}, Records(output)
+    before, missing, records = 0, {}, Records(output, shard)
     digests = SourceDigests(source, records.digests)
-    for sequence in source.sequences[:limit]:
+    for sequence in split_source(source, shard.count)[shard.index][:limit]:
         names = source.frame_names(sequence)
         wanted = [
             one
@@ -142,12 +179,12 @@ def _wanted(
     suffix: str,
 ) -> Iterator[tuple[tuple[int, int], Path, str]]:
     """The pairs of a group, the file of each, and the fingerprint of what it is made from."""
-    last = min(first + GROUP + distance, len(names))
+    run, last = run_mark(records.output), min(first + GROUP + distance, len(names))
     for pair in _pairs(first, last, distance):
         path = _file(records.output, sequence, names, *pair, suffix)
         seen = names[max(min(pair) - distance, 0) : max(pair) + distance + 1]
         places = [seen.index(names[i]) for i in pair]
-        yield pair, path, fingerprint(RESULT_VERSION, places, digests.frames(sequence, seen))
+        yield pair, path, fingerprint(RESULT_VERSION, run, places, digests.frames(sequence, seen))
 
 
 def _dump_part(

@@ -6,20 +6,21 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from wrp_jax.ops.warp import warp
+from wrp_jax.ops.warp import Extent, warp
 
 
 def photometric_error(
     target: Float[Array, "b h w 3"],
     source: Float[Array, "b h w 3"],
     flow: Float[Array, "b h w 2"],
+    extent: Extent = None,
 ) -> Float[Array, "b h w"]:
     """``‖I_k − φ(I_{k−1})‖₂`` over the RGB channels, each 0 … 1, so 0 … √3 (eq. 6).
 
     As printed, eq. 6 warps ``I_t``; the text (and the map's own indices) mean ``I_{k−1}``,
     which is what is warped here.
     """
-    moved, _ = warp(source, flow)
+    moved, _ = warp(source, flow, extent)
     difference = target - moved
     return jnp.sqrt(jnp.sum(difference * difference, axis=-1) + 1e-12)
 

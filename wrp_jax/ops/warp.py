@@ -8,10 +8,15 @@ is marked likewise.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Integer
+
+Extent = tuple[Any, Any] | None
+"""Height and width of a frame that lies at the upper left of larger arrays, so that one program
+serves frames of many sizes; whole numbers, traced or not. None: the arrays hold nothing else. What
+lies outside of the frame is never read, and what is said there means nothing."""
 
 
 class _Corners(NamedTuple):
@@ -22,7 +27,7 @@ class _Corners(NamedTuple):
     valid: Array  # bool [b, h, w]
 
 
-def _position(flow: Array, size: tuple[int, int]) -> tuple[Array, Array, Array]:
+def _position(flow: Array, size: tuple[Any, Any]) -> tuple[Array, Array, Array]:
     """Where each pixel samples in a frame of this size, and whether it may."""
     _, rows, columns, _ = flow.shape
     h, w = size
@@ -33,18 +38,24 @@ def _position(flow: Array, size: tuple[int, int]) -> tuple[Array, Array, Array]:
     return x, y, valid
 
 
-def _corners(flow: Array, size: tuple[int, int]) -> _Corners:
-    h, w = size
+def _corners(flow: Array, size: tuple[int, int], extent: Extent = None) -> _Corners:
+    h, w = extent or size
     pixels = (flow.shape[0], flow.shape[1] * flow.shape[2])
-    x, y, valid = _position(flow, size)
+    x, y, valid = _position(flow, (h, w))
     x, y = jnp.clip(x, 0, w - 1), jnp.clip(y, 0, h - 1)
     # The upper-left corner stays one short of the border, so that the lower-right one exists;
     # on the border itself its fraction is then exactly 1.
-    x0 = jnp.clip(jnp.floor(x), 0, max(w - 2, 0))
-    y0 = jnp.clip(jnp.floor(y), 0, max(h - 2, 0))
+    last = (max(h - 2, 0), max(w - 2, 0)) if extent is None else (
+        jnp.maximum(h - 2, 0), jnp.maximum(w - 2, 0)
+    )  # fmt: skip
+    x0, y0 = jnp.clip(jnp.floor(x), 0, last[1]), jnp.clip(jnp.floor(y), 0, last[0])
     fx, fy = (x - x0).reshape(pixels), (y - y0).reshape(pixels)
-    base = (y0.astype(jnp.int32) * w + x0.astype(jnp.int32)).reshape(pixels)
-    right, down = (1 if w > 1 else 0), (w if h > 1 else 0)
+    row = size[1]
+    base = (y0.astype(jnp.int32) * row + x0.astype(jnp.int32)).reshape(pixels)
+    if extent is None:
+        right, down = (1 if w > 1 else 0), (row if h > 1 else 0)
+    else:
+        right, down = jnp.where(w > 1, 1, 0), jnp.where(h > 1, row, 0)
     return _Corners(
         (base, base + right, base + down, base + right + down),
         ((1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx),
@@ -58,13 +69,13 @@ def _take(flat: Array, index: Array) -> Array:
     return jnp.take_along_axis(flat, index, axis=1, mode="promise_in_bounds")
 
 
-def inside(flow: Float[Array, "b h w 2"]) -> Bool[Array, "b h w"]:
+def inside(flow: Float[Array, "b h w 2"], extent: Extent = None) -> Bool[Array, "b h w"]:
     """Where a flow may be trusted at all: finite, and pointing inside the frame."""
-    return _position(flow, (flow.shape[1], flow.shape[2]))[2]
+    return _position(flow, extent or (flow.shape[1], flow.shape[2]))[2]
 
 
 def warp(
-    source: Float[Array, "b sh sw c"], flow: Float[Array, "b h w 2"]
+    source: Float[Array, "b sh sw c"], flow: Float[Array, "b h w 2"], extent: Extent = None
 ) -> tuple[Float[Array, "b h w c"], Bool[Array, "b h w"]]:
     """Bilinear backward warping, differentiable in both arguments: φ(source) (eq. 3).
 
@@ -73,6 +84,7 @@ def warp(
       flow: on the target frame, ``(dx, dy)`` in pixels, pointing into the source frame. It may
         cover a part of the frame; vectors then count from where the part's pixel would be if it
         began at the frame's first row and column.
+      extent: of the source frame.
 
     Returns:
       The source seen from the target frame, and a mask that is False where the sample lies
@@ -80,7 +92,7 @@ def warp(
     """
     b, source_height, source_width, c = source.shape
     h, w = flow.shape[1:3]
-    corners = _corners(flow, (source_height, source_width))
+    corners = _corners(flow, (source_height, source_width), extent)
     flat = source.reshape(b, source_height * source_width, c)
     total = jnp.zeros((b, h * w, c), source.dtype)
     for index, weight in zip(corners.indices, corners.weights, strict=True):
@@ -89,7 +101,7 @@ def warp(
 
 
 def vote_labels(
-    labels: Integer[Array, "b h w"], flow: Float[Array, "b h w 2"]
+    labels: Integer[Array, "b h w"], flow: Float[Array, "b h w 2"], extent: Extent = None
 ) -> tuple[Integer[Array, "b h w"], Float[Array, "b h w"], Bool[Array, "b h w"]]:
     """Warps a label map: exactly the argmax of the bilinearly warped one-hot map.
 
@@ -99,13 +111,14 @@ def vote_labels(
     Args:
       labels: class indices on the source frame.
       flow: as in ``warp``.
+      extent: of the frames.
 
     Returns:
       Class indices on the target frame, the share of the vote each won (0 … 1: the maximum of
       the warped one-hot map), and the validity mask of ``warp``.
     """
     b, h, w = labels.shape
-    corners = _corners(flow, (h, w))
+    corners = _corners(flow, (h, w), extent)
     flat = labels.reshape(b, h * w)
     ids = [_take(flat, index) for index in corners.indices]
     best, best_vote = ids[0], None
@@ -126,22 +139,25 @@ def vote_labels(
 
 
 def warp_labels(
-    labels: Integer[Array, "b h w"], flow: Float[Array, "b h w 2"]
+    labels: Integer[Array, "b h w"], flow: Float[Array, "b h w 2"], extent: Extent = None
 ) -> tuple[Integer[Array, "b h w"], Bool[Array, "b h w"]]:
     """``vote_labels`` without the votes: class indices on the target frame, validity mask."""
-    moved, _, valid = vote_labels(labels, flow)
+    moved, _, valid = vote_labels(labels, flow, extent)
     return moved, valid
 
 
 def warp_one_hot(
-    labels: Integer[Array, "b h w"], flow: Float[Array, "b h w 2"], num_classes: int
+    labels: Integer[Array, "b h w"],
+    flow: Float[Array, "b h w 2"],
+    num_classes: int,
+    extent: Extent = None,
 ) -> Float[Array, "b h w c"]:
     """The bilinearly warped one-hot map, made from four label look-ups.
 
     Equal to ``warp(one_hot(labels, num_classes), flow)`` bit for bit. Differentiable in the flow.
     """
     b, h, w = labels.shape
-    corners = _corners(flow, (h, w))
+    corners = _corners(flow, (h, w), extent)
     flat = labels.reshape(b, h * w)
     classes = jnp.arange(num_classes, dtype=labels.dtype)
     total = jnp.zeros((b, h * w, num_classes), flow.dtype)
@@ -152,44 +168,47 @@ def warp_one_hot(
 
 
 def warp_nearest(
-    values: Integer[Array, "b h w"], flow: Float[Array, "b h w 2"]
+    values: Integer[Array, "b h w"], flow: Float[Array, "b h w 2"], extent: Extent = None
 ) -> Integer[Array, "b h w"]:
     """Warps by the nearest pixel: for numbers that cannot be mixed nor voted on."""
     b, h, w = values.shape
-    x, y, _ = _position(flow, (h, w))
-    column = jnp.clip(jnp.round(x), 0, w - 1).astype(jnp.int32)
-    row = jnp.clip(jnp.round(y), 0, h - 1).astype(jnp.int32)
+    height, width = extent or (h, w)
+    x, y, _ = _position(flow, (height, width))
+    column = jnp.clip(jnp.round(x), 0, width - 1).astype(jnp.int32)
+    row = jnp.clip(jnp.round(y), 0, height - 1).astype(jnp.int32)
     index = (row * w + column).reshape(b, h * w)
     return _take(values.reshape(b, h * w), index).reshape(b, h, w)
 
 
 def compose_flow(
-    flow: Float[Array, "b h w 2"], flow_before: Float[Array, "b h w 2"]
+    flow: Float[Array, "b h w 2"], flow_before: Float[Array, "b h w 2"], extent: Extent = None
 ) -> tuple[Float[Array, "b h w 2"], Bool[Array, "b h w"]]:
     """Chains two backward flows: k → k-1, then k-1 → key, gives k → key.
 
     Args:
       flow: on frame k, into frame k-1.
       flow_before: on frame k-1, into the key frame.
+      extent: of the frames.
 
     Returns:
       The flow on frame k into the key frame, and where the first leg was valid.
     """
-    moved, valid = warp(flow_before, flow)
+    moved, valid = warp(flow_before, flow, extent)
     return jnp.where(jnp.isfinite(flow), flow, 0) + moved, valid
 
 
 def consistency_error(
-    flow: Float[Array, "b h w 2"], flow_reverse: Float[Array, "b h w 2"]
+    flow: Float[Array, "b h w 2"], flow_reverse: Float[Array, "b h w 2"], extent: Extent = None
 ) -> Float[Array, "b h w"]:
     """Forward-backward error in pixels: how far from home a pixel lands, there and back.
 
     Args:
       flow: on frame A, into frame B.
       flow_reverse: on frame B, into frame A.
+      extent: of the frames.
 
     Returns:
       ``‖flow(x) + flow_reverse(x + flow(x))‖₂`` on frame A.
     """
-    home, _ = compose_flow(flow, flow_reverse)
+    home, _ = compose_flow(flow, flow_reverse, extent)
     return jnp.sqrt(jnp.sum(home * home, axis=-1) + 1e-12)

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from wrp_jax.config import PropagationConfig
-from wrp_jax.propagation.carriers import Carrier, Reading, build_carrier
+from wrp_jax.ops.warp import Extent
+from wrp_jax.propagation.carriers import Carrier, Reading, make_carrier
 from wrp_jax.propagation.cues import ChainInputs, derive
 from wrp_jax.propagation.labelled_window import LabelledWindow
 from wrp_jax.propagation.results import FramePrediction, Posterior
@@ -22,6 +23,8 @@ from wrp_jax.propagation.window_cues import window_chain
 from wrp_jax.types import Cues, UserError
 
 _CHUNK_BYTES = 1 << 29  # cues of one chunk on the device
+BUCKET = 32
+"""Frames are filled up to multiples of this, and sizes that become one share their programs."""
 
 
 def mask_options(config: PropagationConfig) -> MaskOptions:
@@ -55,33 +58,52 @@ class _Said(NamedTuple):
     followed: Any = None
 
 
+class _Carried(NamedTuple):
+    """Arguments of ``make_carrier``, hashable."""
+
+    name: str
+    num_classes: int
+    inpaint: bool
+
+    def carrier(self, extent: Extent = None) -> Carrier:
+        return make_carrier(self.name, self.num_classes, inpaint=self.inpaint, extent=extent)
+
+
+@functools.partial(jax.jit, static_argnames="carried")
+def _start(labels: Any, carried: _Carried) -> Any:
+    return carried.carrier().init(labels)
+
+
 @functools.partial(
-    jax.jit, static_argnames=("carrier", "mask", "recursive", "consistency_pixels", "shared")
+    jax.jit, static_argnames=("carried", "mask", "recursive", "consistency_pixels", "shared")
 )
 def _run_chunk(
     state: _State,
     chain: ChainInputs,
     refine: Any,
+    extent: Extent,
     *,
-    carrier: Carrier,
+    carried: _Carried,
     mask: MaskOptions | None,
     recursive: bool,
     consistency_pixels: float,
     shared: bool,
 ) -> tuple[_State, _Said]:
-    label_step = make_step(carrier, mask, refine, recursive=recursive, with_probs=shared)
+    label_step = make_step(
+        carried.carrier(extent), mask, refine, recursive=recursive, with_probs=shared
+    )
 
     def step(state: _State, cues: Cues) -> tuple[_State, _Said]:
         labels, reading = label_step(state.labels, cues)
         image = moved = followed = trust = None
         if state.image is not None:
-            image, moved = image_step(state.image, cues)
+            image, moved = image_step(state.image, cues, extent)
         if state.followed is not None:
-            followed = trust_step(state.followed, cues, consistency_pixels)
+            followed = trust_step(state.followed, cues, consistency_pixels, extent)
             trust = followed.astype(jnp.float16)
         return _State(labels, image, followed), _Said(reading, moved, trust)
 
-    return rollout(step, state, derive(chain))
+    return rollout(step, state, derive(chain, extent))
 
 
 def along_chains(
@@ -111,24 +133,32 @@ def along_chains(
     shared = len(window.keys) == 2
     h, w = window.size
     num_classes = window.classes.num_classes
-    carrier = build_carrier(config.carrier, num_classes, inpaint=inpaint)
+    carried = _Carried(config.carrier, num_classes, inpaint)
+    # Ω sees beyond the frame: it would take what fills it up for a part of it.
+    height, width = (-(-side // BUCKET) * BUCKET for side in (h, w)) if refine is None else (h, w)
     # Padded to whole chunks of one length, so that one program serves windows of any length,
     # and memory on the device does not grow with it.
-    step_bytes = 2 * h * w * (3 + 2 + 2 + 3 + num_classes * (2 * inpaint + shared)) * 4
+    step_bytes = 2 * height * width * (3 + 2 + 2 + 3 + num_classes * (2 * inpaint + shared)) * 4
     chunk = int(np.clip(_CHUNK_BYTES // step_bytes, 1, max(1, config.horizon)))
     longest = window.orders().shape[1] - 1
     orders = window.orders(-(-longest // chunk) * chunk)
 
-    labels = jnp.asarray(np.stack([key.label for key in window.starts]), jnp.int32)
+    def filled(array: np.ndarray) -> np.ndarray:
+        return np.pad(
+            array, ((0, 0), (0, height - h), (0, width - w), *[(0, 0)] * (array.ndim - 3))
+        )
+
+    labels = filled(np.stack([key.label for key in window.starts]).astype(np.int32))
     image = None
     if move_images:
         images = np.stack([window.key_image(key) for key in window.starts])
-        image = images, jnp.zeros((2, h, w, 2))
+        image = filled(images), np.zeros((2, height, width, 2), np.float32)
     # Where g_ψ takes over, the distribution itself says how sure a side is.
-    followed = jnp.ones((2, h, w)) if shared and not inpaint else None
+    shape = 2, height, width
+    followed = np.ones(shape, np.float32) if shared and not inpaint else None
     run = functools.partial(
         _run_chunk,
-        carrier=carrier,
+        carried=carried,
         mask=mask_options(config) if inpaint else None,
         recursive=recursive,
         consistency_pixels=config.consistency_pixels,
@@ -136,19 +166,25 @@ def along_chains(
     )
     if refine is not None and not isinstance(refine, jax.tree_util.Partial):
         refine = jax.tree_util.Partial(refine)
-    chunks = (
-        window_chain(
-            window.cues,
-            orders[:, start : start + chunk + 1],
-            semantics=inpaint,
-            reverse=inpaint or shared,
-        )
-        for start in range(0, orders.shape[1] - 1, chunk)
-    )
+
+    def chunks() -> Iterator[ChainInputs]:
+        for start in range(0, orders.shape[1] - 1, chunk):
+            chain = window_chain(
+                window.cues,
+                orders[:, start : start + chunk + 1],
+                semantics=inpaint,
+                reverse=inpaint or shared,
+                size=(height, width),
+            )
+            if refine is None:  # nobody reads features, whose size is the network's own
+                chain = chain._replace(features=chain.features[:, :, :1, :1, :0])
+            yield chain
+
+    extent = (np.int32(h), np.int32(w)) if refine is None else None
     outputs = rollout_chunked(
-        lambda state, chain: run(state, chain, refine),
-        _State(carrier.init(labels), image, followed),
-        chunks,
+        lambda state, chain: run(state, chain, refine, extent),
+        _State(_start(labels, carried), image, followed),
+        chunks(),
     )
 
     for key in window.keys:
@@ -157,7 +193,8 @@ def along_chains(
     if (orders[:, :1] == orders).all():
         return
     classes, step = np.arange(num_classes, dtype=np.int32), 0
-    for reading, moved, trust in outputs:
+    for output in outputs:
+        reading, moved, trust = jax.tree.map(lambda x: x[:, :, :h, :w], output)
         for t in range(len(reading.labels)):
             step += 1
             for b, key in enumerate(window.starts):

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int, Integer
 
 from wrp_jax.ops.labels import decide, one_hot
 from wrp_jax.ops.warp import (
+    Extent,
     compose_flow,
     vote_labels,
     warp,
@@ -67,7 +68,7 @@ class Carrier(NamedTuple):
 # --- hard ids: the paper ------------------------------------------------------------------
 
 
-def hard(num_classes: int, dtype: Any = jnp.float32) -> Carrier:
+def hard(num_classes: int, dtype: Any = jnp.float32, extent: Extent = None) -> Carrier:
     """Class indices, voted on at every step: the paper's one-hot labels. No gradient."""
 
     def blend(state: Array, mask: Array, probs: Array) -> Array:
@@ -75,7 +76,7 @@ def hard(num_classes: int, dtype: Any = jnp.float32) -> Carrier:
 
     return Carrier(
         init=lambda labels: labels.astype(jnp.uint8 if num_classes <= 256 else jnp.int32),
-        warp=lambda state, flow: warp_labels(state, flow)[0],
+        warp=lambda state, flow: warp_labels(state, flow, extent)[0],
         blend=blend,
         replace=lambda state, probs: jnp.argmax(probs, axis=-1).astype(state.dtype),
         probs=lambda state: one_hot(state, num_classes, dtype),
@@ -86,7 +87,7 @@ def hard(num_classes: int, dtype: Any = jnp.float32) -> Carrier:
 # --- distributions ------------------------------------------------------------------------
 
 
-def soft(num_classes: int, dtype: Any = jnp.float32) -> Carrier:
+def soft(num_classes: int, dtype: Any = jnp.float32, extent: Extent = None) -> Carrier:
     """Distributions, resampled at every step; decided on when read only."""
 
     def blend(state: Array, mask: Array, probs: Array) -> Array:
@@ -95,7 +96,7 @@ def soft(num_classes: int, dtype: Any = jnp.float32) -> Carrier:
 
     return Carrier(
         init=lambda labels: one_hot(labels, num_classes, dtype),
-        warp=lambda state, flow: warp(state, flow)[0],
+        warp=lambda state, flow: warp(state, flow, extent)[0],
         blend=blend,
         replace=lambda state, probs: probs.astype(state.dtype),
         probs=lambda state: state,
@@ -126,7 +127,7 @@ class ComposedState(NamedTuple):
     step: Int[Array, " b"]
 
 
-def composed(num_classes: int, dtype: Any = jnp.float32) -> Carrier:
+def composed(num_classes: int, dtype: Any = jnp.float32, extent: Extent = None) -> Carrier:
     """One warp from the labelled frame, by the composed flow; labels are never resampled.
 
     Where a step inpaints, the pixel is cut off the labelled frame and its distribution is
@@ -149,14 +150,14 @@ def composed(num_classes: int, dtype: Any = jnp.float32) -> Carrier:
         # corners count by what is alive of them. Where nothing is, any flow will do.
         alive = state.alive[..., None]
         mixed = jnp.concatenate([state.flow * alive, alive], axis=-1)
-        moved, _ = warp(mixed, flow)
+        moved, _ = warp(mixed, flow, extent)
         share = moved[..., 2]
         before = moved[..., :2] / jnp.maximum(share, 1e-6)[..., None]
         return state._replace(
             flow=jnp.where(jnp.isfinite(flow), flow, 0).astype(dtype) + before,
             alive=share,
-            rest=warp(state.rest, flow)[0],
-            source=warp_nearest(state.source, flow),
+            rest=warp(state.rest, flow, extent)[0],
+            source=warp_nearest(state.source, flow, extent),
             step=state.step + 1,
         )
 
@@ -169,7 +170,7 @@ def composed(num_classes: int, dtype: Any = jnp.float32) -> Carrier:
         )
 
     def probs_of(state: ComposedState) -> Array:
-        tied = warp_one_hot(state.key, state.flow, num_classes)
+        tied = warp_one_hot(state.key, state.flow, num_classes, extent)
         return state.alive[..., None] * tied + state.rest
 
     def replace(state: ComposedState, probs: Array) -> ComposedState:
@@ -191,20 +192,20 @@ class TiedState(NamedTuple):
     flow: Float[Array, "b h w 2"]
 
 
-def tied(num_classes: int, dtype: Any = jnp.float32) -> Carrier:
+def tied(num_classes: int, dtype: Any = jnp.float32, extent: Extent = None) -> Carrier:
     """``composed`` for chains that never inpaint: no channel per class, votes on integers."""
 
     def init(labels: Array) -> TiedState:
         return TiedState(labels, jnp.zeros((*labels.shape, 2), dtype))
 
     def move(state: TiedState, flow: Array) -> TiedState:
-        return state._replace(flow=compose_flow(flow.astype(dtype), state.flow)[0])
+        return state._replace(flow=compose_flow(flow.astype(dtype), state.flow, extent)[0])
 
     def probs_of(state: TiedState) -> Array:
-        return warp_one_hot(state.key, state.flow, num_classes)
+        return warp_one_hot(state.key, state.flow, num_classes, extent)
 
     def read(state: TiedState) -> Reading:
-        labels, votes, _ = vote_labels(state.key, state.flow)
+        labels, votes, _ = vote_labels(state.key, state.flow, extent)
         source = jnp.zeros(labels.shape, jnp.int32)
         return Reading(labels.astype(jnp.int32), votes.astype(jnp.float32), source)
 
@@ -217,9 +218,13 @@ def tied(num_classes: int, dtype: Any = jnp.float32) -> Carrier:
 _CARRIERS = {"hard": hard, "soft": soft, "composed": composed}
 
 
-@functools.cache  # one object for one carrier, so that programs are compiled once
-def build_carrier(
-    name: str, num_classes: int, *, inpaint: bool = True, dtype: Any = jnp.float32
+def make_carrier(
+    name: str,
+    num_classes: int,
+    *,
+    inpaint: bool = True,
+    dtype: Any = jnp.float32,
+    extent: Extent = None,
 ) -> Carrier:
     """The carrier named in the options.
 
@@ -229,6 +234,7 @@ def build_carrier(
       inpaint: whether ``blend`` and ``replace`` will be called; without them composing is
         cheaper.
       dtype: of flows and distributions in the state.
+      extent: of the frames.
 
     Raises:
       UserError: there is no carrier of that name.
@@ -238,5 +244,9 @@ def build_carrier(
             f"config.propagation.carrier={name!r} is unknown: use one of {', '.join(_CARRIERS)}."
         )
     if name == "composed" and not inpaint:
-        return tied(num_classes, dtype)
-    return _CARRIERS[name](num_classes, dtype)
+        return tied(num_classes, dtype, extent)
+    return _CARRIERS[name](num_classes, dtype, extent)
+
+
+build_carrier = functools.cache(make_carrier)
+"""``make_carrier``: one object for one carrier, so that programs are compiled once."""

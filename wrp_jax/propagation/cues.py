@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, UInt8
 
 from wrp_jax.ops.photometric import photometric_error
 from wrp_jax.ops.pixels import unit_range
-from wrp_jax.ops.warp import consistency_error, inside
+from wrp_jax.ops.warp import Extent, consistency_error, inside
 from wrp_jax.types import Clip, ClipCues, Cues, Motion, Segment
 
 
@@ -138,10 +138,12 @@ def lay_out(
     )
 
 
-def derive(chain: ChainInputs) -> Cues:
+def derive(chain: ChainInputs, extent: Extent = None) -> Cues:
     """The cues of every step: images, validity, photometric error (eq. 6), consistency.
 
-    Consistency is 0 where there are no ``reverse`` flows.
+    Args:
+      chain: laid out; consistency is 0 where it has no ``reverse`` flows.
+      extent: of the frames.
     """
     t, b, h, w, _ = chain.flow.shape
 
@@ -150,12 +152,14 @@ def derive(chain: ChainInputs) -> Cues:
 
     flow, reverse = flat(chain.flow), flat(chain.reverse)
     images = unit_range(jnp.asarray(chain.frames), chain.flow.dtype)
-    photometric = photometric_error(flat(images[1:]), flat(images[:-1]), flow)
-    consistency = consistency_error(flow, reverse) if reverse.size else jnp.zeros_like(flow[..., 0])
+    photometric = photometric_error(flat(images[1:]), flat(images[:-1]), flow, extent)
+    consistency = (
+        consistency_error(flow, reverse, extent) if reverse.size else jnp.zeros_like(flow[..., 0])
+    )
     return Cues(
         image=images[1:],
         flow=chain.flow,
-        valid=inside(flow).reshape(t, b, h, w).astype(images.dtype),
+        valid=inside(flow, extent).reshape(t, b, h, w).astype(images.dtype),
         photometric=photometric.reshape(t, b, h, w),
         consistency=consistency.reshape(t, b, h, w),
         probs=chain.probs,

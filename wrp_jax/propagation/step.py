@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from wrp_jax.ops.photometric import trust_mask
-from wrp_jax.ops.warp import compose_flow, warp
+from wrp_jax.ops.warp import Extent, compose_flow, warp
 from wrp_jax.propagation.carriers import Carrier, Reading
 from wrp_jax.types import Cues
 
@@ -124,7 +124,10 @@ def make_step(
 
 
 def trust_step(
-    followed: Float[Array, "b h w"], cues: Cues, consistency_pixels: float | Array
+    followed: Float[Array, "b h w"],
+    cues: Cues,
+    consistency_pixels: float | Array,
+    extent: Extent = None,
 ) -> Float[Array, "b h w"]:
     """How far motion has followed each pixel from the labelled frame, 0 … 1, one step further.
 
@@ -135,27 +138,31 @@ def trust_step(
       followed: of the source frame; 1 on the labelled frame.
       cues: of one step.
       consistency_pixels: forward-backward error from which flow does not lead back.
+      extent: of the frames.
     """
-    moved = warp(followed[..., None], cues.flow)[0][..., 0]
+    moved = warp(followed[..., None], cues.flow, extent)[0][..., 0]
     now = moved * cues.valid
     now = now * jnp.where(cues.consistency < consistency_pixels, 1.0, _DOUBTED)
     now = now * jnp.where(cues.photometric < _SAME_COLOUR, 1.0, _DOUBTED)
     return jnp.where(cues.active[:, None, None] > 0, now, followed)
 
 
-def image_step(state: tuple[Array, Array], cues: Cues) -> tuple[tuple[Array, Array], Array]:
+def image_step(
+    state: tuple[Array, Array], cues: Cues, extent: Extent = None
+) -> tuple[tuple[Array, Array], Array]:
     """Moves the labelled frame's image along with its labels: joint image-label propagation
     (Zhu et al., CVPR 2019, section 3.2), so that picture and label stay aligned.
 
     Args:
       state: the labelled frame's image ``[b, h, w, 3]``, and the flow into it; zero at first.
       cues: of one step.
+      extent: of the frames.
 
     Returns:
       The new state, and the image as the target frame shows it. It is sampled once, by the
       composed flow, and so does not blur with distance.
     """
     key, before = state
-    flow, _ = compose_flow(cues.flow, before)
+    flow, _ = compose_flow(cues.flow, before, extent)
     flow = jnp.where(cues.active[:, None, None, None] > 0, flow, before)
-    return (key, flow), warp(key, flow)[0]
+    return (key, flow), warp(key, flow, extent)[0]

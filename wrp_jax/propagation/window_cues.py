@@ -52,6 +52,7 @@ def window_chain(
     *,
     semantics: bool = True,
     reverse: bool = True,
+    size: tuple[int, int] | None = None,
 ) -> ChainInputs:
     """``lay_out`` of the cues of the frames that chains visit, and of no others. Host arrays.
 
@@ -60,6 +61,8 @@ def window_chain(
       orders: as in ``chain_cues``; each leads one way in time.
       semantics: see ``WindowCues``.
       reverse: see ``lay_out``.
+      size: height and width to which frames, flows and probabilities are filled up with zeros,
+        below and on the right; None: as they are.
     """
     parts = []
     for order in orders:
@@ -69,8 +72,19 @@ def window_chain(
             first, last + 1, semantics=semantics, flows=BOTH if reverse else ways
         )
         parts.append(lay_out(section, order[None] - first, reverse=reverse))
-    # Time leads and chains follow, in every field.
-    return jax.tree.map(lambda *x: np.concatenate(x, axis=1), *parts)
+    frame = parts[0].flow.shape[2:4]
+
+    def side_by_side(*arrays: np.ndarray) -> np.ndarray:
+        # Time leads and chains follow, in every field.
+        if size is None or arrays[0].shape[2:4] != frame:
+            return np.concatenate(arrays, axis=1)
+        steps, _, *_, channels = arrays[0].shape
+        filled = np.zeros((steps, len(arrays), *size, channels), arrays[0].dtype)
+        for b, array in enumerate(arrays):
+            filled[:, b, : frame[0], : frame[1]] = array[:, 0]
+        return filled
+
+    return jax.tree.map(side_by_side, *parts)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -128,7 +128,7 @@ def make_batches(
       process_index: which of the processes this is.
       process_count: number of processes; each reads ``batch_size / process_count`` examples in a
         row of every batch.
-      threads: reader threads.
+      threads: reader threads; 0: the caller's own.
       workers: worker processes, which take the place of the threads; the examples and the
         transform are pickled, and the program needs ``if __name__ == "__main__"``.
 

@@ -101,7 +101,10 @@ def _read_run(output: Path) -> dict[str, Any]:
     path = output / RUN_FILE
     advice = "give the --output of propagate as config.pseudo"
     if not path.is_file():
-        raise UserError(f"{output} is not what propagate wrote, {RUN_FILE} is missing: {advice}.")
+        raise UserError(
+            f"{output} is not what propagate wrote, {RUN_FILE} is missing: {advice}, or run "
+            "propagate again, which writes it anew."
+        )
     try:
         run = dict(read_json(path, limit=MAX_BYTES))
         methods, rows = list(map(str, run["methods"])), list(run["windows"])

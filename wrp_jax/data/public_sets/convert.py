@@ -32,7 +32,7 @@ from wrp_jax.data.public_sets.public_set import Packed, Picture, Pixels, PublicS
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.lock import sole_writer
 from wrp_jax.files.output import check_output, claim_output
-from wrp_jax.files.records import Records, fingerprint
+from wrp_jax.files.records import Records, check_free, fingerprint
 from wrp_jax.files.regular import read_bytes
 from wrp_jax.machine import cannot_write
 from wrp_jax.types import UserError
@@ -71,6 +71,8 @@ def convert_set(name: str, data: Path, output: Path) -> str:
     """
     check_output(output, data)
     found = PUBLIC_SETS[name](data)
+    own = (label_maps.CLASSES_FILE, "splits")
+    check_free(output, (*(picture.sequence for picture in found.pictures), *own))
     with sole_writer(output, "--output"):
         return "\n".join(write_set(name, found, output, {"set": name}).lines)
 

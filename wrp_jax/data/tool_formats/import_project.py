@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from wrp_jax.data import label_maps
+from wrp_jax.data import label_maps, passed_over
 from wrp_jax.data.public_sets.convert import Written, convert_set, write_set
+from wrp_jax.data.tool_formats.film import TIMES_FILE, Film
 from wrp_jax.data.tool_formats.project import to_set
 from wrp_jax.data.tool_formats.recognise import CITYSCAPES, KNOWN, OURS, read_project, recognise
 from wrp_jax.data.tool_formats.tree import Tree, open_tree
+from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.lock import sole_writer
-from wrp_jax.files.output import check_output
+from wrp_jax.files.output import check_name, check_output
 from wrp_jax.files.records import RECORDS_FILE, verify
 from wrp_jax.files.strict_json import parse_json
 from wrp_jax.types import ClassMap, UserError
@@ -31,6 +33,7 @@ def import_project(
     frames: Path | None = None,
     classes: Path | None = None,
     void: Collection[str] = (),
+    partial: bool = False,
 ) -> str:
     """Writes the folder.
 
@@ -40,6 +43,7 @@ def import_project(
       frames: a folder or archive of frames, for exports that hold none.
       classes: a ``classes.json`` whose ids labels get, by the names of classes.
       void: names of classes that are void, where the export does not say.
+      partial: of a video that is broken, take the frames before the break.
 
     Returns:
       What was done, in a sentence or more.
@@ -49,6 +53,8 @@ def import_project(
         its list of classes does not have; files in ``output`` were changed since they were written.
     """
     check_output(output, source if source.is_dir() else None)
+    if source.is_file() and source.suffix.lower() in passed_over.VIDEO_FILES:
+        return _import_film(source, output, partial=partial)
     with open_tree(source) as tree:
         found = recognise(tree)
         if found is None:
@@ -61,9 +67,8 @@ def import_project(
             root = found.tree.origin("x").parent  # snippets and lists of the set itself
             return convert_set("cityscapes", root, output)
         project = read_project(found, own or given)
+        name = _sequence_name(source)
         with _open(frames) as further:
-            name = source.stem.lstrip(".")
-            name = _DEFAULT_NAME if name in ("", "frames", "labels", "images") else name
             result = to_set(
                 project, found.tree, name=name, frames=further, classes=given, void=void
             )
@@ -71,6 +76,23 @@ def import_project(
                 _refuse_changed(output)
                 written = write_set(source.name, result, output, {"import": project.kind})
     return _sentence(written, project.kind, output)
+
+
+def _import_film(source: Path, output: Path, *, partial: bool) -> str:
+    film = Film(source, partial=partial)
+    sequence = _sequence_name(source)
+    check_name(sequence)
+    with sole_writer(output, "D"):
+        _refuse_changed(output)
+        found = film.set_of_frames(sequence)
+        written = write_set(source.name, found, output, {"import": "video", "file": source.name})
+        write_atomically(output / sequence / TIMES_FILE, film.times_file())
+    return _sentence(written, "video", output)
+
+
+def _sequence_name(source: Path) -> str:
+    name = source.resolve().stem.lstrip(".")
+    return _DEFAULT_NAME if name in ("", "frames", "labels", "images") else name
 
 
 class _NoTree:

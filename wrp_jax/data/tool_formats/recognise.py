@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from wrp_jax.data.passed_over import VIDEO_FILES
 from wrp_jax.data.tool_formats import coco, cvat_xml, davis, label_studio, picture_pairs, voc
 from wrp_jax.data.tool_formats.cityscapes_tree import FRAMES as CITYSCAPES_FRAMES
 from wrp_jax.data.tool_formats.cityscapes_tree import LABELS as CITYSCAPES_LABELS
@@ -150,6 +151,8 @@ def export_hint(path: Path) -> str:
     Args:
       path: as it was given.
     """
+    if path.suffix.lower() in VIDEO_FILES and path.is_file():
+        return f"{path} is a video: run 'wrp import {path} D', then give --data=D."
     try:
         with open_tree(path) as tree:
             found = recognise(tree)

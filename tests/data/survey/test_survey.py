@@ -1,0 +1,117 @@
+"""``wrp doctor`` says of made-up folders what is in them."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wrp_jax.data.label_maps import default_palette, parse_classes
+from wrp_jax.data.public_sets.cityscapes import cityscapes_classes
+from wrp_jax.data.survey.pictures import gaps
+from wrp_jax.data.survey.report import survey
+
+
+def put(path, pixels, palette=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(pixels)
+    if palette is not None:
+        image.putpalette(palette.tobytes())
+    image.save(path)
+
+
+def video(root, label, palette=None, names=("000000", "000001", "000002")):
+    rng = np.random.default_rng(0)
+    for name in names:
+        put(root / f"a/frames/{name}.jpg", rng.integers(0, 255, (8, 12, 3), np.uint8))
+    put(root / "a/labels/000001.png", label, palette)
+    return root
+
+
+def ids(*values):
+    return np.resize(np.array(values, np.uint8), (8, 12))
+
+
+CITY = cityscapes_classes()
+KINDS = {
+    "palette": (ids(0, 1, 2), default_palette(), "1 palette; 12x8", "ids 0, 1, 2: ids of your"),
+    "grey": (ids(3, 9), None, "1 8-bit grey; 12x8", "ids 3, 9: ids of your classes"),
+    "deep": (
+        ids(3, 9).astype(np.uint16) * 100,
+        None,
+        "1 16-bit grey",
+        "300, 900: more than labels",
+    ),
+    "mask": (ids(0, 255), None, "8-bit grey", "0/255 masks"),
+    "labelIds": (ids(*CITY.ids), None, "8-bit grey", "Cityscapes' labelIds"),
+    "trainIds": (ids(*range(19), 255), None, "8-bit grey", "Cityscapes' trainIds"),
+    "VOC": (ids(0, 15, 255), None, "8-bit grey", "as PASCAL VOC's"),
+    "colors": (
+        CITY.colors[ids(0, 5, 7)],
+        None,
+        "1 RGB; 12x8",
+        "3 colours: all of them Citysc",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kinds_of_labels(tmp_path, kind):
+    label, palette, *says = KINDS[kind]
+    lines, problems = survey(video(tmp_path / "D", label, palette), 100)
+    text = "\n".join(lines)
+    assert text.startswith(f"{tmp_path / 'D'} is a folder that wrp reads")
+    assert "a/frames: 3 frames: 3 JPEG; 12x8" in text and problems == 0
+    for said in says:
+        assert said in text
+    if kind == "deep":
+        assert "to begin with" not in text
+        return
+    classes = parse_classes(json.loads(text.rpartition("to begin with: ")[2]), "it")
+    if kind in ("labelIds", "trainIds"):
+        assert classes.names[13] == "car" and classes.void_index == 19
+    elif kind == "palette":
+        assert classes.colors.tolist() == default_palette()[:3].tolist()
+    elif kind == "mask":
+        assert classes.names == ("background", "object")
+    elif kind == "colors":
+        found = {tuple(color) for color in classes.colors.tolist()}
+        assert found == {tuple(CITY.colors[i].tolist()) for i in (0, 5, 7)}
+
+
+def test_what_speaks_against_a_folder(tmp_path, wrp, capsys):
+    root = video(tmp_path / "D", ids(3, 9), names=("000000", "000001", "000002", "000007"))
+    put(root / "a/labels/000005.png", np.zeros((4, 4), np.uint8))
+    put(root / "b/labels/1.png", CITY.colors[ids(0, 5)])
+    put(root / "b/frames/1.png", np.zeros((5, 5, 3), np.uint8))
+    (root / "b/labels/2.png").write_bytes(b"nothing")
+    content = {"classes": [{"id": 3, "name": "x", "color": CITY.colors[0].tolist()}]}
+    (root / "classes.json").write_text(json.dumps(content))
+    assert wrp("doctor", str(root)) == 0
+    text = capsys.readouterr().out
+    for said in (
+        "a gap in time between 000002 and 000007",
+        "! a/labels has ids that classes.json does not have: 0, 9.",
+        "has pictures of 12x8 and of 4x4: a sequence has one size",
+        "! a/labels has 1 labels without a frame in a/frames, the first is 000005.",
+        "! b/labels is 12x8, the frames 5x5: make them equal.",
+        "! b/labels has 1 colours that no class of classes.json has, the first is [153, 153, 153].",
+        "2.png is not a picture",
+        "GB free on the disk",
+        "7 problems.",
+    ):
+        assert said in text, text
+    assert "to begin with" not in text
+
+
+def test_an_export_names_the_command(tmp_path, wrp, capsys):
+    put(tmp_path / "E/JPEGImages/1.png", np.zeros((8, 12, 3), np.uint8))
+    put(tmp_path / "E/SegmentationClass/1.png", ids(0, 15, 255), default_palette())
+    assert wrp("doctor", str(tmp_path / "E")) == 0
+    assert f"run 'wrp import {tmp_path / 'E'} D'" in capsys.readouterr().out
+    assert wrp("doctor", str(tmp_path / "none")) == 2
+
+
+def test_gaps():
+    assert gaps(["f1", "f2", "f3", "f7"]) == [("f3", "f7")]
+    assert gaps(["f10", "f12", "f14", "f16"]) == [] and gaps(["a", "b", "c"]) == []

@@ -1,0 +1,206 @@
+"""What a folder is, what is wrong in it, and the classes that its labels seem to have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from wrp_jax.data import label_maps
+from wrp_jax.data.public_sets.cityscapes import cityscapes_classes
+from wrp_jax.data.survey.pictures import Pictures, look_at
+from wrp_jax.data.tool_formats.recognise import OURS, recognise
+from wrp_jax.data.tool_formats.tree import Tree, open_tree
+from wrp_jax.data.tool_formats.voc import VOC_NAMES
+from wrp_jax.types import ClassMap, UserError
+
+_SHOWN = 12
+_FOLDERS = 20
+"""Of folders that are told one by one."""
+_VOID = 255
+
+
+def survey(path: Path, limit: int) -> tuple[list[str], int]:
+    """Looks at a folder, an archive or a file.
+
+    Args:
+      path: it.
+      limit: pictures of each folder that are opened at most.
+
+    Returns:
+      Lines to print, those of problems with ``!`` in front, and how many problems there are.
+
+    Raises:
+      UserError: there is no such thing, or an archive that is refused.
+    """
+    with open_tree(path) as tree:
+        lines = [_what(path, tree)]
+        folders: dict[str, list[str]] = {}
+        for name in tree.pictures():
+            folders.setdefault(name.rpartition("/")[0], []).append(name)
+        found = [look_at(tree, f, names, limit) for f, names in list(folders.items())[:_FOLDERS]]
+        if len(folders) > _FOLDERS:
+            lines.append(f"{len(folders)} folders of pictures, of which {_FOLDERS} are looked at")
+        classes, said = _classes(tree)
+        problems = said
+        for pictures in found:
+            lines += _told(pictures)
+            problems += pictures.odd
+        problems += _against_frames(found)
+        labels = [p for p in found if p.is_labels]
+        problems += _against_classes(labels, classes)
+        lines += [f"! {problem}" for problem in problems]
+        proposal = _proposal(labels) if labels and classes is None else {"classes": []}
+        if proposal["classes"]:
+            lines.append(f"a classes.json to begin with: {json.dumps(proposal)}")
+    return lines, len(problems)
+
+
+def _what(path: Path, tree: Tree) -> str:
+    try:
+        found = recognise(tree)
+    except UserError as error:
+        return f"{path}: {error}"
+    if found is None:
+        return f"{path} holds no pictures and no export that is read"
+    if found.kind == OURS:
+        return f"{path} is a folder that wrp reads: give it as --data"
+    return f"{path} is an export ({found.kind}): run 'wrp import {path} D'"
+
+
+def _told(found: Pictures) -> list[str]:
+    what = "labels" if found.is_labels else "frames"
+    kinds = ", ".join(f"{count} {kind}" for kind, count in found.kinds.most_common())
+    sizes = ", ".join(f"{w}x{h}" for (h, w), _ in found.sizes.most_common(3))
+    looked = "" if found.looked_at == len(found.names) else f" ({found.looked_at} looked at)"
+    lines = [f"{found.folder or '.'}: {len(found.names)} {what}{looked}: {kinds}; {sizes}"]
+    if found.ids:
+        lines.append(f"  ids {_listed(sorted(found.ids))}: {_meaning(set(found.ids))}")
+    if found.colors:
+        lines.append(f"  {len(found.colors)} colours: {_color_meaning(set(found.colors))}")
+    for before, after in found.gaps[:3]:
+        lines.append(f"  a gap in time between {before} and {after}")
+    if len(found.gaps) > 3:
+        lines.append(f"  {len(found.gaps)} gaps in time in all")
+    return lines
+
+
+def _meaning(ids: set[int]) -> str:
+    """What set of ids these seem to be."""
+    if ids <= {0, _VOID}:
+        return "0/255 masks, where 255 is an object: make it an id, such as 1"
+    if max(ids) > _VOID:
+        return "more than labels of 8 bits hold: instances, or depth"
+    labels = set(cityscapes_classes().ids)
+    train = set(range(19)) | {_VOID}
+    if ids <= train and len(ids) > 5 and _VOID in ids:
+        return "as Cityscapes' trainIds (0 to 18, 255 is void) would be"
+    if ids <= set(range(34)) and max(ids) > 20 and len(ids & labels) > 5:
+        return "as Cityscapes' labelIds (0 to 33) would be"
+    if ids <= set(range(21)) | {_VOID} and _VOID in ids:
+        return "as PASCAL VOC's (0 to 20, 255 is void) would be"
+    return "ids of your classes"
+
+
+def _color_meaning(colors: set[tuple[int, int, int]]) -> str:
+    known = {
+        "Cityscapes'": {tuple(c) for c in cityscapes_classes().colors.tolist()},
+        "PASCAL VOC's": {tuple(c) for c in label_maps.default_palette().tolist()},
+    }
+    fits = [name for name, theirs in known.items() if colors <= theirs]
+    return f"all of them {fits[0]}" if fits else f"such as {sorted(colors)[:3]}"
+
+
+def _classes(tree: Tree) -> tuple[ClassMap | None, list[str]]:
+    if label_maps.CLASSES_FILE not in tree:
+        return None, []
+    try:
+        content = json.loads(tree.read(label_maps.CLASSES_FILE, 2**20))
+        where = tree.where(label_maps.CLASSES_FILE)
+        return label_maps.parse_classes(content, where), []
+    except (UserError, ValueError) as error:
+        return None, [f"{label_maps.CLASSES_FILE}: {error}"]
+
+
+def _against_classes(labels: Sequence[Pictures], classes: ClassMap | None) -> list[str]:
+    if classes is None:
+        return []
+    problems = []
+    colors = {tuple(c) for c in classes.colors.tolist()}
+    for found in labels:
+        outside = sorted(set(found.ids) - set(classes.ids))
+        if outside:
+            problems.append(
+                f"{found.folder} has ids that classes.json does not have: {_listed(outside)}."
+            )
+        strange = sorted(set(found.colors) - colors)
+        if strange:
+            problems.append(
+                f"{found.folder} has {len(strange)} colours that no class of classes.json has, the "
+                f"first is {list(strange[0])}."
+            )
+    return problems
+
+
+def _against_frames(found: Sequence[Pictures]) -> list[str]:
+    """Labels without frames, or of another size than these."""
+    frames = {PurePosixPath(p.folder).parent: p for p in found if not p.is_labels}
+    problems = []
+    for labels in found:
+        beside = frames.get(PurePosixPath(labels.folder).parent) if labels.is_labels else None
+        if beside is None:
+            continue
+        alone = sorted(set(labels.names) - set(beside.names))
+        if alone:
+            problems.append(
+                f"{labels.folder} has {len(alone)} labels without a frame in {beside.folder}, the "
+                f"first is {alone[0]}."
+            )
+        if labels.sizes and beside.sizes and not set(labels.sizes) & set(beside.sizes):
+            (h, w), (fh, fw) = next(iter(labels.sizes)), next(iter(beside.sizes))
+            problems.append(f"{labels.folder} is {w}x{h}, the frames {fw}x{fh}: make them equal.")
+    return problems
+
+
+def _proposal(labels: Sequence[Pictures]) -> dict[str, Any]:
+    """Classes that fit the ids or colours that were seen."""
+    ids = set().union(*(p.ids for p in labels))
+    meaning = _meaning(ids) if ids else ""
+    if "labelIds" in meaning:
+        return label_maps.classes_to_json(cityscapes_classes())
+    if "trainIds" in meaning:
+        theirs = cityscapes_classes()
+        names = dict(enumerate(theirs.names[:-1])) | {_VOID: theirs.names[-1]}
+        colors = dict(enumerate(theirs.colors[:-1].tolist())) | {_VOID: [0, 0, 0]}
+        return _entries(names, colors)
+    if "VOC" in meaning:
+        names = dict(enumerate(VOC_NAMES)) | {_VOID: "void"}
+        return _entries(names, {_VOID: [224, 224, 192]})
+    if "0/255" in meaning:
+        return _entries({0: "background", 1: "object"}, {})
+    if not ids:
+        colors = sorted(set().union(*(p.colors for p in labels)))
+        names = {i: f"class {i}" for i in range(min(len(colors), _VOID))}
+        return _entries(names, {i: list(colors[i]) for i in names})
+    kept = sorted(i for i in ids if i <= _VOID)
+    palette = next((p.palette for p in labels if p.palette is not None), np.zeros((0, 3)))
+    colors = {i: [int(v) for v in palette[i]] for i in kept if i < len(palette)}
+    return _entries({i: "void" if i == _VOID else f"class {i}" for i in kept}, colors)
+
+
+def _entries(names: dict[int, str], colors: dict[int, list[int]]) -> dict[str, Any]:
+    return {
+        "classes": [
+            {"id": i, "name": name, **({"color": colors[i]} if i in colors else {}),
+             **({"void": True} if i == _VOID else {})}
+            for i, name in names.items()
+        ]
+    }  # fmt: skip
+
+
+def _listed(values: Iterable[int]) -> str:
+    values = list(values)
+    return ", ".join(map(str, values[:_SHOWN])) + (", ..." if len(values) > _SHOWN else "")

@@ -1,0 +1,150 @@
+"""Video files, decoded to frames that are named by their place in the order of decoding.
+
+Read by PyAV (the extra ``video``). The file is decoded twice: once to find out whether it is whole,
+before anything is written, and once to write. Frames are turned as the file says and kept as they
+come, also where their rate varies: ``times.csv`` holds the time of each. Phones write the rotation,
+and cameras a first time that is not zero; neither changes names.
+
+Reference: PyAV's documentation, ``av.container.InputContainer.decode``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.util
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from wrp_jax import interrupts
+from wrp_jax.data import images
+from wrp_jax.data.label_maps import NO_CLASSES
+from wrp_jax.data.public_sets.public_set import Picture, Pixels, PublicSet
+from wrp_jax.types import UserError
+
+TIMES_FILE = "times.csv"
+_SPARE_FRAMES = 2  # that a header may count and a decoder not give
+_SPARE_SECONDS = 1.0
+
+
+class Film:
+    """A video file whose frames have been counted.
+
+    Attributes:
+      times: of the frames, in seconds; None where the file gives none.
+    """
+
+    def __init__(self, path: Path, *, partial: bool):
+        """Decodes the file once.
+
+        Args:
+          path: the file.
+          partial: whether to take the frames before a break.
+
+        Raises:
+          UserError: PyAV is not installed, the file is no video, has no frames, or is broken or
+            cut off: the frame and time that were reached.
+        """
+        self._path = path
+        self.times: list[float | None] = []
+        self._decoded: Iterator[Any] | None = None
+        self._next = 0
+        av = _library(path)
+        fault = ""
+        try:
+            with contextlib.closing(av.open(str(path))) as container:
+                if not container.streams.video:
+                    raise UserError(f"{path} holds no pictures, only sound: give a video.")
+                stream = container.streams.video[0]
+                stream.thread_type = "AUTO"
+                if stream.width * stream.height > images.MAX_PIXELS:
+                    raise UserError(f"{path} has frames of {stream.width}x{stream.height}.")
+                declared = stream.frames
+                seconds = (container.duration or 0) / av.time_base
+                try:
+                    for frame in container.decode(stream):
+                        interrupts.check()
+                        if frame.is_corrupt:
+                            fault = "a frame is damaged"
+                            break
+                        self.times.append(frame.time)
+                except av.error.FFmpegError as error:
+                    fault = error.strerror or str(error)
+        except av.error.FFmpegError as error:
+            raise UserError(
+                f"{path} cannot be read as a video ({error.strerror or error}): copy it again."
+            ) from error
+        fault = fault or self._cut(declared, seconds)
+        if not self.times:
+            raise UserError(f"{path} has no frames{f' ({fault})' if fault else ''}: copy it again.")
+        if fault and not partial:
+            reached = len(self.times) - 1
+            time = self.times[-1]
+            raise UserError(
+                f"{path} is broken or cut off ({fault}) after frame {reached}"
+                f"{'' if time is None else f' at {time:.2f} s'}: copy it again, or give --partial "
+                "to take the frames until there."
+            )
+
+    def _cut(self, declared: int, seconds: float) -> str:
+        """Why the frames are fewer than the file announces; empty if they are not."""
+        if declared and len(self.times) < declared - _SPARE_FRAMES:
+            return f"{len(self.times)} of {declared} frames"
+        last = self.times[-1] if self.times else None
+        if not declared and last is not None and last < 0.95 * seconds - _SPARE_SECONDS:
+            return f"{last:.2f} of {seconds:.2f} s"
+        return ""
+
+    def set_of_frames(self, sequence: str) -> PublicSet:
+        """The frames as pictures of one sequence, to be written in order."""
+        digits = max(6, len(str(len(self.times))))
+        pictures = tuple(
+            Picture(
+                sequence,
+                f"{place:0{digits}d}",
+                Pixels(str(self._path), self._path, functools.partial(self._frame, place)),
+            )
+            for place in range(len(self.times))
+        )
+        return PublicSet(NO_CLASSES, {}, pictures, {})
+
+    def times_file(self) -> bytes:
+        """A line for each frame: its number and its time in seconds."""
+        rows = (
+            f"{place},{'' if time is None else f'{time:.6f}'}\n"
+            for place, time in enumerate(self.times)
+        )
+        return ("frame,seconds\n" + "".join(rows)).encode()
+
+    def _frame(self, place: int) -> UInt8[np.ndarray, "h w 3"]:
+        if self._decoded is None or place < self._next:
+            self._decoded, self._next = _decode(self._path), 0
+        for frame in self._decoded:
+            self._next += 1
+            if self._next > place:
+                turns = round((frame.rotation or 0) / 90)
+                return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))
+        raise UserError(f"{self._path} was changed while it was read: import it again.")
+
+
+def _decode(path: Path) -> Iterator[Any]:
+    with contextlib.closing(_library(path).open(str(path))) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        yield from container.decode(stream)
+
+
+def _library(path: Path) -> types.ModuleType:
+    if importlib.util.find_spec("av") is None:
+        raise UserError(
+            f"{path} is a video, which PyAV reads: pip install 'wrp_jax[video]', or save its "
+            "frames as pictures."
+        )
+    import av
+
+    return av
