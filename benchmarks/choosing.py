@@ -1,4 +1,4 @@
-"""One step of warp-refine in tiles that hold a dispute, against the whole frame.
+"""One step of warp-refine, worked out near disputes, against the chooser at every pixel.
 
 python -m benchmarks.choosing --data=D --windows=FILE --workdir=RUN
 python -m benchmarks.choosing
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from wrp_jax.motion.build import build_motion
 from wrp_jax.propagation.along_chains import mask_options
 from wrp_jax.propagation.chooser.agreement import reliability_of
 from wrp_jax.propagation.chooser.chains import step_cues, walk_chain
-from wrp_jax.propagation.chooser.choose import choose_step, tile_size
+from wrp_jax.propagation.chooser.choose import choose_step, tile_side
 from wrp_jax.propagation.chooser.hypotheses import (
     Carry,
     LongFlows,
@@ -39,13 +40,12 @@ from wrp_jax.propagation.chooser.hypotheses import (
     active_classes,
     active_indices,
     advance,
-    class_features,
     compact,
-    frame_features,
     guess,
     in_dispute,
     init_carry,
 )
+from wrp_jax.propagation.chooser.network_inputs import chooser_inputs, init_chooser
 from wrp_jax.propagation.rollout import window_orders
 from wrp_jax.propagation.window_cues import MadeCues
 from wrp_jax.runs.refiner import load_refiner
@@ -54,11 +54,10 @@ from wrp_jax.types import Cues
 
 _MASK = mask_options(Config().propagation)
 _STEPS = 5  # frames from the labelled one
-_TILE = (120, 120)
 
 
 def timing(data: str, windows_file: str, workdir: Path, count: int) -> dict[str, dict[str, float]]:
-    """Prints and returns how long a step takes both ways, and how much is in dispute."""
+    """Prints and returns the processor's time for a step, and how much is in dispute."""
     found = {}
     config, source = Config(), open_source(data)
     windows = choose_windows(
@@ -68,11 +67,13 @@ def timing(data: str, windows_file: str, workdir: Path, count: int) -> dict[str,
     segment = load_segmenter(workdir, config, source, windows, known)
     network, variables, _, expected = load_refiner(workdir, config, source.classes)
     assert expected is not None
-    step = jax.jit(
-        functools.partial(choose_step, mask=_MASK, recursive=False),
-        static_argnums=0,
-        static_argnames="tile",
-    )
+    step = jax.jit(functools.partial(choose_step, mask=_MASK, recursive=False), static_argnums=0)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def everywhere(network, variables, trust, carry, now):
+        found = guess(advance(carry, now), now)
+        return network.apply(variables, *chooser_inputs(found, trust))
+
     for window in windows[:: max(1, len(windows) // count)][:count]:
         names = window_frames(window, source)
         key = names.index(window.key)
@@ -92,20 +93,19 @@ def timing(data: str, windows_file: str, workdir: Path, count: int) -> dict[str,
         trust = compact(reliability_of(cues, [(key, label)], expected).T, active).T
         arguments = network, variables, jnp.asarray(np.stack([trust] * 2)), before, now
         height, width = label.shape
-        tile = min(_TILE[0], height), min(_TILE[1], width)
         times = compare(
             {
-                "tiles": lambda a=arguments, tile=tile: step(*a, tile=tile),
-                "whole": lambda a=arguments, size=(height, width): step(*a, tile=size),
+                "near disputes": lambda a=arguments: step(*a),
+                "everywhere": lambda a=arguments: everywhere(*a),
             },
             rounds=5,
+            clock=time.process_time,
         )
-        used = "whole" if tile_size(height, width, len(active)) == (height, width) else "tiles"
         title = (
             f"{window.sequence} {height}x{width}, {len(active)} classes: {disputed.mean():.1%} of "
-            f"the pixels in dispute; {used} by default; {threads()} threads"
+            f"the pixels in dispute; {threads()} threads, CPU time"
         )
-        report(title, times, "tiles", "whole", 1)
+        report(title, times, "near disputes", "everywhere", 1)
         found[f"{window.sequence} {window.key}"] = {**times, "disputed": 100 * disputed.mean()}
     return found
 
@@ -130,26 +130,21 @@ def memory(height: int = 2160, width: int = 3840, classes: int = 4) -> dict[str,
     cues = StepCues(short, LongFlows(flow, flow, flow))
     known = array(2, classes, 2)
 
-    def init(carry: Carry, cues: StepCues, known: jax.Array) -> Any:
-        seen = guess(advance(carry, cues), cues)
-        inputs = seen.votes, frame_features(seen), class_features(seen, known)
-        return network.init(jax.random.key(0), *inputs)
-
-    variables = jax.eval_shape(init, carry, cues, known)
+    variables = jax.eval_shape(functools.partial(init_chooser, network), jax.random.key(0))
     found = {}
-    for tile in (tile_size(height, width, classes), (height, width)):
+    for tile in (tile_side(height, width, classes), max(height, width)):
         step = functools.partial(choose_step, network, mask=_MASK, recursive=False, tile=tile)
         program = jax.jit(step).lower(variables, known, carry, cues).compile()
         used = program.memory_analysis()
         sizes = (used.temp_size_in_bytes, used.argument_size_in_bytes, used.output_size_in_bytes)
         print(
-            f"{height}x{width}, parts of {tile[0]}x{tile[1]}: "
+            f"{height}x{width}, tiles of {tile} pixels: "
             "{:.0f} MB set aside, arguments {:.0f} MB, results {:.0f} MB".format(
                 *(size / 1e6 for size in sizes)
             ),
             flush=True,
         )
-        found[f"{tile[0]}x{tile[1]}"] = sizes[0] / 1e6
+        found["whole" if tile == max(height, width) else f"{tile}x{tile}"] = sizes[0] / 1e6
     return found
 
 
@@ -162,10 +157,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     record_option(parser)
     parsed = parser.parse_args(arguments)
     if parsed.data is None:
-        found, note = memory(), "MB that XLA sets aside for a step, by the parts of the frame"
+        found, note = memory(), "MB that XLA sets aside for a step of warp-refine, by tiles"
     else:
         found = timing(parsed.data, parsed.windows, Path(parsed.workdir), parsed.count)
-        note = "milliseconds of a step; share of the pixels in dispute in %"
+        note = "CPU milliseconds of a step; share of the pixels in dispute in %"
     if parsed.record:
         write_result(parsed.record, found, note=note)
 

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from wrp_jax import sharding
 from wrp_jax.sharding import (
     RULES,
     batch_sharding,
@@ -29,11 +30,11 @@ def device_batches():
     return DeviceBatches(make_batches(examples, batch_size=4 * mesh.size, seed=0), mesh)
 
 
-def test_mesh_holds_all_devices_on_an_automatic_axis():
+def test_mesh_holds_all_devices_on_automatic_axes():
     mesh = make_mesh()
-    assert mesh.axis_names == ("data",)
+    assert mesh.axis_names == ("group", "part")
     assert mesh.size == jax.device_count()
-    assert mesh.axis_types == (jax.sharding.AxisType.Auto,)
+    assert mesh.axis_types == (jax.sharding.AxisType.Auto,) * 2
 
 
 def test_a_batch_arrives_whole():
@@ -57,20 +58,20 @@ def test_replicated_leaves_that_shared_a_buffer_can_be_donated():
 
 
 @pytest.mark.parametrize(
-    ("shape", "devices", "spec"),
+    ("shape", "parts", "spec"),
     [
-        ((3, 3, 64, 128), 8, (None, None, None, "data")),
-        ((3, 3, 128, 64), 8, (None, None, "data")),
-        ((3, 3, 64, 64), 8, (None, None, None, "data")),  # of equal ones the last
-        ((720, 513), 8, ("data",)),  # the largest that divides
+        ((3, 3, 64, 128), 8, (None, None, None, "part")),
+        ((3, 3, 128, 64), 8, (None, None, "part")),
+        ((3, 3, 64, 64), 8, (None, None, None, "part")),  # of equal ones the last
+        ((720, 513), 8, ("part",)),  # the largest that divides
         ((721, 513), 8, ()),
         ((3, 3, 32, 48), 8, ()),  # too small
         ((512, 512), 1, ()),
         ((), 8, ()),
     ],
 )
-def test_the_largest_axis_that_divides_is_split(shape, devices, spec):
-    assert largest_axis(shape, devices) == jax.sharding.PartitionSpec(*spec)
+def test_the_largest_axis_that_divides_is_split(shape, parts, spec):
+    assert largest_axis(shape, parts) == jax.sharding.PartitionSpec(*spec)
 
 
 def test_the_first_rule_that_fits_the_path_decides(monkeypatch):
@@ -80,14 +81,24 @@ def test_the_first_rule_that_fits_the_path_decides(monkeypatch):
     state = {"params": {"body": {"w": leaf}, "head": {"w": leaf}}, "batch_stats": {"m": leaf}}
     specs = jax.tree.map(lambda s: tuple(s.spec), state_shardings(state, make_mesh(), "some"))
     assert specs == {
-        "params": {"body": {"w": (None, "data")}, "head": {"w": ()}}, "batch_stats": {"m": ()}
+        "params": {"body": {"w": (None, "part")}, "head": {"w": ()}}, "batch_stats": {"m": ()}
     }  # fmt: skip
+
+
+def test_more_devices_than_a_group_hold_the_state_more_than_once(monkeypatch):
+    monkeypatch.setattr(sharding, "GROUP", 4)
+    mesh, value = make_mesh(), np.arange(2**14, dtype=np.float32).reshape(128, 128)
+    laid = state_shardings({"w": value}, mesh, "fsdp")
+    array = place({"w": value}, laid)["w"]
+    assert array.addressable_shards[0].data.shape == (128, 32)
+    assert sorted(s.replica_id for s in array.addressable_shards) == [0] * 4 + [1] * 4
+    np.testing.assert_array_equal(gather(array), value)
 
 
 def test_an_array_in_parts_comes_back_whole(rng):
     mesh = make_mesh()
     value = rng.normal(size=(4, 2 * mesh.size))
-    split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(None, "data"))
+    split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(None, "part"))
     tree = place(
         {"split": value, "count": np.int32(3)}, {"split": split, "count": replicated(mesh)}
     )

@@ -1,4 +1,4 @@
-"""Devices: one ``data`` axis; what lies where. Models contain no sharding word.
+"""Devices: batches over all of them; what else lies where. Models contain no sharding word.
 
 Reference: google-research/kauldron ``utils/sharding_utils.py`` and google-research/big_vision
 ``sharding.py``: one place for all of it, rules by path.
@@ -17,17 +17,23 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from wrp_jax import processes
 from wrp_jax.types import UserError
 
+GROUP = 16
+"""A state is split over so many neighbouring devices at most; of more, each group holds all of it.
+Few axes of a network divide by more, and beyond that there is little left to save."""
+
 
 def make_mesh(devices: Sequence[Any] | None = None) -> Mesh:
-    """Mesh over all devices of all processes, axis ``data``.
+    """Mesh over all devices of all processes: ``part`` in groups of neighbours, and ``group``.
 
-    ``jax.make_mesh`` defaults to explicit axes, under which gathers with reshape and
-    einsum-style confusion matrices raise.
+    The axes are automatic: under explicit ones, gathers with reshape and einsum-style confusion
+    matrices raise.
     """
     devices = jax.devices() if devices is None else devices
-    return jax.make_mesh(
-        (len(devices),), ("data",), axis_types=(jax.sharding.AxisType.Auto,), devices=devices
-    )
+    automatic = jax.sharding.AxisType.Auto
+    # In a row first: a torus of TPUs need not have two axes of these sizes.
+    row = jax.make_mesh((len(devices),), ("all",), axis_types=(automatic,), devices=devices)
+    parts = max(n for n in range(1, GROUP + 1) if len(devices) % n == 0)
+    return Mesh(row.devices.reshape(-1, parts), ("group", "part"), axis_types=(automatic,) * 2)
 
 
 def examples_at_once() -> int:
@@ -52,8 +58,8 @@ def mesh_for_batch(batch_size: int) -> Mesh:
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
-    """Leading axis over ``data``."""
-    return NamedSharding(mesh, PartitionSpec("data"))
+    """Leading axis over all devices."""
+    return NamedSharding(mesh, PartitionSpec(("group", "part")))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -62,30 +68,30 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 
 Rule = Callable[[tuple[int, ...], int], PartitionSpec]
-"""``rule(shape, devices)``: over which of its axes an array is split."""
+"""``rule(shape, parts)``: along which of its axes an array is split into so many parts."""
 
 SMALL = 1 << 14
 """Arrays of fewer elements stay whole: gathering them costs more than they take."""
 
 
-def whole(shape: tuple[int, ...], devices: int) -> PartitionSpec:
+def whole(shape: tuple[int, ...], parts: int) -> PartitionSpec:
     """The same value on every device."""
-    del shape, devices
+    del shape, parts
     return PartitionSpec()
 
 
-def largest_axis(shape: tuple[int, ...], devices: int, *, small: int = SMALL) -> PartitionSpec:
-    """The largest axis that divides by the devices is split; of equal ones the last.
+def largest_axis(shape: tuple[int, ...], parts: int, *, small: int = SMALL) -> PartitionSpec:
+    """The largest axis that divides into the parts is split; of equal ones the last.
 
     Args:
       shape: of the array.
-      devices: how many parts.
+      parts: how many.
       small: arrays of fewer elements stay whole.
     """
-    fitting = [(size, axis) for axis, size in enumerate(shape) if size % devices == 0]
-    if devices == 1 or not fitting or np.prod(shape) < small:
+    fitting = [(size, axis) for axis, size in enumerate(shape) if size % parts == 0]
+    if parts == 1 or not fitting or np.prod(shape) < small:
         return PartitionSpec()
-    return PartitionSpec(*[None] * max(fitting)[1], "data")
+    return PartitionSpec(*[None] * max(fitting)[1], "part")
 
 
 RULES: dict[str, tuple[tuple[str, Rule], ...]] = {
@@ -114,7 +120,7 @@ def state_shardings(state: Any, mesh: Mesh, rules: str) -> Any:
     def sharding(path: Any, leaf: Any) -> NamedSharding:
         name = jax.tree_util.keystr(path, simple=True, separator="/")
         rule = next(rule for pattern, rule in RULES[rules] if re.fullmatch(pattern, name))
-        return NamedSharding(mesh, rule(np.shape(leaf), mesh.size))
+        return NamedSharding(mesh, rule(np.shape(leaf), mesh.shape["part"]))
 
     return jax.tree_util.tree_map_with_path(sharding, state)
 

@@ -16,7 +16,7 @@ from wrp_jax.runs.results import load_result, result_path, save_result
 from wrp_jax.sharding import make_mesh
 from wrp_jax.types import UserError
 
-COLUMNS = NamedSharding(make_mesh(), PartitionSpec(None, "data"))
+COLUMNS = NamedSharding(make_mesh(), PartitionSpec(None, "part"))
 METADATA = {
     "classes": {"classes": [{"id": 0, "name": "sky"}, {"id": 7, "name": "road"}]},
     "fingerprint": "ab" * 32,

@@ -142,7 +142,7 @@ def test_a_state_in_parts_is_trained_as_a_whole_one(whole, tmp_path):
     state = toy.run(tmp_path, steps=STEPS, devices=4, sharding="parts")
     conv = state.params["conv"]
     assert (
-        tuple(conv.sharding.spec) == (None, None, None, "data")
+        tuple(conv.sharding.spec) == (None, None, None, "part")
         and len(conv.sharding.device_set) == 4
     )
     assert conv.addressable_shards[0].data.shape == (3, 3, 2, 2)

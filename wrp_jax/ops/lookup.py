@@ -9,14 +9,13 @@ warping blurs. In RGB nothing is learned; with learned features it is a local me
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
-
-from wrp_jax.ops.filters import box_mean
 
 
 class Lookup(NamedTuple):
@@ -33,11 +32,12 @@ class Lookup(NamedTuple):
 
 def lookup(
     query: Float[Array, "b h w f"],
-    memory: Float[Array, "b mh mw f"],
-    labels: Int[Array, "b mh mw"],
+    memory: Float[Array, "n mh mw f"],
+    labels: Int[Array, "n mh mw"],
     flow: Float[Array, "b h w 2"],
     *,
     num_classes: int,
+    source: Int[Array, " b"] | None = None,
     radius: int = 4,
     patch: int = 2,
     bandwidth: float = 0.003,
@@ -46,10 +46,10 @@ def lookup(
     """Votes of all offsets ``o`` within ``radius`` of the rounded position ``x + flow(x)``.
 
     The weight is ``softmax_o(-d(o) / bandwidth - 0.5 |o|² / sigma²)`` where ``d`` is the mean
-    squared difference of query and memory over a ``(2 patch + 1)²`` square. Offsets are scanned
-    with a running maximum (as in flash attention): memory does not grow with their number, and a
-    large ``d`` everywhere cannot underflow. Differentiable in ``query`` and ``memory``; positions
-    are rounded, so the derivative with respect to ``flow`` is zero.
+    squared difference of query and memory over a ``(2 patch + 1)²`` square. A number for each
+    offset and pixel is held between two scans over the offsets; a large ``d`` everywhere cannot
+    underflow. Differentiable in ``query`` and ``memory``; positions are rounded, so the
+    derivative with respect to ``flow`` is zero.
 
     Args:
       query: features of the target frame, or of a part of it (see ``warp``); RGB in 0 … 1 suits
@@ -60,6 +60,8 @@ def lookup(
       flow: on the target frame into the labelled frame, ``(dx, dy)`` in pixels. A vector that is
         not finite looks in place.
       num_classes: number of channels of the votes.
+      source: which of the labelled frames each target looks at; the one of its own place unless
+        given.
       radius: half side of the window, in pixels, 1 or more.
       patch: half side of the compared square, in pixels.
       bandwidth: in squared feature units.
@@ -73,41 +75,76 @@ def lookup(
     # the nearest part of the frame, as ``warp`` has it.
     x = jnp.clip(jnp.arange(columns) + flow[..., 0], 0, w - 1).astype(jnp.int32)
     y = jnp.clip(jnp.arange(rows)[:, None] + flow[..., 1], 0, h - 1).astype(jnp.int32)
+    source = jnp.arange(b) if source is None else source
+    # With a border around it the frame is read without a test; one array per feature, so that
+    # neighbouring pixels lie side by side.
+    border = [(0, 0), (radius, radius), (radius, radius)]
+    planes = [jnp.pad(memory[..., i], border, mode="edge").ravel() for i in range(f)]
+    label_plane = jnp.pad(labels, border, mode="edge").ravel()
+    wide, tall = w + 2 * radius, h + 2 * radius
+    centre = (source[:, None, None] * tall + y + radius) * wide + x + radius
+    # So has the target. Its pixels are one long row: sums over squares are sums of shifted rows,
+    # wrong in the border alone, and no loop is as short as a block is wide.
+    rim = [(0, 0), (patch, patch), (patch, patch)]
+    pitch = columns + 2 * patch
+    first = patch * (pitch + 1)
+    length = b * (rows + 2 * patch) * pitch - 2 * first
+
+    def row_of(array: Array) -> Array:
+        return jnp.pad(array, rim, mode="edge").ravel()
+
+    def inner(array: Array) -> Array:
+        return jax.lax.dynamic_slice_in_dim(row_of(array), first, length)
+
+    query_planes = [row_of(query[..., i]) for i in range(f)]
+    index_row, x_row, y_row = row_of(centre), inner(x), inner(y)
+    index_inner = inner(centre)
     side = np.arange(-radius, radius + 1)
-    offsets = np.stack(np.meshgrid(side, side, indexing="ij"), axis=-1).reshape(-1, 2)
-    # The labels ride along in the gather: one index per offset and pixel instead of two.
-    packed = jnp.concatenate([memory, labels[..., None].astype(memory.dtype)], axis=-1)
-    packed = packed.reshape(b, h * w, f + 1)
-    classes = jnp.arange(num_classes, dtype=memory.dtype)
+    offsets = jnp.asarray(np.stack(np.meshgrid(side, side, indexing="ij"), -1).reshape(-1, 2))
+    # Barriers: else a sum over neighbours reads, for each of them, the frame again.
+    separate = jax.lax.optimization_barrier
+
+    def over_square(error: Array) -> Array:
+        for step in (pitch, 1):
+            size = error.shape[0] - 2 * patch * step
+            shifted = [error[i * step : i * step + size] for i in range(2 * patch + 1)]
+            error = separate(functools.reduce(jnp.add, shifted))
+        return error / (2 * patch + 1) ** 2
 
     @jax.checkpoint
-    def visit(carry, offset):
-        best, votes, total, distance = carry
-        oy, ox = y + offset[0], x + offset[1]
+    def measure(carry, offset):
+        best, distance = carry
+        index = index_row + (offset[0] * wide + offset[1])
+        error = jnp.zeros((), query.dtype)
+        for here, plane in zip(query_planes, planes, strict=True):
+            difference = here - plane.at[index].get(mode="promise_in_bounds")
+            error = error + difference * difference
+        error = over_square(separate(error / f))
+        oy, ox = y_row + offset[0], x_row + offset[1]
         inside = (oy >= 0) & (oy < h) & (ox >= 0) & (ox < w)
-        index = jnp.clip(oy, 0, h - 1) * w + jnp.clip(ox, 0, w - 1)
-        found = jnp.take_along_axis(
-            packed, index.reshape(b, rows * columns, 1), axis=1, mode="promise_in_bounds"
-        ).reshape(b, rows, columns, f + 1)
-        difference = query - found[..., :f]
-        error = jnp.mean(difference * difference, axis=-1, keepdims=True)
-        error = box_mean(error, patch)[..., 0]
         near = 0.5 * jnp.sum(offset * offset).astype(error.dtype) / sigma**2
         score = jnp.where(inside, -error / bandwidth - near, -jnp.inf)
-        top = jnp.maximum(best, score)
-        # exp(-inf - -inf) is NaN: as long as no offset was inside, nothing is rescaled.
-        reference = jnp.where(jnp.isfinite(top), top, 0.0)
-        keep, add = jnp.exp(best - reference), jnp.exp(score - reference)
-        votes = votes * keep[..., None] + add[..., None] * (found[..., f:] == classes)
-        total = total * keep + add
         distance = jnp.where(inside, jnp.minimum(distance, error), distance)
-        return (top, votes, total, distance), None
+        return (jnp.maximum(best, jax.lax.stop_gradient(score)), distance), score
 
-    start = (
-        jnp.full((b, rows, columns), -jnp.inf, query.dtype),
-        jnp.zeros((b, rows, columns, num_classes), query.dtype),
-        jnp.zeros((b, rows, columns), query.dtype),
-        jnp.full((b, rows, columns), jnp.inf, query.dtype),
-    )
-    (_, votes, total, distance), _ = jax.lax.scan(visit, start, jnp.asarray(offsets))
-    return Lookup(votes / total[..., None], distance)
+    infinite = jnp.full((length,), jnp.inf, query.dtype)
+    (best, distance), scores = jax.lax.scan(measure, (-infinite, infinite), offsets)
+    classes = jnp.arange(num_classes, dtype=labels.dtype)[:, None]
+
+    def vote(carry, seen):
+        votes, total = carry
+        score, offset = seen
+        weight = separate(jnp.exp(score - best))
+        index = index_inner + (offset[0] * wide + offset[1])
+        label = separate(label_plane.at[index].get(mode="promise_in_bounds"))
+        return (votes + jnp.where(label == classes, weight, 0.0), total + weight), None
+
+    start = jnp.zeros((num_classes, length), query.dtype), jnp.zeros_like(best)
+    (votes, total), _ = jax.lax.scan(vote, start, (scores, offsets))
+
+    def picture(row: Array) -> Array:
+        row = jnp.pad(row, [(0, 0)] * (row.ndim - 1) + [(first, first)])
+        row = row.reshape(*row.shape[:-1], b, rows + 2 * patch, pitch)
+        return row[..., patch : patch + rows, patch : patch + columns]
+
+    return Lookup(jnp.moveaxis(picture(votes / total), 0, -1), picture(distance))

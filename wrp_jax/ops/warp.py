@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Integer
+from jaxtyping import Array, Bool, Float, Int, Integer
 
 Extent = tuple[Any, Any] | None
 """Height and width of a frame that lies at the upper left of larger arrays, so that one program
@@ -165,6 +166,58 @@ def warp_one_hot(
         hit = _take(flat, index)[..., None] == classes
         total = total + jnp.where(hit, weight[..., None], 0)
     return total.reshape(b, h, w, num_classes)
+
+
+class WarpedKey(NamedTuple):
+    """A labelled frame seen from another: ``warp`` of its image, and of its one-hot label map.
+
+    Attributes:
+      image: as ``warp`` gives it.
+      votes: equal to ``warp_one_hot``.
+      valid: False where the sample lies outside the frame or the flow is not finite.
+    """
+
+    image: Float[Array, "b h w f"]
+    votes: Float[Array, "b h w c"]
+    valid: Bool[Array, "b h w"]
+
+
+def warp_labelled(
+    image: Float[Array, "n sh sw f"],
+    labels: Integer[Array, "n sh sw"],
+    flow: Float[Array, "b h w 2"],
+    num_classes: int,
+    source: Int[Array, " b"],
+) -> WarpedKey:
+    """Warps images and label maps by one flow: few numbers per corner are read, in planes.
+
+    Args:
+      image: of the source frames.
+      labels: class indices; one outside the classes votes for none.
+      flow: as in ``warp``.
+      num_classes: number of channels of the votes.
+      source: which of the n source frames each flow points into.
+    """
+    _, source_height, source_width, f = image.shape
+    b, h, w, _ = flow.shape
+    corners = _corners(flow, (source_height, source_width))
+    first = source[:, None] * (source_height * source_width)
+    planes = [image[..., i].ravel() for i in range(f)]
+    classes = jnp.arange(num_classes, dtype=labels.dtype)[:, None, None]
+    moved = [jnp.zeros((b, h * w), image.dtype)] * f
+    votes = jnp.zeros((num_classes, b, h * w), flow.dtype)
+    for index, weight in zip(corners.indices, corners.weights, strict=True):
+        # A barrier: else the position is worked out anew for each number that is read there.
+        index, weight = jax.lax.optimization_barrier((index + first, weight))
+        read = [plane.at[index].get(mode="promise_in_bounds") for plane in planes]
+        hit = jax.lax.optimization_barrier(labels.ravel().at[index].get(mode="promise_in_bounds"))
+        moved = [total + one * weight for total, one in zip(moved, read, strict=True)]
+        votes = votes + jnp.where(hit == classes, weight, 0)
+    return WarpedKey(
+        jnp.stack(moved, axis=-1).reshape(b, h, w, f),
+        jnp.moveaxis(votes, 0, -1).reshape(b, h, w, num_classes),
+        corners.valid,
+    )
 
 
 def warp_nearest(

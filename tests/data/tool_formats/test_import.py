@@ -381,6 +381,30 @@ def test_mistakes_are_told_in_one_sentence(tmp_path, spoil, says):
         assert not list(tmp_path.glob("D/*/labels/*"))
 
 
+HOSTILE_XML = {
+    "entities": ('<!DOCTYPE a [<!ENTITY b "c">]>', "", "declares types or entities"),
+    "cut": ("", "<image", "is no XML or is cut off"),
+    "size": ("", '<image name="a.png" width="9999999" height="9999999"/>', "is none: export"),
+    "label": ("", '<image name="000001.png" width="8" height="6"><polygon label="tree" points='
+              '"0,0;1,1;2,0"/></image>', "'tree', which is none of the labels"),
+    "runs": ("", '<image name="000001.png" width="8" height="6"><mask label="car" rle="1,2" '
+             'left="0" top="0" width="2" height="2"/></image>', "do not add up to 4"),
+    "place": ("", '<image name="000001.png" width="8" height="6"><mask label="car" rle="4" '
+              'left="7" top="0" width="2" height="2"/></image>', "reaches beyond the frame"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HOSTILE_XML)
+def test_broken_xml_is_told(tmp_path, kind):
+    root, _ = cvat_xml(tmp_path / "job")
+    head, added, says = HOSTILE_XML[kind]
+    text = (root / "annotations.xml").read_text()
+    text = text.replace("<annotations>", f"{head}<annotations>")
+    (root / "annotations.xml").write_text(text.replace("</annotations>", f"{added}</annotations>"))
+    with pytest.raises(UserError, match=says):
+        import_project(root, tmp_path / "D")
+
+
 def test_broken_entries_name_their_place(tmp_path):
     root, _ = coco_instances(tmp_path / "set")
     path = root / "annotations/instances_default.json"
@@ -389,6 +413,10 @@ def test_broken_entries_name_their_place(tmp_path):
         ("segmentation", {"size": [6, 8], "counts": [3, 4]}, "annotation 1: .*add up to 48"),
         ("segmentation", {"size": [6, 8], "counts": "0`"}, "annotation 1: .*cut off"),
         ("category_id", 77, "annotation 1: .*77"),
+        ("segmentation", {"size": [6, 8], "counts": [2**63 - 1, 2**63 - 1, 50]}, "add up to 48"),
+        ("segmentation", {"size": [6, 8], "counts": [2**70]}, "longer than any picture"),
+        ("segmentation", [[1, 2, 3, 4]], "needs three corners"),
+        ("segmentation", {"counts": "0"}, "annotation 1: .*size"),
     ):
         spoilt = json.loads(json.dumps(content))
         spoilt["annotations"][1][key] = value

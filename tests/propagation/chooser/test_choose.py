@@ -9,11 +9,12 @@ import pytest
 from rolling import CLASSES, clip, guesses, shifting
 
 from wrp_jax.config import DoubtConfig, PropagationConfig
-from wrp_jax.models.refine.chooser import build_chooser
+from wrp_jax.models.refine.chooser import CANDIDATE, build_chooser
 from wrp_jax.ops.warp import warp_labels
 from wrp_jax.propagation.carriers import build_carrier
 from wrp_jax.propagation.chooser import choose, hypotheses
 from wrp_jax.propagation.chooser.agreement import reliability_of
+from wrp_jax.propagation.chooser.network_inputs import chooser_inputs
 from wrp_jax.propagation.chooser.window import ChooserRefiner
 from wrp_jax.propagation.labelled_window import Keyframe, LabelledWindow
 from wrp_jax.propagation.results import collect
@@ -75,10 +76,9 @@ def test_in_doubt_the_label_of_warp_inpaint_stays(step, share, composed, full):
 
 def test_the_rules_for_doubt_are_options(monkeypatch):
     """They are asked with what the options say; without them the chooser's answer stands."""
-    votes = jax.nn.one_hot(jnp.array([[[[0, 1]] * 10] * 3]).reshape(1, 3, 10, 2), 3)
     probs = jax.nn.softmax(jax.random.normal(jax.random.key(0), (1, 3, 10, 3)))
-    assert (choose.smooth_disputed(votes, probs, (10, 20)) == probs).all()
-    assert (choose.smooth_disputed(votes, probs, (5, 10)) != probs).any()
+    assert choose.neighbours_share(10, (10, 20)) == 0.0
+    assert choose.neighbours_share(10, (5, 10)) == 1.0
     off = choose.doubt_of(DoubtConfig(inpainted=0.0, inpainted_over_motion=0.0))
     label = jnp.zeros((1, 3, 10), jnp.int32)
     np.testing.assert_array_equal(choose.favour_inpainted(probs, probs, label, 1, off), probs)
@@ -126,18 +126,23 @@ def test_a_disputed_pixel_hears_its_neighbours_in_large_pictures_alone(width, sh
     probs = np.zeros((1, 5, width, 3), np.float32)
     probs[..., 0] = 1.0
     probs[0, 2, 2] = (0.2, 0.5, 0.3)
-    votes = np.zeros((1, 5, width, 2, 3), np.float32)
-    votes[..., 0] = 1.0
-    np.testing.assert_array_equal(
-        choose.smooth_disputed(jnp.asarray(votes), jnp.asarray(probs)), probs
-    )
-    votes[0, 2, 2] = [(1, 0, 0), (0, 1, 0)]
-    smoothed = np.array(choose.smooth_disputed(jnp.asarray(votes), jnp.asarray(probs)))
+    candidates, disputed = probs > 2.0, np.zeros((1, 5, width), bool)
+    candidates[..., 0] = True
+    heard = choose.neighbours_share(width, choose.DEFAULT_DOUBT.neighbours_width)
+    assert heard == share
+
+    def smoothed():
+        arrays = map(jnp.asarray, (disputed, candidates, probs))
+        return np.array(choose.smooth_disputed(*arrays, heard))
+
+    np.testing.assert_array_equal(smoothed(), probs)
+    candidates[0, 2, 2, 1] = disputed[0, 2, 2] = True
     alone, all_nine = np.array([0.2, 0.5, 0.3]), np.array([8.2, 0.5, 0.3]) / 9
-    heard = ((1 - share) * alone + share * all_nine) * (1, 1, not share)  # nobody votes for 2
-    np.testing.assert_allclose(smoothed[0, 2, 2], heard / heard.sum(), atol=1e-6)
-    smoothed[0, 2, 2] = probs[0, 2, 2]
-    np.testing.assert_array_equal(smoothed, probs)
+    mixed = ((1 - share) * alone + share * all_nine) * (1, 1, not share)  # nobody votes for 2
+    got = smoothed()
+    np.testing.assert_allclose(got[0, 2, 2], mixed / mixed.sum(), atol=1e-6)
+    got[0, 2, 2] = probs[0, 2, 2]
+    np.testing.assert_array_equal(got, probs)
 
 
 def random_frame(h, w, classes):
@@ -166,22 +171,59 @@ def random_frame(h, w, classes):
     return carry, cues, known, variables_for(carry, jax.tree.map(lambda a: a[None], cues), known)
 
 
-@pytest.mark.parametrize("size", [(97, 20), (61, 83)])
-def test_tiles_give_what_the_frame_gives(size):
-    carry, cues, known, variables = random_frame(*size, 4)
-
-    def run(tile):
-        step = functools.partial(choose.choose_step, mask=MASK, recursive=True, tile=tile)
-        return jax.jit(step, static_argnums=0)(CHOOSER, variables, known, carry, cues)
-
-    whole, (place, sure, *_) = run(size)
-    tiled, (other, confidence, *_) = run((min(60, size[0]), min(50, size[1])))
-    np.testing.assert_allclose(confidence, sure, atol=1e-5)
-    assert np.mean(np.asarray(other) != place) < 0.002  # ties may fall either way
-    np.testing.assert_allclose(tiled.stepwise, whole.stepwise, atol=1e-5)
+def everywhere(network, variables, reliability, carry, now, share, wanted, tile):
+    """What the step asks of the chooser, worked out for all classes at every pixel."""
+    found = hypotheses.guess(carry, now)
+    logits = network.apply(variables, *chooser_inputs(found, reliability))
+    winner = found.votes.argmax(-1)
+    return choose.smooth_disputed(
+        (winner != winner[..., :1]).any(-1),
+        found.votes.max(-2) > CANDIDATE,
+        jax.nn.softmax(logits, axis=-1),
+        share,
+    )
 
 
-@pytest.mark.parametrize("tile", [(97, 80), (60, 50)])
+def nearly_calm(cues, classes):
+    """A carry and cues of a video that stands still: few pixels are in dispute."""
+    still, frame = jnp.zeros_like(cues.cues.flow), jnp.round(255 * cues.cues.image)
+    label = jnp.zeros(still.shape[:3], jnp.int32).at[:, :, 44:].set(1).at[1].set(2)
+    carry = hypotheses.init_carry(frame.astype(jnp.uint8), label, classes)
+    probs = 0.4 * jax.nn.one_hot(label, classes) + 0.6 / classes
+    probs = probs.at[:, 30, 12].set(jnp.asarray([0.1, 0.2, 0.2, 0.5]))
+    probs = probs.at[0, 43:46, 50:60].set(probs[0, 0, 0])
+    long = hypotheses.LongFlows(still, still, still)
+    return carry, hypotheses.StepCues(cues.cues._replace(flow=still, probs=probs), long)
+
+
+def test_near_disputes_all_is_as_in_the_whole_frame(monkeypatch):
+    """In one piece and in tiles, with disputes everywhere and in a few places."""
+    carry, cues, known, variables = random_frame(70, 83, 4)
+    doubt = choose.DEFAULT_DOUBT._replace(neighbours_width=(20, 100))
+
+    def step_of(tile):
+        def step(carry, cues):
+            return choose.choose_step(
+                CHOOSER, variables, known, carry, cues, MASK, recursive=True, tile=tile, doubt=doubt
+            )
+
+        return jax.jit(step)
+
+    calm = nearly_calm(cues, 4)
+    assert 0 < hypotheses.in_dispute(hypotheses.advance(*calm), calm[1]).mean() < 0.01
+    scenes = (carry, cues), calm
+    found = [[step(*scene) for scene in scenes] for step in map(step_of, (None, 31))]
+    monkeypatch.setattr(choose, "_choose", everywhere)
+    dense = step_of(None)
+    for scene, *others in zip(scenes, *found, strict=True):
+        whole, (place, sure, *_) = dense(*scene)
+        for moved, (other, confidence, *_) in others:
+            np.testing.assert_allclose(confidence, sure, atol=1e-5)
+            assert np.mean(np.asarray(other) != place) < 0.002  # ties may fall either way
+            np.testing.assert_allclose(moved.stepwise, whole.stepwise, atol=1e-5)
+
+
+@pytest.mark.parametrize("tile", [None, 31])
 def test_where_all_agree_the_chooser_is_not_asked(tile):
     carry, cues, known, variables = random_frame(97, 80, 4)
     agreed = jnp.zeros_like(carry.key.label).at[:, 80:].set(1)
@@ -204,15 +246,15 @@ def test_where_all_agree_the_chooser_is_not_asked(tile):
 @pytest.mark.parametrize(
     ("size", "classes", "tile"),
     [
-        ((17, 31), 60, (17, 31)),
-        ((360, 480), 12, (360, 480)),
-        ((360, 480), 60, (120, 120)),
-        ((100, 4000), 4, (100, 120)),
-        ((2160, 3840), 4, (120, 120)),
+        ((17, 31), 60, None),
+        ((360, 480), 12, None),
+        ((360, 480), 90, 96),
+        ((100, 4000), 4, 96),
+        ((2160, 3840), 4, 96),
     ],
 )
 def test_small_frames_are_taken_whole(size, classes, tile):
-    assert choose.tile_size(*size, classes) == tile
+    assert choose.tile_side(*size, classes) == tile
 
 
 def test_a_static_video_keeps_its_label():

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from rolling import guesses
 
+from wrp_jax.ops.blocks import Blocks
 from wrp_jax.propagation.carriers import build_carrier
 from wrp_jax.propagation.chooser import hypotheses
 from wrp_jax.propagation.rollout import window_orders
@@ -89,16 +90,11 @@ def test_a_part_of_the_frame_is_guessed_as_in_the_whole():
     now = jax.tree.map(lambda a: a[0], steps)
     carry = hypotheses.advance(carry, now)
     whole = hypotheses.guess(carry, now)
-    origin, size = (5, 7), (12, 14)
-    moving = hypotheses.part_of(tuple(carry)[1:-1], origin, size)
-    part = hypotheses.guess(
-        hypotheses.Carry(carry.key, *moving, step=carry.step),
-        hypotheses.seen_part(now, origin, size),
-        origin,
-    )
+    place = Blocks(*jnp.asarray([[1, 0], [5, 3], [7, 2]]), (12, 14))
+    part = hypotheses.guess(carry, now, place)
     inner = slice(None), slice(2, -2), slice(2, -2)  # errors are means over squares
     for name in ("votes", "error", "valid", "spread"):
-        expected = hypotheses.part_of(getattr(whole, name), origin, size)
+        expected = place.cut(getattr(whole, name))
         np.testing.assert_allclose(getattr(part, name)[inner], expected[inner], atol=1e-5)
 
 

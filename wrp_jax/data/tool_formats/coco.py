@@ -66,7 +66,7 @@ def read_coco(tree: Tree, contents: Mapping[str, Any]) -> Project:
             for annotation in content["annotations"]:
                 by_image.setdefault(annotation["image_id"], []).append(annotation)
             unknown = by_image.keys() - listed.keys()
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise UserError(f"{where} has an entry that is none of COCO's ({error!r}).") from error
         if unknown:
             raise UserError(f"{where} has annotations of an image {min(unknown)!r} that it lacks.")
@@ -94,7 +94,7 @@ def _add_categories(found: dict[int, ToolClass], entries: Any, where: str) -> No
                     f"{where} calls category {new.id} {new.name!r}, another file "
                     f"{found[new.id or 0].name!r}: import them apart."
                 )
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise UserError(f"{where} has a category that is none ({error!r}).") from error
 
 
@@ -168,7 +168,7 @@ def _draw(
         try:
             place = order[int(annotation["category_id"])]
             shapes.append((place, _mask(annotation["segmentation"], image)))
-        except (KeyError, TypeError, ValueError, IndexError, UnicodeError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise UserError(
                 f"{where}, annotation {annotation.get('id')}: it has no category or segmentation "
                 f"that can be read ({error})."

@@ -151,7 +151,10 @@ def _tracked(root: ET.Element, where: str, others: dict[str, int]) -> list[_Imag
     size = root.find("meta//original_size")
     if size is None:
         raise UserError(f"{where} has tracks and no original_size: export it again.")
-    height, width = (int(size.findtext(key) or 0) for key in ("height", "width"))
+    texts = [size.findtext(key) or "" for key in ("height", "width")]
+    height, width = (int(text) if text.isdigit() else 0 for text in texts)
+    if not 0 < height * width <= MAX_PIXELS:
+        raise UserError(f"{where}: original_size {texts} is none: export it again.")
     by_frame: dict[int, list[_Shape]] = {}
     for track in tracks:
         for element in track:

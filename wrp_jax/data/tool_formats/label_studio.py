@@ -89,7 +89,14 @@ def read_label_studio(tree: Tree, name: str, tasks: Sequence[Mapping[str, Any]])
             frame = without_ending(_frame_of(task))
             found = [_Region(label, 0, 0, mask=path) for label, path in masks.get(task["id"], ())]
             found = found or _regions(task, others)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            IndexError,
+            AttributeError,
+            OverflowError,
+        ) as error:
             raise UserError(
                 f"{where}: task {task.get('id')} has no picture or a result that cannot be read "
                 f"({error!r})."
@@ -186,7 +193,7 @@ def _draw(
             shapes.append((order[region.label], _mask(tree, region)))
         except UserError:
             raise
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise UserError(
                 f"{where} has a region of {region.label!r} that is none ({error}): export it again."
             ) from error

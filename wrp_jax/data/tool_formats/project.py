@@ -134,7 +134,8 @@ def to_set(
     pictures, folders = [], {}
     for key in sorted(places, key=natural_key):
         folder, _, frame = key.rpartition("/")
-        sequence = folder.replace("/", "_") or name
+        sequence = folder.replace("/", "_")
+        sequence = name if sequence in ("", "frames", "labels") else sequence  # which mean others
         if folders.setdefault(sequence, folder) != folder:
             raise UserError(
                 f"{tree.source} has folders {folders[sequence] or '.'} and {folder}, which both "

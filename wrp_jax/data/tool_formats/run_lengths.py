@@ -30,8 +30,12 @@ def runs_to_mask(counts: Sequence[int], length: int) -> Bool[np.ndarray, " n"]:
     Raises:
       ValueError: they are no runs of this length in all.
     """
-    runs = np.asarray(counts, np.int64)
-    if runs.ndim != 1 or (runs < 0).any() or runs.sum() != length:
+    try:
+        runs = np.asarray(counts, np.int64)
+    except OverflowError as error:
+        raise ValueError("its runs are longer than any picture") from error
+    # Each by itself, since the sum of the longest numbers would begin anew.
+    if runs.ndim != 1 or ((runs < 0) | (runs > length)).any() or runs.sum() != length:
         raise ValueError(f"its runs do not add up to {length} pixels")
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -11,21 +11,26 @@ from jaxtyping import Array, Bool, Float, Int
 
 from wrp_jax.config import DoubtConfig
 from wrp_jax.models.network import Network
+from wrp_jax.models.refine.chooser import (
+    CANDIDATE,
+    NOT_A_CANDIDATE,
+    PIXEL_REACH,
+    class_reach,
+)
+from wrp_jax.ops.blocks import Blocks, grow, in_blocks
 from wrp_jax.ops.filters import box_mean
 from wrp_jax.ops.warp import warp_labels
 from wrp_jax.propagation.carriers import build_carrier
 from wrp_jax.propagation.chooser.hypotheses import (
+    HYPOTHESES,
     Carry,
     StepCues,
     advance,
-    candidates,
+    frame_features,
     guess,
     in_dispute,
-    moving_part,
-    part_of,
-    seen_part,
+    what_is_known,
 )
-from wrp_jax.propagation.chooser.network_inputs import chooser_inputs
 from wrp_jax.propagation.step import MaskOptions, make_step
 
 
@@ -68,52 +73,60 @@ def doubt_of(options: DoubtConfig) -> Doubt:
 
 DEFAULT_DOUBT = doubt_of(DoubtConfig())
 
-_SIDE = 120
-HALO = 12
-"""Pixels around one that its probabilities depend on; some 10 are enough."""
+_SIGHT = 3
+"""Pixels around one that its features depend on."""
 
+_SIDE = 96
 _WHOLE = 640 * 480  # pixels up to which nearly every tile of a frame holds a dispute
 _WHOLE_BYTES = 1 << 31
 
 
-def tile_size(height: int, width: int, num_classes: int) -> tuple[int, int]:
-    """Height and width of the parts in which hypotheses are made; small frames are one part.
+def tile_side(height: int, width: int, num_classes: int) -> int | None:
+    """Side of the tiles in which large frames are decided; None: they are small enough.
 
     Args:
       height: of the frames.
       width: of the frames.
       num_classes: active ones.
     """
-    # Votes and maps of every class, agreement of every two hypotheses, features; of two chains.
-    floats = 66 * num_classes + 200
-    if height * width <= _WHOLE and 2 * 4 * floats * height * width <= _WHOLE_BYTES:
-        return height, width
-    return min(_SIDE, height), min(_SIDE, width)
+    # Votes and maps of every class, features; of two chains.
+    floats = 16 * num_classes + 200
+    small = height * width <= _WHOLE and 2 * 4 * floats * height * width <= _WHOLE_BYTES
+    return None if small else _SIDE
 
 
 def smooth_disputed(
-    votes: Float[Array, "b h w n c"],
+    disputed: Bool[Array, "b h w"],
+    candidates: Bool[Array, "b h w c"],
     probs: Float[Array, "b h w c"],
-    widths: tuple[int, int] = DEFAULT_DOUBT.neighbours_width,
+    share: float,
 ) -> Float[Array, "b h w c"]:
     """Lets a disputed pixel hear its eight neighbours; where all guesses agree nothing changes.
 
     What nobody votes for stays out.
 
     Args:
-      votes: of the hypotheses.
+      disputed: where hypotheses differ.
+      candidates: classes that a hypothesis votes for.
       probs: of the chooser.
+      share: see ``neighbours_share``.
+    """
+    if not share:
+        return probs
+    heard = ((1.0 - share) * probs + share * box_mean(probs, 1)) * candidates
+    heard = heard / jnp.maximum(jnp.sum(heard, axis=-1, keepdims=True), 1e-6)
+    return jnp.where(disputed[..., None], heard, probs)
+
+
+def neighbours_share(width: int, widths: tuple[int, int]) -> float:
+    """How far a pixel hears its neighbours, 0 … 1, in a picture of this width.
+
+    Args:
+      width: of the picture, in pixels.
       widths: see ``Doubt.neighbours_width``.
     """
     none, full = widths
-    share = min(max((probs.shape[2] - none) / max(full - none, 1), 0.0), 1.0)
-    if not share:
-        return probs
-    winner = jnp.argmax(votes, axis=-1)
-    disputed = jnp.any(winner != winner[..., :1], axis=-1, keepdims=True)
-    heard = ((1.0 - share) * probs + share * box_mean(probs, 1)) * candidates(votes)
-    heard = heard / jnp.maximum(jnp.sum(heard, axis=-1, keepdims=True), 1e-6)
-    return jnp.where(disputed, heard, probs)
+    return min(max((width - none) / max(full - none, 1), 0.0), 1.0)
 
 
 def favour_inpainted(
@@ -152,7 +165,7 @@ def choose_step(
     mask: MaskOptions,
     *,
     recursive: bool,
-    tile: tuple[int, int] | None = None,
+    tile: int | None = None,
     doubt: Doubt = DEFAULT_DOUBT,
 ) -> tuple[Carry, Choice]:
     """One step. Only pixels on which hypotheses differ are put to the chooser.
@@ -167,7 +180,7 @@ def choose_step(
       now: cues of the target frame.
       mask: of the warp-inpaint that has the label in doubt.
       recursive: whether the next step starts from what was chosen here.
-      tile: height and width; by default that of ``tile_size``. Results are the same.
+      tile: side of the tiles; by default that of ``tile_side``. Results are the same.
       doubt: what is done to its answers.
 
     Returns:
@@ -178,19 +191,23 @@ def choose_step(
     inpainted, _ = warp_inpaint(carry.inpainted, now.cues)
     carry = advance(carry, now)._replace(inpainted=inpainted)
     differs = in_dispute(carry, now)
+    share = neighbours_share(width, doubt.neighbours_width)
 
-    def choose(carry: Carry, now: StepCues, origin: tuple[Any, Any]) -> Array:
-        hypotheses = guess(carry, now, origin)
-        logits = network.apply(variables, *chooser_inputs(hypotheses, reliability))
-        return smooth_disputed(
-            hypotheses.votes, jax.nn.softmax(logits, axis=-1), doubt.neighbours_width
-        )
+    def choose(wanted: Array, tile: Blocks | None) -> Array:
+        return _choose(network, variables, reliability, carry, now, share, wanted, tile)
 
-    tile = tile_size(height, width, classes) if tile is None else tile
-    if tile == (height, width):
-        chosen = choose(carry, now, (0, 0))
+    tile = tile_side(height, width, classes) if tile is None else tile
+    if tile is None:
+        chosen = choose(differs, None)
     else:
-        chosen = _in_tiles(choose, carry, now, differs, tile)
+        chosen = in_blocks(
+            lambda blocks: choose(blocks.cut(differs), blocks),
+            differs,
+            jnp.zeros_like(carry.stepwise),
+            side=tile,
+            rim=_SIGHT + PIXEL_REACH + class_reach(variables) + 1,
+            at_once=1,
+        )
     composed, _ = warp_labels(carry.key.label, carry.composed)
     chosen = favour_inpainted(chosen, carry.inpainted, composed, carry.step, doubt)
     probs = jnp.where(differs[..., None], chosen, 0.5 * (carry.stepwise + now.cues.probs))
@@ -200,32 +217,79 @@ def choose_step(
     return carry, choice
 
 
-def _in_tiles(
-    choose: Callable[[Carry, StepCues, tuple[Any, Any]], Array],
+class _Seen(NamedTuple):
+    """What is kept of hypotheses.
+
+    Attributes:
+      votes: of the hypotheses.
+      features: see ``frame_features``.
+      candidates: classes that one of them votes for.
+      disputed: where they differ.
+    """
+
+    votes: Float[Array, "b h w c n"]
+    features: Float[Array, "b h w f"]
+    candidates: Bool[Array, "b h w c"]
+    disputed: Bool[Array, "b h w"]
+
+
+def _choose(
+    network: Network,
+    variables: Any,
+    reliability: Float[Array, "b c 2"],
     carry: Carry,
     now: StepCues,
-    wanted: Bool[Array, "b h w"],
-    tile: tuple[int, int],
-) -> Float[Array, "b h w c"]:
-    """What ``choose`` says in tiles that hold a wanted pixel, zero elsewhere.
+    share: float,
+    wanted: Bool[Array, "n h w"],
+    tile: Blocks | None,
+) -> Float[Array, "n h w c"]:
+    """Probabilities of the chooser at the wanted pixels of some tiles, or of all chains' frames.
 
-    Each tile is seen with a rim that is thrown away, unless the frame ends there.
+    Each part is worked out no farther around these pixels than the next one looks; the map of a
+    class only where that is a candidate of one of them.
     """
-    size = wanted.shape[1:]
-    core = tuple(t if t == n else t - 2 * HALO for t, n in zip(tile, size, strict=True))
-    count = tuple(-(-n // c) for n, c in zip(size, core, strict=True))
-    pad = [(0, k * c - n) for k, c, n in zip(count, core, size, strict=True)]
-    blocks = jnp.pad(wanted.any(axis=0), pad).reshape(count[0], core[0], count[1], core[1])
-    flags = blocks.any(axis=(1, 3)).ravel()
-    (places,) = jnp.nonzero(flags, size=flags.size, fill_value=0)
+    n, height, width = wanted.shape
+    chains = jnp.arange(n) if tile is None else tile.picture
 
-    def visit(number: Array, out: Array) -> Array:
-        cell = jnp.divmod(places[number], count[1])
-        inner = [jnp.minimum(k * c, n - c) for k, c, n in zip(cell, core, size, strict=True)]
-        first = [jnp.clip(i - HALO, 0, n - t) for i, t, n in zip(inner, tile, size, strict=True)]
-        origin = first[0], first[1]
-        part = choose(moving_part(carry, origin, tile), seen_part(now, origin, tile), origin)
-        part = part_of(part, (inner[0] - first[0], inner[1] - first[1]), (core[0], core[1]))
-        return jax.lax.dynamic_update_slice(out, part, (0, *inner, 0))
+    def look(blocks: Blocks) -> _Seen:
+        found = guess(carry, now, blocks if tile is None else blocks.within(tile))
+        votes = jnp.moveaxis(found.votes, (-2, -1), (0, 1))
+        winner = jnp.argmax(votes, axis=1)
+        return _Seen(
+            jnp.swapaxes(found.votes, -2, -1),
+            frame_features(found),
+            jnp.moveaxis(jnp.max(votes, axis=0) > CANDIDATE, 0, -1),
+            jnp.any(winner != winner[:1], axis=0),
+        )
 
-    return jax.lax.fori_loop(0, flags.sum(), visit, jnp.zeros_like(carry.stepwise))
+    classes = carry.stepwise.shape[-1]
+    asked = grow(wanted, 1) if share else wanted
+    blocks = functools.partial(Blocks, *jnp.zeros((3, 1), jnp.int32))
+    sizes = jax.eval_shape(lambda: look(blocks((1, 1))))
+    blank = jax.tree.map(lambda a: jnp.zeros((n, height, width, *a.shape[3:]), a.dtype), sizes)
+    reach = class_reach(variables)
+    needed = grow(asked, PIXEL_REACH + reach)
+    seen = in_blocks(look, needed, blank, side=32, rim=_SIGHT, at_once=4)
+    pixels = network.apply(variables, seen.features, part="pixels")
+    wanted_classes = jnp.moveaxis(seen.candidates & asked[..., None], -1, 1)
+
+    def score(blocks: Blocks) -> Array:
+        picture, place = jnp.divmod(blocks.picture, classes)
+        here = blocks._replace(picture=picture)
+        votes = here.cut_channel(seen.votes, place)
+        own = votes[..., HYPOTHESES.index("segmentation")]
+        known = what_is_known(own, reliability[chains[picture], place][:, None, None])
+        return network.apply(variables, votes, known, here.cut(pixels), part="classes")
+
+    logits = in_blocks(
+        score,
+        wanted_classes.reshape(n * classes, height, width),
+        jnp.full((n * classes, height, width), NOT_A_CANDIDATE, pixels.dtype),
+        side=24,
+        rim=reach,
+        at_once=8,
+    )
+    logits = jnp.moveaxis(logits.reshape(n, classes, height, width), 1, -1)
+    logits = jnp.where(seen.candidates, logits, NOT_A_CANDIDATE)
+    probs = jax.nn.softmax(logits, axis=-1)
+    return smooth_disputed(seen.disputed, seen.candidates, probs, share)

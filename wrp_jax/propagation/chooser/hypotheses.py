@@ -20,6 +20,8 @@ few even where the data set has many.
 
 from __future__ import annotations
 
+import functools
+import itertools
 from typing import Any, NamedTuple
 
 import jax
@@ -27,10 +29,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
+from wrp_jax.ops.blocks import Blocks
 from wrp_jax.ops.filters import box_mean, gradient_magnitude
 from wrp_jax.ops.lookup import lookup
 from wrp_jax.ops.pixels import unit_range
-from wrp_jax.ops.warp import compose_flow, warp, warp_labels
+from wrp_jax.ops.warp import compose_flow, warp, warp_labelled, warp_labels
 from wrp_jax.types import Cues
 
 HYPOTHESES = (
@@ -175,7 +178,7 @@ def init_carry(
 def _match_error(image: Array, moved: Array) -> Array:
     """Root mean square RGB difference over the patch around each pixel, ``[b, h, w]``."""
     squared = jnp.mean((image - moved) ** 2, axis=-1, keepdims=True)
-    return jnp.sqrt(box_mean(squared, _PATCH)[..., 0] + 1e-8)
+    return jnp.sqrt(box_mean(jax.lax.optimization_barrier(squared), _PATCH)[..., 0] + 1e-8)
 
 
 def advance(carry: Carry, now: StepCues) -> Carry:
@@ -198,28 +201,6 @@ def advance(carry: Carry, now: StepCues) -> Carry:
     )  # fmt: skip
 
 
-def part_of(tree: Any, origin: tuple[Any, Any], size: tuple[int, int]) -> Any:
-    """The rows and columns of every ``[b, h, w, ...]`` array from an origin on."""
-
-    def cut(array: Array) -> Array:
-        for axis in (0, 1):
-            array = jax.lax.dynamic_slice_in_dim(array, origin[axis], size[axis], axis=1 + axis)
-        return array
-
-    return jax.tree.map(cut, tree)
-
-
-def moving_part(carry: Carry, origin: tuple[Any, Any], size: tuple[int, int]) -> Carry:
-    """A part of what lives on the target frame; the key frame stays whole."""
-    return Carry(carry.key, *part_of(tuple(carry)[1:-1], origin, size), step=carry.step)
-
-
-def seen_part(now: StepCues, origin: tuple[Any, Any], size: tuple[int, int]) -> StepCues:
-    """A part of what ``guess`` reads of the target frame."""
-    image, probs, long = part_of((now.cues.image, now.cues.probs, now.long), origin, size)
-    return StepCues(now.cues._replace(image=image, probs=probs), long)
-
-
 def in_dispute(carry: Carry, now: StepCues) -> Bool[Array, "b h w"]:
     """Where guesses differ at the frame that ``advance`` has just reached.
 
@@ -232,37 +213,55 @@ def in_dispute(carry: Carry, now: StepCues) -> Bool[Array, "b h w"]:
     return differs
 
 
-def guess(
-    carry: Carry, now: StepCues, origin: tuple[Int[Array, ""] | int, Int[Array, ""] | int] = (0, 0)
-) -> Hypotheses:
+def guess(carry: Carry, now: StepCues, blocks: Blocks | None = None) -> Hypotheses:
     """All guesses at the frame that ``advance`` has just reached with these cues.
 
     Args:
-      carry: of the frame, or of a part of it; the key frame is always whole.
-      now: cues of the same part.
-      origin: row and column where the part begins.
+      carry: of the frame.
+      now: cues of the frame.
+      blocks: parts of the chains' frames to guess at; all of them unless given.
     """
-    cues, long, key, num_classes = now.cues, now.long, carry.key, carry.stepwise.shape[-1]
-    own = part_of(key, origin, cues.image.shape[1:3])
-    shift = jnp.asarray(origin[::-1], carry.composed.dtype)
+    key, num_classes, step = carry.key, carry.stepwise.shape[-1], carry.step
+    if blocks is None:
+        chains = jnp.arange(carry.stepwise.shape[0])
+        shift = jnp.zeros((len(chains), 1, 1, 2), carry.composed.dtype)
+        own, seen = (key.image, key.label), (carry._replace(key=(), step=()), now)
+    else:
+        chains = blocks.picture
+        shift = jnp.stack([blocks.left, blocks.top], -1)[:, None, None]
+        shift = shift.astype(carry.composed.dtype)
+        own = blocks.cut((key.image, key.label))
+        read = now.cues._replace(
+            flow=(), valid=(), photometric=(), consistency=(), features=(), active=()
+        )
+        seen = blocks.cut((carry._replace(key=(), step=()), StepCues(read, now.long)))
+    carry, (cues, long) = seen
+    own_image, own_label = own
     direct, fresh = jnp.nan_to_num(long.direct), jnp.nan_to_num(long.fresh)
-    source = jnp.concatenate([key.image, key.onehot], axis=-1)
     votes, errors, valid = [carry.stepwise], [], [1.0 - carry.age]
     for flow in (carry.composed, carry.stride, long.direct, long.fresh):
         finite = jnp.all(jnp.isfinite(flow), axis=-1, keepdims=True)
-        seen, there = warp(source, jnp.where(finite, flow, 0) + shift)
-        votes.append(seen[..., 3:])
-        errors.append(_match_error(cues.image, seen[..., :3]))
-        valid.append(there & finite[..., 0])
-    found = [
-        lookup(cues.image, key.image, key.label, flow + shift, num_classes=num_classes)
-        for flow in (carry.composed, direct)
-    ]
-    votes += [own.onehot, cues.probs, *(f.votes for f in found)]
+        moved = warp_labelled(
+            key.image, key.label, jnp.where(finite, flow, 0) + shift, num_classes, chains
+        )
+        votes.append(moved.votes)
+        errors.append(_match_error(cues.image, moved.image))
+        valid.append(moved.valid & finite[..., 0])
+    twice = functools.partial(jnp.tile, reps=(2, 1, 1, 1))
+    found = lookup(
+        twice(cues.image),
+        key.image,
+        key.label,
+        jnp.concatenate([carry.composed, direct]) + twice(shift),
+        num_classes=num_classes,
+        source=jnp.tile(chains, 2),
+    )
+    onehot = jax.nn.one_hot(own_label, num_classes, dtype=carry.stepwise.dtype)
+    votes += [onehot, cues.probs, *jnp.split(found.votes, 2)]
     errors += [
-        _match_error(cues.image, own.image),
+        _match_error(cues.image, own_image),
         1.0 - jnp.max(cues.probs, axis=-1),
-        *(jnp.sqrt(f.distance + 1e-8) for f in found),
+        *jnp.split(jnp.sqrt(found.distance + 1e-8), 2),
     ]
     static = jnp.ones_like(carry.age)
     valid += [static, static, valid[1], valid[3]]
@@ -270,15 +269,18 @@ def guess(
     errors.insert(0, errors[0])
     others = jnp.stack([carry.composed, carry.stride, fresh], axis=-2)
     others = others - direct[..., None, :]
+    # Pixels lie side by side in memory, classes and guesses apart: loops over pixels are fast.
+    # The axes are moved for the reader; compiled along with what moves them back, nothing is.
+    planes = jnp.stack([jnp.moveaxis(v, -1, 0) for v in votes])
     return Hypotheses(
-        votes=jnp.stack(votes, axis=-2),
+        votes=jnp.moveaxis(planes, (0, 1), (-2, -1)),
         error=jnp.stack(errors, axis=-1),
         valid=jnp.stack(valid, axis=-1).astype(carry.stepwise.dtype),
         drift=carry.drift,
         age=carry.age,
         spread=jnp.sqrt(jnp.sum(others**2, axis=-1) + 1e-8),
         speed=jnp.sqrt(jnp.sum(direct**2, axis=-1) + 1e-8),
-        distance=carry.step,
+        distance=step,
         image=cues.image,
     )
 
@@ -321,11 +323,6 @@ def compact(array: np.ndarray, active: np.ndarray) -> np.ndarray:
     return picked
 
 
-def candidates(votes: Float[Array, "*s n c"], threshold: float = 0.02) -> Bool[Array, "*s c"]:
-    """Classes that at least one hypothesis votes for, per pixel."""
-    return jnp.max(votes, axis=-2) > threshold
-
-
 def frame_features(hypotheses: Hypotheses) -> Float[Array, "b h w f"]:
     """What a chooser may know of a pixel besides the votes; the same for every class.
 
@@ -334,30 +331,32 @@ def frame_features(hypotheses: Hypotheses) -> Float[Array, "b h w f"]:
     be learned by heart.
     """
     h = hypotheses
-    agreement = jnp.einsum("bhwnc,bhwmc->bhwnm", h.votes, h.votes)
-    first, second = np.triu_indices(h.votes.shape[-2], 1)
-    own = h.votes[..., HYPOTHESES.index("segmentation"), :]
-    entropy = -jnp.sum(own * jnp.log(own + 1e-6), axis=-1)
+    # As ``guess`` has them: pixels side by side.
+    votes = jax.lax.optimization_barrier(jnp.moveaxis(h.votes, (-2, -1), (0, 1)))
+    rows = votes.reshape(*votes.shape[:2], -1)  # one loop over all pixels, class after class
+
+    def likeness(n: int, m: int) -> Array:
+        products = [rows[n, c] * rows[m, c] for c in range(rows.shape[1])]
+        return functools.reduce(jnp.add, products).reshape(votes.shape[2:])
+
+    alike = [likeness(n, m) for n, m in itertools.combinations(range(len(votes)), 2)]
+    own = votes[HYPOTHESES.index("segmentation")]
+    entropy = -jnp.sum(own * jnp.log(own + 1e-6), axis=0)
     contrast = 4.0 * (h.image - box_mean(h.image, 3))
-    scalars = [
+    planes = [
+        *(5.0 * jnp.moveaxis(h.error, -1, 0)),
+        *jnp.moveaxis(h.valid, -1, 0),
+        *jnp.log1p(jnp.moveaxis(h.spread, -1, 0)),
+        *alike,
         jnp.log1p(h.drift),
         h.age,
         0.5 * jnp.log1p(h.speed),
         entropy,
         jnp.broadcast_to(h.distance.astype(entropy.dtype) / 10.0, entropy.shape),
         5.0 * gradient_magnitude(h.image),
+        *jnp.moveaxis(contrast, -1, 0),
     ]
-    return jnp.concatenate(
-        [
-            5.0 * h.error,
-            h.valid,
-            jnp.log1p(h.spread),
-            agreement[..., first, second],
-            jnp.stack(scalars, axis=-1),
-            contrast,
-        ],
-        axis=-1,
-    )
+    return jnp.moveaxis(jnp.stack(planes), 0, -1)
 
 
 def class_features(
@@ -371,7 +370,18 @@ def class_features(
       hypotheses: of b chains.
       reliability: see ``agreement.recall_and_precision``, of the active classes.
     """
-    own = hypotheses.votes[..., HYPOTHESES.index("segmentation"), None, :]
-    known = jnp.moveaxis(reliability, -1, 1)[:, None, None]
-    everywhere = jnp.broadcast_to(known, (*own.shape[:3], *known.shape[3:]))
-    return jnp.concatenate([everywhere, own * known], axis=-2)
+    own = hypotheses.votes[..., HYPOTHESES.index("segmentation"), :]
+    return jnp.swapaxes(what_is_known(own, reliability[:, None, None]), -2, -1)
+
+
+def what_is_known(
+    own: Float[Array, "*s"], reliability: Float[Array, "*#s 2"]
+) -> Float[Array, "*s 4"]:
+    """Recall and precision of g_ψ in a class, as they are and where it says so.
+
+    Args:
+      own: probability that g_ψ gives the class.
+      reliability: recall and precision; the shape in front may be broadcast.
+    """
+    everywhere = jnp.broadcast_to(reliability, (*own.shape, 2))
+    return jnp.concatenate([everywhere, own[..., None] * everywhere], axis=-1)

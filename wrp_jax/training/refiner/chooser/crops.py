@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Float32, Int, Int8
 
-from wrp_jax.propagation.chooser.choose import HALO
+from wrp_jax.ops.blocks import Blocks
 from wrp_jax.propagation.chooser.hypotheses import (
     Carry,
     Hypotheses,
@@ -20,14 +20,15 @@ from wrp_jax.propagation.chooser.hypotheses import (
     compact,
     guess,
     in_dispute,
-    moving_part,
-    seen_part,
 )
 from wrp_jax.training.refiner.chooser.chain_states import ChainState
 from wrp_jax.training.refiner.padding import pad_to_size
 
 CROP = 64
 """Side of a crop in pixels; frames that are smaller are padded up to it."""
+
+RIM = 3
+"""Pixels around a crop that guesses in it depend on."""
 
 CANDIDATES = 6
 """Classes kept per crop: those with the most votes. Few crops hold more."""
@@ -43,7 +44,8 @@ def _guess_part(
     carry: Carry, now: StepCues, origin: tuple[Any, Any], size: tuple[int, int]
 ) -> Hypotheses:
     """What ``guess`` says in a part of the frame."""
-    return guess(moving_part(carry, origin, size), seen_part(now, origin, size), origin)
+    top, left = (jnp.asarray([place]) for place in origin)
+    return guess(carry, now, Blocks(jnp.zeros(1, jnp.int32), top, left, size))
 
 
 class ChooserCrop(NamedTuple):
@@ -104,7 +106,7 @@ def cut_crops(
     trust = compact(reliability.T, state.active).T
     height, width = label.shape
     core = min(CROP, height), min(CROP, width)
-    whole = min(CROP + 2 * HALO, height), min(CROP + 2 * HALO, width)
+    whole = min(CROP + 2 * RIM, height), min(CROP + 2 * RIM, width)
     ys, xs = np.nonzero(np.asarray(_in_dispute(state.carry, state.cues))[0])
     for _ in range(count):
         if len(ys) and rng.uniform() < disputed:
@@ -114,8 +116,8 @@ def cut_crops(
             y, x = rng.integers(height), rng.integers(width)
         y, x = int(np.clip(y, 0, height - core[0])), int(np.clip(x, 0, width - core[1]))
         # Seen with a rim that is thrown away, unless the frame ends there.
-        top = int(np.clip(y - HALO, 0, height - whole[0]))
-        left = int(np.clip(x - HALO, 0, width - whole[1]))
+        top = int(np.clip(y - RIM, 0, height - whole[0]))
+        left = int(np.clip(x - RIM, 0, width - whole[1]))
         seen = pack(_guess_part(state.carry, state.cues, (top, left), whole))
         rows, columns = slice(y - top, y - top + core[0]), slice(x - left, x - left + core[1])
         fields = {
