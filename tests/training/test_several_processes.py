@@ -193,9 +193,7 @@ sys.exit(run(main))
 """
 
 
-@pytest.mark.parametrize(
-    ("killed", "code"), [(1, 5), pytest.param(0, -signal.SIGABRT, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("killed", "code"), [(1, 5), (0, -signal.SIGABRT)])
 def test_a_process_killed_outside_of_an_exchange_is_missed(killed, code):
     """Of process 0, whose place it is to tell the others, JAX tells and aborts."""
     address = f"localhost:{free_port()}"
