@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib.util
+import importlib
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,11 +140,10 @@ def _decode(path: Path) -> Iterator[Any]:
 
 
 def _library(path: Path) -> types.ModuleType:
-    if importlib.util.find_spec("av") is None:
+    try:
+        return importlib.import_module("av")
+    except ImportError as error:
         raise UserError(
             f"{path} is a video, which PyAV reads: pip install 'wrp_jax[video]', or save its "
             "frames as pictures."
-        )
-    import av
-
-    return av
+        ) from error
