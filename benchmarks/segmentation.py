@@ -17,13 +17,13 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.hrnet_torch import HrnetOcr
+from benchmarks.segmentation_memory import CLASSES
 from benchmarks.timing import compare, report, threads
 from experiments.record import record_option, write_result
 from wrp_jax.config import SegmentationConfig, SegmentationNetwork
 from wrp_jax.models.segmentation.build import build_segmentation
 from wrp_jax.weights.published import fit_state_dict, nest
 
-CLASSES = 19
 MEAN, STD = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
 
 

@@ -17,7 +17,6 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from benchmarks.segmentation import CLASSES
 from experiments.record import record_option, write_result
 from wrp_jax.config import SegmentationConfig, SegmentationNetwork, SegmentationOptimiser
 from wrp_jax.models.segmentation.build import build_segmentation
@@ -27,11 +26,12 @@ from wrp_jax.training.segmentation.stage import make_train_step
 from wrp_jax.training.state import create_train_state
 
 GIB = 2**30
+CLASSES = 19
 
 
 def kept(size: tuple[int, int], batch: int, options: SegmentationConfig) -> float:
     """GiB of residuals of one part of a batch; parameters and batch are counted elsewhere."""
-    network, loss, state, images = _made(size, batch, options)
+    network, loss, _, state, images = made(size, batch, options)
 
     def objective(params, batch_stats, crops):
         variables = {"params": params, "batch_stats": batch_stats}
@@ -52,8 +52,7 @@ def memory(
     size: tuple[int, int], batch: int, accumulate: int, options: SegmentationConfig
 ) -> tuple[float, float]:
     """GiB that the compiled step takes, and those of state and batch."""
-    network, loss, state, images = _made(size, batch, options)
-    optimizer = _optimizer()
+    network, loss, optimizer, state, images = made(size, batch, options)
     step = make_train_step(network, optimizer, loss, ema_decay=0.0, accumulate=accumulate)
     key = jax.eval_shape(lambda: jax.random.key(0))
     program = jax.jit(step, donate_argnums=0).lower(state, images, key)
@@ -62,24 +61,22 @@ def memory(
     return analysis.temp_size_in_bytes / GIB, analysis.argument_size_in_bytes / GIB
 
 
-def _optimizer():
-    return optax.sgd(1e-2, momentum=0.9)
-
-
-def _made(size, batch, options):
-    """Network, loss, and the shapes of state and batch."""
+def made(size: tuple[int, int], batch: int, options: SegmentationConfig):
+    """Network, loss, optimiser, and the shapes of state and batch."""
     network = build_segmentation(options, CLASSES)
+    optimizer = optax.sgd(1e-2, momentum=0.9)
 
     def initial(key):
         variables = network.init(key, jnp.zeros((1, 64, 64, 3)))
-        return create_train_state(variables, _optimizer(), ema=False)
+        return create_train_state(variables, optimizer, ema=False)
 
     images = CropBatch(
         jax.ShapeDtypeStruct((batch, *size, 3), jnp.uint8),
         jax.ShapeDtypeStruct((batch, *size), jnp.uint8),
     )
     state = jax.eval_shape(initial, jax.random.key(0))
-    return network, make_loss(options, jnp.ones(CLASSES)), state, images
+    loss = make_loss(options.optimiser, jnp.ones(CLASSES))
+    return network, loss, optimizer, state, images
 
 
 def main() -> None:
