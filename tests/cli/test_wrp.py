@@ -88,6 +88,7 @@ def test_every_command_is_a_module_of_the_package():
         "compiled",
         "config-files",
         "help-text",
+        "memory",
         "reference",
         "shard-flags",
         "terminal",
