@@ -252,7 +252,8 @@ def read_config(holder: flags.FlagHolder) -> Config:
 def _parse(argv: list[str], positional: Sequence[str] = ()) -> None:
     """Parses flags. A wrong flag, config file or config key is a ``UserError``."""
     app.define_help_flags()
-    flags.FLAGS.set_gnu_getopt(bool(positional))  # flags may follow what stands alone
+    if positional:
+        flags.FLAGS.set_gnu_getopt(True)  # flags may follow what stands alone
     try:
         # Files of --flagfile are read first, so that what they give is checked as well.
         given = expand_home(flags.FLAGS.read_flags_from_files(argv[1:], force_gnu=False))
