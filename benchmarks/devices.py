@@ -5,7 +5,7 @@ run: all arrays are shapes. Three figures come from the rules of ``wrp_jax/shard
 state of a device, the gradients that are summed, and the parameters that are gathered (twice, for
 the forward and the backward pass, in the type of the arithmetic).
 
-``--compile`` compiles each program as well (many minutes, more than 8 GiB), in a process of its own, for
+``--compile`` compiles each program as well (many minutes, 8 GiB), in a process of its own, for
 devices that are not there. ``--compiler=v5p`` or ``v5e`` is the compiler of these TPUs, which runs
 without one (``pip install libtpu``): what it sets aside is what a TPU takes. ``--compiler=cpu`` is
 that of this machine, with simulated devices; its layouts and scratch memory say nothing of an
