@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from wrp_jax.config import Config
 from wrp_jax.models.network import Network
 from wrp_jax.models.refine.build import build_refiner
-from wrp_jax.propagation.chooser.hypotheses import candidates
+from wrp_jax.models.refine.chooser import CANDIDATE
 from wrp_jax.propagation.chooser.network_inputs import chooser_inputs, init_chooser
 from wrp_jax.training.loop import TrainStep
 from wrp_jax.training.refiner.chooser.crops import ChooserCrop, mirror, unpack
@@ -59,7 +59,8 @@ def chooser_loss(network: Network, variables: Any, batch: ChooserCrop) -> Float[
     votes, *features = _inputs(batch)
     logits, _ = network.apply(variables, votes, *features, train=True)
     truth = jnp.maximum(batch.label.astype(jnp.int32), 0)[..., None]
-    reachable = jnp.take_along_axis(candidates(votes), truth, axis=-1)[..., 0]
+    candidates = jnp.max(votes, axis=-2) > CANDIDATE
+    reachable = jnp.take_along_axis(candidates, truth, axis=-1)[..., 0]
     weight = jnp.take_along_axis(batch.weight[:, None, None, :], truth, axis=-1)[..., 0]
     winner = jnp.argmax(votes, axis=-1)
     disputed = jnp.any(winner != winner[..., :1], axis=-1)
