@@ -59,7 +59,8 @@ def chooser_loss(network: Network, variables: Any, batch: ChooserCrop) -> Float[
     votes, *features = _inputs(batch)
     logits, _ = network.apply(variables, votes, *features, train=True)
     truth = jnp.maximum(batch.label.astype(jnp.int32), 0)[..., None]
-    reachable = jnp.take_along_axis(jnp.max(votes, axis=-2) > CANDIDATE, truth, axis=-1)[..., 0]
+    candidates = jnp.max(votes, axis=-2) > CANDIDATE
+    reachable = jnp.take_along_axis(candidates, truth, axis=-1)[..., 0]
     weight = jnp.take_along_axis(batch.weight[:, None, None, :], truth, axis=-1)[..., 0]
     winner = jnp.argmax(votes, axis=-1)
     disputed = jnp.any(winner != winner[..., :1], axis=-1)
