@@ -47,8 +47,8 @@ class Blocks(NamedTuple):
 
         def cut_one(*start: Array) -> Array:
             rest = array.shape[4:]
-            start = (*start, *(0,) * len(rest))
-            return jax.lax.dynamic_slice(array, start, (1, *self.size, 1, *rest))[0, :, :, 0]
+            at = (*start, *(0,) * len(rest))
+            return jax.lax.dynamic_slice(array, at, (1, *self.size, 1, *rest))[0, :, :, 0]
 
         return jax.vmap(cut_one)(*self[:3], channel)
 
