@@ -22,6 +22,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageFile
 
 from wrp_jax.data import picture_files
+from wrp_jax.data.jpeg_header import HEAD_BYTES, plain_size
 from wrp_jax.files.regular import open_regular
 from wrp_jax.types import UserError
 
@@ -157,7 +158,10 @@ def frame_size(
     """
     try:
         with io.BytesIO(file) if isinstance(file, bytes) else open_regular(file) as stream:
-            head = stream.read(32)
+            head = stream.read(HEAD_BYTES)
+            size = plain_size(head)
+            if size and size[0] * size[1] <= max_pixels and _has_end_mark(stream):
+                return size
             stream.seek(0)
             image = _open(stream, where, max_pixels)
             if picture_files.is_deep(image, head):

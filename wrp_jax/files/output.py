@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,9 @@ def check_run(output: Path, run: Mapping[str, Any]) -> bool:
     return True
 
 
+_NO_NAME = re.compile(r"[/\\\0\ud800-\udfff]")  # the last are bytes that are not UTF-8
+
+
 def claim_output(output: Path, run: Mapping[str, Any]) -> None:
     """Marks an output as belonging to a run.
 
@@ -160,6 +164,5 @@ def check_name(name: str) -> None:
     Raises:
       UserError: it is such a name.
     """
-    no_text = any("\ud800" <= c <= "\udfff" for c in name)  # bytes of a name that is not UTF-8
-    if name in ("", ".", "..") or any(c in name for c in "/\\\0") or no_text:
+    if name in ("", ".", "..") or _NO_NAME.search(name):
         raise UserError(f"{name!r} is no name for a file: rename it in the input.")
