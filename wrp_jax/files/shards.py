@@ -73,7 +73,10 @@ WHOLE = Shard()
 def shard_homes(output: Path) -> list[Path]:
     """Folders of all shards that are not merged yet, of whatever number, by name."""
     folder = output / SHARDS_FOLDER
-    if folder.is_symlink() or not folder.is_dir():
+    try:
+        if folder.is_symlink() or not folder.is_dir():
+            return []
+    except OSError:  # a name that no folder can have: told where the folder is to be made
         return []
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
 

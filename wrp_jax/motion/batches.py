@@ -32,7 +32,7 @@ def over_devices(
     sharding = batch_sharding(mesh)
     placed = replicate(variables, mesh)
     compiled = jax.jit(program)
-    size = per_device * len(mesh.devices)
+    size = per_device * mesh.size
 
     def run(*arrays: np.ndarray) -> np.ndarray:
         if not len(arrays[0]):  # what one full batch would give, less its examples

@@ -84,8 +84,6 @@ def run_stages(
     """Trains the stages of ``config.stages`` that are not finished, in their order."""
     check_stages(config)
     made = _prepared(workdir, config, known)
-    if len(config.stages) > 1:
-        processes.say(f"training in {len(config.stages)} stages: {', '.join(config.stages)}")
     for name in config.stages:
         interrupts.check()
         if processes.first(lambda name=name: result_path(workdir, name).exists()):

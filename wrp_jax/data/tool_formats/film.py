@@ -25,6 +25,7 @@ from wrp_jax import interrupts
 from wrp_jax.data import images
 from wrp_jax.data.label_maps import NO_CLASSES
 from wrp_jax.data.public_sets.public_set import Picture, Pixels, PublicSet
+from wrp_jax.files.regular import open_regular
 from wrp_jax.types import UserError
 
 TIMES_FILE = "times.csv"
@@ -57,7 +58,7 @@ class Film:
         av = _library(path)
         fault = ""
         try:
-            with contextlib.closing(av.open(str(path))) as container:
+            with open_regular(path) as file, contextlib.closing(av.open(file)) as container:
                 if not container.streams.video:
                     raise UserError(f"{path} holds no pictures, only sound: give a video.")
                 stream = container.streams.video[0]
@@ -133,7 +134,8 @@ class Film:
 
 
 def _decode(path: Path) -> Iterator[Any]:
-    with contextlib.closing(_library(path).open(str(path))) as container:
+    av = _library(path)
+    with open_regular(path) as file, contextlib.closing(av.open(file)) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         yield from container.decode(stream)
