@@ -197,7 +197,7 @@ def _check_flags(coordinator: str | None, num_processes: int | None, process_id:
             "(of process 0), --num_processes=N and --process_id=0…N-1."
         )
     host, _, port = coordinator.rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not port.isdecimal():
         raise UserError(f"--coordinator={coordinator} is not HOST:PORT, e.g. 10.0.0.1:8476.")
     if not 0 <= process_id < num_processes:
         raise UserError(

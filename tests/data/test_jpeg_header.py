@@ -25,6 +25,16 @@ def turned():
     return jpeg(exif=exif)
 
 
+def turned_late():
+    """The segment that says so stands behind the size, as standards allow."""
+    data = turned()
+    start = data.index(b"Exif") - 4
+    end = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+    exif, rest = data[start:end], data[:start] + data[end:]
+    at = rest.index(b"\xff\xda")
+    return rest[:at] + exif + rest[at:]
+
+
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"comment": b"x"}, {"dpi": (9, 9)}])
 def test_plain_files(mode, options):
@@ -34,8 +44,13 @@ def test_plain_files(mode, options):
 
 @pytest.mark.parametrize(
     ("data", "size"),
-    [(turned(), (21, 13)), (jpeg(mode="CMYK"), (13, 21)), (jpeg(icc_profile=b"x" * 99), (13, 21))],
-    ids=["turned", "four components", "profile"],
+    [
+        (turned(), (21, 13)),
+        (turned_late(), (21, 13)),
+        (jpeg(mode="CMYK"), (13, 21)),
+        (jpeg(icc_profile=b"x" * 99), (13, 21)),
+    ],
+    ids=["turned", "turned behind its size", "four components", "profile"],
 )
 def test_what_is_not_plain_is_left_to_pillow(data, size):
     assert plain_size(data) is None and frame_size(data, "it") == size

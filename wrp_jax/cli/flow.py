@@ -50,7 +50,7 @@ def main(config_flag: flags.FlagHolder) -> int:
     options = flags.FLAGS
     config = command_line.read_config(config_flag).motion
     command_line.require("data", "output")
-    apart = [int(text) if text.isdigit() else 0 for text in options.apart]
+    apart = [int(text) if text.isdecimal() else 0 for text in options.apart]
     if min(apart, default=0) < 1:
         raise UserError(f"--apart={','.join(options.apart)}: give distances in frames, as in 1,3.")
     output = Path(options.output)

@@ -13,6 +13,8 @@ HEAD_BYTES = 2048
 
 _SEGMENT = struct.Struct(">HH")  # marker, length with itself
 _FRAME = struct.Struct(">BHHB")  # bits, height, width, components
+_SCAN = 0xFFDA
+"""Begins the picture; until there a file may still say that it is turned."""
 _FRAME_MARKERS = frozenset({0xFFC0, 0xFFC1, 0xFFC2})
 _PLAIN = frozenset({0xFFE0, 0xFFDB, 0xFFC4, 0xFFDD, 0xFFFE})
 """JFIF, quantisation, Huffman, restart interval, comment. In others a picture may say that it is
@@ -32,16 +34,20 @@ def plain_size(head: bytes) -> tuple[int, int] | None:
     """
     if head[:2] != b"\xff\xd8":
         return None
-    at = 2
+    size, at = None, 2
     while at + _SEGMENT.size <= len(head):
         marker, length = _SEGMENT.unpack_from(head, at)
+        if marker == _SCAN:
+            return size
         if marker in _FRAME_MARKERS:
-            if at + 4 + _FRAME.size > len(head):
+            if size or at + 4 + _FRAME.size > len(head):
                 return None
             bits, height, width, components = _FRAME.unpack_from(head, at + 4)
             whole = bits == 8 and components in (1, 3) and length == 8 + 3 * components
-            return (height, width) if whole and height and width else None
-        if marker not in _PLAIN or length < 2:
+            if not (whole and height and width):
+                return None
+            size = height, width
+        elif marker not in _PLAIN or length < 2:
             return None
         at += 2 + length
     return None

@@ -251,7 +251,7 @@ class Checkpoints:
         except Exception as error:  # Orbax raises whatever its writers happen to raise
             self._failed = True
             check_place(self._directory)
-            kept = [int(p.name) for p in self._directory.glob("*") if p.name.isdigit()]
+            kept = [int(p.name) for p in self._directory.glob("*") if p.name.isdecimal()]
             what = f"{self._directory}: a checkpoint cannot be written"
             fault = machine_error(error, f"{what}, step {max(kept)} is kept" if kept else what)
             if fault is None:

@@ -1,6 +1,7 @@
 """``wrp doctor`` says of made-up folders what is in them."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -115,3 +116,24 @@ def test_an_export_names_the_command(tmp_path, wrp, capsys):
 def test_gaps():
     assert gaps(["f1", "f2", "f3", "f7"]) == [("f3", "f7")]
     assert gaps(["f10", "f12", "f14", "f16"]) == [] and gaps(["a", "b", "c"]) == []
+
+
+def test_labels_of_broken_numbers_and_endless_classes(tmp_path):
+    folder = video(tmp_path / "D", ids(1, 2))
+    Image.fromarray(np.array([[np.nan, np.inf]], np.float32)).save(folder / "a/labels/000001.tif")
+    (folder / "classes.json").write_text("[" * 100_000)
+    text = "\n".join(survey(folder, 100)[0])
+    assert "000001.tif holds float32 numbers" in text and "nested too deeply" in text
+
+
+def test_pictures_are_not_kept_in_memory(tmp_path):
+    (tmp_path / "D/frames").mkdir(parents=True)
+    for number in range(12):
+        Image.new("RGB", (500, 500)).save(tmp_path / f"D/frames/{number}.png")
+    tracemalloc.start()
+    try:
+        survey(tmp_path / "D", 100)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * 3 * 500 * 500

@@ -74,28 +74,31 @@ def look_at(tree: Tree, folder: str, files: Sequence[str], limit: int) -> Pictur
     """
     found = Pictures(folder, tuple(PurePosixPath(without_ending(f)).name for f in files))
     step = max(1, -(-len(files) // limit))
-    opened: list[tuple[str, LabelPicture | tuple[int, int]]] = []
+    lossy: list[str] = []
+    found.is_labels = _are_labels(folder, None)
     for name in files[::step]:
         interrupts.check()
         try:
-            opened.append((name, _open(tree, name)))
+            picture = _open(tree, name)
         except UserError as error:
             found.odd.append(str(error))
-    found.looked_at = len(opened)
-    found.is_labels = _are_labels(folder, [picture for _, picture in opened])
-    for name, picture in opened:
+            continue
+        found.looked_at += 1
         size = picture if isinstance(picture, tuple) else picture.pixels.shape[:2]
         found.sizes[int(size[0]), int(size[1])] += 1
-        if not isinstance(picture, tuple):
-            _count(found, picture)
-        elif found.is_labels:
-            found.kinds["JPEG"] += 1
-            found.odd.append(
-                f"{tree.where(name)} is JPEG, which changes ids: save labels as PNG from the "
-                "lossless original."
-            )
-        else:
-            found.kinds["JPEG"] += 1
+        if isinstance(picture, tuple):
+            lossy.append(name)
+            continue
+        if found.looked_at == len(lossy) + 1:  # the first that may be a label
+            found.is_labels = _are_labels(folder, picture)
+        _count(found, picture, tree.where(name))
+    if lossy:
+        found.kinds["JPEG"] = len(lossy)
+    found.odd += [
+        f"{tree.where(name)} is JPEG, which changes ids: save labels as PNG from the lossless "
+        "original."
+        for name in (lossy if found.is_labels else ())
+    ]
     if len(found.sizes) > 1:
         (usual, _), *others = found.sizes.most_common()
         found.odd.append(
@@ -115,13 +118,13 @@ def _open(tree: Tree, name: str) -> LabelPicture | tuple[int, int]:
     return images.decode_label(data, tree.where(name))
 
 
-def _are_labels(folder: str, pictures: Sequence[LabelPicture | tuple[int, int]]) -> bool:
+def _are_labels(folder: str, first: LabelPicture | None) -> bool:
+    """By the name of the folder, or else the first picture that is no JPEG."""
     parts = [part.lower() for part in folder.split("/")]
     if _LABEL_FOLDERS & set(parts):
         return True
     if parts[-1] in ("frames", "jpegimages", "images", "confidence"):
         return False
-    first = next((p for p in pictures if not isinstance(p, tuple)), None)
     if first is None:
         return False
     if first.pixels.ndim == 2:
@@ -129,11 +132,13 @@ def _are_labels(folder: str, pictures: Sequence[LabelPicture | tuple[int, int]])
     return len(np.unique(first.pixels.reshape(-1, first.pixels.shape[-1]), axis=0)) <= FEW_COLORS
 
 
-def _count(found: Pictures, picture: LabelPicture) -> None:
+def _count(found: Pictures, picture: LabelPicture, where: str) -> None:
     found.kinds[_KINDS.get(picture.mode, picture.mode)] += 1
     if not found.is_labels:
         return
-    if picture.pixels.ndim == 2:
+    if picture.pixels.dtype.kind == "f":
+        found.odd.append(f"{where} holds {picture.pixels.dtype} numbers: labels hold whole ids.")
+    elif picture.pixels.ndim == 2:
         found.ids.update(int(v) for v in np.unique(picture.pixels))
         if found.palette is None:
             found.palette = picture.palette

@@ -15,6 +15,7 @@ from wrp_jax.data.survey.pictures import Pictures, look_at
 from wrp_jax.data.tool_formats.recognise import OURS, recognise
 from wrp_jax.data.tool_formats.tree import Tree, open_tree
 from wrp_jax.data.tool_formats.voc import VOC_NAMES
+from wrp_jax.files.strict_json import parse_json
 from wrp_jax.types import ClassMap, UserError
 
 _SHOWN = 12
@@ -118,7 +119,7 @@ def _classes(tree: Tree) -> tuple[ClassMap | None, list[str]]:
     if label_maps.CLASSES_FILE not in tree:
         return None, []
     try:
-        content = json.loads(tree.read(label_maps.CLASSES_FILE, 2**20))
+        content = parse_json(tree.read(label_maps.CLASSES_FILE, 2**20))
         where = tree.where(label_maps.CLASSES_FILE)
         return label_maps.parse_classes(content, where), []
     except (UserError, ValueError) as error:

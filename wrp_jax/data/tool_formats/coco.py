@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ from jaxtyping import Bool, Int32
 from wrp_jax.data import images as pictures
 from wrp_jax.data.tool_formats import polygons, run_lengths
 from wrp_jax.data.tool_formats.project import Project, ToolClass, ToolLabel, paint
-from wrp_jax.data.tool_formats.tree import Tree, without_ending
+from wrp_jax.data.tool_formats.tree import Tree, has_name, without_ending
 from wrp_jax.types import UserError
 
 _log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ def read_coco(tree: Tree, contents: Mapping[str, Any]) -> Project:
     for name, content in contents.items():
         where = tree.where(name)
         try:
-            listed = {image["id"]: _image(image) for image in content["images"]}
+            listed = _listed(content["images"])
             by_image: dict[Any, list[Any]] = {}
             for annotation in content["annotations"]:
                 by_image.setdefault(annotation["image_id"], []).append(annotation)
@@ -69,12 +69,21 @@ def read_coco(tree: Tree, contents: Mapping[str, Any]) -> Project:
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise UserError(f"{where} has an entry that is none of COCO's ({error!r}).") from error
         if unknown:
-            raise UserError(f"{where} has annotations of an image {min(unknown)!r} that it lacks.")
+            raise UserError(
+                f"{where} has annotations of an image {min(unknown, key=repr)!r} that it lacks."
+            )
         for id_, image in listed.items():
-            images.setdefault(without_ending(image.name), image)
+            key = without_ending(image.name)
+            images.setdefault(key, image)
             label = _label(tree, files, name, image, by_image.get(id_, ()), order)
-            if label is not None:
-                labels[without_ending(image.name)] = label
+            if label is None:
+                continue
+            if key in labels:
+                raise UserError(
+                    f"{labels[key].where} and {label.where} are both labels of frame {key}: move "
+                    "one of the files away, or correct the entries."
+                )
+            labels[key] = label
     folders = frozenset(PurePosixPath(name).stem for name in contents)
     found = {key: files.find(i.name, folders, inside=False) for key, i in images.items()}
     frames = {key: path for key, path in found.items() if path is not None}
@@ -98,8 +107,19 @@ def _add_categories(found: dict[int, ToolClass], entries: Any, where: str) -> No
         raise UserError(f"{where} has a category that is none ({error!r}).") from error
 
 
+def _listed(entries: Any) -> dict[Any, _Image]:
+    found: dict[Any, _Image] = {}
+    for entry in entries:
+        if entry["id"] in found:
+            raise ValueError(f"two images have the id {entry['id']!r}")
+        found[entry["id"]] = _image(entry)
+    return found
+
+
 def _image(entry: Mapping[str, Any]) -> _Image:
     image = _Image(str(entry["file_name"]), int(entry["height"]), int(entry["width"]))
+    if not has_name(image.name):
+        raise ValueError(f"an image has the name {image.name!r}")
     if image.height < 1 or image.width < 1 or image.height * image.width > pictures.MAX_PIXELS:
         raise ValueError(f"{image.name} of {image.width}x{image.height}")
     return image
@@ -116,7 +136,8 @@ def _label(
     where, origin = f"{tree.where(name)} (frame {image.name})", tree.origin(name)
     panoptic = [a for a in annotations if "segments_info" in a]
     if panoptic:
-        wanted = without_ending(str(panoptic[-1].get("file_name"))) + ".png"
+        wanted = str(panoptic[-1].get("file_name"))
+        wanted = f"{without_ending(wanted)}.png" if has_name(wanted) else ""
         png = files.find(wanted, frozenset({PurePosixPath(name).stem}), inside=True)
         if png is None:
             raise UserError(
@@ -163,17 +184,23 @@ def _read_panoptic(
 def _draw(
     annotations: Sequence[Any], image: _Image, order: Mapping[int, int], where: str
 ) -> Int32[np.ndarray, "h w"]:
-    shapes = []
+    shapes = _masks(annotations, image, order, where)
+    return paint(shapes, len(order), image.height, image.width, where)
+
+
+def _masks(
+    annotations: Sequence[Any], image: _Image, order: Mapping[int, int], where: str
+) -> Iterator[tuple[int, Bool[np.ndarray, "h w"]]]:
     for annotation in annotations:
         try:
             place = order[int(annotation["category_id"])]
-            shapes.append((place, _mask(annotation["segmentation"], image)))
+            mask = _mask(annotation["segmentation"], image)
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise UserError(
                 f"{where}, annotation {annotation.get('id')}: it has no category or segmentation "
                 f"that can be read ({error})."
             ) from error
-    return paint(shapes, len(order), image.height, image.width, where)
+        yield place, mask
 
 
 def _mask(segmentation: Any, image: _Image) -> Bool[np.ndarray, "h w"]:
@@ -187,6 +214,8 @@ def _mask(segmentation: Any, image: _Image) -> Bool[np.ndarray, "h w"]:
         raise ValueError(f"its mask is {segmentation['size']}, not {[image.height, image.width]}")
     counts = segmentation["counts"]
     runs = run_lengths.coco_counts(counts) if isinstance(counts, str) else counts
+    if not all(isinstance(run, int) for run in runs):
+        raise ValueError("its runs are no whole numbers")
     flat = run_lengths.runs_to_mask(runs, image.height * image.width)
     return flat.reshape(image.width, image.height).T
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -24,7 +25,7 @@ from jaxtyping import Bool, Int32
 from wrp_jax.data.images import MAX_PIXELS
 from wrp_jax.data.tool_formats import polygons, run_lengths
 from wrp_jax.data.tool_formats.project import Project, ToolClass, ToolLabel, frames_below, paint
-from wrp_jax.data.tool_formats.tree import MAX_TEXT, Tree, without_ending
+from wrp_jax.data.tool_formats.tree import MAX_TEXT, Tree, has_name, without_ending
 from wrp_jax.types import UserError
 
 FILE, FRAMES = "annotations.xml", "images"
@@ -75,27 +76,41 @@ def read_cvat_xml(tree: Tree, name: str) -> Project:
                     "the labels at its beginning: export it again."
                 )
         if image.shapes:
+            key = without_ending(image.name)
+            if key in labels:
+                raise UserError(
+                    f"{where} has shapes of two frames {key}: import the tasks of a project one by "
+                    "one."
+                )
             read = functools.partial(_draw, image, places, f"{where} (frame {image.name})")
-            labels[without_ending(image.name)] = ToolLabel(
-                f"{where} (frame {image.name})", (tree.origin(name),), read
-            )
+            labels[key] = ToolLabel(f"{where} (frame {image.name})", (tree.origin(name),), read)
     folder = FRAMES if FRAMES in tree.folders() else ""
     frames = frames_below(tree, folder)
-    return Project("CVAT's XML", classes, labels, _named_in(frames, labels), partial=True)
+    return Project("CVAT's XML", classes, labels, _named_in(tree, frames, labels), partial=True)
 
 
-def _named_in(frames: dict[str, str], labels: Mapping[str, object]) -> dict[str, str]:
+def _named_in(
+    tree: Tree, frames: Mapping[str, str], labels: Mapping[str, object]
+) -> dict[str, str]:
     """Frames without the folders of subsets that CVAT puts in front of those of a project."""
-    found = {}
+    found: dict[str, str] = {}
     for key, path in frames.items():
         rest = key.partition("/")[2]
-        found[rest if rest in labels and key not in labels else key] = path
+        key = rest if rest in labels and key not in labels else key
+        if key in found:
+            raise UserError(
+                f"{tree.where(found[key])} and {tree.where(path)} are both frame {key}: import the "
+                "tasks of a project one by one."
+            )
+        found[key] = path
     return found
 
 
 def _parse(data: bytes, where: str) -> ET.Element:
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
         raise UserError(f"{where} declares types or entities, which CVAT never does: not read.")
+    if b"\0" in data:  # in UTF-16 such declarations look otherwise
+        raise UserError(f"{where} is no XML in UTF-8, as CVAT writes it: export it again.")
     try:
         root = ET.fromstring(data)
     except (ET.ParseError, ValueError, LookupError) as error:
@@ -129,7 +144,7 @@ def _images(root: ET.Element, where: str) -> list[_Image]:
     for element in root.iter("image"):
         name = element.get("name") or ""
         height, width = (_whole(element, key, where) for key in ("height", "width"))
-        if not name or height < 1 or width < 1 or height * width > MAX_PIXELS:
+        if not has_name(name) or height < 1 or width < 1 or height * width > MAX_PIXELS:
             raise UserError(f"{where}: image {name!r} of {width}x{height} is none: export again.")
         shapes = [_shape(e, e.get("label") or "", where) for e in element if e.tag in _SHAPES]
         images.append(_Image(name, height, width, shapes))
@@ -152,7 +167,7 @@ def _tracked(root: ET.Element, where: str, others: dict[str, int]) -> list[_Imag
     if size is None:
         raise UserError(f"{where} has tracks and no original_size: export it again.")
     texts = [size.findtext(key) or "" for key in ("height", "width")]
-    height, width = (int(text) if text.isdigit() else 0 for text in texts)
+    height, width = (int(t) if re.fullmatch("[0-9]{1,9}", t) else 0 for t in texts)
     if not 0 < height * width <= MAX_PIXELS:
         raise UserError(f"{where}: original_size {texts} is none: export it again.")
     by_frame: dict[int, list[_Shape]] = {}
@@ -190,7 +205,7 @@ def _whole(element: ET.Element, key: str, where: str) -> int:
 
 
 def _draw(image: _Image, places: Mapping[str, int], where: str) -> Int32[np.ndarray, "h w"]:
-    shapes = [(places[s.label], _mask(s.element, image, where)) for s in image.shapes]
+    shapes = ((places[s.label], _mask(s.element, image, where)) for s in image.shapes)
     return paint(shapes, len(places), image.height, image.width, where)
 
 
@@ -215,5 +230,5 @@ def _mask(element: ET.Element, image: _Image, where: str) -> Bool[np.ndarray, "h
         raise
     except ValueError as error:
         raise UserError(
-            f"{where} has a {element.tag} that is none ({error}): export it."
+            f"{where} has a {element.tag} that is none ({error}): export it again."
         ) from error

@@ -15,10 +15,11 @@ label-studio-sdk, ``converter/brush.py``.
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
 import re
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
@@ -39,7 +40,7 @@ from wrp_jax.data.tool_formats.project import (
 from wrp_jax.data.tool_formats.tree import Tree, is_picture, without_ending
 from wrp_jax.types import UserError
 
-MASK_FILE = re.compile(r"task-(\d+)-annotation-(\d+)-by-[^-]*-([^-]+)-(.+)-(\d+)\.png")
+MASK_FILE = re.compile(r"task-(\d{1,18})-annotation-(\d{1,18})-by-[^-]*-([^-]+)-(.+)-(\d+)\.png")
 _LABELS = ("brushlabels", "polygonlabels", "labels")
 _OTHERS = ("rectanglelabels", "ellipselabels", "keypointlabels", "bitmask")
 _log = logging.getLogger(__name__)
@@ -84,7 +85,9 @@ def read_label_studio(tree: Tree, name: str, tasks: Sequence[Mapping[str, Any]])
     others: dict[str, int] = {}
     regions: dict[str, list[_Region]] = {}
     masks = _masks_by_task(tree)
-    for task in tasks:
+    for number, task in enumerate(tasks):
+        if not isinstance(task, dict):
+            raise UserError(f"{where}: entry {number} of its list is no task: export it again.")
         try:
             frame = without_ending(_frame_of(task))
             found = [_Region(label, 0, 0, mask=path) for label, path in masks.get(task["id"], ())]
@@ -187,21 +190,32 @@ def _masks_by_task(tree: Tree) -> dict[int, list[tuple[str, str]]]:
 def _draw(
     tree: Tree, regions: Sequence[_Region], order: Mapping[str, int], where: str
 ) -> Int32[np.ndarray, "h w"]:
-    shapes = []
+    masks = _masks(tree, regions, order, where)
+    first = next(masks)
+    height, width = first[1].shape
+    return paint(itertools.chain([first], masks), len(order), height, width, where)
+
+
+def _masks(
+    tree: Tree, regions: Sequence[_Region], order: Mapping[str, int], where: str
+) -> Iterator[tuple[int, Bool[np.ndarray, "h w"]]]:
+    """The masks of a frame, all of one size."""
+    size = None
     for region in regions:
         try:
-            shapes.append((order[region.label], _mask(tree, region)))
+            mask = _mask(tree, region)
         except UserError:
             raise
         except (TypeError, ValueError, OverflowError) as error:
             raise UserError(
                 f"{where} has a region of {region.label!r} that is none ({error}): export it again."
             ) from error
-    sizes = {mask.shape for _, mask in shapes}
-    if len(sizes) > 1:
-        raise UserError(f"{where} has regions of several sizes, {sorted(sizes)}: export it again.")
-    height, width = sizes.pop()
-    return paint(shapes, len(order), height, width, where)
+        size = size or mask.shape
+        if mask.shape != size:
+            raise UserError(
+                f"{where} has regions of several sizes, {size} and {mask.shape}: export it again."
+            )
+        yield order[region.label], mask
 
 
 def _mask(tree: Tree, region: _Region) -> Bool[np.ndarray, "h w"]:

@@ -6,6 +6,9 @@ import numpy as np
 from jaxtyping import Bool
 from numpy.typing import ArrayLike
 
+_FARTHEST = 1e9
+"""Pixels; differences of the largest numbers would be infinite."""
+
 
 def fill(points: ArrayLike, height: int, width: int) -> Bool[np.ndarray, "h w"]:
     """The pixels of a polygon.
@@ -19,13 +22,15 @@ def fill(points: ArrayLike, height: int, width: int) -> Bool[np.ndarray, "h w"]:
       width: of the picture.
 
     Raises:
-      ValueError: fewer than three corners, or coordinates that are no numbers.
+      ValueError: fewer than three corners, or coordinates that are no numbers or beyond 1e9.
     """
     corners = np.asarray(points, np.float64)
     if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3:
         raise ValueError("a polygon needs three corners, each of x and y")
     if not np.isfinite(corners).all():
         raise ValueError("a polygon has a corner that is no number")
+    if np.abs(corners).max() > _FARTHEST:
+        raise ValueError("a polygon has a corner that is far from any picture")
     flips = np.zeros((height, width + 1), bool)
     for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         if y0 > y1:

@@ -11,14 +11,14 @@ import dataclasses
 import functools
 import logging
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import Int32
 
 from wrp_jax.data.frame_names import natural_key
-from wrp_jax.data.label_maps import default_palette
+from wrp_jax.data.label_maps import classes_to_json, default_palette, parse_classes
 from wrp_jax.data.public_sets.public_set import Packed, Picture, Pixels, PublicSet
 from wrp_jax.data.tool_formats.tree import Tree, unique_names, without_ending
 from wrp_jax.files.output import check_name
@@ -120,7 +120,7 @@ def to_set(
 
     Raises:
       UserError: labels without frames, two sequences of one name, names that no file can have, or
-        more classes than labels of 8 bits tell apart.
+        classes that no ``classes.json`` holds: of one name, or more than 256.
     """
     places, labels = _frame_places(project, tree, frames)
     missing = [key for key in labels if key not in places]
@@ -131,6 +131,8 @@ def to_set(
             f"{len(labels)} labels have none): give --frames=FOLDER with the frames."
         )
     target, ids = _resolve(project, classes, void)
+    if target.num_classes:  # what the folder's readers will refuse is not written
+        parse_classes(classes_to_json(target), str(tree.source))
     pictures, folders = [], {}
     for key in sorted(places, key=natural_key):
         folder, _, frame = key.rpartition("/")
@@ -302,12 +304,13 @@ def _read_ids(label: ToolLabel, project: Project, ids: Sequence[int]) -> Int32[n
 
 
 def paint(
-    shapes: Sequence[tuple[int, np.ndarray]], nothing: int, height: int, width: int, where: str
+    shapes: Iterable[tuple[int, np.ndarray]], nothing: int, height: int, width: int, where: str
 ) -> Int32[np.ndarray, "h w"]:
     """Draws masks over one another, the last on top; tells where two classes meet.
 
     Args:
-      shapes: place of the class, and its pixels ``[H, W]`` bool, from the bottom to the top.
+      shapes: place of the class, and its pixels ``[H, W]`` bool, from the bottom to the top; an
+        iterator keeps one mask in memory, and a frame may have thousands.
       nothing: where no mask is.
       height: of the picture.
       width: of the picture.

@@ -96,7 +96,7 @@ def read_brush(data: Iterable[int], height: int, width: int) -> UInt8[np.ndarray
     Raises:
       ValueError: it is no such channel, or of another size.
     """
-    bits = _Bits(bytes(data))
+    bits = _Bits(bytes(iter(data)))  # of a number ``bytes`` would make as many zeros
     count = bits.read(32)
     if count != height * width * _CHANNELS:
         raise ValueError(f"it is of {count // _CHANNELS} pixels and not of {width}x{height}")

@@ -22,6 +22,8 @@ from wrp_jax.types import UserError
 MAX_FILES = 1_000_000
 MAX_TEXT = 2**28
 """Bytes that a JSON or XML may have."""
+MAX_DEPTH, MAX_NAME = 64, 4096
+"""Folders around a file, and characters of its path, in an archive."""
 _SUPPORTED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -130,8 +132,8 @@ def open_tree(source: Path) -> Tree:
       source: a folder, a zip archive, or one file.
 
     Raises:
-      UserError: it is not there; an archive that is damaged, holds names that lead out of it, two
-        files of one name, links or encrypted files, or more than a million files.
+      UserError: it is not there; an archive that is damaged, holds names that lead out of it or are
+        very long, two files of one name, links or encrypted files, or more than a million files.
     """
     if source.is_dir():
         return Tree(source, _walk(source))
@@ -153,6 +155,11 @@ def open_tree(source: Path) -> Tree:
 def is_picture(name: str) -> bool:
     """Whether the name is that of a picture which is read."""
     return PurePosixPath(name).suffix.lower() in images.SUFFIXES
+
+
+def has_name(path: str) -> bool:
+    """Whether a path ends in the name of a file; ``""`` and ``/`` do not."""
+    return bool(PurePosixPath(path).name)
 
 
 def without_ending(name: str) -> str:
@@ -187,6 +194,8 @@ def _members(source: Path, archive: zipfile.ZipFile) -> list[str]:
 def _check_member(source: Path, info: zipfile.ZipInfo) -> None:
     name = info.orig_filename  # as it stands in the archive, before zipfile mends it
     parts = name.replace("\\", "/").split("/")
+    if len(parts) > MAX_DEPTH or len(name) > MAX_NAME:
+        raise UserError(f"{source} holds {name[:40]!r}..., a path too long or deep: pack anew.")
     leads_out = ".." in parts or not parts[0] or ":" in parts[0]
     if leads_out or any(c in name for c in "\\\0"):
         raise UserError(f"{source} holds {name!r}, a name that leads elsewhere: it is not read.")

@@ -15,6 +15,7 @@ documentation of "Segmentation mask"; cvat-ai/datumaro, ``plugins/data_formats/v
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,7 @@ def _read_label_map(tree: Tree) -> tuple[ToolClass, ...]:
             continue
         name, *rest = line.strip().split(":")
         parts = rest[0].split(",") if rest and rest[0] else []
-        values = [int(p) for p in parts if p.strip().isdigit()]
+        values = [int(p) for p in parts if re.fullmatch("[0-9]{1,3}", p.strip())]
         if (
             not name
             or len(parts) not in (0, 3)

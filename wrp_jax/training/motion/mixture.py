@@ -43,7 +43,7 @@ def further_set(text: str, options: MotionSampling) -> FurtherSet:
         own |= found
         words.pop()
     spec = " ".join(words).strip()
-    if not count.isdigit() or int(count) < 1 or not spec:
+    if not count.isdecimal() or int(count) < 1 or not spec:
         raise UserError(
             f"config.motion_training.sampling.mix has {text!r}: write 'COUNT SPEC', a number and "
             f"a set, and after them 'sparse' or its own {', '.join(f'{name}=' for name in OWN)}."
