@@ -70,3 +70,17 @@ def test_the_first_step_compiles_and_says_nothing_of_the_others(clock):
         "refiner 25/31, 00:12 left",
         "refiner 31/31, 02:40",
     ]
+
+
+def test_the_last_line_stands_once(clock):
+    stream = io.StringIO()
+    progress = Progress("labelling", 2, 0, stream)
+    for step in (1, 2):
+        clock.now += 25.0
+        progress.update(step)
+    progress.close()
+    assert stream.getvalue().splitlines() == [
+        "labelling: 2 to do",
+        "labelling 1/2",
+        "labelling 2/2, 00:50",
+    ]

@@ -38,6 +38,7 @@ class Progress:
         self._shown = jax.process_index() == 0
         self._text = ""
         self._estimated = False  # a line has told the time left
+        self._told: int | None = None  # the step of the newest line
         self._bar = None
         if self._shown and self._stream.isatty():
             self._bar = tqdm.tqdm(
@@ -70,7 +71,7 @@ class Progress:
         """Ends the bar, or writes the last line."""
         if self._bar is not None:
             self._bar.close()
-        elif self._shown:
+        elif self._shown and self._step != self._told:
             self._line()
 
     def _is_due(self) -> bool:
@@ -83,6 +84,7 @@ class Progress:
 
     def _line(self) -> None:
         self._last_line = now = time.monotonic()
+        self._told = self._step
         line = f"{self._name} {self._step}/{self._steps}"
         if self._text:
             line += f", {self._text}"

@@ -187,7 +187,9 @@ def test_the_module_is_the_command(tmp_path):
     assert (result.returncode, result.stdout) == (0, f"wrp_jax {wrp_jax.__version__}\n")
     result = program("-m", "wrp_jax", "flow", "--config=folder", "--data=none", cwd=tmp_path)
     assert result.returncode == 2
-    assert result.stderr == "wrp flow: --output is missing: --help says what it is.\n"
+    assert result.stderr == (
+        "wrp flow: --output is missing: Where the flow files go. --help has examples.\n"
+    )
 
 
 @pytest.mark.parametrize("name", ["train", "propagate"])

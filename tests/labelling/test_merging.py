@@ -142,7 +142,7 @@ def test_frames_that_change_between_two_shards_are_noticed(label, root, tmp_path
     label("out", 0, 2)
     shown = next(iter(sorted((tmp_path / "out").glob("[a-d]")))).name
     Image.new("RGB", (32, 24)).save(root / shown / "frames/000.png")
-    with pytest.raises(UserError, match=r"of 2 shards 1 are not finished: .*--shard_id=0 again"):
+    with pytest.raises(UserError, match=r"1 of 2 shards is not finished: .*--shard_id=0 again"):
         label("out", 1, 2)
     assert not (tmp_path / "out/metrics.json").exists()
     metrics = label("out", 0, 2)
@@ -158,11 +158,11 @@ def stopped(*arguments):
 def test_merging_by_hand(label, root, config, tmp_path, monkeypatch):
     label("whole")
     out = tmp_path / "out"
-    with pytest.raises(UserError, match="holds no shards that are not merged"):
+    with pytest.raises(UserError, match="holds no shards to merge"):
         command.merge_shards(out)
     label("out", 1, 2)
     before = contents(out)
-    with pytest.raises(UserError, match=r"of 2 shards 1 are not finished: .*--shard_id=0 again"):
+    with pytest.raises(UserError, match=r"1 of 2 shards is not finished: .*--shard_id=0 again"):
         command.merge_shards(out)
     assert contents(out) == before
     with monkeypatch.context() as patch:

@@ -36,7 +36,7 @@ def test_shards_of_propagate(server, home):
         server, home, "propagate.py", "OUT holds results of a run with another", *first, horizon
     )
     refused(server, home, "propagate.py", "of --data=D, not of ./D", *first, "--data=./D")
-    refused(server, home, "wrp merge", "of 2 shards 1 are not finished: run wrp propagate with "
+    refused(server, home, "wrp merge", "1 of 2 shards is not finished: run wrp propagate with "
             "--num_shards=2 and --shard_id=0 again", "--config=NONE", "--data=NONE")  # fmt: skip
     code, out, _ = command(server, home, "propagate.py", *first, "--dry-run")
     assert code == 0 and "shard 0 of 2: 3 windows, " in out

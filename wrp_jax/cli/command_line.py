@@ -23,7 +23,7 @@ from ml_collections import config_flags
 from wrp_jax import interrupts
 from wrp_jax.cli.compiled import keep_compiled_programs
 from wrp_jax.cli.config_files import CONFIG_HELP, config_file
-from wrp_jax.cli.help_text import HELP_FLAGS, command_help
+from wrp_jax.cli.help_text import HELP_FLAGS, command_help, meaning
 from wrp_jax.cli.memory import keep_memory_together
 from wrp_jax.cli.terminal import keep_output_open
 from wrp_jax.config import Config, check, check_key
@@ -221,7 +221,8 @@ def require(*names: str) -> None:
     """
     for name in names:
         if not flags.FLAGS[name].value:
-            raise UserError(f"--{name} is missing: --help says what it is.")
+            told = meaning(flags.FLAGS[name])
+            raise UserError(f"--{name} is missing: {told} --help has examples.")
 
 
 def read_config(holder: flags.FlagHolder) -> Config:

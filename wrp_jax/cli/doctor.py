@@ -36,7 +36,8 @@ def main() -> None:
     path = Path(flags.FLAGS.path)
     lines, problems = survey(path, flags.FLAGS.limit)
     print("\n".join([*lines, _machine(path)]))
-    print(f"{problems} problems." if problems else "No problem was found.")
+    count = "1 problem" if problems == 1 else f"{problems} problems"
+    print(f"{count} found." if problems else "No problem found.")
 
 
 def _machine(path: Path) -> str:

@@ -25,7 +25,7 @@ def define_flags() -> None:
 
     flags.DEFINE_string("labels", None, "OUT or D; or the first argument.")
     flags.DEFINE_string("output", None, "DEST; or the second argument.")
-    flags.DEFINE_enum("to", None, sorted(FORMATS), "Which tool it is for.")
+    flags.DEFINE_enum("to", None, sorted(FORMATS), "Which tool or format it is for.")
     flags.DEFINE_string("data", None, "The video that OUT was made from.")
     flags.DEFINE_float(
         "min_confidence", 0.0, "Pixels of OUT below it are void, or without a class: 0 to 1."

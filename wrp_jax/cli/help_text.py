@@ -42,12 +42,18 @@ def _own_flags() -> list[flags.Flag]:
     return [flag for module in own for flag in by_module[module]]
 
 
-def _explained(flag: flags.Flag) -> str:
+def meaning(flag: flags.Flag) -> str:
+    """What a flag is, in the words of its definition, and what it may be."""
     parts = [flag.help or ""]
     if isinstance(flag, flags.EnumFlag):  # whose help begins with <one|two>, which does not wrap
         parts = [parts[0].partition(">: ")[2], f"One of {', '.join(flag.parser.enum_values)}."]
     elif isinstance(flag, flags.MultiFlag):
         parts = [parts[0].partition(";\n")[0], "May be given several times."]
+    return " ".join(parts)
+
+
+def _explained(flag: flags.Flag) -> str:
+    parts = [meaning(flag)]
     if flag.default not in (None, [], ""):
         default = ",".join(flag.default) if isinstance(flag.default, list) else flag.default
         parts.append(f"Default: {default}.")

@@ -23,7 +23,7 @@ POSITIONAL = ("output",)
 
 def define_flags() -> None:
     """Defines the flags."""
-    flags.DEFINE_string("output", None, "Where the shards are; OUT alone says it, too.")
+    flags.DEFINE_string("output", None, "OUT, where the shards are; or the only argument.")
 
 
 def main() -> int:

@@ -55,7 +55,7 @@ def describe_labels(
         yield _share(plan)
     yield f"finished before: {before} windows"
     count = _frames(rest)
-    yield f"this run: {len(rest)} windows, {count} frames"
+    yield f"this run: {len(rest)} windows, {count} frames, labelled ones included"
     if not rest:
         yield "time: none"
         return

@@ -59,8 +59,8 @@ def stored_command(output: Path) -> StoredCommand:
     job = read_job(output)
     if job is None:
         raise UserError(
-            f"{output} holds no shards that are not merged: give the --output of wrp propagate "
-            "--num_shards."
+            f"{output} holds no shards to merge: give the --output of wrp propagate --num_shards. "
+            "Shards that have been merged are gone from there."
         )
     if job["command"] is None:
         raise UserError(
@@ -128,8 +128,9 @@ def merge(plan: Plan, networks: Networks) -> dict[str, Any]:
 def missing_shards(plan: Plan, missing: list[int] | tuple[int, ...]) -> UserError:
     """The sentence for who wants to merge too early."""
     which = ", ".join(map(str, missing))
+    are = "is" if len(missing) == 1 else "are"
     return UserError(
-        f"{plan.output}: of {plan.shard.count} shards {len(missing)} are not finished: run wrp "
+        f"{plan.output}: {len(missing)} of {plan.shard.count} shards {are} not finished: run wrp "
         f"propagate with --num_shards={plan.shard.count} and --shard_id={which} again; the last "
         "one to end merges."
     )

@@ -35,8 +35,8 @@ def ids(*values):
 
 CITY = cityscapes_classes()
 KINDS = {
-    "palette": (ids(0, 1, 2), default_palette(), "1 palette; 12x8", "ids 0, 1, 2: ids of your"),
-    "grey": (ids(3, 9), None, "1 8-bit grey; 12x8", "ids 3, 9: ids of your classes"),
+    "palette": (ids(0, 1, 2), default_palette(), "1 palette; 12x8", "ids 0, 1, 2: ids of your own"),
+    "grey": (ids(3, 9), None, "1 8-bit grey; 12x8", "ids 3, 9: ids of your own classes"),
     "deep": (
         ids(3, 9).astype(np.uint16) * 100,
         None,
@@ -94,15 +94,30 @@ def test_what_speaks_against_a_folder(tmp_path, wrp, capsys):
         "a gap in time between 000002 and 000007",
         "! a/labels has ids that classes.json does not have: 0, 9.",
         "has pictures of 12x8 and of 4x4: a sequence has one size",
-        "! a/labels has 1 labels without a frame in a/frames, the first is 000005.",
+        "! a/labels has 1 label without a frame in a/frames, the first is 000005.",
         "! b/labels is 12x8, the frames 5x5: make them equal.",
-        "! b/labels has 1 colours that no class of classes.json has, the first is [153, 153, 153].",
+        "! b/labels has 1 colour that no class of classes.json has, the first is [153, 153, 153].",
         "2.png is not a picture",
         "GB free on the disk",
-        "7 problems.",
+        "7 problems found.",
     ):
         assert said in text, text
     assert "to begin with" not in text
+
+
+def test_ids_of_classes_json_are_not_guessed_at(tmp_path):
+    root = video(tmp_path / "D", ids(0, 15, 255))
+    classes = [{"id": i, "name": f"class {i}", "void": i == 255} for i in (0, 15, 255)]
+    (root / "classes.json").write_text(json.dumps({"classes": classes}))
+    lines, problems = survey(root, 100)
+    assert "  ids 0, 15, 255: ids of classes.json" in lines and problems == 0
+
+
+def test_a_folder_without_pictures_is_a_problem(tmp_path, wrp, capsys):
+    (tmp_path / "empty").mkdir()
+    assert wrp("doctor", str(tmp_path / "empty")) == 0
+    said = capsys.readouterr().out
+    assert f"! {tmp_path / 'empty'} holds no pictures" in said and "1 problem found." in said
 
 
 def test_an_export_names_the_command(tmp_path, wrp, capsys):

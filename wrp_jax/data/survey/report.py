@@ -38,7 +38,7 @@ def survey(path: Path, limit: int) -> tuple[list[str], int]:
       UserError: there is no such thing, or an archive that is refused.
     """
     with open_tree(path) as tree:
-        lines = [_what(path, tree)]
+        lines, problems = _what(path, tree)
         folders: dict[str, list[str]] = {}
         for name in tree.pictures():
             folders.setdefault(name.rpartition("/")[0], []).append(name)
@@ -46,9 +46,9 @@ def survey(path: Path, limit: int) -> tuple[list[str], int]:
         if len(folders) > _FOLDERS:
             lines.append(f"{len(folders)} folders of pictures, of which {_FOLDERS} are looked at")
         classes, said = _classes(tree)
-        problems = said
+        problems += said
         for pictures in found:
-            lines += _told(pictures)
+            lines += _told(pictures, classes)
             problems += pictures.odd
         problems += _against_frames(found)
         labels = [p for p in found if p.is_labels]
@@ -60,28 +60,30 @@ def survey(path: Path, limit: int) -> tuple[list[str], int]:
     return lines, len(problems)
 
 
-def _what(path: Path, tree: Tree) -> str:
+def _what(path: Path, tree: Tree) -> tuple[list[str], list[str]]:
+    """A line that says what it is, or a problem if that cannot be told."""
     try:
         found = recognise(tree)
     except UserError as error:
-        return f"{path}: {error}"
+        return [], [f"{path}: {error}"]
     if found is None:
-        return f"{path} holds no pictures and no export that is read"
+        return [], [f"{path} holds no pictures and no export that wrp knows."]
     if found.kind == OURS:
-        return f"{path} is a folder that wrp reads: give it as --data"
-    return f"{path} is an export ({found.kind}): run 'wrp import {path} D'"
+        return [f"{path} is a folder that wrp reads: give it as --data"], []
+    return [f"{path} is an export ({found.kind}): run 'wrp import {path} D'"], []
 
 
-def _told(found: Pictures) -> list[str]:
-    what = "labels" if found.is_labels else "frames"
+def _told(found: Pictures, classes: ClassMap | None) -> list[str]:
+    what = "label" if found.is_labels else "frame"
     kinds = ", ".join(f"{count} {kind}" for kind, count in found.kinds.most_common())
     sizes = ", ".join(f"{w}x{h}" for (h, w), _ in found.sizes.most_common(3))
     looked = "" if found.looked_at == len(found.names) else f" ({found.looked_at} looked at)"
-    lines = [f"{found.folder or '.'}: {len(found.names)} {what}{looked}: {kinds}; {sizes}"]
+    lines = [f"{found.folder or '.'}: {_counted(len(found.names), what)}{looked}: {kinds}; {sizes}"]
     if found.ids:
-        lines.append(f"  ids {_listed(sorted(found.ids))}: {_meaning(set(found.ids))}")
+        lines.append(f"  ids {_listed(sorted(found.ids))}: {_meaning(set(found.ids), classes)}")
     if found.colors:
-        lines.append(f"  {len(found.colors)} colours: {_color_meaning(set(found.colors))}")
+        colors = _counted(len(found.colors), "colour")
+        lines.append(f"  {colors}: {_color_meaning(set(found.colors))}")
     for before, after in found.gaps[:3]:
         lines.append(f"  a gap in time between {before} and {after}")
     if len(found.gaps) > 3:
@@ -89,12 +91,14 @@ def _told(found: Pictures) -> list[str]:
     return lines
 
 
-def _meaning(ids: set[int]) -> str:
-    """What set of ids these seem to be."""
-    if ids <= {0, _VOID}:
+def _meaning(ids: set[int], classes: ClassMap | None) -> str:
+    """What set of ids these seem to be; ``classes`` are those of ``classes.json``."""
+    if _VOID in ids and ids <= {0, _VOID}:
         return "0/255 masks, where 255 is an object: make it an id, such as 1"
     if max(ids) > _VOID:
         return "more than labels of 8 bits hold: instances, or depth"
+    if classes is not None and ids <= set(classes.ids):
+        return "ids of classes.json"
     labels = set(cityscapes_classes().ids)
     train = set(range(19)) | {_VOID}
     if ids <= train and len(ids) > 5 and _VOID in ids:
@@ -103,7 +107,7 @@ def _meaning(ids: set[int]) -> str:
         return "as Cityscapes' labelIds (0 to 33) would be"
     if ids <= set(range(21)) | {_VOID} and _VOID in ids:
         return "as PASCAL VOC's (0 to 20, 255 is void) would be"
-    return "ids of your classes"
+    return "ids of your own classes"
 
 
 def _color_meaning(colors: set[tuple[int, int, int]]) -> str:
@@ -140,8 +144,8 @@ def _against_classes(labels: Sequence[Pictures], classes: ClassMap | None) -> li
         strange = sorted(set(found.colors) - colors)
         if strange:
             problems.append(
-                f"{found.folder} has {len(strange)} colours that no class of classes.json has, the "
-                f"first is {list(strange[0])}."
+                f"{found.folder} has {_counted(len(strange), 'colour')} that no class of "
+                f"classes.json has, the first is {list(strange[0])}."
             )
     return problems
 
@@ -157,8 +161,8 @@ def _against_frames(found: Sequence[Pictures]) -> list[str]:
         alone = sorted(set(labels.names) - set(beside.names))
         if alone:
             problems.append(
-                f"{labels.folder} has {len(alone)} labels without a frame in {beside.folder}, the "
-                f"first is {alone[0]}."
+                f"{labels.folder} has {_counted(len(alone), 'label')} without a frame in "
+                f"{beside.folder}, the first is {alone[0]}."
             )
         if labels.sizes and beside.sizes and not set(labels.sizes) & set(beside.sizes):
             (h, w), (fh, fw) = next(iter(labels.sizes)), next(iter(beside.sizes))
@@ -169,7 +173,7 @@ def _against_frames(found: Sequence[Pictures]) -> list[str]:
 def _proposal(labels: Sequence[Pictures]) -> dict[str, Any]:
     """Classes that fit the ids or colours that were seen."""
     ids = set().union(*(p.ids for p in labels))
-    meaning = _meaning(ids) if ids else ""
+    meaning = _meaning(ids, None) if ids else ""
     if "labelIds" in meaning:
         return label_maps.classes_to_json(cityscapes_classes())
     if "trainIds" in meaning:
@@ -200,6 +204,10 @@ def _entries(names: dict[int, str], colors: dict[int, list[int]]) -> dict[str, A
             for i, name in names.items()
         ]
     }  # fmt: skip
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("s" if count != 1 else "")
 
 
 def _listed(values: Iterable[int]) -> str:

@@ -152,7 +152,7 @@ def _images(root: ET.Element, where: str) -> list[_Image]:
     images += _tracked(root, where, others)
     if others:
         told = ", ".join(f"{count} {kind}" for kind, count in sorted(others.items()))
-        _log.warning("%s: %s passed over: they say nothing of single pixels", where, told)
+        _log.warning("%s: %s passed over, which says nothing of single pixels", where, told)
     for image in images:
         image.shapes.sort(key=lambda shape: shape.z_order)
     return images

@@ -58,7 +58,7 @@ def import_project(
     with open_tree(source) as tree:
         found = recognise(tree)
         if found is None:
-            raise UserError(f"{source} is no export that is read. These are: {KNOWN}.")
+            raise UserError(f"{source} is no export that wrp import knows. It reads {KNOWN}.")
         if found.kind == OURS:
             raise UserError(f"{source} is a folder that wrp reads: give it as --data.")
         own = _own_classes(found.tree)

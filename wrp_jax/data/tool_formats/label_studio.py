@@ -109,7 +109,7 @@ def read_label_studio(tree: Tree, name: str, tasks: Sequence[Mapping[str, Any]])
         regions[frame] = found
     if others:
         told = ", ".join(f"{count} {kind}" for kind, count in sorted(others.items()))
-        _log.warning("%s: %s passed over: they say nothing of single pixels", where, told)
+        _log.warning("%s: %s passed over, which says nothing of single pixels", where, told)
     names = sorted({r.label for found in regions.values() for r in found}, key=natural_key)
     order = {label: place for place, label in enumerate(names)}
     labels = {

@@ -21,7 +21,8 @@ MASKS, CITYSCAPES, DAVIS = "SegmentationClass", "Cityscapes", "DAVIS"
 PAIRS, FRAMES, OURS = "two folders", "frames", "the folder of wrp"
 KNOWN = (
     "CVAT (segmentation masks, CVAT for images), PASCAL VOC, COCO (panoptic, instances, stuff), "
-    "Label Studio (JSON, brush masks beside it), Cityscapes, DAVIS, images beside labels, frames"
+    "Label Studio (JSON, brush masks beside it), Cityscapes, DAVIS, images "
+    "beside labels, folders of frames, videos"
 )
 
 
