@@ -40,11 +40,11 @@ def test_an_output_belongs_to_one_run(tmp_path):
     out = tmp_path / "out"
     claim_output(out, {"config": {"tau": 0.5}, "shape": (1, 2)})
     claim_output(out, {"shape": (1, 2), "config": {"tau": 0.5}})
-    with pytest.raises(UserError, match="another config"):
+    with pytest.raises(UserError, match=r"differs in config\.tau"):
         claim_output(out, {"config": {"tau": 0.6}, "shape": (1, 2)})
     (out / RUN_FILE).write_text("{")
     claim_output(out, {"config": {"tau": 0.6}})  # its files tell of what run they are
-    with pytest.raises(UserError, match="another config"):
+    with pytest.raises(UserError, match=r"differs in config\.tau"):
         claim_output(out, {"config": {"tau": 0.5}})
 
 

@@ -113,14 +113,14 @@ def test_output_belongs_to_its_settings(make_folder, tmp_path, config):
     plan = make_plan(config, request_for(root, tmp_path))
     claim(plan, "weights 1")
     claim(plan, "weights 1")
-    with pytest.raises(UserError, match="another networks"):
+    with pytest.raises(UserError, match="differs in networks"):
         claim(plan, "weights 2")
     config.propagation.tau = 0.1
-    with pytest.raises(UserError, match="another propagation"):
+    with pytest.raises(UserError, match=r"differs in propagation\."):
         claim(make_plan(config, request_for(root, tmp_path)), "weights 1")
     config.propagation.tau, config.segmentation.inference.flip = 0.5, False
-    with pytest.raises(UserError, match=r"another segmentation\.inference\.flip"):
+    with pytest.raises(UserError, match=r"differs in segmentation\.inference\.flip"):
         claim(make_plan(config, request_for(root, tmp_path)), "weights 1")
     config.segmentation.inference.flip, config.refiner.doubt.frames = True, 5
-    with pytest.raises(UserError, match=r"another refiner\.doubt"):
+    with pytest.raises(UserError, match=r"differs in refiner\.doubt\.frames"):
         claim(make_plan(config, request_for(root, tmp_path)), "weights 1")

@@ -68,7 +68,7 @@ def test_dumped_flow_carries_labels_as_the_motion_itself_does(video, tmp_path, c
     assert rows == 1
     # Anew with other files: the finished labels are of the old ones.
     (tmp_path / "flow" / "street" / "forward" / "0.flo").touch()
-    with pytest.raises(UserError, match="another networks"):
+    with pytest.raises(UserError, match="differs in networks"):
         labels(video, tmp_path / "again", **options)
     (tmp_path / "flow" / "street" / "forward" / "0.flo").unlink()
     with pytest.raises(UserError, match=r"forward/0\.flo is missing"):

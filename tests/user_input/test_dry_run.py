@@ -101,4 +101,4 @@ def test_a_trial_that_fails_is_told(server, home):
 def test_a_dry_run_finds_the_mistakes_that_the_run_would_find(server, home):
     refused(server, home, "propagate.py", "--workdir is missing", "--dry-run", "--method=all")
     assert command(server, home, "propagate.py", "--method=static")[0] == 0
-    refused(server, home, "propagate.py", "another methods", "--dry-run", "--method=motion-only")
+    refused(server, home, "propagate.py", "differs in methods", "--dry-run", "--method=motion-only")

@@ -33,7 +33,7 @@ def test_shards_of_propagate(server, home):
     first = (*STATIC, "--shard_id=0")
     horizon = "--config.propagation.horizon=3"
     refused(
-        server, home, "propagate.py", "OUT holds results of a run with another", *first, horizon
+        server, home, "propagate.py", "OUT holds results of a run that differs in", *first, horizon
     )
     refused(server, home, "propagate.py", "of --data=D, not of ./D", *first, "--data=./D")
     refused(server, home, "wrp merge", "1 of 2 shards is not finished: run wrp propagate with "

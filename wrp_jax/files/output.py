@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from wrp_jax.files.strict_json import read_json
 from wrp_jax.types import UserError
 
 RUN_FILE = "run.json"
+_SHOWN = 4
 
 
 def check_output(output: Path, *roots: Path | None) -> None:
@@ -125,15 +126,24 @@ def check_run(output: Path, run: Mapping[str, Any]) -> bool:
     if before is None:
         return False
     wanted = json.loads(json.dumps(run))
-    differing = sorted(
-        key for key in before.keys() | wanted.keys() if before.get(key) != wanted.get(key)
-    )
+    differing = list(_differing(before, wanted))
     if differing:
+        more = ", ..." if len(differing) > _SHOWN else ""
         raise UserError(
-            f"{output} holds results of a run with another {differing[0]}: choose another "
-            "output or remove it."
+            f"{output} holds results of a run that differs in {', '.join(differing[:_SHOWN])}"
+            f"{more}: give the same options, or another output, or remove this one."
         )
     return True
+
+
+def _differing(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+    """Names of values that differ, with points between them where they are in an inner one."""
+    for key in sorted(before.keys() | wanted.keys()):
+        old, new = before.get(key), wanted.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from (f"{key}.{inner}" for inner in _differing(old, new))
+        elif old != new:
+            yield key
 
 
 _NO_NAME = re.compile(r"[/\\\0\ud800-\udfff]")  # the last are bytes that are not UTF-8

@@ -102,7 +102,7 @@ def test_a_stopped_run_goes_on(unpacked, tmp_path):
     ("ids", r"-0aBc_dEf.png has 24 pixels with ids that are none of this set, the first 3"),
     ("json", r"config_v1.2.json is no list of classes"),
     ("evaluate", r"config_v1.2.json is no list of classes of Mapillary Vistas \('evaluate'\)"),
-    ("version", r"holds results of a run with another set"),
+    ("version", r"holds results of a run that differs in set"),
 )
 def test_mistakes_are_told_in_one_sentence(unpacked, tmp_path, spoil, says):
     data, out = unpacked, tmp_path / "D"
