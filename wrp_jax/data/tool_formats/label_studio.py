@@ -70,7 +70,7 @@ def is_label_studio(content: Any) -> bool:
     )
 
 
-def read_label_studio(tree: Tree, name: str, tasks: Sequence[Mapping[str, Any]]) -> Project:
+def read_label_studio(tree: Tree, name: str, tasks: Sequence[Any]) -> Project:
     """Finds frames, labels and classes.
 
     Args:
