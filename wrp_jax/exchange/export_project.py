@@ -12,7 +12,7 @@ from wrp_jax.exchange.coco import write_panoptic, write_stuff
 from wrp_jax.exchange.label_studio import write_label_studio
 from wrp_jax.exchange.labelled_frames import Labels, open_labels
 from wrp_jax.exchange.segmentation_masks import write_cvat, write_voc
-from wrp_jax.exchange.sink import Sink, open_sink
+from wrp_jax.exchange.sink import Sink, is_archive, open_sink
 from wrp_jax.exchange.trainers import write_cityscapes, write_grey_ids, write_train_ids
 from wrp_jax.files.output import check_output
 
@@ -55,8 +55,8 @@ def export_project(
     Raises:
       UserError: as ``open_labels`` and the writer.
     """
-    check_output(dest.parent if dest.suffix == ".zip" else dest)
-    check_output(dest / "inside", out, input_folder(data) if data else None)
+    folder = dest.parent if is_archive(dest) else dest
+    check_output(folder, out, input_folder(data) if data else None)
     labels = open_labels(out, data, min_confidence, frames)
     with open_sink(dest, to) as sink:
         FORMATS[to](labels, sink)

@@ -12,11 +12,11 @@ from jaxtyping import UInt8
 
 from wrp_jax.data import images
 from wrp_jax.data.label_maps import default_palette
-from wrp_jax.data.tool_formats.project import BACKGROUND
+from wrp_jax.data.tool_formats.project import BACKGROUND, NOTHING
 from wrp_jax.data.tool_formats.voc import FRAMES, LABEL_MAP, LABELS, VOC_VOID
 from wrp_jax.exchange.labelled_frames import Labels
 from wrp_jax.exchange.sink import Sink
-from wrp_jax.types import ClassMap
+from wrp_jax.types import ClassMap, UserError
 
 _BLACK = (0, 0, 0)
 _VOID_INDEX = 255
@@ -26,8 +26,12 @@ def write_cvat(labels: Labels, sink: Sink) -> None:
     """Writes the project that CVAT imports; black is nothing, as for CVAT itself."""
     classes = labels.classes
     colors = _own_colors(classes)
+    lower = [name.lower() for name in classes.names]
+    is_free = _BLACK not in map(tuple, colors.tolist())
+    if is_free and BACKGROUND in lower:
+        colors[lower.index(BACKGROUND)] = _BLACK
     rows = list(zip(classes.names, colors.tolist(), strict=True))
-    if _BLACK not in map(tuple, colors.tolist()):
+    if is_free and BACKGROUND not in lower:
         rows.append((BACKGROUND, list(_BLACK)))
     _write_label_map(sink, rows)
     table = np.concatenate([colors, np.zeros((1, 3), np.uint8)])
@@ -47,7 +51,8 @@ def write_voc(labels: Labels, sink: Sink) -> None:
     void = classes.void_index
     rows = [(classes.names[i], colors[i].tolist()) for i in kept]
     void_color = colors[void] if void is not None else np.array(VOC_VOID, np.uint8)
-    rows.append((classes.names[void] if void is not None else "void", void_color.tolist()))
+    free = next(name for name in ("void", NOTHING, "no class") if name not in classes.names)
+    rows.append((free if void is None else classes.names[void], void_color.tolist()))
     _write_label_map(sink, rows)
     palette = np.zeros((256, 3), np.uint8)
     palette[: len(kept)] = colors[kept]
@@ -83,7 +88,14 @@ def _own_colors(classes: ClassMap) -> UInt8[np.ndarray, "c 3"]:
 
 
 def _write_label_map(sink: Sink, rows: list[tuple[str, list[int]]]) -> None:
-    lines = [f"{name.replace(':', ' ')}:{','.join(map(str, color))}::" for name, color in rows]
+    names = [name.replace(":", " ") for name, _ in rows]
+    for name in names:
+        if name.startswith("#") or names.count(name) > 1:
+            raise UserError(
+                f"class {name!r} cannot stand in {LABEL_MAP}, where # begins a remark, a colon is "
+                "a space and names differ: give it another name."
+            )
+    lines = [f"{n}:{','.join(map(str, c))}::" for n, (_, c) in zip(names, rows, strict=True)]
     text = "\n".join(["# label:color_rgb:parts:actions", *lines]) + "\n"
     sink.put(LABEL_MAP, text.encode())
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from wrp_jax.files.atomic import replacing, write_atomically
+from wrp_jax.files.atomic import replacing
 from wrp_jax.files.lock import sole_writer
-from wrp_jax.files.output import claim_output
-from wrp_jax.files.records import Records, fingerprint
-from wrp_jax.files.regular import read_bytes
+from wrp_jax.files.output import RUN_FILE, claim_output
+from wrp_jax.files.records import RECORDS_FILE, Records, check_unchanged, fingerprint
+from wrp_jax.files.regular import open_regular, read_bytes
 from wrp_jax.types import UserError
 
+_COMMENT = b"wrp export"
+"""Of a zip: by it a later export knows that it may take its place."""
 _FIRST_DAY = (1980, 1, 1, 0, 0, 0)
 """Of all files in a zip, so that equal exports are equal files."""
 
@@ -55,8 +58,7 @@ class _Folder:
         if file.is_file() and not file.is_symlink() and read_bytes(file) == data:
             self._records.add(fingerprint(path), [file])
             return
-        write_atomically(file, data)
-        self._records.add(fingerprint(path), [file])
+        self._records.write(fingerprint(path), file, data)
         self.made += 1
 
     def finish(self) -> None:
@@ -79,6 +81,19 @@ class _Zip:
         self.made += 1
 
 
+def is_archive(dest: Path) -> bool:
+    """Whether an export of this name is a zip."""
+    return dest.suffix.lower() == ".zip"
+
+
+def _is_ours(file: Path) -> bool:
+    try:
+        with open_regular(file) as stream, zipfile.ZipFile(stream) as archive:
+            return archive.comment == _COMMENT
+    except (UserError, zipfile.BadZipFile):
+        return False
+
+
 @contextlib.contextmanager
 def open_sink(dest: Path, to: str) -> Iterator[Sink]:
     """Opens the place of an export.
@@ -88,15 +103,21 @@ def open_sink(dest: Path, to: str) -> Iterator[Sink]:
       to: the format.
 
     Raises:
-      UserError: the folder holds something else; or it cannot be written.
+      UserError: the folder or file holds something else, or files that were changed since an
+        earlier export; or it cannot be written.
     """
-    if dest.suffix.lower() == ".zip":
+    if is_archive(dest):
+        if os.path.lexists(dest) and not _is_ours(dest):
+            raise UserError(f"{dest} is there already and no export of wrp: give another name.")
         with replacing(dest) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+            archive.comment = _COMMENT
             yield _Zip(archive, dest.stem)
         return
-    if dest.is_dir() and any(dest.iterdir()) and not (dest / "run.json").is_file():
+    ours = any((dest / name).is_file() for name in (RUN_FILE, RECORDS_FILE))
+    if dest.is_dir() and any(dest.iterdir()) and not ours:
         raise UserError(f"{dest} holds files of something else: give a new folder, or a .zip.")
     with sole_writer(dest, "DEST"):
+        check_unchanged(dest)
         sink = _Folder(dest, to)
         yield sink
         sink.finish()

@@ -109,6 +109,23 @@ class Records:
         if lines:
             self._append("".join(lines).encode())
 
+    def write(self, made_from: str, path: Path, data: bytes) -> None:
+        """Writes a file and records it, but not over one that no run has written.
+
+        Raises:
+          UserError: such a file is there, and holds something else.
+          UserError, MachineError: it cannot be written.
+        """
+        unknown = self._name(path) not in self._entries
+        # A run that was killed between the two leaves a file that nothing tells of.
+        if unknown and path.is_file() and not path.is_symlink() and read_bytes(path) != data:
+            raise UserError(
+                f"{path} is there already and not of an earlier run: give another output, or move "
+                "it away."
+            )
+        write_atomically(path, data)
+        self.add(made_from, [path])
+
     def remove(self, paths: Iterable[Path]) -> None:
         """Removes files, whoever has written them, and what is recorded of them."""
         for path in paths:
@@ -243,6 +260,24 @@ def check_free(output: Path, names: Iterable[str]) -> None:
                     f"{path} is there already and not of an earlier run: give another --output, or "
                     "move it away."
                 )
+
+
+def check_unchanged(output: Path) -> None:
+    """Refuses an output in which somebody has changed files, which are nobody's to write over.
+
+    Raises:
+      UserError: files are not as a run has written them.
+    """
+    if not (output / RECORDS_FILE).is_file():
+        return
+    changed = [
+        fault for fault in verify(output)[1] if fault.endswith("changed after it was written.")
+    ]
+    if changed:
+        raise UserError(
+            f"{changed[0]} {len(changed)} files of {output} were changed since they were written: "
+            "give another output, or remove these files to have them written again."
+        )
 
 
 def run_mark(output: Path) -> str:

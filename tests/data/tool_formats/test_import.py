@@ -333,7 +333,7 @@ def test_the_same_import_again(tmp_path, wrp, capsys):
     Image.open(label).point(lambda v: 0).save(label)
     before = label.read_bytes()
     assert wrp("import", str(job), str(out)) == 2
-    assert "were changed since they were imported" in capsys.readouterr().err
+    assert "were changed since they were written" in capsys.readouterr().err
     assert label.read_bytes() == before
 
 

@@ -110,8 +110,7 @@ def write_set(title: str, found: PublicSet, output: Path, run: Mapping[str, Any]
     if found.classes.num_classes:
         files = [output / label_maps.CLASSES_FILE]
         content = json.dumps(label_maps.classes_to_json(found.classes), indent=1) + "\n"
-        write_atomically(files[0], content.encode())
-        records.add("", files)
+        records.write("", files[0], content.encode())
     known, made = set(), 0
     for picture in tqdm.tqdm(found.pictures, desc=title, unit="picture", disable=None):
         interrupts.check()
@@ -152,8 +151,8 @@ def _put_frame(records: Records, picture: Picture) -> tuple[Path, bool]:
         if records.is_current(path, mark):
             return path, False
         packed = isinstance(frame, Packed)
-        write_atomically(path, frame.read() if packed else images.encode_png(frame.read()))
-        records.add(mark, [path])
+        data = frame.read() if packed else images.encode_png(frame.read())
+        records.write(mark, path, data)
         return path, True
     link = folder / f"{picture.name}{frame.suffix.lower()}"
     target = str(frame.resolve())
@@ -209,8 +208,7 @@ def _put_label(records: Records, picture: Picture, found: PublicSet) -> tuple[Pa
     void = [i for i, is_void in zip(found.classes.ids, found.classes.void, strict=True) if is_void]
     if np.isin(ids, void).all() and not found.keep_void:
         return None, False
-    write_atomically(path, images.encode_png(ids, label_maps.palette(found.classes)))
-    records.add(mark, [path])
+    records.write(mark, path, images.encode_png(ids, label_maps.palette(found.classes)))
     return path, True
 
 

@@ -2,7 +2,7 @@
 
 The same mechanism as for public data sets: frames are linked, or written where they come out of an
 archive; what is there as it was written is kept. Beyond that, a label that somebody has changed in
-the folder since is never written over.
+the folder since, or has made there, is never written over.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from wrp_jax.data.tool_formats.tree import Tree, open_tree
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.lock import sole_writer
 from wrp_jax.files.output import check_name, check_output
-from wrp_jax.files.records import RECORDS_FILE, verify
+from wrp_jax.files.records import check_free, check_unchanged
 from wrp_jax.files.strict_json import parse_json
 from wrp_jax.types import ClassMap, UserError
 
@@ -73,7 +73,9 @@ def import_project(
                 project, found.tree, name=name, frames=further, classes=given, void=void
             )
             with sole_writer(output, "D"):
-                _refuse_changed(output)
+                sequences = (picture.sequence for picture in result.pictures)
+                check_free(output, (*sequences, label_maps.CLASSES_FILE))
+                check_unchanged(output)
                 written = write_set(source.name, result, output, {"import": project.kind})
     return _sentence(written, project.kind, output)
 
@@ -83,7 +85,8 @@ def _import_film(source: Path, output: Path, *, partial: bool) -> str:
     sequence = _sequence_name(source)
     check_name(sequence)
     with sole_writer(output, "D"):
-        _refuse_changed(output)
+        check_free(output, (sequence,))
+        check_unchanged(output)
         found = film.set_of_frames(sequence)
         written = write_set(source.name, found, output, {"import": "video", "file": source.name})
         write_atomically(output / sequence / TIMES_FILE, film.times_file())
@@ -120,20 +123,6 @@ def _own_classes(tree: Tree) -> ClassMap | None:
         raise UserError(
             f"{where} cannot be read as JSON ({error}): correct or remove it."
         ) from error
-
-
-def _refuse_changed(output: Path) -> None:
-    """Labels that were corrected in the folder are nobody's to write over."""
-    if not (output / RECORDS_FILE).is_file():
-        return
-    changed = [
-        fault for fault in verify(output)[1] if fault.endswith("changed after it was written.")
-    ]
-    if changed:
-        raise UserError(
-            f"{changed[0]} {len(changed)} files of {output} were changed since they were imported: "
-            "import into another folder, or remove these files to have them written again."
-        )
 
 
 def _sentence(written: Written, kind: str, output: Path) -> str:
