@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from absl import flags
 
-from wrp_jax.files.shards import WHOLE, Shard
+from wrp_jax.files.shards import MAX_SHARDS, WHOLE, Shard
 from wrp_jax.types import UserError
 
 
@@ -33,8 +33,8 @@ def shard() -> Shard:
     if count is None or index is None:
         missing = "num_shards" if count is None else "shard_id"
         raise UserError(f"--{missing} is missing: shards need --num_shards=N and --shard_id=0…N-1.")
-    if count < 1:
-        raise UserError(f"--num_shards={count} must be at least 1.")
+    if not 1 <= count <= MAX_SHARDS:
+        raise UserError(f"--num_shards={count} must be at least 1 and at most {MAX_SHARDS}.")
     if not 0 <= index < count:
         raise UserError(f"--shard_id={index} is not one of {count} shards: give 0…{count - 1}.")
     return Shard(index, count)

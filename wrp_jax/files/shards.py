@@ -36,6 +36,8 @@ from wrp_jax.files.strict_json import read_json
 from wrp_jax.types import UserError
 
 JOB_FILE = "job.json"
+MAX_SHARDS = 100_000
+"""Each takes memory where work is shared; clusters start fewer tasks at once."""
 
 _PATIENCE = 5.0  # seconds, for others that also want to write the job
 _GLANCE = 0.3  # seconds, for one that is about to be refused
@@ -55,6 +57,11 @@ class Shard:
 
     index: int = 0
     count: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuses what is no shard: ``ValueError``."""
+        if not (0 <= self.index < self.count <= MAX_SHARDS):
+            raise ValueError(f"{self.index} is not one of {self.count} shards")
 
     @property
     def is_all(self) -> bool:
