@@ -44,7 +44,8 @@ def test_every_task_of_an_array_is_another_shard():
 
 @pytest.mark.parametrize("task", [7, 4])
 def test_an_array_with_gaps_is_refused(task):
-    with pytest.raises(UserError, match=f"task {task} does not say which of 3 shards"):
+    says = f"^--shard_id is missing: the numbers .* task {task} does not say which of 3 shards"
+    with pytest.raises(UserError, match=says):
         shard_of_cluster(array(task, 3, least=1, step=2))  # --array=1,4,7 says 1, too
 
 
@@ -52,3 +53,16 @@ def test_elsewhere_the_runtime_says_which_host_it_is(monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 4)
     monkeypatch.setattr(jax, "process_index", lambda: 2)
     assert shard_of_cluster({}) == Shard(2, 4)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"SLURM_ARRAY_TASK_ID": "x", "SLURM_ARRAY_TASK_COUNT": "2"},
+        {"SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_TASK_COUNT": "2", "SLURM_ARRAY_TASK_STEP": "0"},
+        {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": ""},
+    ],
+)
+def test_variables_that_are_no_numbers_are_told(environment):
+    with pytest.raises(UserError, match="do not say which shard this is"):
+        shard_of_cluster(environment)

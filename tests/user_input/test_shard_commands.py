@@ -1,5 +1,7 @@
 """Shards through the commands: who is refused, what is merged, and by which exit code."""
 
+import json
+
 import numpy as np
 import pytest
 from small_folder import command, refused, save, tree
@@ -38,6 +40,14 @@ def test_shards_of_propagate(server, home):
     refused(server, home, "propagate.py", "of --data=D, not of ./D", *first, "--data=./D")
     refused(server, home, "wrp merge", "1 of 2 shards is not finished: run wrp propagate with "
             "--num_shards=2 and --shard_id=0 again", "--config=NONE", "--data=NONE")  # fmt: skip
+    job = home / "OUT/.shards/job.json"
+    noted = job.read_text()
+    for key in ("data", "windows", "horizon"):
+        content = json.loads(noted)
+        content["command"][key] = [1]
+        job.write_text(json.dumps(content))
+        refused(server, home, "wrp merge", "job.json is damaged", "--config=NONE", "--data=NONE")
+    job.write_text(noted)
     code, out, _ = command(server, home, "propagate.py", *first, "--dry-run")
     assert code == 0 and "shard 0 of 2: 3 windows, " in out
     code, out, error = command(

@@ -50,21 +50,37 @@ def shard_of_cluster(environment: Mapping[str, str]) -> Shard:
       environment: variables of it.
 
     Raises:
-      UserError: an array whose numbers have gaps.
+      UserError: an array whose numbers have gaps, or a variable that is no number.
     """
-    array = _array_task(environment)
+    try:
+        array, several = _array_task(environment), _among_tasks(environment)
+    except UserError:
+        raise
+    except (ValueError, ZeroDivisionError) as error:
+        raise UserError(
+            f"--shard_id is missing: the variables of the cluster (SLURM_..., OMPI_...) do not say "
+            f"which shard this is ({error}): give --num_shards and --shard_id."
+        ) from error
+    if several is not None:
+        index, tasks = several
+        return Shard(array.index * tasks + index, array.count * tasks)
+    if not array.is_all:
+        return array
+    import jax  # whose backend starts here
+
+    return Shard(jax.process_index(), jax.process_count())
+
+
+def _among_tasks(environment: Mapping[str, str]) -> tuple[int, int] | None:
+    """Which of several tasks that are started together, and how many they are."""
     for count, index in (
         ("SLURM_STEP_NUM_TASKS", "SLURM_PROCID"),
         ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
     ):
         tasks = int(environment.get(count, 1))
         if tasks > 1 and index in environment:
-            return Shard(array.index * tasks + int(environment[index]), array.count * tasks)
-    if not array.is_all:
-        return array
-    import jax  # whose backend starts here
-
-    return Shard(jax.process_index(), jax.process_count())
+            return int(environment[index]), tasks
+    return None
 
 
 def _array_task(environment: Mapping[str, str]) -> Shard:

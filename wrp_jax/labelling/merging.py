@@ -75,6 +75,11 @@ def stored_command(output: Path) -> StoredCommand:
         config = config_from_json(Config, command.pop("config"), str(where))
         shard = Shard(0, int(job["num_shards"]))
         request = Request(output=output, shard=shard, **command)
+        texts = (request.data, request.method, request.windows or "", request.keyframes or "")
+        if not all(isinstance(text, str) for text in texts) or not isinstance(
+            request.horizon, int | None
+        ):
+            raise ValueError("values of other types")
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, UserError):
             raise
