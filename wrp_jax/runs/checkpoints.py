@@ -117,7 +117,11 @@ class Checkpoints:
                 create=False,
                 cleanup_tmp_directories=keep is not None,  # what a killed run has half written
                 multiprocessing_options=together,
-                async_options=ocp.options.AsyncOptions(timeout_secs=_OTHERS_SECONDS),
+                # Made in the background, folders that cannot be made leave threads that wait for
+                # them, and the program with these, until the time is over.
+                async_options=ocp.options.AsyncOptions(
+                    timeout_secs=_OTHERS_SECONDS, create_directories_asynchronously=False
+                ),
             ),
         )
 
