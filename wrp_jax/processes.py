@@ -43,8 +43,14 @@ _TOLD, _STOP, _ENDED = "wrp_jax/told/", "wrp_jax/told/stop", "wrp_jax/told/ended
 _SIGNS, _LEFT = "wrp_jax/signs/", "left"
 _SIGN_EVERY = 4  # polls
 
+_ending = threading.Lock()
+
 _turn = itertools.count()
 """Numbers the exchanges. All processes make the same ones in the same order."""
+
+
+class _LostError(MachineError):
+    """Another process is no more. The end of JAX would wait for it, and then abort this one."""
 
 
 @contextlib.contextmanager
@@ -256,10 +262,8 @@ def _await(key: str) -> Any:
             return json.loads(_client().blocking_key_value_get(key, int(_POLL_SECONDS * 1000)))
         except jax.errors.JaxRuntimeError as error:
             if "DEADLINE_EXCEEDED" not in str(error):
-                raise MachineError(
-                    f"process 0 does not answer any more ({str(error).splitlines()[0]}): run the "
-                    "same command in all processes to go on."
-                ) from error
+                why = f"process 0 does not answer any more ({_line(error)[:160]})"
+                raise _LostError(why) from error
         ended = _told().get(_ENDED)
         if ended is not None:
             _raise_ended(ended)
@@ -268,7 +272,7 @@ def _await(key: str) -> Any:
 def _raise_ended(ended: dict[str, Any]) -> None:
     if ended["code"] == interrupts.EXIT_CODE:
         raise Interrupted(ended["why"])
-    raise MachineError(_other_failed(ended))
+    raise (_LostError if ended.get("lost") else MachineError)(_other_failed(ended))
 
 
 def _other_failed(ended: dict[str, Any]) -> str:
@@ -356,6 +360,8 @@ def _served() -> float:
 def _lost_process(error: BaseException | None) -> str | None:
     """What to say where an exchange has failed since a process is no more, else None."""
     while error is not None:
+        if isinstance(error, _LostError):
+            return str(error)
         if isinstance(error, jax.errors.JaxRuntimeError) and "gloo" in str(error).lower():
             return f"another process does not answer any more ({_line(error)[:160]})"
         error = error.__cause__ or error.__context__
@@ -373,6 +379,7 @@ def _line(error: BaseException) -> str:
 
 
 def _end(code: int, why: str) -> None:
+    _ending.acquire()  # for good: the main thread and the others hear of the same end
     with contextlib.suppress(OSError):
         text = f"{os.path.basename(sys.argv[0])}: {why}; run the same command to go on.\n"
         os.write(2, text.replace(".; run", "; run").encode())

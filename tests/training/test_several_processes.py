@@ -215,3 +215,33 @@ def test_a_process_killed_outside_of_an_exchange_is_missed(killed, code):
     assert time.monotonic() - start < 2 + 10 + 10  # and some time for a busy machine
     if killed:
         assert "process 1 has ended: it has given no sign for 2 s; run the same" in ends[0]
+
+
+def test_a_process_that_is_killed_before_an_agreement_ends_the_others(tmp_path):
+    """They wait for what it would say, not for its devices."""
+    program = f"""
+import os, sys
+index = int(sys.argv.pop())
+from wrp_jax import processes
+from wrp_jax.cli.command_line import run
+def main():
+    with processes.joined("localhost:{free_port()}", 2, index, lost_after=2):
+        if index:
+            os.kill(os.getpid(), 9)
+        processes.align()
+sys.exit(run(main))
+"""
+    path = tmp_path / "align.py"
+    path.write_text(program)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, path, str(index)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
+        )
+        for index in (0, 1)
+    ]  # fmt: skip
+    codes, ends = finish(processes)
+    assert codes == [5, -signal.SIGKILL], ends
+    said = "process 1 has ended: it has given no sign for 2 s; run the same command to go on.\n"
+    assert ends[0] == f"align.py: {said}"
