@@ -40,4 +40,6 @@ def test_what_is_called_void_or_nothing_claims_nothing():
 
 def test_nothing_scored_is_no_error():
     assert Reliability().expected_error == 0.0
-    assert Reliability().summary()["curve"] == []
+    summary = Reliability().summary()
+    assert summary["curve"] == [] and summary["pixels"] == 0
+    assert [summary[key] for key in ("expected_error", "accuracy", "confidence")] == [None] * 3

@@ -91,11 +91,12 @@ class Reliability:
         ]
 
     def summary(self) -> dict[str, Any]:
-        """Everything as JSON values."""
+        """Everything as JSON values; of no pixels nothing is known, which is None."""
+        known = self.count.any()
         return {
-            "expected_error": self.expected_error,
-            "accuracy": self.accuracy,
-            "confidence": float(self.confidence.sum() / max(self.count.sum(), 1.0)),
+            "expected_error": self.expected_error if known else None,
+            "accuracy": self.accuracy if known else None,
+            "confidence": float(self.confidence.sum() / self.count.sum()) if known else None,
             "pixels": int(self.count.sum()),
             "curve": self.curve(),
         }

@@ -231,7 +231,10 @@ def _reliability_table(methods, styles) -> list[dict[str, Any]]:
         {
             "name": name,
             "color": styles[name][0],
-            "cells": [f"{100 * m['reliability'][key]:.1f}" for key in keys],
+            "cells": [
+                "unknown" if value is None else f"{100 * value:.1f}"
+                for value in map(m["reliability"].get, keys)
+            ],
         }
         for name, m in methods.items()
     ]

@@ -72,6 +72,11 @@ CORNERS = st.tuples(st.integers(-20, 120), st.integers(-20, 120)).map(
 @settings(max_examples=40, deadline=None)
 @given(st.lists(CORNERS, min_size=3, max_size=7))
 def test_polygons_cover_the_pixels_whose_centres_they_hold(points):
+    xs, ys = zip(*points, strict=True)
+    if max(xs) < 0 or max(ys) < 0 or min(xs) > 9 or min(ys) > 10:
+        with pytest.raises(ValueError, match="beside its picture of 9x10"):
+            polygons.fill(points, 10, 9)
+        return
     expected = [[_inside(points, x + 0.5, y + 0.5) for x in range(9)] for y in range(10)]
     np.testing.assert_array_equal(polygons.fill(points, 10, 9), expected)
 

@@ -67,3 +67,17 @@ def test_hidden_files_and_circles_of_links_are_passed_over(tmp_path):
     (tmp_path / "a/loop").symlink_to(tmp_path)
     with open_tree(tmp_path) as files:
         assert files.files == ("a/1.png",)
+
+
+def test_names_with_a_dot_in_front_are_those_without(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("./a/b.json", b"content")
+        archive.writestr("a/.hidden", b"")
+    with open_tree(path) as files:
+        assert files.files == ("a/b.json",)
+        assert files.read("a/b.json") == files.inside("a").read("b.json") == b"content"
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("a/b.json", b"other")
+    with pytest.raises(UserError, match="two files 'a/b.json'"):
+        open_tree(path)

@@ -22,7 +22,8 @@ def fill(points: ArrayLike, height: int, width: int) -> Bool[np.ndarray, "h w"]:
       width: of the picture.
 
     Raises:
-      ValueError: fewer than three corners, or coordinates that are no numbers or beyond 1e9.
+      ValueError: fewer than three corners, coordinates that are no numbers or beyond 1e9, or all
+        of it beside the picture: it belongs to a picture of another size.
     """
     corners = np.asarray(points, np.float64)
     if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3:
@@ -31,6 +32,10 @@ def fill(points: ArrayLike, height: int, width: int) -> Bool[np.ndarray, "h w"]:
         raise ValueError("a polygon has a corner that is no number")
     if np.abs(corners).max() > _FARTHEST:
         raise ValueError("a polygon has a corner that is far from any picture")
+    beside = corners.max(0) < 0
+    beside |= corners.min(0) > (width, height)
+    if beside.any():
+        raise ValueError(f"a polygon lies beside its picture of {width}x{height}")
     flips = np.zeros((height, width + 1), bool)
     for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         if y0 > y1:

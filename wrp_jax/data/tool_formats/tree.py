@@ -20,8 +20,8 @@ from wrp_jax.files.regular import MAX_BYTES, open_regular, read_bytes
 from wrp_jax.types import UserError
 
 MAX_FILES = 1_000_000
-MAX_TEXT = 2**28
-"""Bytes that a JSON or XML may have."""
+MAX_TEXT = 2**29
+"""Bytes that a JSON or XML may have; the largest file of COCO's annotations has 470 million."""
 MAX_DEPTH, MAX_NAME = 64, 4096
 """Folders around a file, and characters of its path, in an archive."""
 _SUPPORTED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -41,9 +41,11 @@ class Tree:
         files: Iterable[str],
         archive: zipfile.ZipFile | None = None,
         prefix: str = "",
+        members: Mapping[str, str] | None = None,
     ):
         """Use ``open_tree``."""
         self.source, self._archive, self._prefix = source, archive, prefix
+        self._members = members or {}  # path with the prefix → name in the archive
         self.files = tuple(sorted(files, key=natural_key))
         self._known = frozenset(self.files)
 
@@ -103,7 +105,7 @@ class Tree:
         """
         if self._archive is None:
             return read_bytes(self.origin(name), limit)
-        info = self._archive.getinfo(self._prefix + name)
+        info = self._archive.getinfo(self._members[self._prefix + name])
         if info.file_size > limit:
             raise UserError(
                 f"{self.where(name)} has {info.file_size} bytes and may have {limit}: it is not "
@@ -122,7 +124,7 @@ class Tree:
         """The tree of a folder at the root."""
         cut = f"{folder}/"
         files = (name.removeprefix(cut) for name in self.files if name.startswith(cut))
-        return Tree(self.source, files, self._archive, self._prefix + cut)
+        return Tree(self.source, files, self._archive, self._prefix + cut, self._members)
 
 
 def open_tree(source: Path) -> Tree:
@@ -143,7 +145,8 @@ def open_tree(source: Path) -> Tree:
             file.close()
             return Tree(source, (source.name,))
         archive = zipfile.ZipFile(file)
-        return Tree(source, _members(source, archive), archive)
+        members = _members(source, archive)
+        return Tree(source, members, archive, members=members)
     except UserError:
         file.close()
         raise
@@ -175,20 +178,21 @@ def unique_names(names: Mapping[str, str]) -> dict[str, str]:
     return {last: values[0] for last, values in found.items() if len(values) == 1}
 
 
-def _members(source: Path, archive: zipfile.ZipFile) -> list[str]:
-    """The files of an archive; refuses what no tool writes."""
+def _members(source: Path, archive: zipfile.ZipFile) -> dict[str, str]:
+    """The files of an archive: path → name in the archive; refuses what no tool writes."""
     members = archive.infolist()
     if len(members) > MAX_FILES:
         raise UserError(f"{source} holds {len(members)} files and may hold {MAX_FILES}.")
-    names: set[str] = set()
+    names: dict[str, str] = {}
     for info in members:
         _check_member(source, info)
         if info.is_dir():
             continue
-        if info.filename in names:
-            raise UserError(f"{source} holds two files {info.filename!r}: export it again.")
-        names.add(info.filename)
-    return [name for name in names if not _is_hidden(name)]
+        path = str(PurePosixPath(info.filename))  # without the ./ that some packers write
+        if path in names:
+            raise UserError(f"{source} holds two files {path!r}: export it again.")
+        names[path] = info.filename
+    return {path: name for path, name in names.items() if not _is_hidden(path)}
 
 
 def _check_member(source: Path, info: zipfile.ZipInfo) -> None:
