@@ -79,5 +79,5 @@ def test_names_with_a_dot_in_front_are_those_without(tmp_path):
         assert files.read("a/b.json") == files.inside("a").read("b.json") == b"content"
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("a/b.json", b"other")
-    with pytest.raises(UserError, match="two files 'a/b.json'"):
+    with pytest.raises(UserError, match=r"two files 'a/b\.json'"):
         open_tree(path)
