@@ -193,7 +193,7 @@ def test_train_and_propagate_label_a_folder(trained, refiner):
     assert found["notes"] == [] and [entry["id"] for entry in found["classes"]] == IDS
     assert list(found["methods"]) == list(METHODS)
     for scores in found["methods"].values():
-        assert scores.keys() == {*SCORES, "mean_interior", "reliability"}
+        assert scores.keys() == {*SCORES, "mean_interior", "reliability", "flips"}
         assert scores["miou"].keys() == {"1", "2", "3"}
         assert all(0 <= value <= 100 for value in scores["miou"].values())
     assert found["methods"]["motion-only"]["mean"] > found["methods"]["static"]["mean"]

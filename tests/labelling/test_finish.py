@@ -1,3 +1,4 @@
+import itertools
 import json
 
 import numpy as np
@@ -62,6 +63,22 @@ def test_confidence_is_set_against_truth_and_kept_with_the_window(
     assert found["pixels"] == pixels and found["accuracy"] == pytest.approx(right / pixels)
     assert found["confidence"] == 1.0 and len(found["curve"]) == 1
     assert finish(plan, label_windows(plan, networks)) == metrics  # read back, not labelled again
+
+
+def test_flips_are_counted_where_labels_move(make_folder, tmp_path, config, networks):
+    root = make_folder({"a": 5}, lambda s, t: t != 4)
+    keys = tmp_path / "keys.txt"
+    keys.write_text("a 002\n")
+    plan, metrics = run(root, tmp_path, config, networks, method="all", keyframes=str(keys))
+    labels = [index(plan.output / "a" / "labels" / f"{t:03d}.png") for t in range(5)]
+    true = [index(root / "a" / "labels" / f"{t:03d}.png") for t in range(4)]
+    changed = [[(a != b).mean() for a, b in itertools.pairwise(of)] for of in (labels, true)]
+    wanted = (100 * np.mean(parts) for parts in (changed[0], changed[0][:3], changed[1]))
+    found = metrics["methods"]["warp-refine"]["flips"]
+    assert [*found] == ["all", "scored", "truth"]
+    assert [*found.values()] == pytest.approx([*wanted], abs=1e-3)
+    assert metrics["methods"]["motion-only"]["flips"]["all"] == 0  # nothing moves
+    assert finish(plan, label_windows(plan, networks)) == metrics  # read back
 
 
 def test_without_truth_there_is_a_report_and_no_score(make_folder, tmp_path, config, networks):

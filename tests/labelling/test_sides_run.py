@@ -97,6 +97,43 @@ def test_nearest_and_listed_windows_are_as_they_were(make, networks, tmp_path, c
     assert plan.protocol == "windows" and out_of_reach(plan) == {}
 
 
+def test_one_side_writes_what_windows_of_a_list_do(make, networks, tmp_path, config):
+    """The paper's protocol: one labelled frame per window, and nobody else has a say in it."""
+    near = make("nearest", "near", method="warp-inpaint")
+    listed = tmp_path / "windows.txt"
+    listed.write_text("a 001 000 003\na 006 004 008\n")
+    config.propagation.sides = "both"  # has no effect on windows of a list
+    request = Request(near.source.name, tmp_path / "list", "warp-inpaint", windows=str(listed))
+    plans = near, make_plan(config, request)
+    found = [finish(plan, label_windows(plan, networks))["methods"] for plan in plans]
+    assert found[0] == found[1]
+    files = [
+        {path.name + path.parent.name: path.read_bytes() for path in plan.output.rglob("a/*/*.png")}
+        for plan in plans
+    ]
+    assert files[0] == files[1] and len(files[0]) == 3 * 9
+    # Nothing moves: every frame has the label of the nearest one, of two the earlier.
+    plan = make("nearest", "still")
+    label_windows(plan, networks)
+    said = labels(plan)
+    for frame, key in enumerate([1, 1, 1, 1, 6, 6, 6, 6, 6]):
+        np.testing.assert_array_equal(said[f"00{frame}"], said[f"00{key}"])
+    assert (said["001"] != said["006"]).any()
+
+
+def test_sequences_without_a_labelled_frame_are_out_of_reach(
+    make_folder, tmp_path, config, networks
+):
+    root = make_folder({"a": 4, "b": 3, "c": 1}, lambda s, t: (s, t) == ("a", 0))
+    plan = make_plan(config, Request(str(root), tmp_path / "out", "static"))
+    assert out_of_reach(plan) == {
+        "a": [("003", "003")], "b": [("000", "002")], "c": [("000", "000")],
+    }  # fmt: skip
+    (note,) = finish(plan, label_windows(plan, networks))["notes"]
+    assert note.startswith("5 of 8 frames have no label")
+    assert "(a 003, all of b, all of c)" in note
+
+
 def test_a_long_gap_is_labelled_as_far_as_labels_reach(make, networks):
     plan = make("both", horizon=1)  # five frames lie between the labelled ones: too far
     assert [len(job.keys) for job in plan.jobs] == [1, 1]

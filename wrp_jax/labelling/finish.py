@@ -15,6 +15,7 @@ from wrp_jax import __version__
 from wrp_jax.data.source_digests import SourceDigests
 from wrp_jax.data.tfds.export import ExportRow, export_tfds
 from wrp_jax.evaluation.evaluator import Evaluator
+from wrp_jax.evaluation.flips import Flips
 from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.files.atomic import write_atomically
@@ -96,14 +97,18 @@ def collect_metrics(plan: Plan, results: Mapping[int, WindowResult]) -> dict[str
     """Scores of all windows; those of a method are empty where no frame has a true label."""
     evaluator = Evaluator(plan.source.classes)
     reliability = {method: Reliability() for method in plan.methods}
+    flips = {method: Flips() for method in plan.methods}
     for result in results.values():
         evaluator.merge(result.matrices)
         for method, sums in result.reliability.items():
             reliability[method].sums += sums
+        for method, sums in result.flips.items():
+            flips[method].sums += sums
     classes = plan.source.classes
     methods = evaluator.metrics(plan.methods)
     for method, scores in methods.items():
         scores["reliability"] = reliability[method].summary()
+        scores["flips"] = flips[method].summary()
     return {
         "methods": methods,
         "method": plan.main,
@@ -185,13 +190,14 @@ def _missing_notes(windows: int, missing: Mapping[str, int]) -> list[str]:
 def out_of_reach(plan: Plan) -> dict[str, list[tuple[str, str]]]:
     """Frames that no labelled frame reaches, by sequence: first and last of each run of them.
 
-    Empty where windows were listed: what lies outside of them was not asked for.
+    All frames of a sequence without a labelled one are among them. Empty where windows were
+    listed: what lies outside of them was not asked for.
     """
     found: dict[str, list[tuple[str, str]]] = {}
     if plan.horizon is None:
         return found
     reached = {(job.window.sequence, job.names[i]) for job in plan.jobs for i in job.owned}
-    for sequence in dict.fromkeys(window.sequence for window in plan.windows):
+    for sequence in plan.source.sequences:
         names = plan.source.frame_names(sequence)
         groups = itertools.groupby(names, key=lambda name, s=sequence: (s, name) in reached)
         runs = [list(group) for inside, group in groups if not inside]
@@ -207,14 +213,17 @@ def _reach_notes(plan: Plan, beyond: Mapping[str, list[tuple[str, str]]]) -> lis
     for sequence, runs in beyond.items():
         names = plan.source.frame_names(sequence)
         count += sum(names.index(last) - names.index(first) + 1 for first, last in runs)
-        told += [f"{sequence} {a}" if a == b else f"{sequence} {a} to {b}" for a, b in runs]
-    whole = sum(len(plan.source.frame_names(sequence)) for sequence in
-                dict.fromkeys(window.sequence for window in plan.windows))  # fmt: skip
+        told += [
+            f"all of {sequence}" if (a, b) == (names[0], names[-1])
+            else f"{sequence} {a}" if a == b else f"{sequence} {a} to {b}"
+            for a, b in runs
+        ]  # fmt: skip
+    whole = sum(len(plan.source.frame_names(sequence)) for sequence in plan.source.sequences)
     more = f", and {len(told) - _TOLD} more stretches" if len(told) > _TOLD else ""
     return [
-        f"{count} of {whole} frames have no label: they lie more than {plan.horizon} frames from "
-        f"every labelled one ({', '.join(told[:_TOLD])}{more}). Label a frame among them, or give "
-        "a larger --horizon."
+        f"{count} of {whole} frames have no label: no labelled frame of their sequence is at most "
+        f"{plan.horizon} frames away ({', '.join(told[:_TOLD])}{more}). Label a frame among them, "
+        "or give a larger --horizon."
     ]
 
 

@@ -15,6 +15,7 @@ from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.files.failures import Failures
 from wrp_jax.labelling.background import Background
 from wrp_jax.labelling.files import OutputFiles
+from wrp_jax.labelling.flips import KeptLabels
 from wrp_jax.labelling.flow_pictures import flow_pictures
 from wrp_jax.labelling.kept import KeptWindows
 from wrp_jax.labelling.plan import Plan, WindowJob
@@ -112,9 +113,10 @@ def _label_window(
     # The only labels that a method is given are the labelled frames' own.
     keys = [Keyframe(i, known.label(sequence, names[i])) for i in job.keys]
     clip = Clip(len(names), read, sequence, names)
-    scratch, reach = files.scratch(), job.window.reach
+    scratch, reach, moving = files.scratch(), job.window.reach, moves(plan.methods)
     with (
         networks.open_window(clip, keys, classes, scratch, reach) as window,
+        KeptLabels(scratch) as said,
         Background(min(_WRITERS, frames_at_once(*window.size))) as background,
     ):
         for step, method in enumerate(plan.methods, done + 1):
@@ -122,9 +124,13 @@ def _label_window(
             for output in label_frames(method, options, window, networks.refiner):
                 interrupts.check()
                 i, labels, sure = output.frame, output.labels, output.confidence
+                if moving:
+                    said.put(method, i, labels)
                 if i in job.scored:
                     with reading(names[i]):
                         true = truth.label(sequence, names[i])
+                    if moving:
+                        said.put_truth(i, true)
                     evaluator.add(method, abs(i - job.nearest(i)), true, labels)
                     reliability[method].add(sure, labels, true, ~np.asarray(classes.void))
                 if i in job.shown:
@@ -147,11 +153,17 @@ def _label_window(
             if job.shown and method == plan.main:
                 result.pictures["confidence"] = np.stack([pictures[i][1] for i in job.shown])
             progress.update(step)
-        if job.shown and moves(plan.methods):
+        if moving:
+            if job.scored:
+                for key in keys:
+                    said.put_truth(*key)
+            flips = said.flips(window, plan.methods)
+            result.flips = {method: found.sums for method, found in flips.items()}
+        if job.shown and moving:
             section = functools.partial(window.cues.section, semantics=False)
-            moving = flow_pictures(section, job.keys, job.shown)
-            if moving is not None:
-                result.pictures["flow"] = moving
+            motion = flow_pictures(section, job.keys, job.shown)
+            if motion is not None:
+                result.pictures["flow"] = motion
     # Labels travel outwards; files list frames in their order.
     result.confidence = {name: confidence[name] for name in names if name in confidence}
     result.matrices = dict(sorted(evaluator.matrices.items()))

@@ -31,6 +31,7 @@ class WindowResult:
       confidence: mean over the picture, 0 … 1, by name of the frames written from this window.
       matrices: of ``evaluation.Evaluator``.
       reliability: by method ``sums`` of ``evaluation.reliability``; empty without true labels.
+      flips: by method ``sums`` of ``evaluation.flips``; empty where no method moves labels.
       pictures: at the size of the report: ``labels/METHOD`` and ``confidence``, uint8
         ``[n, h, w]``; empty for windows that the report does not show.
     """
@@ -39,6 +40,7 @@ class WindowResult:
     confidence: dict[str, float] = dataclasses.field(default_factory=dict)
     matrices: dict[tuple[str, int], np.ndarray] = dataclasses.field(default_factory=dict)
     reliability: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    flips: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     pictures: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def save(self, path: Path) -> None:
@@ -49,10 +51,12 @@ class WindowResult:
             "confidence": self.confidence,
             "matrices": keys,
             "reliability": list(self.reliability),
+            "flips": list(self.flips),
             "pictures": list(self.pictures),
         }
         arrays = {f"matrix{i}": self.matrices[key] for i, key in enumerate(keys)}
         arrays |= {f"reliability{i}": sums for i, sums in enumerate(self.reliability.values())}
+        arrays |= {f"flips{i}": sums for i, sums in enumerate(self.flips.values())}
         arrays |= {f"picture{i}": p for i, p in enumerate(self.pictures.values())}
         arrays[_HEADER] = np.frombuffer(json.dumps(header).encode(), np.uint8)
         buffer = io.BytesIO()
@@ -78,6 +82,7 @@ def load_window_result(path: Path, fingerprint: str) -> WindowResult | None:
             reliability={
                 name: arrays[f"reliability{i}"] for i, name in enumerate(header["reliability"])
             },
+            flips={name: arrays[f"flips{i}"] for i, name in enumerate(header.get("flips", []))},
             pictures={name: arrays[f"picture{i}"] for i, name in enumerate(header["pictures"])},
         )
     except (UserError, ValueError, KeyError, TypeError):
