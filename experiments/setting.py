@@ -148,16 +148,16 @@ class Setting:
           What ``scores.json`` holds.
         """
         workdir = self.student_folder(name, seed)
-        scores = workdir / SCORES_FILE
-        if scores.is_file() and result_path(workdir, STUDENT).exists():
-            found = read_json(scores, limit=MAX_BYTES)
-            if found["test"] == self.test:
-                return found
         config = self._config(stages=(STUDENT,), seed=seed, student=options)
         config.segmentation = segmentation or config.segmentation
         config.pseudo = str(self.workdir / "labels") if options.labels == "propagated" else ""
+        scores, finished = workdir / SCORES_FILE, result_path(workdir, STUDENT).exists()
         with self.cost():
-            self._fit(config, workdir)
+            self._fit(config, workdir)  # compares the options of a finished student with these
+            if finished and scores.is_file():
+                found = read_json(scores, limit=MAX_BYTES)
+                if found["test"] == self.test:
+                    return found
             return score_run(config, self.test, workdir)
 
     def student_folder(self, name: str, seed: int) -> Path:

@@ -17,6 +17,7 @@ from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.data.open_source import open_source
 from wrp_jax.data.public_sets.cityscapes import cityscapes_classes
+from wrp_jax.types import UserError
 
 # ml_collections loads config files by a deprecated call.
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
@@ -31,6 +32,10 @@ def calls(monkeypatch):
     trained = []
 
     def fit(data, config, workdir, **more):
+        if (workdir / "student.npz").exists():
+            if json.loads((workdir / "options.json").read_text()) != repr(config.student):
+                raise UserError(f"{workdir} is of other options")
+            return
         trained.append((workdir.name if "teacher" in workdir.name else workdir, config))
 
     def propagate(config, request, workdir):
@@ -55,6 +60,7 @@ def calls(monkeypatch):
         scores["iou"] = by_class
         workdir.mkdir(parents=True, exist_ok=True)
         (workdir / "scores.json").write_text(json.dumps(scores))
+        (workdir / "options.json").write_text(json.dumps(repr(options)))
         (workdir / "student.npz").touch()
         return scores
 
@@ -112,6 +118,12 @@ def test_a_second_run_trains_no_student_again_and_fig_8_shares_them(calls, tmp_p
     assert set(result(tmp_path, "fig8")["figures"]["rows"]) == {
         "baseline", *(f"{m} ±{d}" for m in ("motion-only", "warp-refine") for d in (2, 4, 6, 8, 10))
     }  # fmt: skip
+
+
+def test_finished_students_of_other_options_are_refused(calls, tmp_path, capsys):
+    run(tmp_path, "table1", "--seeds=0")
+    assert run(tmp_path, "table1", "--seeds=0", "--config.student.confidence=0.5") == 2
+    assert "is of other options" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["fig1", "fig5"])
