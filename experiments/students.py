@@ -69,6 +69,22 @@ def _mean_by_class(runs: Sequence[Mapping[str, float | None]]) -> dict[str, floa
     return means
 
 
+def printed_rows(data: str) -> dict[str, dict[str, float | None]]:
+    """A column of the paper's Table 1 by row: ``mean``, ``sigma``, ``delta``, ``share``."""
+    rows = TABLE_1[data]
+    base = rows["baseline"][0]
+    gain = rows["oracle"][0] - base if "oracle" in rows else None
+    return {
+        row: {
+            "mean": mean,
+            "sigma": sigma,
+            "delta": mean - base,
+            "share": (mean - base) / gain if gain else None,
+        }
+        for row, (mean, sigma) in rows.items()
+    }
+
+
 def table1(setting: Setting) -> dict[str, Any]:
     """Trains and prints all rows of Table 1."""
     labels = setting.label()
@@ -83,12 +99,10 @@ def table1(setting: Setting) -> dict[str, Any]:
         printed = [table.get(row) for table in TABLE_1.values()]
         paper = "  ".join(f"{v[0]:8.2f} ± {v[1]:4.2f}" if v else f"{'-':>15}" for v in printed)
         print(f"{row:14}{cells}   {paper}")
-    apollo = TABLE_1["ApolloScape"]
-    base, best = apollo["oracle"][0] - apollo["baseline"][0], apollo["warp-refine"][0]
-    share = (best - apollo["baseline"][0]) / base
+    share = printed_rows("ApolloScape")["warp-refine"]["share"]
     print(f"share of the oracle's gain that warp-refine keeps, in the paper: {share:.2f}")
     means = {method: scores["mean"] for method, scores in labels["methods"].items()}
-    return {"rows": found, "labels": means}
+    return {"rows": found, "labels": means, "paper": {n: printed_rows(n) for n in TABLE_1}}
 
 
 def fig8(setting: Setting) -> dict[str, Any]:

@@ -95,6 +95,10 @@ def test_table_1_has_mean_deviation_gain_and_share(calls, tmp_path, capsys):
     assert refine["delta"] == pytest.approx(3.0) and refine["share"] == pytest.approx(0.6)
     assert found["motion-only"]["share"] == pytest.approx(-0.2)
     said = capsys.readouterr().out
+    paper = stored["figures"]["paper"]
+    assert paper["ApolloScape"]["warp-refine"]["share"] == pytest.approx(1.11 / 2.73)
+    assert paper["NYU-V2"]["motion-only"]["delta"] == pytest.approx(-0.2)
+    assert paper["NYU-V2"]["motion-only"]["share"] is None
     assert "52.12 ± 0.13" in said and "75.36 ± 0.07" in said and "0.41" in said
     students = [config for _, config in calls if config.stages == ("student",)]
     assert len(students) == 6 * 3
