@@ -4,10 +4,10 @@
   python -m experiments.paper fig8 --workdir=W
 
 NAME is one of table1, table2, table3, table4, fig1, fig5, fig6, fig8, ablations. Without --config
-synthetic streets are used at a size that takes minutes (experiments/configs/streets_smoke.py);
-experiments/configs/streets.py is a size at which students gain. Stopped at any time, the same command goes on.
-Each prints the paper's figures beside ours and writes results/paper_NAME_SUFFIX.json (--suffix), or
-says which data set it needs.
+synthetic streets are used at a size that takes minutes (experiments/configs/streets_smoke.py); with
+experiments/configs/streets.py students gain. Stopped at any time, the same command goes on. Each
+prints the paper's figures beside ours and writes results/paper_NAME_SUFFIX.json (--suffix), or says
+which data set it needs.
 """
 
 from __future__ import annotations
