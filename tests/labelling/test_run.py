@@ -207,8 +207,9 @@ def test_networks_see_few_frames_at_once_and_none_twice(make_folder, tmp_path, c
     assert max(seen) <= 4 and sum(seen) == 19
     assert max(flows) <= 4 and sum(flows) == 2 * 18
     assert len(asked) == 1 and not isinstance(asked[0], HeldCues)
-    left = {p.name for p in (plan.output / ".windows").iterdir()}
-    assert left == {"000000.npz"}
+    files, job = OutputFiles(plan), plan.jobs[0]
+    left = set((plan.output / ".windows").iterdir())
+    assert left == {files.window_path(job), files.shown_path(job)}
 
 
 def test_a_motion_is_told_which_frames_it_sees(make_run, networks):

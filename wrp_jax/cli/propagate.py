@@ -205,13 +205,10 @@ def _propagate_shard(
     failures: Failures | None,
 ) -> dict[str, Any]:
     """Labels a shard, and merges all where it is the last one to end."""
-    from wrp_jax.files.output import check_run
     from wrp_jax.files.shards import work_in_shards
     from wrp_jax.labelling.merging import job_of, merge, unfinished
-    from wrp_jax.labelling.plan import check_free, claim
+    from wrp_jax.labelling.plan import check_claimed, check_free, claim
     from wrp_jax.labelling.run import label_windows
-
-    settings = plan.settings(networks.digest)
 
     def begin() -> None:
         check_free(plan)
@@ -222,7 +219,7 @@ def _propagate_shard(
         plan.shard,
         job_of(plan, request, workdir),
         begin=begin,
-        check=lambda: check_run(plan.output, settings),
+        check=lambda: check_claimed(plan, networks.digest),
         work=lambda: label_windows(plan, networks, failures, request.limit),
         unfinished=lambda: unfinished(plan),
         merge=lambda: merge(plan, networks),
@@ -246,17 +243,16 @@ def merge_shards(output: Path) -> dict[str, Any]:
       UserError: no shards, some that are not finished, or a process that is still at work.
     """
     from wrp_jax.files.lock import merging_writer
-    from wrp_jax.files.output import check_run
     from wrp_jax.files.shards import remove_shards
     from wrp_jax.labelling.merging import merge, stored_command
-    from wrp_jax.labelling.plan import make_plan
+    from wrp_jax.labelling.plan import check_claimed, make_plan
 
     stored = stored_command(output)
     if stored.folder.is_dir():
         os.chdir(stored.folder)
     plan = make_plan(stored.config, stored.request)
     networks = _load(plan, stored.workdir)
-    check_run(output, plan.settings(networks.digest))
+    check_claimed(plan, networks.digest)
     _check_finished(plan)  # nothing is touched where it is too early
     with merging_writer(output, "--output"):
         _check_finished(plan)
@@ -281,13 +277,13 @@ def _dry_run(
     request: Request,
     workdir: Path | None,
 ) -> dict[str, Any]:
-    from wrp_jax.files.output import check_run
     from wrp_jax.files.shards import check_job
     from wrp_jax.labelling.dry_run import describe_labels
     from wrp_jax.labelling.merging import job_of
+    from wrp_jax.labelling.plan import check_claimed
 
     if networks is not None:
-        check_run(plan.output, plan.settings(networks.digest))
+        check_claimed(plan, networks.digest)
     if not plan.shard.is_all:
         check_job(plan.output, job_of(plan, request, workdir))
     if stages:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -112,12 +112,13 @@ def read_run(output: Path) -> dict[str, Any] | None:
         return None
 
 
-def check_run(output: Path, run: Mapping[str, Any]) -> bool:
+def check_run(output: Path, run: Mapping[str, Any], may_change: Collection[str] = ()) -> bool:
     """Whether an output belongs to a run already; writes nothing.
 
     Args:
       output: the output directory.
       run: see ``claim_output``.
+      may_change: see ``claim_output``.
 
     Raises:
       UserError: the directory holds results of another run.
@@ -126,14 +127,14 @@ def check_run(output: Path, run: Mapping[str, Any]) -> bool:
     if before is None:
         return False
     wanted = json.loads(json.dumps(run))
-    differing = list(_differing(before, wanted))
+    differing = [name for name in _differing(before, wanted) if name not in may_change]
     if differing:
         more = ", ..." if len(differing) > _SHOWN else ""
         raise UserError(
             f"{output} holds results of a run that differs in {', '.join(differing[:_SHOWN])}"
             f"{more}: give the same options, or another output, or remove this one."
         )
-    return True
+    return before == wanted
 
 
 def _differing(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
@@ -149,7 +150,7 @@ def _differing(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator
 _NO_NAME = re.compile(r"[/\\\0\ud800-\udfff]")  # the last are bytes that are not UTF-8
 
 
-def claim_output(output: Path, run: Mapping[str, Any]) -> None:
+def claim_output(output: Path, run: Mapping[str, Any], may_change: Collection[str] = ()) -> None:
     """Marks an output as belonging to a run.
 
     Where its ``run.json`` was removed or is damaged it is written anew. Results must depend on it
@@ -158,11 +159,13 @@ def claim_output(output: Path, run: Mapping[str, Any]) -> None:
     Args:
       output: the output directory.
       run: whatever the results depend on (configuration, checkpoint, windows); JSON values.
+      may_change: keys of it that differ from one run to the next into the same output. Results
+        depend on them by their own records alone (``records.run_mark``).
 
     Raises:
       UserError: the directory holds results of another run.
     """
-    if not check_run(output, run):
+    if not check_run(output, run, may_change):
         text = json.dumps(json.loads(json.dumps(run)), indent=1, sort_keys=True)
         write_atomically(output / RUN_FILE, text.encode())
 

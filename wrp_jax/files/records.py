@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from wrp_jax import interrupts
@@ -153,8 +153,8 @@ class Records:
             removed.append(name)
         if removed:
             _log.warning(
-                "%s: removed %d files of frames that the input does not have any more (the first "
-                "is %s)", self.output, len(removed), removed[0],
+                "%s: removed %d files of frames that are labelled no more (the first is %s)",
+                self.output, len(removed), removed[0],
             )  # fmt: skip
 
     def _forget(self, name: str) -> None:
@@ -280,10 +280,17 @@ def check_unchanged(output: Path) -> None:
         )
 
 
-def run_mark(output: Path) -> str:
-    """Fingerprint of ``run.json``, for what files of the output are made from; "" without one."""
+def run_mark(output: Path, may_change: Collection[str] = ()) -> str:
+    """Fingerprint of ``run.json``, for what files of the output are made from; "" without one.
+
+    Args:
+      output: the output folder.
+      may_change: keys that play no part, see ``output.claim_output``.
+    """
     run = read_run(output)
-    return "" if run is None else fingerprint(run)
+    if run is None:
+        return ""
+    return fingerprint({key: value for key, value in run.items() if key not in may_change})
 
 
 def fingerprint(*parts: object) -> str:

@@ -38,7 +38,8 @@ def describe_labels(
     Raises:
       UserError: a file of the input cannot be read.
     """
-    done = KeptWindows(plan, Failures(plan.output, plan.shard, fail_fast=True)).finished()
+    kept = KeptWindows(plan, Failures(plan.output, plan.shard, fail_fast=True))
+    changes, done = kept.relabelled().sentence(len(plan.own)), kept.finished()
     before = sum(job.number in done for job in plan.own)
     rest = [job for job in plan.own[:limit] if job.number not in done]
     sequences = {job.window.sequence for job in plan.jobs}
@@ -46,6 +47,8 @@ def describe_labels(
     keys = {(job.window.sequence, key) for job in plan.jobs for key in job.window.keys}
     whole = sum(len(plan.source.frame_names(s)) for s in plan.source.sequences)
     yield f"windows: {len(plan.jobs)} in {len(sequences)} sequences; labelled frames: {len(keys)}"
+    if changes:
+        yield f"labels: {changes}"
     yield f"methods: {', '.join(plan.methods)}"
     yield (
         f"frames to label: {len(frames - keys)}; out of reach of every window: "

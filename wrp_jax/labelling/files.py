@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from jaxtyping import Integer, UInt8
 from wrp_jax.data.images import encode_png
 from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.files.atomic import write_atomically
+from wrp_jax.files.records import fingerprint
 from wrp_jax.labelling.plan import Plan, WindowJob
 from wrp_jax.propagation.methods import METHODS
 from wrp_jax.reporting.overlays import overlay
@@ -34,15 +36,22 @@ class OutputFiles:
         }
 
     def window_path(self, job: WindowJob) -> Path:
-        """What a finished window leaves behind, see ``window_result``."""
-        return self.scratch() / f"{job.number:06d}.npz"
+        """What a finished window leaves behind, see ``window_result``.
+
+        Named by the window alone: others may come and go beside it.
+        """
+        return self.scratch() / f"{_name(job)}.npz"
+
+    def shown_path(self, job: WindowJob) -> Path:
+        """Pictures of a window for the report, see ``shown``."""
+        return self.scratch() / f"{_name(job)}-shown.npz"
 
     def scratch(self) -> Path:
         """Where a window's cues are kept while it is labelled."""
         return self._plan.output / ".windows"
 
     def written(self, job: WindowJob) -> tuple[Path, ...]:
-        """Every file that a window leaves behind."""
+        """Every file that a window leaves behind, but for pictures of the report."""
         sequence, paths = job.window.sequence, [self.window_path(job)]
         asked = self._plan.config.propagation.move_images
         movers = [name for name in self._plan.methods if asked and METHODS[name].moves_images]
@@ -77,3 +86,7 @@ class OutputFiles:
 
     def _overlay_path(self, sequence: str, name: str) -> Path:
         return self.writers[self._plan.main].picture_path("overlays", sequence, name)
+
+
+def _name(job: WindowJob) -> str:
+    return fingerprint(dataclasses.astuple(job.window))[:24]

@@ -24,6 +24,7 @@ from wrp_jax.files.records import Records
 from wrp_jax.labelling.files import OutputFiles
 from wrp_jax.labelling.kept import record_results, remove_results
 from wrp_jax.labelling.plan import Plan, WindowJob
+from wrp_jax.labelling.shown import load_shown, shown_mark
 from wrp_jax.labelling.window_result import WindowResult
 from wrp_jax.propagation.methods import METHODS
 from wrp_jax.reporting.film import WindowPictures, shrink_image, shrink_labels
@@ -148,8 +149,10 @@ def _frame_summaries(plan: Plan, results: Mapping[int, WindowResult]) -> list[Fr
 
 def _pictures(plan: Plan, job: WindowJob, result: WindowResult) -> WindowPictures:
     window, truth, at = job.window, GroundTruth(plan.source), job.shown
-    shown = tuple(job.names[i] for i in at)
-    labels = {method: result.pictures[f"labels/{method}"] for method in plan.methods}
+    names = tuple(job.names[i] for i in at)
+    path, mark = OutputFiles(plan).shown_path(job), shown_mark(result.fingerprint, job)
+    shown = load_shown(path, mark, plan.methods)
+    labels = shown.labels
     true = np.zeros(labels[plan.main].shape, np.int32)
     for place, i in enumerate(at):
         if i in job.scored:
@@ -159,13 +162,13 @@ def _pictures(plan: Plan, job: WindowJob, result: WindowResult) -> WindowPicture
     return WindowPictures(
         sequence=window.sequence,
         key=" and ".join(window.keys),
-        names=shown,
+        names=names,
         distances=tuple(i - job.nearest(i) for i in at),
-        images=np.stack([shrink_image(plan.source.frame(window.sequence, n)) for n in shown]),
+        images=np.stack([shrink_image(plan.source.frame(window.sequence, n)) for n in names]),
         labels=labels,
-        confidence=result.pictures["confidence"],
+        confidence=shown.confidence,
         truth=true,
-        flow=result.pictures.get("flow"),
+        flow=shown.flow,
         has_truth=np.array([i in job.scored or (bool(job.scored) and i in job.keys) for i in at]),
     )
 

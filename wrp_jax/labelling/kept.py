@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+from collections.abc import Collection
+from pathlib import Path
 
 from wrp_jax import interrupts
 from wrp_jax.data.known_labels import KnownLabels
@@ -11,14 +14,17 @@ from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.files.failures import Failures
 from wrp_jax.files.records import Records, fingerprint, run_mark
 from wrp_jax.labelling.files import OutputFiles
-from wrp_jax.labelling.plan import RESERVED, Plan, WindowJob
-from wrp_jax.labelling.window_result import WindowResult, load_window_result
+from wrp_jax.labelling.plan import MAY_CHANGE, RESERVED, Plan, WindowJob
+from wrp_jax.labelling.relabelled import Relabelled, WindowLabels, relabelled
+from wrp_jax.labelling.shown import shown_mark
+from wrp_jax.labelling.window_result import WindowResult, labels_of_window, load_window_result
 
 RESULT_VERSION = 1
 """Raised when the program labels the same input otherwise than before: windows are made again."""
 
 _OF_WINDOWS = "methods"
 _OF_ALL = ("metrics.json", "report.html", "tfds")
+_log = logging.getLogger(__name__)
 
 
 class KeptWindows:
@@ -27,6 +33,7 @@ class KeptWindows:
     Attributes:
       marks: by number of the window, fingerprints of what its result depends on: the settings of
         the whole output, frames, labels. Windows whose files cannot be read have none.
+      labels: by number of the window, the labels among that.
     """
 
     def __init__(self, plan: Plan, failures: Failures):
@@ -40,19 +47,38 @@ class KeptWindows:
         self._records = Records(plan.output, plan.shard)
         digests = SourceDigests(plan.source, self._records.digests)
         known, truth = KnownLabels(plan.source, plan.windows), GroundTruth(plan.source)
-        run = run_mark(plan.output)
+        run = run_mark(plan.output, MAY_CHANGE)
         self.marks: dict[int, str] = {}
+        self.labels: dict[int, WindowLabels] = {}
         for job in plan.own:
             with failures.of(**job.part):
-                self.marks[job.number] = _mark(run, job, digests, known, truth)
+                labels = labels_of(job, digests, known)
+                self.marks[job.number] = _mark(run, job, labels, digests, truth)
+                self.labels[job.number] = labels
 
-    def finished(self) -> dict[int, WindowResult]:
-        """The results that are kept, by number of the window; changes nothing."""
+    def relabelled(self) -> Relabelled:
+        """How the labelled frames differ from those that the output was made from."""
+        jobs = self._plan.own
+        numbers = {self._files.window_path(job): job.number for job in jobs}
+        sequences, before = {job.window.sequence for job in jobs}, {}
+        for path in self._windows():
+            interrupts.check()
+            labels = labels_of_window(path)
+            if labels is not None and (labels.sequence in sequences or self._plan.shard.is_all):
+                before[numbers.get(path, path.name)] = labels
+        return relabelled(jobs, self.labels, before)
+
+    def finished(self, touched: Collection[int] = ()) -> dict[int, WindowResult]:
+        """The results that are kept, by number of the window; changes nothing.
+
+        Args:
+          touched: windows that are known to be others than before.
+        """
         results = {}
         for job in self._plan.own:
             interrupts.check()
             mark = self.marks.get(job.number)
-            if mark is None:
+            if mark is None or job.number in touched:
                 continue
             # All are looked at, so that each that was changed is told.
             current = [self._records.is_current(p, mark) for p in self._files.written(job)]
@@ -68,15 +94,28 @@ class KeptWindows:
         What is made again is told. Files of frames that the plan does not have are removed, but for
         a shard, whose plan may be older than that of others: who merges removes them.
         """
-        results = self.finished()
+        changes = self.relabelled()
+        sentence = changes.sentence(len(self._plan.own))
+        if sentence:
+            _log.warning("%s: %s", self._plan.output, sentence)
+        results = self.finished(changes.touched)
         self._records.tell()
         if self._plan.shard.is_all:
             self._remove_others()
         self._records.save()
         return results
 
+    def _windows(self) -> list[Path]:
+        """The files of finished windows, of this plan or another."""
+        return [path for path in self._scratch_files() if not path.stem.endswith("-shown")]
+
+    def _scratch_files(self) -> list[Path]:
+        return sorted(self._files.scratch().glob("*.npz"))
+
     def _remove_others(self) -> None:
         keep = {path for job in self._plan.jobs for path in self._files.written(job)}
+        keep |= {self._files.shown_path(job) for job in self._plan.jobs if job.shown}
+        self._records.remove(path for path in self._scratch_files() if path not in keep)
         whole = RESERVED - {_OF_WINDOWS}  # made from all windows together
         for path in self._records.files():
             if path.parts[len(self._plan.output.parts)] in whole:
@@ -86,10 +125,22 @@ class KeptWindows:
     def add(self, job: WindowJob) -> None:
         """Records what a window that has just been labelled leaves behind."""
         self._records.add(self.marks[job.number], self._files.written(job))
+        if job.shown:
+            self.add_shown(job)
+
+    def is_shown(self, job: WindowJob) -> bool:
+        """Whether the pictures of a kept window are there, if the report shows it."""
+        mark = shown_mark(self.marks[job.number], job)
+        return not job.shown or self._records.is_current(self._files.shown_path(job), mark)
+
+    def add_shown(self, job: WindowJob) -> None:
+        """Records the pictures of a window."""
+        mark = shown_mark(self.marks[job.number], job)
+        self._records.add(mark, [self._files.shown_path(job)])
 
     def remove(self, job: WindowJob) -> None:
         """Removes what there is of a window that failed: a part of it, or of other inputs."""
-        self._records.remove(self._files.written(job))
+        self._records.remove((*self._files.written(job), self._files.shown_path(job)))
 
     def save(self) -> None:
         """Writes the records in order."""
@@ -117,8 +168,20 @@ def remove_results(plan: Plan) -> None:
     records.save()
 
 
+def labels_of(job: WindowJob, digests: SourceDigests, known: KnownLabels) -> WindowLabels:
+    """The labels that a window is made from.
+
+    Raises:
+      UserError: a file of them cannot be read.
+    """
+    sequence = job.window.sequence
+    return WindowLabels(
+        sequence, {key: digests.label(sequence, key, known.label) for key in job.window.keys}
+    )
+
+
 def _mark(
-    run: str, job: WindowJob, digests: SourceDigests, known: KnownLabels, truth: GroundTruth
+    run: str, job: WindowJob, labels: WindowLabels, digests: SourceDigests, truth: GroundTruth
 ) -> str:
     window, scored = job.window, [job.names[i] for i in job.scored]
     return fingerprint(
@@ -126,8 +189,7 @@ def _mark(
         run,
         dataclasses.astuple(window),
         job.owned,
-        job.shown,
         digests.frames(window.sequence, job.names),
-        [digests.label(window.sequence, key, known.label) for key in window.keys],
+        list(labels.digests.values()),
         [(name, digests.label(window.sequence, name, truth.label)) for name in scored],
     )

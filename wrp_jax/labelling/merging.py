@@ -8,14 +8,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wrp_jax.config import Config, check
+from wrp_jax.data.known_labels import KnownLabels
+from wrp_jax.data.source_digests import SourceDigests
 from wrp_jax.files.failures import Failures
 from wrp_jax.files.lock import remove_leftovers
+from wrp_jax.files.records import Records
 from wrp_jax.files.shards import JOB_FILE, SHARDS_FOLDER, WHOLE, Shard, read_job
 from wrp_jax.labelling.files import OutputFiles
 from wrp_jax.labelling.finish import finish
+from wrp_jax.labelling.kept import labels_of
 from wrp_jax.labelling.plan import Plan
 from wrp_jax.labelling.request import Request
 from wrp_jax.labelling.run import label_windows
+from wrp_jax.labelling.window_result import labels_of_window
 from wrp_jax.runs.networks import Networks
 from wrp_jax.runs.stored_config import config_from_json
 from wrp_jax.types import UserError
@@ -89,13 +94,20 @@ def stored_command(output: Path) -> StoredCommand:
 
 
 def unfinished(plan: Plan) -> tuple[int, ...]:
-    """Shards with a window that is neither labelled nor listed as failed; opens no frame."""
+    """Shards with a window that is neither labelled nor listed as failed; opens no frame.
+
+    A window that was made from other labels than there are now is not labelled yet.
+    """
     files, failures = OutputFiles(plan), Failures(plan.output)
+    digests = SourceDigests(plan.source, Records(plan.output).digests)
+    known = KnownLabels(plan.source, plan.windows)
     found = []
     for index, part in enumerate(plan.parts):
         # From the end: a shard that is at work has not come there yet.
         for job in reversed(part):
-            if not files.window_path(job).is_file() and job.part not in failures:
+            made_from = labels_of_window(files.window_path(job))
+            current = made_from is not None and made_from == labels_of(job, digests, known)
+            if not current and job.part not in failures:
                 found.append(index)
                 break
     return tuple(found)

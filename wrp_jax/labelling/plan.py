@@ -20,7 +20,7 @@ from wrp_jax.data.split import split_sequences
 from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.files import records
 from wrp_jax.files.failures import FAILURES_FILE
-from wrp_jax.files.output import check_output, check_sequences, claim_output
+from wrp_jax.files.output import check_output, check_run, check_sequences, claim_output
 from wrp_jax.files.records import fingerprint
 from wrp_jax.files.shards import WHOLE, Shard
 from wrp_jax.labelling.request import ALL, Request
@@ -30,8 +30,11 @@ from wrp_jax.types import UserError, Window
 
 RESERVED = frozenset({"methods", "tfds", "training", "metrics.json", "report.html", FAILURES_FILE})
 """Files and folders of the output that no sequence may be called."""
+MAY_CHANGE = ("windows",)
+"""Keys of ``run.json`` that differ from one run to the next into one output: labels are added,
+corrected and removed, and their windows alone are made again."""
 _SHOWN_WINDOWS = 3
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,8 +81,9 @@ class Plan:
       jobs: one per window, in the order in which they are labelled.
       methods: that are run, the main one last.
       output: the folder to write.
-      asked: which windows were asked for, JSON values; a rerun must ask for the same. Windows that
-        follow from the frames may grow and shrink with the video.
+      asked: labelled frames, and ends of listed windows, JSON values. Windows that follow from the
+        frames may grow and shrink with the video.
+      cut: ``--horizon``, or None.
       protocol: ``windows`` of a list, or frames labelled from ``both`` sides, or ``nearest``.
       around: a window around each labelled frame, as training takes them.
       horizon: frames further than this from every labelled one are not labelled; None for
@@ -93,6 +97,7 @@ class Plan:
     methods: tuple[str, ...]
     output: Path
     asked: tuple[Any, ...] = ()
+    cut: int | None = None
     protocol: str = "windows"
     around: tuple[Window, ...] = ()
     horizon: int | None = None
@@ -150,6 +155,8 @@ class Plan:
             "format": _FORMAT,
             "methods": self.methods,
             "classes": classes_to_json(self.source.classes),
+            "protocol": self.protocol,
+            "horizon": self.cut,
             "windows": self.asked,
             "motion": options["motion"],
             "propagation": options["propagation"],
@@ -193,8 +200,8 @@ def make_plan(config: Config, request: Request) -> Plan:
     ends = ("first", "last") if request.windows else ()
     asked = [tuple(getattr(w, name) for name in ("sequence", "key", *ends)) for w in around]
     plan = Plan(
-        config, source, _jobs(source, windows), methods, request.output, (request.horizon, *asked),
-        protocol, around, horizon, request.shard,
+        config, source, _jobs(source, windows), methods, request.output, tuple(asked),
+        request.horizon, protocol, around, horizon, request.shard,
     )  # fmt: skip
     _check_files(plan)
     return plan
@@ -238,7 +245,16 @@ def claim(plan: Plan, networks_digest: str) -> None:
     Raises:
       UserError: it holds the results of other settings.
     """
-    claim_output(plan.output, plan.settings(networks_digest))
+    claim_output(plan.output, plan.settings(networks_digest), MAY_CHANGE)
+
+
+def check_claimed(plan: Plan, networks_digest: str) -> bool:
+    """Whether ``claim`` has been called for these windows; writes nothing.
+
+    Raises:
+      UserError: the output holds the results of other settings.
+    """
+    return check_run(plan.output, plan.settings(networks_digest), MAY_CHANGE)
 
 
 def _check_names(source: VideoSource, windows: tuple[Window, ...], output: Path) -> None:
@@ -270,7 +286,7 @@ def _jobs(source: VideoSource, windows: tuple[Window, ...]) -> tuple[WindowJob, 
                 keys=keys,
                 owned=owned,
                 scored=tuple(i for i, name in enumerate(names) if name in scored and i in said),
-                shown=tuple(i for i in frames_to_show(len(names), keys) if i in said)
+                shown=tuple(i for i in frames_to_show(len(names), keys) if i in owned or i in keys)
                 if number in shown
                 else (),
             )

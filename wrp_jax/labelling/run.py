@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 
 import numpy as np
 
@@ -16,15 +16,14 @@ from wrp_jax.files.failures import Failures
 from wrp_jax.labelling.background import Background
 from wrp_jax.labelling.files import OutputFiles
 from wrp_jax.labelling.flips import KeptLabels
-from wrp_jax.labelling.flow_pictures import flow_pictures
 from wrp_jax.labelling.kept import KeptWindows
 from wrp_jax.labelling.plan import Plan, WindowJob
 from wrp_jax.labelling.programs import CompiledBySize
+from wrp_jax.labelling.shown import save_shown, shown_mark
 from wrp_jax.labelling.window_result import WindowResult
 from wrp_jax.progress import Progress
-from wrp_jax.propagation.labelled_window import Keyframe
+from wrp_jax.propagation.labelled_window import Keyframe, LabelledWindow
 from wrp_jax.propagation.methods import label_frames
-from wrp_jax.reporting.film import shrink_labels
 from wrp_jax.runs.networks import Networks, moves
 from wrp_jax.sharding import frames_at_once
 from wrp_jax.types import Clip
@@ -66,14 +65,20 @@ def label_windows(
         interrupts.check()
         if job.number in asked and job.number not in results and job.number in kept.marks:
             with failures.of(**job.part):
-                mark = kept.marks[job.number]
+                result = WindowResult(kept.marks[job.number], kept.labels[job.number])
                 size = frame_size(plan.source, job.window.sequence, job.window.key)
                 with programs.of(size, job.window.sequence):
-                    result = _label_window(plan, job, mark, networks, known, truth, progress, done)
+                    _label_window(plan, job, result, networks, known, truth, progress, done)
                 result.save(files.window_path(job))
                 kept.add(job)
                 results[job.number] = result
             done += steps
+        if job.number in results and not kept.is_shown(job):
+            before = results.pop(job.number)
+            with failures.of(**job.part):
+                _show(plan, job, kept.marks[job.number], networks, known)
+                kept.add_shown(job)
+                results[job.number] = before
         if job.number in results:
             failures.succeeded(**job.part)
         elif job.part in failures:
@@ -86,93 +91,87 @@ def label_windows(
     return {job.number: results[job.number] for job in plan.own if job.number in results}
 
 
+def _open(
+    plan: Plan, job: WindowJob, networks: Networks, known: KnownLabels
+) -> contextlib.AbstractContextManager[LabelledWindow]:
+    """The window with the labels of its labelled frames: no method is given any other."""
+    sequence, names = job.window.sequence, job.names
+
+    def read(i: int) -> np.ndarray:
+        return read_frame(plan.source, sequence, names[i])
+
+    keys = [Keyframe(i, known.label(sequence, names[i])) for i in job.keys]
+    clip = Clip(len(names), read, sequence, names)
+    scratch = OutputFiles(plan).scratch()
+    return networks.open_window(clip, keys, plan.source.classes, scratch, job.window.reach)
+
+
+def _show(plan: Plan, job: WindowJob, mark: str, networks: Networks, known: KnownLabels) -> None:
+    """Makes the pictures of a window that was labelled when the report did not show it."""
+    with _open(plan, job, networks, known) as window:
+        save_shown(plan, job, shown_mark(mark, job), known, window.cues)
+
+
 def _label_window(
     plan: Plan,
     job: WindowJob,
-    mark: str,
+    result: WindowResult,
     networks: Networks,
     known: KnownLabels,
     truth: GroundTruth,
     progress: Progress,
     done: int,
-) -> WindowResult:
+) -> None:
     """Runs every method on one window and writes the frames that belong to it, one by one.
 
-    ``done`` steps of the progress lie behind it.
+    What there is to say of it comes into ``result``; ``done`` steps of the progress lie behind it.
     """
     files, options = OutputFiles(plan), plan.config.propagation
     sequence, names = job.window.sequence, job.names
     classes = plan.source.classes
-    result, evaluator = WindowResult(mark), Evaluator(classes)
+    evaluator = Evaluator(classes)
     reliability = {method: Reliability() for method in plan.methods} if job.scored else {}
     confidence: dict[str, float] = {}
 
-    def read(i: int) -> np.ndarray:
-        return read_frame(plan.source, sequence, names[i])
-
-    # The only labels that a method is given are the labelled frames' own.
-    keys = [Keyframe(i, known.label(sequence, names[i])) for i in job.keys]
-    clip = Clip(len(names), read, sequence, names)
-    scratch, reach, moving = files.scratch(), job.window.reach, moves(plan.methods)
-    with (
-        networks.open_window(clip, keys, classes, scratch, reach) as window,
-        KeptLabels(scratch) as said,
-        Background(min(_WRITERS, frames_at_once(*window.size))) as background,
-    ):
-        for step, method in enumerate(plan.methods, done + 1):
-            pictures: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-            for output in label_frames(method, options, window, networks.refiner):
-                interrupts.check()
-                i, labels, sure = output.frame, output.labels, output.confidence
-                if moving:
-                    said.put(method, i, labels)
-                if i in job.scored:
-                    with reading(names[i]):
-                        true = truth.label(sequence, names[i])
+    moving = moves(plan.methods)
+    with _open(plan, job, networks, known) as window, KeptLabels(files.scratch()) as said:
+        with Background(min(_WRITERS, frames_at_once(*window.size))) as background:
+            for step, method in enumerate(plan.methods, done + 1):
+                for output in label_frames(method, options, window, networks.refiner):
+                    interrupts.check()
+                    i, labels, sure = output.frame, output.labels, output.confidence
                     if moving:
-                        said.put_truth(i, true)
-                    evaluator.add(method, abs(i - job.nearest(i)), true, labels)
-                    reliability[method].add(sure, labels, true, ~np.asarray(classes.void))
-                if i in job.shown:
-                    pictures[i] = _small(labels, sure)
-                if i not in job.owned:
-                    continue
-                moved = output.image_bytes()
-                if moved is not None:
-                    background.run(files.write_moved, method, sequence, names[i], moved)
-                background.run(files.writers[method].write, sequence, names[i], labels, sure)
-                if method == plan.main:
-                    frame = window.cues.clip.frame(i)  # decoded before, where motion was asked
-                    background.run(
-                        files.write_overlay, sequence, names[i], frame, labels,
-                        is_key=i in job.keys,
-                    )  # fmt: skip
-                    confidence[names[i]] = float(sure.mean())
-            if job.shown:
-                result.pictures[f"labels/{method}"] = np.stack([pictures[i][0] for i in job.shown])
-            if job.shown and method == plan.main:
-                result.pictures["confidence"] = np.stack([pictures[i][1] for i in job.shown])
-            progress.update(step)
+                        said.put(method, i, labels)
+                    if i in job.scored:
+                        with reading(names[i]):
+                            true = truth.label(sequence, names[i])
+                        if moving:
+                            said.put_truth(i, true)
+                        evaluator.add(method, abs(i - job.nearest(i)), true, labels)
+                        reliability[method].add(sure, labels, true, ~np.asarray(classes.void))
+                    if i not in job.owned:
+                        continue
+                    moved = output.image_bytes()
+                    if moved is not None:
+                        background.run(files.write_moved, method, sequence, names[i], moved)
+                    background.run(files.writers[method].write, sequence, names[i], labels, sure)
+                    if method == plan.main:
+                        frame = window.cues.clip.frame(i)  # decoded before, where motion was asked
+                        background.run(
+                            files.write_overlay, sequence, names[i], frame, labels,
+                            is_key=i in job.keys,
+                        )  # fmt: skip
+                        confidence[names[i]] = float(sure.mean())
+                progress.update(step)
         if moving:
             if job.scored:
-                for key in keys:
+                for key in window.keys:
                     said.put_truth(*key)
             flips = said.flips(window, plan.methods)
             result.flips = {method: found.sums for method, found in flips.items()}
-        if job.shown and moving:
-            section = functools.partial(window.cues.section, semantics=False)
-            motion = flow_pictures(section, job.keys, job.shown)
-            if motion is not None:
-                result.pictures["flow"] = motion
+        if job.shown:
+            save_shown(plan, job, shown_mark(result.fingerprint, job), known, window.cues)
     # Labels travel outwards; files list frames in their order.
     result.confidence = {name: confidence[name] for name in names if name in confidence}
     result.matrices = dict(sorted(evaluator.matrices.items()))
     result.reliability = {method: reliability[method].sums for method in reliability}
-    return result
-
-
-def _small(labels: np.ndarray, sure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and confidence at the size of the report."""
-    # Class indices fit: 256 ids at most, and UNLABELLED is 255.
-    grey = np.rint(255.0 * sure).astype(np.uint8)
-    return shrink_labels(labels).astype(np.uint8), shrink_labels(grey)

@@ -51,7 +51,7 @@ class PropagatedFolder(LabelsOnDisk):
 
     def _find(self, run: Mapping[str, Any], output: Path) -> dict[tuple[str, str], tuple[str, int]]:
         windows = []
-        for sequence, key, *ends in run["windows"][1:]:
+        for sequence, key, *ends in run["windows"]:
             names = self._source.frame_names(sequence) if sequence in self._source.sequences else ()
             first, last = ends or (names[0], names[-1]) if names else ("", "")
             if not {key, first, last} <= set(names):
@@ -108,9 +108,11 @@ def _read_run(output: Path) -> dict[str, Any]:
     try:
         run = dict(read_json(path, limit=MAX_BYTES))
         methods, rows = list(map(str, run["methods"])), list(run["windows"])
-        if not methods or not all(len(row) in (2, 4) for row in rows[1:]):
+        if rows and not isinstance(rows[0], list):
+            del rows[0]  # earlier versions began with the horizon
+        if not methods or not all(len(row) in (2, 4) for row in rows):
             raise ValueError("its windows are none")
-        if not all(isinstance(text, str) for row in rows[1:] for text in row):
+        if not all(isinstance(text, str) for row in rows for text in row):
             raise TypeError("its windows are none")
         return {"methods": methods, "windows": rows, "classes": run["classes"]}
     except (ValueError, TypeError, KeyError) as error:
