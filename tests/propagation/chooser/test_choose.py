@@ -27,6 +27,7 @@ MASK = MaskOptions(0.5, 1.5, 0.7)
 EXPECTED = np.linspace(0.2, 0.9, 2 * CLASSES.num_classes, dtype=np.float32).reshape(-1, 2)
 
 
+@jax.jit
 def variables_for(carry, steps, reliability):
     now = jax.tree.map(lambda a: a[0], steps)
     found = hypotheses.guess(hypotheses.advance(carry, now), now)
@@ -105,18 +106,23 @@ def test_a_step_favours_what_the_mask_says():
     known = jnp.full((2, carry.stepwise.shape[-1], 2), 0.5)
     variables = jax.tree.map(jnp.zeros_like, variables_for(carry, steps, known))
     found = {}
-    for tau in (0.0, 2.0):
-        options = MaskOptions(tau)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def places(options):
+        """Of the chooser, of the composed flow, where they are in dispute, of warp-inpaint."""
         _, (place, *_) = choose.choose_step(
             CHOOSER, variables, known, carry, now, options, recursive=False
         )
         moved = hypotheses.advance(carry, now)
-        composed = np.asarray(warp_labels(moved.key.label, moved.composed)[0])
-        disputed = np.asarray(hypotheses.in_dispute(moved, now))
+        composed = warp_labels(moved.key.label, moved.composed)[0]
         warp_inpaint = make_step(build_carrier("soft", carry.inpainted.shape[-1]), options)
-        expected = np.asarray(warp_inpaint(carry.inpainted, now.cues)[0].argmax(-1))
+        expected = warp_inpaint(carry.inpainted, now.cues)[0].argmax(-1)
+        return place, composed, hypotheses.in_dispute(moved, now), expected
+
+    for tau in (0.0, 2.0):
+        place, composed, disputed, expected = map(np.asarray, places(MaskOptions(tau)))
         inpainted = disputed & (expected != composed)
-        found[tau] = np.mean((np.asarray(place) == expected)[inpainted])
+        found[tau] = np.mean((place == expected)[inpainted])
         assert found[tau] > 0.95 and inpainted.sum() > 10
     assert (expected != np.asarray(now.cues.probs.argmax(-1))).any()
 
@@ -145,28 +151,33 @@ def test_a_disputed_pixel_hears_its_neighbours_in_large_pictures_alone(width, sh
     np.testing.assert_array_equal(got, probs)
 
 
+init_carry = jax.jit(hypotheses.init_carry, static_argnums=2)
+
+
 def random_frame(h, w, classes):
     """A carry and cues without any meaning."""
     rng = np.random.default_rng(3)
 
     def random(*shape):
-        return jnp.asarray(rng.random((2, h, w, *shape)), jnp.float32)
+        return rng.random((2, h, w, *shape)).astype(np.float32)
 
     def flow():
-        vectors = (random(2) - 0.5) * jnp.asarray([w / 2, h / 2])
-        return vectors.at[:, h // 2 : h // 2 + 2, 3:5].set(jnp.nan)
+        vectors = (random(2) - 0.5) * np.array([w / 2, h / 2], np.float32)
+        vectors[:, h // 2 : h // 2 + 2, 3:5] = np.nan
+        return vectors
 
-    label = jnp.asarray(rng.integers(0, 3, (2, h, w)), jnp.int32)
-    frame = jnp.asarray(rng.integers(0, 256, (2, h, w, 3), dtype=np.uint8))
-    carry = hypotheses.init_carry(frame, label, classes)
-    carry = carry._replace(composed=jnp.nan_to_num(flow()), anchor=jnp.nan_to_num(flow()))
+    label = rng.integers(0, 3, (2, h, w)).astype(np.int32)
+    frame = rng.integers(0, 256, (2, h, w, 3), dtype=np.uint8)
+    carry = init_carry(frame, label, classes)
+    carry = carry._replace(composed=np.nan_to_num(flow()), anchor=np.nan_to_num(flow()))
     long = hypotheses.LongFlows(flow(), flow(), flow())
+    probs = np.exp(4 * random(classes))
     short = Cues(
-        image=random(3), flow=flow(), valid=jnp.ones((2, h, w)), photometric=random(),
-        consistency=random(), probs=jax.nn.softmax(4 * random(classes)),
-        features=jnp.zeros((2, 1, 1, 0)), active=jnp.ones(2),
+        image=random(3), flow=flow(), valid=np.ones((2, h, w), np.float32), photometric=random(),
+        consistency=random(), probs=probs / probs.sum(-1, keepdims=True),
+        features=np.zeros((2, 1, 1, 0), np.float32), active=np.ones(2, np.float32),
     )  # fmt: skip
-    cues = hypotheses.StepCues(short, long)
+    carry, cues = jax.tree.map(jnp.asarray, (carry, hypotheses.StepCues(short, long)))
     known = jnp.asarray(rng.random((2, classes, 2)), jnp.float32)
     return carry, cues, known, variables_for(carry, jax.tree.map(lambda a: a[None], cues), known)
 
@@ -184,6 +195,7 @@ def everywhere(network, variables, reliability, carry, now, share, wanted, tile)
     )
 
 
+@functools.partial(jax.jit, static_argnums=1)
 def nearly_calm(cues, classes):
     """A carry and cues of a video that stands still: few pixels are in dispute."""
     still, frame = jnp.zeros_like(cues.cues.flow), jnp.round(255 * cues.cues.image)
@@ -210,7 +222,8 @@ def test_near_disputes_all_is_as_in_the_whole_frame(monkeypatch):
         return jax.jit(step)
 
     calm = nearly_calm(cues, 4)
-    assert 0 < hypotheses.in_dispute(hypotheses.advance(*calm), calm[1]).mean() < 0.01
+    moved = jax.jit(hypotheses.advance)(*calm)
+    assert 0 < hypotheses.in_dispute(moved, calm[1]).mean() < 0.01
     scenes = (carry, cues), calm
     found = [[step(*scene) for scene in scenes] for step in map(step_of, (None, 31))]
     monkeypatch.setattr(choose, "_choose", everywhere)
@@ -229,7 +242,7 @@ def test_where_all_agree_the_chooser_is_not_asked(tile):
     agreed = jnp.zeros_like(carry.key.label).at[:, 80:].set(1)
     still = jnp.zeros_like(carry.composed)
     key_frame = jnp.round(255 * carry.key.image).astype(jnp.uint8)
-    carry = hypotheses.init_carry(key_frame, agreed, 4)
+    carry = init_carry(key_frame, agreed, 4)
     probs = 0.4 * jax.nn.one_hot(agreed, 4) + 0.15
     probs = probs.at[0, 10, 12].set(jnp.asarray([0.1, 0.2, 0.6, 0.1]))  # one pixel in dispute
     long = hypotheses.LongFlows(still, still, still)
