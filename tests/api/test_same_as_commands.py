@@ -77,31 +77,38 @@ def write_folder(root, frames, labels):
     (root / "classes.json").write_text(json.dumps({"classes": classes}))
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """The process that all programs are forked from, and the folder of those of this test."""
+    programs = tmp_path_factory.mktemp("programs")
+    (programs / "short.py").write_text(CONFIG)
+    (programs / "api.py").write_text(API)
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "tests" / "user_input" / "command_server.py")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(programs)]),
+             "JAX_PLATFORMS": "cpu", "PYTHONDONTWRITEBYTECODE": "1"},
+    )  # fmt: skip
+    yield process, programs
+    process.communicate()
+
+
 @pytest.mark.parametrize("refiner", ["chooser", "pix2pix"])
-def test_both_ways_give_the_same_bytes(tmp_path, clip, refiner):
+def test_both_ways_give_the_same_bytes(server, tmp_path, clip, refiner):
     frames, labels = clip
     write_folder(tmp_path / "D", frames, labels)
     np.savez(tmp_path / "clip.npz", frames=frames, labels=labels.astype(np.int32), keys=KEYS)
-    (tmp_path / "short.py").write_text(CONFIG)
-    (tmp_path / "api.py").write_text(API)
-    flags = [f"--config=short.py:{refiner}", "--data=D", "--workdir=RUN"]
-    path = os.pathsep.join([str(ROOT), str(tmp_path)])
-    server = subprocess.Popen(
-        [sys.executable, str(ROOT / "tests" / "user_input" / "command_server.py")],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu",
-             "PYTHONDONTWRITEBYTECODE": "1"},
-    )  # fmt: skip
+    process, programs = server
+    flags = [f"--config={programs / 'short.py'}:{refiner}", "--data=D", "--workdir=RUN"]
     for words in (
         ["train.py", *flags],
         ["propagate.py", *flags, "--output=OUT"],
-        [str(tmp_path / "api.py"), refiner],
+        [str(programs / "api.py"), refiner],
     ):
-        server.stdin.write(json.dumps([str(tmp_path), words]) + "\n")
-        server.stdin.flush()
-        code, _, error = json.loads(server.stdout.readline())
+        process.stdin.write(json.dumps([str(tmp_path), words]) + "\n")
+        process.stdin.flush()
+        code, _, error = json.loads(process.stdout.readline())
         assert code == 0, error
-    server.communicate()
 
     methods = [path.stem for path in tmp_path.glob("*-*.npz")] + ["static"]
     assert len(methods) == 6
