@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "propagation": {"types", "config", "machine", "sharding", "ops", "models"},
     "evaluation": {"types"},
+    "quality": {"types"},
     "runs": {
         *("types", "config", "machine", "processes", "files", "sharding", "models", "data"),
         *("motion", "segmentation", "propagation"),
@@ -51,11 +52,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "labelling": {
         *("types", "config", "interrupts", "files", "progress", "sharding", "data"),
         *("motion", "segmentation", "propagation"),
-        *("evaluation", "runs", "reporting"),
+        *("evaluation", "quality", "runs", "reporting"),
     },
     "cli": {
         *("types", "config", "machine", "interrupts", "processes", "files", "data", "weights"),
-        *("exchange", "motion", "segmentation", "evaluation"),
+        *("exchange", "motion", "segmentation", "evaluation", "quality"),
         *("runs", "training", "api", "reporting", "labelling"),
     },
     "__main__": {"cli"},
@@ -69,6 +70,7 @@ WITHOUT_JAX = (
     "data",
     "exchange",
     "simulation",
+    "quality",
     "reporting",
     "training.pipeline",
     "training.segmentation.transforms",

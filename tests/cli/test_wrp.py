@@ -20,9 +20,11 @@ ROOT = pathlib.Path(__file__).parents[2]
 VIDEO = "synthetic:clips=1,frames=3,height=32,width=40"
 FLAGS = {
     "train": "config coordinator data keyframes num_processes process_id stills windows workdir",
-    "propagate": "config data dry_run fail_fast horizon keyframes limit method num_shards output "
+    "propagate": "config data dry_run fail_fast horizon keyframes limit method min_quality "
+    "num_shards output "
     "shard_id verify windows workdir",
     "merge": "output",
+    "next": "budget csv output",
     "predict": "config data dry_run fail_fast format limit num_shards output shard_id workdir",
     "flow": "apart config data dry_run fail_fast format limit num_shards output shard_id",
     "calibrate": "config data frames output workdir",
@@ -37,6 +39,7 @@ REQUIRED = {
     "train": "--config",
     "propagate": "--config",
     "merge": "--output",
+    "next": "--output",
     "predict": "--config",
     "flow": "--config",
     "calibrate": "--config",

@@ -17,6 +17,7 @@ COMMANDS = (
     "train",
     "propagate",
     "merge",
+    "next",
     "predict",
     "flow",
     "calibrate",

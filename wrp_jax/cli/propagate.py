@@ -14,6 +14,10 @@ Several processes share the work, sequence by sequence: the same command in each
 under srun, under Open MPI and in SLURM job arrays each finds out which it is; elsewhere give
 --num_shards and --shard_id. They need no word of each other, and may run one after the other. The
 last one to end merges (wrp merge OUT does that by hand).
+
+OUT/quality.csv says how good each frame's labels are expected to be, without any true label, and
+OUT/next_frames.csv which frames to label next (wrp next OUT); --min_quality=70 keeps frames below
+70 % mIoU out of the data set in OUT/tfds.
 """
 
 from __future__ import annotations
@@ -52,6 +56,9 @@ def define_flags() -> flags.FlagHolder:
     flags.DEFINE_string("windows", None, "List of '<sequence> <labelled> <first> <last>'.")
     flags.DEFINE_string("keyframes", None, "List of labelled frames; every one if absent.")
     flags.DEFINE_integer("horizon", None, "Frames to label on both sides; the config's.")
+    flags.DEFINE_float(
+        "min_quality", None, "Leave frames with a lower expected mIoU, in %, out of tfds."
+    )
     flags.DEFINE_boolean("verify", False, "Compare what lies in --output with what was written.")
     command_line.define_partial("window", "windows")
     shard_flags.define_shards()
@@ -81,6 +88,7 @@ def main(config_flag: flags.FlagHolder) -> int:
         horizon=options.horizon,
         limit=options.limit,
         dry_run=options.dry_run,
+        min_quality=options.min_quality,
         shard=shard_flags.shard(),
     )
     workdir = Path(options.workdir) if options.workdir else None

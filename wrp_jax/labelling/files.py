@@ -14,6 +14,7 @@ from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.records import fingerprint
 from wrp_jax.labelling.plan import Plan, WindowJob
 from wrp_jax.propagation.methods import METHODS
+from wrp_jax.quality.table import QUALITY_FILE
 from wrp_jax.reporting.overlays import overlay
 
 
@@ -45,6 +46,10 @@ class OutputFiles:
     def shown_path(self, job: WindowJob) -> Path:
         """Pictures of a window for the report, see ``shown``."""
         return self.scratch() / f"{_name(job)}-shown.npz"
+
+    def quality_path(self, method: str) -> Path:
+        """How good the labels of a method are expected to be, beside them."""
+        return self.writers[method].output / QUALITY_FILE
 
     def scratch(self) -> Path:
         """Where a window's cues are kept while it is labelled."""

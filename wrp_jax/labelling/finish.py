@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,15 @@ from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.failures import FAILURES_FILE
 from wrp_jax.files.records import Records
 from wrp_jax.labelling.files import OutputFiles
+from wrp_jax.labelling.judge import judge, judged
 from wrp_jax.labelling.kept import record_results, remove_results
 from wrp_jax.labelling.plan import Plan, WindowJob
 from wrp_jax.labelling.shown import load_shown, shown_mark
 from wrp_jax.labelling.window_result import WindowResult
 from wrp_jax.propagation.methods import METHODS
+from wrp_jax.quality.estimate import UNREACHED
+from wrp_jax.quality.next_frames import BUDGET, NEXT_FRAMES_FILE, next_frames, next_frames_csv
+from wrp_jax.quality.table import FrameQuality, quality_csv
 from wrp_jax.reporting.film import WindowPictures, shrink_image, shrink_labels
 from wrp_jax.reporting.report import FrameSummary, render_report
 
@@ -39,7 +43,9 @@ def finish(
     trained_on: frozenset[str] = frozenset(),
     failed: int = 0,
 ) -> dict[str, Any]:
-    """Writes ``metrics.json``, ``tfds/`` and ``report.html``, from the windows that are finished.
+    """Writes what is made from all finished windows together.
+
+    ``metrics.json``, ``quality.csv``, ``next_frames.csv``, ``tfds/`` and ``report.html``.
 
     Without any of them there are none: those of an earlier run are removed.
 
@@ -58,10 +64,14 @@ def finish(
     notes += _reach_notes(plan, beyond)
     plan = dataclasses.replace(plan, jobs=tuple(j for j in plan.jobs if j.number in results))
     notes += _notes(plan, trained_on)
+    quality = {method: judge(plan, results, method, beyond) for method in judged(plan)}
+    left_out = _below(plan, quality.get(plan.main, []))
+    notes += _below_notes(plan, left_out)
     metrics = {
         **collect_metrics(plan, results),
         "out_of_reach": {sequence: list(map(list, found)) for sequence, found in beyond.items()},
         "missing": missing,
+        "below_quality": left_out,
         "notes": notes,
     }
     if not results:
@@ -72,7 +82,9 @@ def finish(
     rows = [
         ExportRow(job.window.sequence, job.names[i], job.names[job.nearest(i)], i - job.nearest(i))
         for job, i in plan.written()
+        if job.names[i] not in left_out.get(job.window.sequence, ())
     ]
+    paths = _write_quality(plan, quality)
     writer = OutputFiles(plan).writers[plan.main]
     records = Records(plan.output)
     digests = SourceDigests(plan.source, records.digests)
@@ -90,8 +102,44 @@ def finish(
         "are in metrics.json, labels beside this page; frames labelled by hand are not scored.",
     )
     write_atomically(plan.output / "report.html", report.encode())
-    record_results(plan, records)
+    record_results(plan, records, paths)
     return metrics
+
+
+def _write_quality(plan: Plan, quality: Mapping[str, Sequence[FrameQuality]]) -> list[Path]:
+    """Writes ``quality.csv`` of each method beside its labels, and what to label next."""
+    classes, files = plan.source.classes, OutputFiles(plan)
+    names = [n for n, void in zip(classes.names, classes.void, strict=True) if not void]
+    written = {files.quality_path(m): quality_csv(rows, names) for m, rows in quality.items()}
+    if plan.main in quality:
+        chosen = next_frames(quality[plan.main], BUDGET)
+        written[plan.output / NEXT_FRAMES_FILE] = next_frames_csv(chosen)
+    for path, data in written.items():
+        write_atomically(path, data)
+    return list(written)
+
+
+def _below(plan: Plan, rows: Sequence[FrameQuality]) -> dict[str, list[str]]:
+    """Names of the labelled frames that are expected to be worse than was asked for."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row.reason != UNREACHED and plan.min_quality and not row.miou >= plan.min_quality:
+            found.setdefault(row.sequence, []).append(row.frame)
+    return found
+
+
+def _below_notes(plan: Plan, left_out: Mapping[str, Sequence[str]]) -> list[str]:
+    if not left_out:
+        return []
+    names = [f"{sequence} {name}" for sequence, own in left_out.items() for name in own]
+    more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
+    count = sum(len(job.owned) for job in plan.jobs)
+    return [
+        f"{len(names)} of {count} frames are expected to have an mIoU below "
+        f"--min_quality={plan.min_quality:g} ({', '.join(names[:_TOLD])}{more}; "
+        "below_quality in metrics.json has them all): they are left out of tfds. Their labels and "
+        "rows of quality.csv are there."
+    ]
 
 
 def collect_metrics(plan: Plan, results: Mapping[int, WindowResult]) -> dict[str, Any]:

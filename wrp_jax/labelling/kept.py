@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from wrp_jax import interrupts
@@ -18,12 +18,14 @@ from wrp_jax.labelling.plan import MAY_CHANGE, RESERVED, Plan, WindowJob
 from wrp_jax.labelling.relabelled import Relabelled, WindowLabels, relabelled
 from wrp_jax.labelling.shown import shown_mark
 from wrp_jax.labelling.window_result import WindowResult, labels_of_window, load_window_result
+from wrp_jax.quality.next_frames import NEXT_FRAMES_FILE
+from wrp_jax.quality.table import QUALITY_FILE
 
 RESULT_VERSION = 1
 """Raised when the program labels the same input otherwise than before: windows are made again."""
 
 _OF_WINDOWS = "methods"
-_OF_ALL = ("metrics.json", "report.html", "tfds")
+_OF_ALL = ("metrics.json", "report.html", "tfds", QUALITY_FILE, NEXT_FRAMES_FILE)
 _log = logging.getLogger(__name__)
 
 
@@ -114,6 +116,7 @@ class KeptWindows:
 
     def _remove_others(self) -> None:
         keep = {path for job in self._plan.jobs for path in self._files.written(job)}
+        keep |= {self._files.quality_path(method) for method in self._plan.methods}
         keep |= {self._files.shown_path(job) for job in self._plan.jobs if job.shown}
         self._records.remove(path for path in self._scratch_files() if path not in keep)
         whole = RESERVED - {_OF_WINDOWS}  # made from all windows together
@@ -147,9 +150,15 @@ class KeptWindows:
         self._records.save()
 
 
-def record_results(plan: Plan, records: Records) -> None:
-    """Records what is made from all windows together, so that it can be verified."""
-    paths = [plan.output / "metrics.json", plan.output / "report.html"]
+def record_results(plan: Plan, records: Records, more: Iterable[Path] = ()) -> None:
+    """Records what is made from all windows together, so that it can be verified.
+
+    Args:
+      plan: of the run.
+      records: of the output.
+      more: files beside those that every run leaves.
+    """
+    paths = [plan.output / "metrics.json", plan.output / "report.html", *more]
     paths += sorted(path for path in (plan.output / "tfds").iterdir() if path.is_file())
     records.add("", paths)
     keep = set(paths)
@@ -164,7 +173,8 @@ def record_results(plan: Plan, records: Records) -> None:
 def remove_results(plan: Plan) -> None:
     """Removes what an earlier run has made from all windows together."""
     records, depth = Records(plan.output), len(plan.output.parts)
-    records.remove([path for path in records.files() if path.parts[depth] in _OF_ALL])
+    made = {OutputFiles(plan).quality_path(method) for method in plan.methods}
+    records.remove([f for f in records.files() if f.parts[depth] in _OF_ALL or f in made])
     records.save()
 
 

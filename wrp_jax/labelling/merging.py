@@ -51,6 +51,7 @@ def job_of(plan: Plan, request: Request, workdir: Path | None) -> dict[str, Any]
         "windows": request.windows,
         "keyframes": request.keyframes,
         "horizon": request.horizon,
+        "min_quality": request.min_quality,
     }
     return {"data": request.data, "plan": plan.digest, "command": command}
 
@@ -81,9 +82,10 @@ def stored_command(output: Path) -> StoredCommand:
         shard = Shard(0, int(job["num_shards"]))
         request = Request(output=output, shard=shard, **command)
         texts = (request.data, request.method, request.windows or "", request.keyframes or "")
-        if not all(isinstance(text, str) for text in texts) or not isinstance(
-            request.horizon, int | None
-        ):
+        numbers = isinstance(request.horizon, int | None) and isinstance(
+            request.min_quality, int | float | None
+        )
+        if not all(isinstance(text, str) for text in texts) or not numbers:
             raise ValueError("values of other types")
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, UserError):

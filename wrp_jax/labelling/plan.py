@@ -25,10 +25,17 @@ from wrp_jax.files.records import fingerprint
 from wrp_jax.files.shards import WHOLE, Shard
 from wrp_jax.labelling.request import ALL, Request
 from wrp_jax.propagation.methods import METHODS
+from wrp_jax.quality.next_frames import NEXT_FRAMES_FILE
+from wrp_jax.quality.table import QUALITY_FILE
 from wrp_jax.reporting.film import frames_to_show
 from wrp_jax.types import UserError, Window
 
-RESERVED = frozenset({"methods", "tfds", "training", "metrics.json", "report.html", FAILURES_FILE})
+RESERVED = frozenset(
+    {
+        *("methods", "tfds", "training", "metrics.json", "report.html"),
+        *(FAILURES_FILE, QUALITY_FILE, NEXT_FRAMES_FILE),
+    }
+)
 """Files and folders of the output that no sequence may be called."""
 MAY_CHANGE = ("windows",)
 """Keys of ``run.json`` that differ from one run to the next into one output: labels are added,
@@ -89,6 +96,7 @@ class Plan:
       horizon: frames further than this from every labelled one are not labelled; None for
         windows of a list.
       shard: which of the jobs are this process's: ``own``.
+      min_quality: expected mIoU in % below which frames are left out of ``tfds``; None: none are.
     """
 
     config: Config
@@ -102,6 +110,7 @@ class Plan:
     around: tuple[Window, ...] = ()
     horizon: int | None = None
     shard: Shard = WHOLE
+    min_quality: float | None = None
 
     @functools.cached_property
     def parts(self) -> tuple[tuple[WindowJob, ...], ...]:
@@ -180,6 +189,7 @@ def make_plan(config: Config, request: Request) -> Plan:
     check(config)
     if request.horizon is not None and request.horizon < 1:
         raise UserError(f"--horizon={request.horizon} must be at least 1.")
+    _check_quality(request.min_quality, methods[-1])
     source = open_source(request.data)
     check_output(request.output, input_folder(request.data))
     windows = window_lists.choose_windows(
@@ -201,10 +211,22 @@ def make_plan(config: Config, request: Request) -> Plan:
     asked = [tuple(getattr(w, name) for name in ("sequence", "key", *ends)) for w in around]
     plan = Plan(
         config, source, _jobs(source, windows), methods, request.output, tuple(asked),
-        request.horizon, protocol, around, horizon, request.shard,
+        request.horizon, protocol, around, horizon, request.shard, request.min_quality,
     )  # fmt: skip
     _check_files(plan)
     return plan
+
+
+def _check_quality(least: float | None, method: str) -> None:
+    if least is None:
+        return
+    if not 0 <= least <= 100:
+        raise UserError(f"--min_quality={least:g} must lie within 0 … 100: it is an mIoU in %.")
+    if not METHODS[method].moves:
+        raise UserError(
+            f"--min_quality needs a method that moves labels, and {method} moves none: give "
+            "another --method, or leave it out."
+        )
 
 
 def _check_files(plan: Plan) -> None:
@@ -235,7 +257,7 @@ def check_free(plan: Plan) -> None:
     Raises:
       UserError: there are such files, and no earlier run has made the folder its own.
     """
-    own = ("methods", "tfds", "metrics.json", "report.html")
+    own = ("methods", "tfds", "metrics.json", "report.html", QUALITY_FILE, NEXT_FRAMES_FILE)
     records.check_free(plan.output, (*(w.sequence for w in plan.windows), *own))
 
 

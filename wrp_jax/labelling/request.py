@@ -26,4 +26,5 @@ class Request:
     horizon: int | None = None
     limit: int | None = None
     dry_run: bool = False
+    min_quality: float | None = None
     shard: Shard = WHOLE

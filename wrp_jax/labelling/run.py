@@ -20,10 +20,11 @@ from wrp_jax.labelling.kept import KeptWindows
 from wrp_jax.labelling.plan import Plan, WindowJob
 from wrp_jax.labelling.programs import CompiledBySize
 from wrp_jax.labelling.shown import save_shown, shown_mark
+from wrp_jax.labelling.watch import Watch
 from wrp_jax.labelling.window_result import WindowResult
 from wrp_jax.progress import Progress
 from wrp_jax.propagation.labelled_window import Keyframe, LabelledWindow
-from wrp_jax.propagation.methods import label_frames
+from wrp_jax.propagation.methods import METHODS, label_frames
 from wrp_jax.runs.networks import Networks, moves
 from wrp_jax.sharding import frames_at_once
 from wrp_jax.types import Clip
@@ -103,7 +104,9 @@ def _open(
     keys = [Keyframe(i, known.label(sequence, names[i])) for i in job.keys]
     clip = Clip(len(names), read, sequence, names)
     scratch = OutputFiles(plan).scratch()
-    return networks.open_window(clip, keys, plan.source.classes, scratch, job.window.reach)
+    return networks.open_window(
+        clip, keys, plan.source.classes, scratch, job.window.reach, leave_out=True
+    )
 
 
 def _show(plan: Plan, job: WindowJob, mark: str, networks: Networks, known: KnownLabels) -> None:
@@ -132,14 +135,22 @@ def _label_window(
     evaluator = Evaluator(classes)
     reliability = {method: Reliability() for method in plan.methods} if job.scored else {}
     confidence: dict[str, float] = {}
+    watched = [method for method in plan.methods if METHODS[method].moves]
 
     moving = moves(plan.methods)
-    with _open(plan, job, networks, known) as window, KeptLabels(files.scratch()) as said:
+    with (
+        _open(plan, job, networks, known) as window,
+        Watch(window, job.owned, watched) as watch,
+        KeptLabels(files.scratch()) as said,
+    ):
         with Background(min(_WRITERS, frames_at_once(*window.size))) as background:
             for step, method in enumerate(plan.methods, done + 1):
                 for output in label_frames(method, options, window, networks.refiner):
                     interrupts.check()
                     i, labels, sure = output.frame, output.labels, output.confidence
+                    watch.see(method, output)
+                    if window.is_left_out(output):
+                        continue
                     if moving:
                         said.put(method, i, labels)
                     if i in job.scored:
@@ -163,6 +174,7 @@ def _label_window(
                         )  # fmt: skip
                         confidence[names[i]] = float(sure.mean())
                 progress.update(step)
+        watch.finish()
         if moving:
             if job.scored:
                 for key in window.keys:
@@ -171,6 +183,10 @@ def _label_window(
             result.flips = {method: found.sums for method, found in flips.items()}
         if job.shown:
             save_shown(plan, job, shown_mark(result.fingerprint, job), known, window.cues)
+    own = [key.label for key in window.keys]
+    result.known = np.isin(np.arange(classes.num_classes), own)
+    result.evidence, result.left_out = watch.evidence, watch.left_out
+    result.left_out_matrices = watch.left_out_matrices
     # Labels travel outwards; files list frames in their order.
     result.confidence = {name: confidence[name] for name in names if name in confidence}
     result.matrices = dict(sorted(evaluator.matrices.items()))

@@ -21,6 +21,7 @@ from wrp_jax.labelling.relabelled import WindowLabels
 from wrp_jax.types import UserError
 
 _HEADER = "header"
+_BY_NAME = ("reliability", "flips", "evidence", "left_out", "left_out_matrices")
 _MAX_BYTES = 2**28  # unpacked; small pictures and counts take a hundredth of that
 
 
@@ -35,6 +36,11 @@ class WindowResult:
       matrices: of ``evaluation.Evaluator``.
       reliability: by method ``sums`` of ``evaluation.reliability``; empty without true labels.
       flips: by method ``sums`` of ``evaluation.flips``; empty where no method moves labels.
+      known: of every class, whether the window's labelled frames have it.
+      evidence: by method that moves labels, of ``quality.evidence``, of the frames written from
+        this window but the labelled ones, in order.
+      left_out: the same of labelled frames as the other labelled one shows them, in order.
+      left_out_matrices: of their true and shown labels, see ``evaluation.confusion``.
     """
 
     fingerprint: str
@@ -43,6 +49,10 @@ class WindowResult:
     matrices: dict[tuple[str, int], np.ndarray] = dataclasses.field(default_factory=dict)
     reliability: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     flips: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    known: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, bool))
+    evidence: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    left_out: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    left_out_matrices: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Writes the file, complete or not at all."""
@@ -52,12 +62,13 @@ class WindowResult:
             "made_from": dataclasses.asdict(self.made_from),
             "confidence": self.confidence,
             "matrices": keys,
-            "reliability": list(self.reliability),
-            "flips": list(self.flips),
         }
         arrays = {f"matrix{i}": self.matrices[key] for i, key in enumerate(keys)}
-        arrays |= {f"reliability{i}": sums for i, sums in enumerate(self.reliability.values())}
-        arrays |= {f"flips{i}": sums for i, sums in enumerate(self.flips.values())}
+        arrays["known"] = self.known
+        for field in _BY_NAME:
+            named: dict[str, np.ndarray] = getattr(self, field)
+            header[field] = list(named)
+            arrays |= {f"{field}{i}": array for i, array in enumerate(named.values())}
         save_arrays(path, header, arrays)
 
 
@@ -78,10 +89,11 @@ def load_window_result(path: Path, fingerprint: str) -> WindowResult | None:
                 (name, distance): arrays[f"matrix{i}"]
                 for i, (name, distance) in enumerate(header["matrices"])
             },
-            reliability={
-                name: arrays[f"reliability{i}"] for i, name in enumerate(header["reliability"])
+            known=arrays["known"],
+            **{
+                field: {name: arrays[f"{field}{i}"] for i, name in enumerate(header[field])}
+                for field in _BY_NAME
             },
-            flips={name: arrays[f"flips{i}"] for i, name in enumerate(header["flips"])},
         )
     except (ValueError, KeyError, TypeError):
         return None

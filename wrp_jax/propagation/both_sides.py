@@ -88,7 +88,8 @@ def fuse_sides(
       weight_per_frame: see ``fusion.side_weight``.
 
     Yields:
-      Every frame once: labelled frames, and those that one side alone reaches, as they came.
+      Every frame once: labelled frames, and those that one side alone reaches, as they came. So
+      does what each labelled frame says of the other, where that was asked for.
     """
     shared = _reached_by_both(window)
     with _Waiting(window.scratch) as waiting:
@@ -105,7 +106,9 @@ def nearest_side(
     window: LabelledWindow, said: Iterator[FramePrediction]
 ) -> Iterator[FramePrediction]:
     """Of what comes from either labelled frame, what the nearer one says; it alone."""
-    return (one for one in said if one.key == window.nearest(one.frame).index)
+    return (
+        one for one in said if one.key == window.nearest(one.frame).index or window.is_left_out(one)
+    )
 
 
 def _reached_by_both(window: LabelledWindow) -> frozenset[int]:

@@ -47,6 +47,8 @@ class LabelledWindow:
       reach: of two: how many frames the label of each travels at most; None: all the way.
       scratch: folder in which results of one chain may wait for those of the other; None: they
         wait in memory.
+      leave_out: of two: whether the label of each that comes up to the other travels on to it, so
+        that what comes of a labelled frame without its own label can be compared with it.
     """
 
     cues: WindowCues
@@ -55,6 +57,7 @@ class LabelledWindow:
     motion: Motion
     reach: int | None = None
     scratch: Path | None = None
+    leave_out: bool = False
 
     def __post_init__(self):
         at = [key.index for key in self.keys]
@@ -78,12 +81,18 @@ class LabelledWindow:
         ends = n - 1, 0
         if len(self.keys) == 2:
             far = min(self.reach or n, n - 2)
+            far += self.leave_out and far == n - 2
             ends = far, n - 1 - far
         return chain_orders((forward, backward), ends, steps)
 
     def nearest(self, frame: int) -> Keyframe:
         """The labelled frame that is nearest to one; of two equally near ones the earlier."""
         return min(self.keys, key=lambda key: abs(key.index - frame))
+
+    def is_left_out(self, said: FramePrediction) -> bool:
+        """Whether it is what another labelled frame says of a labelled one."""
+        other = said.key is not None and said.key != said.frame
+        return other and any(key.index == said.frame for key in self.keys)
 
     def key_image(self, key: Keyframe) -> Float[np.ndarray, "h w 3"]:
         """A labelled frame's image, RGB, 0 … 1."""

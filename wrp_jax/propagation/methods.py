@@ -158,7 +158,9 @@ def label_frames(
 
     Returns:
       Every frame within reach once, labelled ones with their own label; nearer frames come first
-      where labels travel from one labelled frame.
+      where labels travel from one labelled frame. Where ``window.leave_out`` asks for it, methods
+      that move labels say of each of two labelled frames, too, what comes from the other
+      (``window.is_left_out``).
 
     Raises:
       UserError: the method is unknown, or there is no refiner where it needs one.

@@ -54,6 +54,8 @@ class Networks(NamedTuple):
         classes: ClassMap,
         scratch: Path,
         reach: int | None = None,
+        *,
+        leave_out: bool = False,
     ) -> Iterator[LabelledWindow]:
         """A window as the methods take it; its cues are made once, for all of them.
 
@@ -63,9 +65,10 @@ class Networks(NamedTuple):
           classes: of the data set.
           scratch: folder for the cues while the window is open; made if missing.
           reach: of ``LabelledWindow``.
+          leave_out: of ``LabelledWindow``.
         """
         with StoredCues(scratch, clip, self.motion, self.segment, self.at_once) as cues:
-            yield LabelledWindow(cues, tuple(keys), classes, self.motion, reach, scratch)
+            yield LabelledWindow(cues, tuple(keys), classes, self.motion, reach, scratch, leave_out)
 
 
 def moves(methods: Sequence[str]) -> bool:

@@ -75,7 +75,7 @@ def simulate_clip(
             pasted.paste(scene, truth, t)
         scenes.append(scene)
         labels.append(truth)
-    labels[0] = _redraw_boundaries(rng, labels[0], options.jitter)
+    labels[0] = redraw_boundaries(rng, labels[0], options.jitter)
     return take_pictures(rng, scenes, options), np.stack(labels).astype(np.int32)
 
 
@@ -90,7 +90,7 @@ def typical_speeds(
     return np.array([float(np.nanpercentile(length, 80)) for length in lengths], np.float32)
 
 
-def _redraw_boundaries(
+def redraw_boundaries(
     rng: np.random.Generator, label: Int16[np.ndarray, "h w"], jitter: float
 ) -> Int16[np.ndarray, "h w"]:
     """The label as another annotator draws it, boundaries at most about ``jitter`` pixels off."""

@@ -1,0 +1,34 @@
+"""``wrp next``: what it prints and refuses."""
+
+import pytest
+
+from wrp_jax.quality.table import FrameQuality, quality_csv
+
+
+@pytest.fixture
+def output(tmp_path):
+    mious = [100.0, 90.0, 70.0, 50.0, 40.0, 30.0]
+    rows = [
+        FrameQuality("a", f"{i:02d}", i, miou, 0.0, 100.0, 0.0, "", {})
+        for i, miou in enumerate(mious)
+    ]
+    (tmp_path / "quality.csv").write_bytes(quality_csv(rows, ["road"]))
+    return tmp_path
+
+
+def test_it_prints_as_many_frames_as_the_budget(wrp, capsys, output):
+    assert wrp("next", str(output), "--budget=2") == 0
+    head, first, *others = capsys.readouterr().out.splitlines()
+    assert head.split() == ["frame", "gain", "total", "mIoU", "now", "helps"]
+    assert first.split()[:2] == ["a", "04"] and len(others) == 1
+    assert wrp("next", str(output), "--budget=2", "--csv") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("rank,sequence,frame,gain") and lines[1].startswith("1,a,04,")
+    assert len(lines) == 3
+
+
+def test_mistakes_are_one_sentence(wrp, capsys, output, tmp_path):
+    assert wrp("next", str(output), "--budget=0") == 2
+    assert "--budget=0 must be at least 1" in capsys.readouterr().err
+    assert wrp("next", str(tmp_path / "none")) == 2
+    assert "quality.csv is missing: wrp propagate writes it" in capsys.readouterr().err

@@ -1,0 +1,48 @@
+"""What is known of a method's errors before a run: weights of signs, and spreads.
+
+Made by ``python -m experiments.quality prior WORKDIR`` from synthetic streets, whose true labels
+are known; no real video plays a part.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from wrp_jax.quality.estimate import Weights
+
+_WIDER = 1.5
+"""Video varies more than the streets that the spreads come from: they are that much wider."""
+
+
+class Prior(NamedTuple):
+    """What is expected of a method.
+
+    Attributes:
+      weights: of the signs.
+      spreads: quantiles of the spreads of ``calibration.py``, at 5 %, 15 %, … 95 %.
+    """
+
+    weights: Weights
+    spreads: tuple[float, ...]
+
+
+_PRIORS = {
+    "motion-only": Prior(
+        Weights(border=0.0, shift=1.62, unsure=0.41, lost=2.10, few=3.08),
+        (-0.88, -0.42, -0.10, 0.08, 0.19, 0.29, 0.41, 0.57, 0.72, 0.98),
+    ),
+    "warp-refine": Prior(
+        Weights(border=0.05, shift=1.46, unsure=0.0, lost=0.74, few=2.42),
+        (-0.61, -0.34, -0.12, 0.04, 0.11, 0.24, 0.43, 0.56, 0.74, 1.01),
+    ),
+    "warp-inpaint": Prior(
+        Weights(border=0.0, shift=1.62, unsure=0.41, lost=2.10, few=3.08),
+        (-0.88, -0.42, -0.10, 0.08, 0.19, 0.29, 0.41, 0.57, 0.72, 0.98),
+    ),
+}
+
+
+def prior_of(method: str) -> Prior:
+    """What is expected of a method that moves labels."""
+    weights, spreads = _PRIORS[method]
+    return Prior(weights, tuple(_WIDER * spread for spread in spreads))

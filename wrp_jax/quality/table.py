@@ -1,0 +1,99 @@
+"""``quality.csv``: a row per frame."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from wrp_jax.types import UserError
+
+QUALITY_FILE = "quality.csv"
+COLUMNS = ("sequence", "frame", "distance", "miou", "miou_low", "miou_high", "doubtful", "reason")
+"""The columns before those of the classes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameQuality:
+    """What is told of a frame; see docs/QUALITY.md.
+
+    Attributes:
+      sequence, frame: names.
+      distance: frames to the nearest labelled one; 0: it is one.
+      miou: estimated mean IoU over the classes that are there, in %; NaN where none is.
+      miou_low, miou_high: ends of its 90 % interval, in %.
+      doubtful: share of the pixels that are expected to be wrong, in %.
+      reason: what lowers the estimate most.
+      iou: estimated IoU by name of the class, void left out, in %; NaN where the label does not
+        have it.
+    """
+
+    sequence: str
+    frame: str
+    distance: int
+    miou: float
+    miou_low: float
+    miou_high: float
+    doubtful: float
+    reason: str
+    iou: dict[str, float]
+
+
+def quality_csv(rows: Sequence[FrameQuality], classes: Sequence[str]) -> bytes:
+    """The table as a file; figures have two decimals, and what is unknown is empty.
+
+    Args:
+      rows: in the order of the file.
+      classes: names of the columns of classes, in order.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*COLUMNS, *classes])
+    for row in rows:
+        told = [_figure(getattr(row, name)) for name in COLUMNS[3:7]]
+        writer.writerow(
+            [row.sequence, row.frame, row.distance, *told, row.reason]
+            + [_figure(row.iou.get(name, math.nan)) for name in classes]
+        )
+    return text.getvalue().encode()
+
+
+def read_quality(path: Path) -> list[FrameQuality]:
+    """Reads the table back.
+
+    Raises:
+      UserError: there is none, or it is not what ``quality_csv`` writes.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = list(csv.reader(file))
+        head, *rows = lines
+        if tuple(head[: len(COLUMNS)]) != COLUMNS:
+            raise ValueError("other columns")
+        return [_row(row, head) for row in rows]
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{path} is missing: wrp propagate writes it for methods that move labels."
+        ) from error
+    except (OSError, ValueError, IndexError, UnicodeError, csv.Error) as error:
+        raise UserError(
+            f"{path} is not the table that wrp propagate writes ({error}): run that again."
+        ) from error
+
+
+def _row(row: list[str], head: list[str]) -> FrameQuality:
+    if len(row) != len(head):
+        raise ValueError(f"a row of {len(row)} columns instead of {len(head)}")
+    miou, low, high, doubtful = (float(text) if text else math.nan for text in row[3:7])
+    pairs = zip(head[len(COLUMNS) :], row[len(COLUMNS) :], strict=True)
+    iou = {name: float(text) for name, text in pairs if text}
+    return FrameQuality(row[0], row[1], int(row[2]), miou, low, high, doubtful, row[7], iou)
+
+
+def _figure(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.2f}"
