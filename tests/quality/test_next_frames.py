@@ -39,3 +39,17 @@ def test_nothing_is_listed_where_nothing_is_to_gain():
     text = next_frames_csv(next_frames(rows(a=[90, 80]), 1)).decode().splitlines()
     assert text[0] == "rank,sequence,frame,gain,total,miou,frames"
     assert text[1].startswith("1,a,001,14.500,14.500,80.00,2")
+
+
+def test_choices_are_those_of_all_pairs_of_frames():
+    """Against the whole matrix of who helps whom; the sequence is longer than a label's reach."""
+    errors = np.random.default_rng(4).uniform(0, 50, 260)
+    apart = np.abs(np.subtract.outer(np.arange(260), np.arange(260)))
+    helps = np.where(apart <= 100, 0.9**apart, 0.0)
+    left, expected = errors.copy(), []
+    for _ in range(6):
+        place = int(np.argmax(helps @ left))
+        expected.append((place, (helps @ left)[place] / 260))
+        left -= helps[place] * left
+    found = [(int(f.frame), f.gain) for f in next_frames(rows(a=100 - errors), 6)]
+    np.testing.assert_allclose(found, expected)
