@@ -20,6 +20,7 @@ from absl import flags
 from PIL import Image, ImageDraw, ImageFont
 
 from experiments.errors import method_folders, read_labels
+from experiments.strip_pictures import WindowPictures, shrink_image, shrink_labels
 from wrp_jax.cli import command_line
 from wrp_jax.data.open_source import open_source
 from wrp_jax.data.source import VideoSource
@@ -28,7 +29,6 @@ from wrp_jax.evaluation.confusion import confusion, mean_iou
 from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.reporting import overlays
-from wrp_jax.reporting.film import WindowPictures, shrink_image, shrink_labels
 from wrp_jax.types import ClassMap, UserError, Window
 
 ZOOM = 2
@@ -94,7 +94,6 @@ def read_pictures(
             m: stack(functools.partial(read_labels, folders[m], source.classes, window.sequence))
             for m in methods
         },
-        confidence=None,
         truth=stack(
             lambda n: truth.label(window.sequence, n) if n in scored else np.zeros_like(given)
         ),

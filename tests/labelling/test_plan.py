@@ -58,12 +58,6 @@ def test_methods():
         chosen_methods("magic")
 
 
-def test_report_shows_windows_of_different_sequences(make_folder, tmp_path, config):
-    root = make_folder({s: 4 for s in "abcde"}, lambda s, t: t in (0, 3))
-    plan = make_plan(config, request_for(root, tmp_path))
-    assert {job.window.sequence for job in plan.jobs if job.shown} == {"a", "c", "e"}
-
-
 @pytest.mark.parametrize(
     "sequence",
     ["methods", "tfds", "training", "report.html", "Run.json", "metrics.json", "windows "],

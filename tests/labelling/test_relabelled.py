@@ -122,7 +122,7 @@ def test_spans_of_changed_labels_alone_are_made_again(label, root, tmp_path, cap
         assert [m for m in caplog.messages if "again" in m] == [f"{out}: {sentence}"]
         # All others are the files that they were: not even written again.
         kept = {path for path, time in times(out).items() if before.get(path) == time}
-        windows = sum(path.suffix == ".npz" and "-shown" not in path.name for path in kept)
+        windows = sum(path.suffix == ".npz" for path in kept)
         assert windows == int(sentence.split()[2]) - len(made)
         assert {path for path in kept if path.parts[-3] == "b"} == set(out.glob("b/*/*.png"))
     caplog.clear()
@@ -133,10 +133,7 @@ def test_spans_of_changed_labels_alone_are_made_again(label, root, tmp_path, cap
     assert contents(out) == contents(tmp_path / "fresh")
 
 
-def test_motion_and_pictures_of_all_methods_are_those_of_a_fresh_run(
-    root, tmp_path, config, networks, monkeypatch
-):
-    """The report shows other windows then: pictures are made for one that is not labelled again."""
+def test_files_of_all_methods_are_those_of_a_fresh_run(root, tmp_path, config, networks):
     config.propagation.horizon = 3
 
     def label(output):
@@ -146,15 +143,9 @@ def test_motion_and_pictures_of_all_methods_are_those_of_a_fresh_run(
         finish(plan, label_windows(plan, networks))
         return plan
 
-    before = label("out")
+    label("out")
     all_of_it(root)
-    with monkeypatch.context() as patch:
-        shown = []
-        show = run._show
-        patch.setattr(run, "_show", lambda *given: (shown.append(given[1]), show(*given)))
-        plan = label("out")
-    was_shown = {job.window for job in before.jobs if job.shown}
-    assert [job.window in was_shown for job in shown] == [False] and shown[0].shown
+    plan = label("out")
     label("fresh")
     assert contents(plan.output) == contents(tmp_path / "fresh")
 

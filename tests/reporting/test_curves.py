@@ -1,11 +1,10 @@
 import itertools
-import re
 import xml.etree.ElementTree as ET
 
 import pytest
 
 from wrp_jax.reporting import curves
-from wrp_jax.reporting.curves import curve_chart, strip_chart
+from wrp_jax.reporting.curves import curve_chart
 
 CURVES = {
     "motion-only": {str(k): 90.0 - 3 * k for k in range(1, 11)},
@@ -50,12 +49,9 @@ def test_no_point_makes_no_chart():
     assert curve_chart({"static": {}}, STYLES, emphasis="static") == ""
 
 
-def test_strip_shows_the_frames_in_order():
-    text = strip_chart(
-        ["f1", "f2", "f3"], [0.5, 1.0, 0.75], [False, True, False], floor=0.5, label="strip"
-    )
-    svg = ET.fromstring(str(text))
-    bars = list(svg.iter("rect"))
-    assert [b.get("class") for b in bars] == ["bar", "key", "bar"]
-    assert [float(b.get("height")) for b in bars] == [2.0, 40.0, 20.0]
-    assert re.match("f3: confidence 75", bars[2].find("title").text)
+def test_a_narrow_chart_has_the_same_points_and_no_names():
+    svg = ET.fromstring(str(curve_chart(CURVES, STYLES, emphasis="warp-refine", is_narrow=True)))
+    assert svg.get("viewBox") == f"0 0 {curves.NARROW_WIDTH} {curves.HEIGHT}"
+    assert len(list(svg.iter("circle"))) == 20
+    assert all(float(c.get("cx")) < curves.NARROW_WIDTH for c in svg.iter("circle"))
+    assert {t.get("class") for t in svg.iter("text")} == {"tick", "axis"}

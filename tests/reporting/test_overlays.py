@@ -52,20 +52,6 @@ def test_labelled_frames_are_marked(shape):
     assert (plain == plain[0, 0]).all()
 
 
-def test_palette_png_shows_class_colors_and_holes():
-    shown = rgba(overlays.palette_png(LABELS, CLASSES))
-    np.testing.assert_array_equal(shown[0, 0], [128, 64, 128, 255])
-    np.testing.assert_array_equal(shown[0, 1], [57, 28, 57, 255])  # contour: darker
-    assert shown[2, 3, 3] == 0
-
-
-def test_palette_png_with_many_classes():
-    colors = np.stack([np.arange(200), np.zeros(200), np.zeros(200)], axis=1).astype(np.uint8)
-    many = ClassMap(tuple(range(200)), tuple(map(str, range(200))), colors, (False,) * 200)
-    shown = rgba(overlays.palette_png(np.arange(200).reshape(10, 20), many))
-    np.testing.assert_array_equal(shown[..., 0].ravel(), np.arange(200))
-
-
 def test_errors_are_red_where_wrong_and_grey_where_void():
     truth = np.array([[0, 1, 2, 0]])
     shown = rgba(overlays.error_png(np.array([[0, 0, 0, UNLABELLED]]), truth, CLASSES))
@@ -75,6 +61,12 @@ def test_errors_are_red_where_wrong_and_grey_where_void():
     np.testing.assert_array_equal(shown[0, 3, :3], overlays.WRONG_COLOR)
 
 
-def test_confidence_grows_brighter():
-    shown = rgba(overlays.confidence_png(np.array([[0, 128, 255]], np.uint8)))
-    assert np.all(np.diff(shown[0, :, :3].astype(int).sum(-1)) > 0)
+def test_a_black_background_does_not_darken_the_frame():
+    colors = np.array([[0, 0, 0], [0, 0, 142], [0, 0, 0]], np.uint8)
+    classes = ClassMap((0, 1, 255), ("background", "car", "void"), colors, (False, False, True))
+    image = np.full((2, 6, 3), 100, np.uint8)
+    labels = np.repeat([[0, 1, 2]], 2, axis=1).reshape(1, 6).repeat(2, axis=0)
+    mixed = overlays.overlay(image, labels, classes)
+    np.testing.assert_array_equal(mixed[0, 0], [100, 100, 100])
+    np.testing.assert_allclose(mixed[0, 2], [50, 50, 121], atol=1)
+    np.testing.assert_array_equal(mixed[0, 4], [50, 50, 50])

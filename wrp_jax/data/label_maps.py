@@ -255,10 +255,24 @@ def indices_to_ids(indices: np.ndarray, classes: ClassMap) -> UInt8[np.ndarray, 
 
 
 def palette(classes: ClassMap) -> UInt8[np.ndarray, "256 3"]:
-    """RGB per file id: the colours of the classes, else black, and white for a free 255."""
+    """RGB per file id: the colours of the classes, else black, and white for a free 255.
+
+    No two classes have the same colour, so that pictures tell them apart: of two with one colour
+    the later gets another, a void one before any other.
+    """
     colors = np.zeros((256, 3), np.uint8)
-    colors[UNLABELLED] = 255
-    colors[np.array(classes.ids)] = classes.colors
+    spare = iter(default_palette()[::-1].tolist())  # from the end: light ones, which few sets have
+    taken = {tuple(color) for color in classes.colors.tolist()}
+    used: set[tuple[int, ...]] = set()
+    rows = zip(classes.void, classes.ids, classes.colors.tolist(), strict=True)
+    wanted = [(id_, tuple(color)) for _, id_, color in sorted(rows, key=lambda row: row[0])]
+    if UNLABELLED not in classes.ids:
+        wanted.append((UNLABELLED, (255, 255, 255)))
+    for id_, color in wanted:
+        if color in used:
+            color = next(tuple(c) for c in spare if tuple(c) not in taken | used)
+        used.add(color)
+        colors[id_] = color
     return colors
 
 

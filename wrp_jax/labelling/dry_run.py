@@ -240,5 +240,4 @@ def _shortened(job: WindowJob, most: int) -> WindowJob:
         keys=kept(job.keys),
         owned=kept(job.owned),
         scored=kept(job.scored),
-        shown=kept(job.shown),
     )

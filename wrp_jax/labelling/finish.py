@@ -9,30 +9,30 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from wrp_jax import __version__
 from wrp_jax.data.source_digests import SourceDigests
 from wrp_jax.data.tfds.export import ExportRow, export_tfds
 from wrp_jax.evaluation.evaluator import Evaluator
 from wrp_jax.evaluation.flips import Flips
 from wrp_jax.evaluation.reliability import Reliability
-from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.failures import FAILURES_FILE
 from wrp_jax.files.records import Records
 from wrp_jax.labelling.files import OutputFiles
 from wrp_jax.labelling.judge import judge, judged
 from wrp_jax.labelling.kept import record_results, remove_results
-from wrp_jax.labelling.plan import Plan, WindowJob
-from wrp_jax.labelling.shown import load_shown, shown_mark
+from wrp_jax.labelling.plan import Plan
+from wrp_jax.labelling.report_files import write_report
 from wrp_jax.labelling.window_result import WindowResult
-from wrp_jax.propagation.methods import METHODS
 from wrp_jax.quality.estimate import UNREACHED
-from wrp_jax.quality.next_frames import BUDGET, NEXT_FRAMES_FILE, next_frames, next_frames_csv
+from wrp_jax.quality.next_frames import (
+    BUDGET,
+    NEXT_FRAMES_FILE,
+    NextFrame,
+    next_frames,
+    next_frames_csv,
+)
 from wrp_jax.quality.table import FrameQuality, quality_csv
-from wrp_jax.reporting.film import WindowPictures, shrink_image, shrink_labels
-from wrp_jax.reporting.report import FrameSummary, render_report
 
 _TOLD = 6  # stretches of frames that a note names; metrics.json has them all
 
@@ -84,35 +84,25 @@ def finish(
         for job, i in plan.written()
         if job.names[i] not in left_out.get(job.window.sequence, ())
     ]
-    paths = _write_quality(plan, quality)
+    chosen = next_frames(quality.get(plan.main, ()), BUDGET)
+    paths = _write_quality(plan, quality, chosen)
     writer = OutputFiles(plan).writers[plan.main]
     records = Records(plan.output)
     digests = SourceDigests(plan.source, records.digests)
     export_tfds(plan.output / "tfds", plan.source, rows, writer, digests)
-    report = render_report(
-        title=f"Propagated labels: {_short(plan.source.name)}",
-        classes=plan.source.classes,
-        method=plan.main,
-        metrics=metrics,
-        styles={name: METHODS[name].style for name in plan.methods},
-        frames=_frame_summaries(plan, results),
-        windows=[_pictures(plan, job, results[job.number]) for job in plan.jobs if job.shown],
-        notes=notes,
-        footer=f"Made by wrp_jax from {len(plan.jobs)} windows. Scores "
-        "are in metrics.json, labels beside this page; frames labelled by hand are not scored.",
-    )
-    write_atomically(plan.output / "report.html", report.encode())
-    record_results(plan, records, paths)
+    written = write_report(plan, results, metrics, notes, quality.get(plan.main, ()), chosen)
+    record_results(plan, records, [*paths, *written])
     return metrics
 
 
-def _write_quality(plan: Plan, quality: Mapping[str, Sequence[FrameQuality]]) -> list[Path]:
+def _write_quality(
+    plan: Plan, quality: Mapping[str, Sequence[FrameQuality]], chosen: Sequence[NextFrame]
+) -> list[Path]:
     """Writes ``quality.csv`` of each method beside its labels, and what to label next."""
     classes, files = plan.source.classes, OutputFiles(plan)
     names = [n for n, void in zip(classes.names, classes.void, strict=True) if not void]
     written = {files.quality_path(m): quality_csv(rows, names) for m, rows in quality.items()}
     if plan.main in quality:
-        chosen = next_frames(quality[plan.main], BUDGET)
         written[plan.output / NEXT_FRAMES_FILE] = next_frames_csv(chosen)
     for path, data in written.items():
         write_atomically(path, data)
@@ -184,46 +174,6 @@ def scores_text(metrics: Mapping[str, Any]) -> str:
         cells = "".join(f"{scores['miou'].get(str(k), float('nan')):6.1f}" for k in distances)
         lines.append(f"{name:{width}}{cells}{scores['mean']:7.1f}")
     return "\n".join(lines)
-
-
-def _frame_summaries(plan: Plan, results: Mapping[int, WindowResult]) -> list[FrameSummary]:
-    summaries = []
-    for job, i in plan.written():
-        sequence, name = job.window.sequence, job.names[i]
-        sure = results[job.number].confidence[name]
-        summaries.append(FrameSummary(sequence, name, i in job.keys, sure))
-    return summaries
-
-
-def _pictures(plan: Plan, job: WindowJob, result: WindowResult) -> WindowPictures:
-    window, truth, at = job.window, GroundTruth(plan.source), job.shown
-    names = tuple(job.names[i] for i in at)
-    path, mark = OutputFiles(plan).shown_path(job), shown_mark(result.fingerprint, job)
-    shown = load_shown(path, mark, plan.methods)
-    labels = shown.labels
-    true = np.zeros(labels[plan.main].shape, np.int32)
-    for place, i in enumerate(at):
-        if i in job.scored:
-            true[place] = shrink_labels(truth.label(window.sequence, job.names[i]))
-        elif i in job.keys:
-            true[place] = labels[plan.main][place]  # the label that was given
-    return WindowPictures(
-        sequence=window.sequence,
-        key=" and ".join(window.keys),
-        names=names,
-        distances=tuple(i - job.nearest(i) for i in at),
-        images=np.stack([shrink_image(plan.source.frame(window.sequence, n)) for n in names]),
-        labels=labels,
-        confidence=shown.confidence,
-        truth=true,
-        flow=shown.flow,
-        has_truth=np.array([i in job.scored or (bool(job.scored) and i in job.keys) for i in at]),
-    )
-
-
-def _short(name: str) -> str:
-    """A folder's own name, without the path to it."""
-    return Path(name).resolve().name if Path(name).is_dir() else name
 
 
 def _missing_notes(windows: int, missing: Mapping[str, int]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from wrp_jax import interrupts
@@ -16,12 +16,12 @@ from wrp_jax.files.records import Records, fingerprint, run_mark
 from wrp_jax.labelling.files import OutputFiles
 from wrp_jax.labelling.plan import MAY_CHANGE, RESERVED, Plan, WindowJob
 from wrp_jax.labelling.relabelled import Relabelled, WindowLabels, relabelled
-from wrp_jax.labelling.shown import shown_mark
 from wrp_jax.labelling.window_result import WindowResult, labels_of_window, load_window_result
 from wrp_jax.quality.next_frames import NEXT_FRAMES_FILE
 from wrp_jax.quality.table import QUALITY_FILE
+from wrp_jax.reporting.clips import CLIP_SCRIPT
 
-RESULT_VERSION = 1
+RESULT_VERSION = 2
 """Raised when the program labels the same input otherwise than before: windows are made again."""
 
 _OF_WINDOWS = "methods"
@@ -109,72 +109,53 @@ class KeptWindows:
 
     def _windows(self) -> list[Path]:
         """The files of finished windows, of this plan or another."""
-        return [path for path in self._scratch_files() if not path.stem.endswith("-shown")]
-
-    def _scratch_files(self) -> list[Path]:
         return sorted(self._files.scratch().glob("*.npz"))
 
     def _remove_others(self) -> None:
         keep = {path for job in self._plan.jobs for path in self._files.written(job)}
         keep |= {self._files.quality_path(method) for method in self._plan.methods}
-        keep |= {self._files.shown_path(job) for job in self._plan.jobs if job.shown}
-        self._records.remove(path for path in self._scratch_files() if path not in keep)
+        self._records.remove(path for path in self._windows() if path not in keep)
         whole = RESERVED - {_OF_WINDOWS}  # made from all windows together
+        depth = len(self._plan.output.parts)
+        scripts = {self._files.clip_script(s) for s in self._plan.source.sequences}
         for path in self._records.files():
-            if path.parts[len(self._plan.output.parts)] in whole:
+            if path.parts[depth] in whole or path in scripts:
                 keep.add(path)
         self._records.keep_only(keep)
 
     def add(self, job: WindowJob) -> None:
         """Records what a window that has just been labelled leaves behind."""
         self._records.add(self.marks[job.number], self._files.written(job))
-        if job.shown:
-            self.add_shown(job)
-
-    def is_shown(self, job: WindowJob) -> bool:
-        """Whether the pictures of a kept window are there, if the report shows it."""
-        mark = shown_mark(self.marks[job.number], job)
-        return not job.shown or self._records.is_current(self._files.shown_path(job), mark)
-
-    def add_shown(self, job: WindowJob) -> None:
-        """Records the pictures of a window."""
-        mark = shown_mark(self.marks[job.number], job)
-        self._records.add(mark, [self._files.shown_path(job)])
 
     def remove(self, job: WindowJob) -> None:
         """Removes what there is of a window that failed: a part of it, or of other inputs."""
-        self._records.remove((*self._files.written(job), self._files.shown_path(job)))
+        self._records.remove(self._files.written(job))
 
     def save(self) -> None:
         """Writes the records in order."""
         self._records.save()
 
 
-def record_results(plan: Plan, records: Records, more: Iterable[Path] = ()) -> None:
+def record_results(plan: Plan, records: Records, more: Sequence[Path]) -> None:
     """Records what is made from all windows together, so that it can be verified.
 
     Args:
       plan: of the run.
-      records: of the output.
-      more: files beside those that every run leaves.
+      records: of its output.
+      more: files beside those that every run leaves: of the report, on quality.
     """
-    paths = [plan.output / "metrics.json", plan.output / "report.html", *more]
+    paths = [plan.output / "metrics.json", *more]
     paths += sorted(path for path in (plan.output / "tfds").iterdir() if path.is_file())
     records.add("", paths)
     keep = set(paths)
-    records.keep_only(
-        path
-        for path in records.files()
-        if path in keep or path.relative_to(plan.output).parts[0] != "tfds"
-    )
+    records.keep_only(path for path in records.files() if path in keep or not _is_whole(plan, path))
     records.save()
 
 
 def remove_results(plan: Plan) -> None:
     """Removes what an earlier run has made from all windows together."""
-    records, depth = Records(plan.output), len(plan.output.parts)
-    made = {OutputFiles(plan).quality_path(method) for method in plan.methods}
-    records.remove([f for f in records.files() if f.parts[depth] in _OF_ALL or f in made])
+    records = Records(plan.output)
+    records.remove([path for path in records.files() if _is_whole(plan, path)])
     records.save()
 
 
@@ -188,6 +169,13 @@ def labels_of(job: WindowJob, digests: SourceDigests, known: KnownLabels) -> Win
     return WindowLabels(
         sequence, {key: digests.label(sequence, key, known.label) for key in job.window.keys}
     )
+
+
+def _is_whole(plan: Plan, path: Path) -> bool:
+    """Whether a file of the output is made from all windows together."""
+    parts = path.relative_to(plan.output).parts
+    of_clip = len(parts) == 2 and parts[1] == CLIP_SCRIPT
+    return parts[0] in _OF_ALL or of_clip or parts[-1] == QUALITY_FILE
 
 
 def _mark(

@@ -27,7 +27,6 @@ from wrp_jax.labelling.request import ALL, Request
 from wrp_jax.propagation.methods import METHODS
 from wrp_jax.quality.next_frames import NEXT_FRAMES_FILE
 from wrp_jax.quality.table import QUALITY_FILE
-from wrp_jax.reporting.film import frames_to_show
 from wrp_jax.types import UserError, Window
 
 RESERVED = frozenset(
@@ -40,7 +39,6 @@ RESERVED = frozenset(
 MAY_CHANGE = ("windows",)
 """Keys of ``run.json`` that differ from one run to the next into one output: labels are added,
 corrected and removed, and their windows alone are made again."""
-_SHOWN_WINDOWS = 3
 _FORMAT = 3
 
 
@@ -56,7 +54,6 @@ class WindowJob:
       keys: the labelled frame, or two.
       owned: frames whose labels are written from this window and from no other, in order.
       scored: frames with a true label, the labelled ones left out, in order.
-      shown: frames that the report shows in pictures, in order; empty for most windows.
     """
 
     number: int
@@ -66,7 +63,6 @@ class WindowJob:
     keys: tuple[int, ...]
     owned: tuple[int, ...]
     scored: tuple[int, ...]
-    shown: tuple[int, ...]
 
     @property
     def part(self) -> dict[str, str]:
@@ -292,7 +288,7 @@ def _check_names(source: VideoSource, windows: tuple[Window, ...], output: Path)
 def _jobs(source: VideoSource, windows: tuple[Window, ...]) -> tuple[WindowJob, ...]:
     """What is done with the frames of each window."""
     truth, owner = GroundTruth(source), window_lists.owners(windows, source)
-    shown, jobs = _shown(windows), []
+    jobs = []
     for number, window in enumerate(windows):
         names = window_lists.window_frames(window, source)
         keys = tuple(names.index(key) for key in window.keys)
@@ -308,22 +304,6 @@ def _jobs(source: VideoSource, windows: tuple[Window, ...]) -> tuple[WindowJob, 
                 keys=keys,
                 owned=owned,
                 scored=tuple(i for i, name in enumerate(names) if name in scored and i in said),
-                shown=tuple(i for i in frames_to_show(len(names), keys) if i in owned or i in keys)
-                if number in shown
-                else (),
             )
         )
     return tuple(jobs)
-
-
-def _shown(windows: tuple[Window, ...]) -> frozenset[int]:
-    """Numbers of the windows that the report shows, of different sequences if there are several."""
-    first_of, most = {}, max((len(window.keys) for window in windows), default=1)
-    for number, window in enumerate(windows):
-        if len(window.keys) == most:
-            first_of.setdefault(window.sequence, number)
-    pool = list(first_of.values())
-    if len(pool) < _SHOWN_WINDOWS:
-        pool = list(range(len(windows)))
-    count = min(_SHOWN_WINDOWS, len(pool))
-    return frozenset(pool[(len(pool) - 1) * i // max(count - 1, 1)] for i in range(count))

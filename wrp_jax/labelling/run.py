@@ -19,7 +19,6 @@ from wrp_jax.labelling.flips import KeptLabels
 from wrp_jax.labelling.kept import KeptWindows
 from wrp_jax.labelling.plan import Plan, WindowJob
 from wrp_jax.labelling.programs import CompiledBySize
-from wrp_jax.labelling.shown import save_shown, shown_mark
 from wrp_jax.labelling.watch import Watch
 from wrp_jax.labelling.window_result import WindowResult
 from wrp_jax.progress import Progress
@@ -74,12 +73,6 @@ def label_windows(
                 kept.add(job)
                 results[job.number] = result
             done += steps
-        if job.number in results and not kept.is_shown(job):
-            before = results.pop(job.number)
-            with failures.of(**job.part):
-                _show(plan, job, kept.marks[job.number], networks, known)
-                kept.add_shown(job)
-                results[job.number] = before
         if job.number in results:
             failures.succeeded(**job.part)
         elif job.part in failures:
@@ -107,12 +100,6 @@ def _open(
     return networks.open_window(
         clip, keys, plan.source.classes, scratch, job.window.reach, leave_out=True
     )
-
-
-def _show(plan: Plan, job: WindowJob, mark: str, networks: Networks, known: KnownLabels) -> None:
-    """Makes the pictures of a window that was labelled when the report did not show it."""
-    with _open(plan, job, networks, known) as window:
-        save_shown(plan, job, shown_mark(mark, job), known, window.cues)
 
 
 def _label_window(
@@ -160,6 +147,10 @@ def _label_window(
                             said.put_truth(i, true)
                         evaluator.add(method, abs(i - job.nearest(i)), true, labels)
                         reliability[method].add(sure, labels, true, ~np.asarray(classes.void))
+                        if i in job.owned:
+                            background.run(
+                                files.write_errors, method, sequence, names[i], labels, true
+                            )
                     if i not in job.owned:
                         continue
                     moved = output.image_bytes()
@@ -172,6 +163,8 @@ def _label_window(
                             files.write_overlay, sequence, names[i], frame, labels,
                             is_key=i in job.keys,
                         )  # fmt: skip
+                        if i in job.scored:
+                            background.run(files.write_truth, sequence, names[i], true)
                         confidence[names[i]] = float(sure.mean())
                 progress.update(step)
         watch.finish()
@@ -181,8 +174,6 @@ def _label_window(
                     said.put_truth(*key)
             flips = said.flips(window, plan.methods)
             result.flips = {method: found.sums for method, found in flips.items()}
-        if job.shown:
-            save_shown(plan, job, shown_mark(result.fingerprint, job), known, window.cues)
     own = [key.label for key in window.keys]
     result.known = np.isin(np.arange(classes.num_classes), own)
     result.evidence, result.left_out = watch.evidence, watch.left_out

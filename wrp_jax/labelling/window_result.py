@@ -22,7 +22,7 @@ from wrp_jax.types import UserError
 
 _HEADER = "header"
 _BY_NAME = ("reliability", "flips", "evidence", "left_out", "left_out_matrices")
-_MAX_BYTES = 2**28  # unpacked; small pictures and counts take a hundredth of that
+_MAX_BYTES = 2**28  # unpacked; counts take a hundredth of that
 
 
 @dataclasses.dataclass

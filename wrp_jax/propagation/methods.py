@@ -112,11 +112,11 @@ def _alone(
 METHODS: dict[str, Method] = {
     "static": Method(_alone(_static), PlotStyle("var(--static)", "2 4")),
     "motion-only": Method(
-        _alone(_motion_only), PlotStyle("var(--motion)"), moves=True, moves_images=True
+        _alone(_motion_only), PlotStyle("var(--motion)", "10 3"), moves=True, moves_images=True
     ),
     "semantic-only": Method(
         _alone(functools.partial(_semantic, threshold=True)),
-        PlotStyle("var(--semantic)"),
+        PlotStyle("var(--semantic)", "7 3 2 3"),
         segments=True,
     ),
     "semantic-argmax": Method(
@@ -126,7 +126,7 @@ METHODS: dict[str, Method] = {
     ),
     "warp-inpaint": Method(
         _alone(functools.partial(along_chains, inpaint=True)),
-        PlotStyle("var(--inpaint)"),
+        PlotStyle("var(--inpaint)", "14 4"),
         moves=True,
         segments=True,
     ),

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 WIDTH, HEIGHT = 760, 380
+NARROW_WIDTH = 400
 SIDE = 400
 LEAST_SHARE = 1e-4
 """Of the pixels: the accuracy of a handful of them is chance."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 150, 16, 46
+_NARROW_RIGHT = 16
 
 Styles = Mapping[str, tuple[str, str]]
 """By name of a curve: its colour in CSS, and its dash pattern as in SVG (empty: solid)."""
@@ -22,6 +24,7 @@ def curve_chart(
     *,
     emphasis: str,
     y_label: str = "mIoU (%)",
+    is_narrow: bool = False,
 ) -> Markup:
     """Score against the distance from the labelled frame, a line per method (paper, Fig. 1).
 
@@ -30,6 +33,7 @@ def curve_chart(
       styles: of the methods.
       emphasis: the method drawn in a heavier line.
       y_label: title of the vertical axis.
+      is_narrow: for telephones, without the names at the ends of the lines: a legend has them.
 
     Returns:
       An ``<svg>``, or nothing when there is no point.
@@ -40,17 +44,18 @@ def curve_chart(
         return Markup("")
     distances = sorted({k for line in points.values() for k, _ in line})
     low, high, step = _value_range(values)
+    width, right = (NARROW_WIDTH, _NARROW_RIGHT) if is_narrow else (WIDTH, _RIGHT)
 
     def x_of(k: int) -> float:
         span = max(distances[-1] - distances[0], 1)
-        return _LEFT + (WIDTH - _LEFT - _RIGHT) * (k - distances[0]) / span
+        return _LEFT + (width - _LEFT - right) * (k - distances[0]) / span
 
     def y_of(v: float | int) -> float:
         return _TOP + (HEIGHT - _TOP - _BOTTOM) * (high - v) / (high - low)
 
     parts = [
         Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
-            WIDTH, HEIGHT, f"{y_label} by distance from the labelled frame"
+            width, HEIGHT, f"{y_label} by distance from the labelled frame"
         )
     ]
     for value in range(low, high + 1, step):
@@ -59,10 +64,10 @@ def curve_chart(
                 '<line class="rule" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
                 '<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{}</text>'
             ).format(
-                _LEFT, WIDTH - _RIGHT, y_of(value), y_of(value), _LEFT - 8, y_of(value) + 4, value
+                _LEFT, width - right, y_of(value), y_of(value), _LEFT - 8, y_of(value) + 4, value
             )
         )
-    every = -(-len(distances) // 12)
+    every = -(-len(distances) // (6 if is_narrow else 12))
     for k in distances[::every]:
         parts.append(
             Markup(
@@ -75,17 +80,17 @@ def curve_chart(
             "frames from the labelled one</text>"
             '<text class="axis" transform="translate(14 {}) rotate(-90)" text-anchor="middle">'
             "{}</text>"
-        ).format((_LEFT + WIDTH - _RIGHT) / 2, HEIGHT - 6, (_TOP + HEIGHT - _BOTTOM) / 2, y_label)
+        ).format((_LEFT + width - right) / 2, HEIGHT - 6, (_TOP + HEIGHT - _BOTTOM) / 2, y_label)
     )
     # The emphasised line is drawn last, on top.
     for name in sorted(points, key=lambda n: n == emphasis):
         parts.append(_line(name, points[name], styles[name], x_of, y_of, heavy=name == emphasis))
     ends = {name: y_of(line[-1][1]) for name, line in points.items() if line}
-    for name, y in _spread(ends).items():
+    for name, y in () if is_narrow else _spread(ends).items():
         parts.append(
             Markup('<text class="end{}" x="{}" y="{:.1f}" style="fill:{}">{}</text>').format(
                 " heavy" if name == emphasis else "",
-                WIDTH - _RIGHT + 12,
+                width - right + 12,
                 y + 4,
                 styles[name][0],
                 name,
@@ -94,47 +99,12 @@ def curve_chart(
     return Markup("").join(parts) + Markup("</svg>")
 
 
-def strip_chart(
-    names: Sequence[str],
-    values: Sequence[float],
-    is_key: Sequence[bool],
-    *,
-    floor: float,
-    label: str,
-) -> Markup:
-    """A bar per frame of a sequence: height and colour say how sure its labels are.
-
-    Args:
-      names: frame names, in order; shown on hover.
-      values: mean confidence, 0 … 1.
-      is_key: frames labelled by hand, drawn as a mark in place of a bar.
-      floor: confidence at which bars begin, below 1.
-      label: what the strip is about, for screen readers.
-    """
-    width, height = max(len(names), 1) * 10, 40
-    parts = [
-        Markup(
-            '<svg class="strip" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" '
-            'aria-label="{}">'
-        ).format(width, height, label)
-    ]
-    for i, (name, value, key) in enumerate(zip(names, values, is_key, strict=True)):
-        level = min(max((value - floor) / (1.0 - floor), 0.0), 1.0)
-        tall = height if key else max(2.0, height * level)
-        parts.append(
-            Markup(
-                '<rect class="{}" x="{}" y="{:.1f}" width="8" height="{:.1f}" '
-                'style="--sure:{:.0f}%"><title>{}</title></rect>'
-            ).format(
-                "key" if key else "bar",
-                i * 10 + 1,
-                height - tall,
-                tall,
-                100 * level,
-                f"{name}: labelled by hand" if key else f"{name}: confidence {100 * value:.0f} %",
-            )
-        )
-    return Markup("").join(parts) + Markup("</svg>")
+def line_sample(style: tuple[str, str]) -> Markup:
+    """A piece of a method's line, for a legend."""
+    return Markup(
+        '<svg class="sample" viewBox="0 0 36 12" aria-hidden="true"><path d="M0 6H36" '
+        'style="stroke:{}" stroke-width="3" stroke-dasharray="{}"/></svg>'
+    ).format(*style)
 
 
 def reliability_chart(

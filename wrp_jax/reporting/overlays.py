@@ -1,4 +1,4 @@
-"""Pictures of labels: coloured overlays, palette PNGs, maps of errors and confidence.
+"""Pictures of labels: coloured overlays, and maps of errors.
 
 Images uint8 ``[h, w, 3]`` RGB; labels are class indices ``[h, w]``, where anything that is no
 class index (``types.UNLABELLED``) means that nothing is said.
@@ -20,9 +20,8 @@ KEY_COLOR = (255, 196, 0)
 
 WRONG_COLOR = (230, 30, 60)
 
-_VIRIDIS = np.array(
-    [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]], np.float64
-)
+VIRIDIS = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
+"""Of confidence, from 0 to 1 in equal steps: dark is unsure. Told apart by colour-blind readers."""
 
 
 def contours(labels: Integer[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
@@ -49,6 +48,9 @@ def overlay(
 ) -> UInt8[np.ndarray, "h w 3"]:
     """The frame under its class colours, with light contours between labels.
 
+    A black class that is not void is a background, which would darken the frame: the frame stays as
+    it is there.
+
     Args:
       image: the frame.
       labels: its labels; where nothing is said, the frame stays as it is.
@@ -57,28 +59,11 @@ def overlay(
       is_key: draws the frame and the tag that mark a frame labelled by hand.
     """
     mixed = cv2.addWeighted(image, 1.0 - opacity, colorize(labels, classes), opacity, 0.0)
-    said = _indices(labels, classes) < classes.num_classes
+    is_drawn = np.append(classes.colors.any(axis=1) | np.asarray(classes.void), False)
+    said = is_drawn[_indices(labels, classes)]
     out = np.where(said[..., None], mixed, image)
     out[contours(labels)] = 255
     return _mark_key(out) if is_key else out
-
-
-def palette_png(labels: Integer[np.ndarray, "h w"], classes: ClassMap) -> bytes:
-    """A small palette PNG for the screen: contours darkened, transparent where nothing is said.
-
-    Not a label file: pixel values are class indices and contours are drawn in.
-    """
-    num_classes = classes.num_classes
-    dark = (classes.colors * 0.45).astype(np.uint8)
-    nothing = np.full((1, 3), 128, np.uint8)
-    if 2 * num_classes + 1 > 256:  # too many for a second set of colours
-        return _palette_png(
-            np.minimum(_indices(labels, classes), 255), np.vstack([classes.colors, nothing])[:256]
-        )
-    indices = _indices(labels, classes)
-    lines = contours(labels) & (indices < num_classes)
-    indices = np.where(lines, num_classes + 1 + indices, indices)
-    return _palette_png(indices, np.vstack([classes.colors, nothing, dark]), clear=num_classes)
 
 
 def error_png(
@@ -87,15 +72,11 @@ def error_png(
     """PNG with wrong pixels in red, truly void ones in grey, right ones transparent."""
     void = np.asarray(classes.void)[truth]
     state = np.where(void, 2, (labels != truth).astype(np.int64))
-    colors = np.array([[0, 0, 0], WRONG_COLOR, [128, 128, 128]], np.uint8)
-    return _palette_png(state, colors, clear=0)
-
-
-def confidence_png(confidence: UInt8[np.ndarray, "h w"]) -> bytes:
-    """PNG of confidence 0 … 255 in 16 steps of viridis: dark is unsure."""
-    at = np.linspace(0, len(_VIRIDIS) - 1, 16)
-    steps = [np.interp(at, np.arange(len(_VIRIDIS)), _VIRIDIS[:, c]) for c in range(3)]
-    return _palette_png(confidence // 16, np.stack(steps, axis=1).astype(np.uint8))
+    picture = Image.fromarray(state.astype(np.uint8))
+    picture.putpalette(bytes((0, 0, 0, *WRONG_COLOR, 128, 128, 128)))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", transparency=0)
+    return buffer.getvalue()
 
 
 def jpeg(image: UInt8[np.ndarray, "h w 3"], quality: int = 80) -> bytes:
@@ -109,15 +90,6 @@ def _indices(labels: np.ndarray, classes: ClassMap) -> np.ndarray:
     """Class indices, and ``num_classes`` where nothing is said."""
     known = (labels >= 0) & (labels < classes.num_classes)
     return np.where(known, labels, classes.num_classes).astype(np.int64)
-
-
-def _palette_png(indices: np.ndarray, colors: np.ndarray, clear: int | None = None) -> bytes:
-    picture = Image.fromarray(indices.astype(np.uint8))
-    picture.putpalette(colors.astype(np.uint8).tobytes())
-    buffer = io.BytesIO()
-    options = {} if clear is None else {"transparency": clear}
-    picture.save(buffer, "PNG", optimize=True, **options)
-    return buffer.getvalue()
 
 
 def _mark_key(image: np.ndarray) -> np.ndarray:

@@ -1,41 +1,52 @@
-"""``report.html``: one self-contained page about a set of propagated labels.
+"""``report.html``: one page about a set of propagated labels, which lie beside it.
 
-Scores where true labels are known, pictures and confidence in any case. Everything that comes
-from a file name or a class name is escaped by the template.
+Scores where true labels are known; all clips, the worst first; a player for the labels, and the
+frames to fix. The page holds its scripts and styles, and no pictures: those it loads when they are
+looked at, from the folder around it and from the video. Everything that comes from a file name or
+a class name is escaped.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.resources
+import json
+import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from wrp_jax.reporting.curves import Styles, curve_chart, reliability_chart, strip_chart
-from wrp_jax.reporting.film import WindowPictures, film
+from wrp_jax.reporting.clips import Clip, FrameRow, least_sure, worst_first
+from wrp_jax.reporting.curves import Styles, curve_chart, line_sample, reliability_chart
+from wrp_jax.reporting.overlays import VIRIDIS
 from wrp_jax.types import ClassMap
 
-MAX_STRIPS = 40
+_STYLES = ("report.css", "player.css")
+_SCRIPTS = ("page.js", "clip_list.js", "filters.js", "stage.js", "player.js", "fix_list.js")
+_LOOK_AT = 20
+"""Frames that the page proposes to look at where nothing else has chosen any."""
+_TOOLS = {
+    "CVAT": "cvat.zip --to=cvat",
+    "Label Studio": "label-studio --to=label-studio",
+    "COCO panoptic": "coco --to=coco-panoptic",
+    "PASCAL VOC": "voc --to=voc",
+}
 
 
-@dataclasses.dataclass(frozen=True)
-class FrameSummary:
-    """One labelled frame of the output.
+class Proposal(NamedTuple):
+    """Frames to fix next.
 
     Attributes:
-      sequence, name: the frame.
-      is_key: labelled by hand.
-      confidence: mean over the picture, 0 … 1.
+      what: how they were chosen, in a sentence.
+      columns: headings, of which the first two are sequence and frame.
+      rows: one per frame, in order.
     """
 
-    sequence: str
-    name: str
-    is_key: bool
-    confidence: float
+    what: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
 
 
 def render_report(
@@ -45,8 +56,9 @@ def render_report(
     method: str,
     metrics: Mapping[str, Any],
     styles: Styles,
-    frames: Sequence[FrameSummary],
-    windows: Sequence[WindowPictures],
+    clips: Sequence[Clip],
+    proposal: Proposal | None = None,
+    video: str = "D",
     notes: Sequence[str] = (),
     footer: str = "",
 ) -> str:
@@ -58,49 +70,104 @@ def render_report(
       method: the main method: the one whose labels are the output.
       metrics: what ``metrics.json`` holds; its ``methods`` may be without scores.
       styles: how charts draw each of the methods.
-      frames: all frames of the output, in order.
-      windows: the windows that are shown in pictures.
+      clips: every clip of the output, in order.
+      proposal: frames to fix next; None: those that are least sure.
+      video: what was labelled, as commands name it.
       notes: sentences that a reader must not miss.
       footer: how the page was made.
     """
-    methods = {n: m for n, m in metrics["methods"].items() if m["miou"]}
-    # Bars of confidence begin at the ten per cent below the least sure frame.
-    lowest = min((f.confidence for f in frames if not f.is_key), default=1.0)
-    floor = min(int(lowest * 10), 9) / 10
+    scored = {n: m for n, m in metrics["methods"].items() if m["miou"]}
+    frames = [frame for clip in clips for frame in clip.frames]
+    curves = {n: m["miou"] for n, m in scored.items()}
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(_resource("report.html.jinja"))
-    distances = sorted({int(k) for m in methods.values() for k in m["miou"]})
+    distances = sorted({int(k) for m in scored.values() for k in m["miou"]})
+    proposal = proposal or _least_sure(clips)
     return template.render(
         title=title,
-        css=Markup(_resource("report.css")),
-        js=Markup(_resource("report.js")),
+        css=Markup("\n".join(map(_resource, _STYLES))),
+        js=Markup("\n".join(map(_resource, _SCRIPTS))),
+        data=_script_data(clips, proposal, classes, method, list(metrics["methods"])),
         method=method,
-        summary=_summary(method, methods, frames, distances, classes),
-        facts=_facts(method, methods, frames, distances),
+        summary=_summary(method, scored, frames, distances, classes),
+        facts=_facts(method, scored, frames, distances),
         notes=notes,
-        chart=curve_chart({n: m["miou"] for n, m in methods.items()}, styles, emphasis=method),
+        chart=curve_chart(curves, styles, emphasis=method),
+        narrow_chart=curve_chart(curves, styles, emphasis=method, is_narrow=True),
         distances=distances,
-        table=_table(methods, distances, styles),
-        class_bars=_class_bars(methods, classes, styles),
+        table=_table(scored, distances, styles),
+        class_bars=_class_bars(scored, classes, styles),
         reliability=reliability_chart(
-            {name: m["reliability"]["curve"] for name, m in methods.items()},
+            {name: m["reliability"]["curve"] for name, m in scored.items()},
             styles,
             emphasis=method,
         ),
-        reliability_table=_reliability_table(methods, styles),
-        strips=_strips(frames, method, floor),
-        strip_floor=round(100 * floor),
-        legend=[
-            {"name": name, "color": _hex(color)}
-            for name, color in zip(classes.names, classes.colors, strict=True)
-        ],
-        windows=[film(window, classes, method) for window in windows],
+        reliability_table=_reliability_table(scored, styles),
+        fix=proposal,
+        exports=_export_commands(video),
         footer=footer,
     )
 
 
+def _script_data(
+    clips: Sequence[Clip],
+    proposal: Proposal,
+    classes: ClassMap,
+    method: str,
+    methods: Sequence[str],
+) -> Markup:
+    """What the scripts of the page read, as JSON that ends no element of the page."""
+    order = {clip.sequence: place for place, clip in enumerate(clips)}
+    rows = zip(classes.ids, classes.names, classes.colors.tolist(), classes.void, strict=True)
+    content = {
+        "method": method,
+        "methods": methods,
+        "classes": [{"id": i, "name": n, "color": c, "void": v} for i, n, c, v in rows],
+        "clips": [{**line, "place": order[line["sequence"]]} for line in worst_first(clips)],
+        "hasEstimates": any(frame.miou is not None for clip in clips for frame in clip.new),
+        "floor": _floor(clips),
+        "viridis": VIRIDIS,
+        "fix": proposal._asdict(),
+    }
+    text = json.dumps(content, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace("&", "\\u0026"))
+
+
+def _floor(clips: Sequence[Clip]) -> int:
+    """Where bars begin: at the ten per cent below the worst frame."""
+    new = [frame for clip in clips for frame in clip.new]
+    values = [100.0 * (f.confidence or 0.0) if f.miou is None else f.miou for f in new]
+    return min(int(min(values, default=100.0) // 10), 9) * 10
+
+
+def _least_sure(clips: Sequence[Clip]) -> Proposal:
+    found = least_sure(clips, _LOOK_AT)
+    is_rated = any(frame.miou is not None for frame in found)
+    measure = "estimated mIoU (%)" if is_rated else "confidence (%)"
+    values = [f.miou if is_rated else 100.0 * (f.confidence or 0.0) for f in found]
+    return Proposal(
+        f"The {_count(len(found), 'frame')} with the lowest "
+        f"{'estimated mIoU' if is_rated else 'mean confidence'}. Labels of some of them, given to "
+        "the next run, improve those around them.",
+        ("sequence", "frame", measure),
+        [
+            (f.sequence, f.name, f"{value:.1f}")
+            for f, value in zip(found, values, strict=True)
+            if value is not None
+        ],
+    )
+
+
+def _export_commands(video: str) -> list[tuple[str, str]]:
+    """By tool; the page puts its own folder in the place of ``OUT``."""
+    return [
+        (tool, f"wrp export OUT {rest} --data={shlex.quote(video)} --frames=LIST")
+        for tool, rest in _TOOLS.items()
+    ]
+
+
 def _resource(name: str) -> str:
-    return importlib.resources.files("wrp_jax.reporting").joinpath(name).read_text("utf-8")
+    return importlib.resources.files("wrp_jax.reporting").joinpath("web", name).read_text("utf-8")
 
 
 def _hex(color: np.ndarray) -> str:
@@ -113,8 +180,7 @@ def _count(number: int, noun: str) -> str:
 
 def _summary(method, methods, frames, distances, classes: ClassMap) -> list[str]:
     """What happened, in words."""
-    keys = sum(f.is_key for f in frames)
-    new = [f for f in frames if not f.is_key]
+    keys, new = sum(f.is_key for f in frames), _new(frames)
     where = _count(len({f.sequence for f in frames}), "sequence")
     out = [
         f"From {_count(keys, 'frame')} labelled by hand, {method} labelled "
@@ -143,7 +209,7 @@ def _summary(method, methods, frames, distances, classes: ClassMap) -> list[str]
         if weak_text:
             out.append(f"Weakest classes (IoU in %), worth a check by hand first: {weak_text}.")
     elif new:
-        low = sorted(new, key=lambda f: f.confidence)[:3]
+        low = sorted(new, key=lambda f: f.confidence or 0.0)[:3]
         out.append(
             "No other frame has a true label, so there is no score. The least sure frames, worth "
             "a look first: " + ", ".join(f"{f.sequence}/{f.name}" for f in low) + "."
@@ -151,10 +217,14 @@ def _summary(method, methods, frames, distances, classes: ClassMap) -> list[str]
     return out
 
 
+def _new(frames: Sequence[FrameRow]) -> list[FrameRow]:
+    return [f for f in frames if f.confidence is not None and not f.is_key]
+
+
 def _facts(method, methods, frames, distances) -> list[tuple[str, str]]:
-    keys = sum(f.is_key for f in frames)
+    keys, new = sum(f.is_key for f in frames), _new(frames)
     facts = [
-        (f"{len(frames) - keys:,}", "frames labelled by the program"),
+        (f"{len(new):,}", "frames labelled by the program"),
         (f"{keys:,}", "frames labelled by hand"),
     ]
     if method in methods:
@@ -163,9 +233,18 @@ def _facts(method, methods, frames, distances) -> list[tuple[str, str]]:
         far = str(distances[-1])
         if far in scores["miou"]:
             facts.append((f"{scores['miou'][far]:.1f}", f"mIoU at ±{far} frames"))
-    new = [f.confidence for f in frames if not f.is_key]
     if new:
-        facts.append((f"{100 * np.mean(new):.0f} %", "mean confidence of new labels"))
+        sure = 100 * np.mean([f.confidence or 0.0 for f in new])
+        facts.append((f"{sure:.0f} %", "mean confidence of new labels"))
+    rated = [f.miou for f in new if f.miou is not None]
+    if rated:
+        facts.append((f"{np.mean(rated):.0f} %", "estimated mIoU of new labels"))
+    doubtful = sum(f.doubt is not None for f in new)
+    if doubtful:
+        facts.append((f"{doubtful:,}", "frames in doubt"))
+    empty = sum(f.confidence is None for f in frames)
+    if empty:
+        facts.append((f"{empty:,}", "frames of these clips without a label"))
     return facts
 
 
@@ -188,7 +267,14 @@ def _table(methods, distances, styles) -> list[dict[str, Any]]:
             ("–" if v is None else f"{v:.1f}", v is not None and v == top)
             for v, top in zip(values, best, strict=True)
         ]
-        rows.append({"name": name, "color": styles[name][0], "cells": cells})
+        rows.append(
+            {
+                "name": name,
+                "color": styles[name][0],
+                "line": line_sample(styles[name]),
+                "cells": cells,
+            }
+        )
     return rows
 
 
@@ -238,29 +324,3 @@ def _reliability_table(methods, styles) -> list[dict[str, Any]]:
         }
         for name, m in methods.items()
     ]
-
-
-def _strips(frames: Sequence[FrameSummary], method: str, floor: float) -> list[dict[str, Any]]:
-    """A strip of confidence per sequence, the least sure sequences first when there are many."""
-    sequences: dict[str, list[FrameSummary]] = {}
-    for frame in frames:
-        sequences.setdefault(frame.sequence, []).append(frame)
-    out = []
-    for name, members in sequences.items():
-        new = [f.confidence for f in members if not f.is_key]
-        mean = float(np.mean(new)) if new else 1.0
-        out.append(
-            {
-                "name": name,
-                "mean": mean,
-                "text": f"{_count(len(members), 'frame')}, confidence {100 * mean:.0f} %",
-                "svg": strip_chart(
-                    [f.name for f in members],
-                    [f.confidence for f in members],
-                    [f.is_key for f in members],
-                    floor=floor,
-                    label=f"confidence of {method} in {name}",
-                ),
-            }
-        )
-    return out if len(out) <= MAX_STRIPS else sorted(out, key=lambda s: s["mean"])[:MAX_STRIPS]
