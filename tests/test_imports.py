@@ -48,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("types", "config", "processes", "files", "motion", "data", "propagation", "runs"),
         "training",
     },
-    "reporting": {"types"},
+    "reporting": {"types", "files"},
     "labelling": {
         *("types", "config", "interrupts", "files", "progress", "sharding", "data"),
         *("motion", "segmentation", "propagation"),

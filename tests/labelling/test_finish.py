@@ -7,10 +7,12 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from wrp_jax.evaluation.confusion import confusion, mean_iou
+from wrp_jax.files.records import verify
 from wrp_jax.labelling.finish import finish, scores_text
 from wrp_jax.labelling.plan import make_plan
 from wrp_jax.labelling.request import Request
 from wrp_jax.labelling.run import label_windows
+from wrp_jax.reporting.clips import read_clip_script
 
 
 def index(path):
@@ -65,6 +67,41 @@ def test_confidence_is_set_against_truth_and_kept_with_the_window(
     assert finish(plan, label_windows(plan, networks)) == metrics  # read back, not labelled again
 
 
+def test_frames_with_truth_have_pictures_of_it_and_of_the_errors(
+    make_folder, tmp_path, config, networks
+):
+    root = make_folder({"a": 5}, lambda s, t: t in (1, 2))
+    keys = tmp_path / "keys.txt"
+    keys.write_text("a 002\n")
+    plan, _ = run(root, tmp_path, config, networks, method="all", keyframes=str(keys))
+    for method in plan.methods:
+        home = plan.output if method == plan.main else plan.output / "methods" / method
+        assert [path.name for path in home.glob("a/errors/*")] == ["001.png"]
+        said, true = (index(d / "a/labels/001.png") for d in (home, root))
+        state = np.array(Image.open(home / "a/errors/001.png"))
+        np.testing.assert_array_equal(state == 1, (said != true) & (true < 2))
+    np.testing.assert_array_equal(index(plan.output / "a/truth/001.png"), true)
+    assert read_clip_script((plan.output / "a/frames.js").read_text())["scored"] == [1]
+
+
+def test_the_report_reads_the_tables_of_quality(make_folder, tmp_path, config, networks):
+    root = make_folder({"a": 5, "b": 3}, lambda s, t: s == "a" and t == 2)
+    plan = make_plan(config, Request(str(root), tmp_path / "out", method="static", horizon=1))
+    results = label_windows(plan, networks)
+    (plan.output / "quality.csv").write_text(
+        "sequence,frame,distance,miou,miou_low,miou_high,doubtful,reason\na,001,1,51.5,40,60,1,far\n"
+    )
+    (plan.output / "next_frames.csv").write_text("sequence,frame,expected_gain\na,001,7\n")
+    finish(plan, results)
+    clip = read_clip_script((plan.output / "a/frames.js").read_text())
+    assert clip["miou"] == [None, 51.5, None, None, None] and clip["doubtful"] == {"1": "far"}
+    assert [sure is None for sure in clip["confidence"]] == [True, False, False, False, True]
+    page = (plan.output / "report.html").read_text()
+    assert '"columns":["sequence","frame","expected gain"],"rows":[["a","001","7"]]' in page
+    assert "1 clip of the video is not listed: none of their frames is labelled (b)." in page
+    assert not verify(plan.output)[1]
+
+
 def test_flips_are_counted_where_labels_move(make_folder, tmp_path, config, networks):
     root = make_folder({"a": 5}, lambda s, t: t != 4)
     keys = tmp_path / "keys.txt"
@@ -88,7 +125,12 @@ def test_without_truth_there_is_a_report_and_no_score(make_folder, tmp_path, con
     assert metrics["methods"]["motion-only"]["mean"] is None
     assert "nothing is scored" in scores_text(metrics)
     page = (plan.output / "report.html").read_text()
-    assert "No other frame has a true label" in page and "data:image/png" in page
+    assert "No other frame has a true label" in page and "wrp export" in page
+    assert not list(plan.output.glob("*/errors")) and not list(plan.output.glob("*/truth"))
+    clip = read_clip_script((plan.output / "a" / "frames.js").read_text())
+    assert (clip["keys"], clip["scored"], clip["nearest"]) == ([2], [], [2] * 5)
+    assert clip["pictures"]["files"][3] == "003.png"
+    assert clip["pictures"]["address"] == (root / "a" / "frames").as_uri()
 
 
 def test_tfds_reads_the_labels_without_this_package(make_folder, tmp_path, config, networks):

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.reporting.clips import Clip, FrameRow, clip_script
 from wrp_jax.reporting.overlays import error_png
 from wrp_jax.reporting.report import render_report
+from wrp_jax.reporting.server import ReportServer
 from wrp_jax.types import ClassMap
 
 pytestmark = [
@@ -435,6 +437,24 @@ def test_nothing_is_wider_than_the_screen(page, width, height, dark):
         page.screenshot(Path(SCREENSHOTS) / name, whole=True)
     page.is_dark(False)
     page.resize(1280, 900)
+
+
+def test_from_a_server_it_says_which_class_the_mouse_points_at(program, output):
+    with ReportServer([output], 0) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        page = program.open(server.address)
+        check(page, {0: picture(10)[0, 0]})  # a frame of the video
+        box = page.ask(
+            """(() => {
+              const b = document.querySelector('.view-a .viewport').getBoundingClientRect();
+              return [b.x, b.y, b.width, b.height];
+            })()"""
+        )
+        for share, name in ((0.4, "road"), (0.6, "car"), (0.9, "void")):
+            page.mouse("mouseMoved", box[0] + share * box[2], box[1] + box[3] / 2)
+            page.wait(f"document.querySelector('.pixel').textContent.endsWith(': {name}')")
+        assert page.complaints() == []
+        server.shutdown()
 
 
 def test_it_says_when_the_video_or_the_files_are_gone(program, output, tmp_path):

@@ -272,8 +272,12 @@ def _parse(argv: list[str], positional: Sequence[str] = ()) -> None:
             f"--config cannot be loaded ({type(error).__name__}: {reason}): correct the file."
         ) from error
     for name in positional:
-        if len(rest) > 1 and not flags.FLAGS[name].present:
-            flags.FLAGS[name].parse(rest.pop(1))
+        flag = flags.FLAGS[name]
+        if len(rest) > 1 and isinstance(flag, flags.MultiFlag):  # takes all that are left
+            flag.parse(rest[1:])
+            del rest[1:]
+        elif len(rest) > 1 and not flag.present:
+            flag.parse(rest.pop(1))
     if len(rest) > 1:
         raise UserError(f"'{rest[1]}' is not a flag: every argument begins with '--'.")
 

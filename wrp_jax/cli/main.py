@@ -18,6 +18,7 @@ COMMANDS = (
     "propagate",
     "merge",
     "next",
+    "view",
     "predict",
     "flow",
     "calibrate",

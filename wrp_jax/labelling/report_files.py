@@ -99,13 +99,8 @@ def _clips(
             job.start + job.nearest(i),
             i in job.scored,
             frame_file(plan.source, sequence, name),
-            *(
-                None if rated is None or math.isnan(value) else value
-                for value in (
-                    (rated.miou, rated.miou_low, rated.miou_high) if rated else (math.nan,) * 3
-                )
-            ),
-            rated.reason if rated is not None and rated.doubtful >= doubtful else None,
+            *_told(rated),
+            doubt=rated.reason if rated is not None and rated.doubtful >= doubtful else None,
         )
     return [
         Clip(
@@ -121,6 +116,13 @@ def _clips(
         )
         for sequence, rows in known.items()
     ]
+
+
+def _told(rated: FrameQuality | None) -> tuple[float | None, float | None, float | None]:
+    """Estimated mIoU and the ends of its interval; None where nothing is known."""
+    if rated is None or math.isnan(rated.miou):
+        return None, None, None
+    return rated.miou, rated.miou_low, rated.miou_high
 
 
 def _as_written(classes: ClassMap) -> ClassMap:
@@ -153,7 +155,7 @@ def _unlabelled_note(sequences: Sequence[str]) -> list[str]:
     more = f" and {len(sequences) - _NAMED} more" if len(sequences) > _NAMED else ""
     clips = "clip of the video is" if len(sequences) == 1 else "clips of the video are"
     return [
-        f"{len(sequences)} {clips} not listed: no frame of them was labelled "
+        f"{len(sequences)} {clips} not listed: none of their frames is labelled "
         f"({', '.join(sequences[:_NAMED])}{more})."
     ]
 

@@ -80,13 +80,13 @@ def render_report(
     frames = [frame for clip in clips for frame in clip.frames]
     curves = {n: m["miou"] for n, m in scored.items()}
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(_resource("report.html.jinja"))
+    template = environment.from_string(page_resource("report.html.jinja"))
     distances = sorted({int(k) for m in scored.values() for k in m["miou"]})
     proposal = proposal or _least_sure(clips)
     return template.render(
         title=title,
-        css=Markup("\n".join(map(_resource, _STYLES))),
-        js=Markup("\n".join(map(_resource, _SCRIPTS))),
+        css=Markup("\n".join(map(page_resource, _STYLES))),
+        js=Markup("\n".join(map(page_resource, _SCRIPTS))),
         data=_script_data(clips, proposal, classes, method, list(metrics["methods"])),
         method=method,
         summary=_summary(method, scored, frames, distances, classes),
@@ -166,7 +166,8 @@ def _export_commands(video: str) -> list[tuple[str, str]]:
     ]
 
 
-def _resource(name: str) -> str:
+def page_resource(name: str) -> str:
+    """A file of the pages, as text."""
     return importlib.resources.files("wrp_jax.reporting").joinpath("web", name).read_text("utf-8")
 
 
