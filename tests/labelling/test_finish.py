@@ -7,11 +7,13 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from wrp_jax.evaluation.confusion import confusion, mean_iou
-from wrp_jax.files.records import verify
 from wrp_jax.labelling.finish import finish, scores_text
 from wrp_jax.labelling.plan import make_plan
+from wrp_jax.labelling.report_files import write_report
 from wrp_jax.labelling.request import Request
 from wrp_jax.labelling.run import label_windows
+from wrp_jax.quality.next_frames import NextFrame
+from wrp_jax.quality.table import FrameQuality
 from wrp_jax.reporting.clips import read_clip_script
 
 
@@ -84,22 +86,28 @@ def test_frames_with_truth_have_pictures_of_it_and_of_the_errors(
     assert read_clip_script((plan.output / "a/frames.js").read_text())["scored"] == [1]
 
 
-def test_the_report_reads_the_tables_of_quality(make_folder, tmp_path, config, networks):
+def test_the_report_tells_of_quality_and_of_frames_to_label(
+    make_folder, tmp_path, config, networks
+):
     root = make_folder({"a": 5, "b": 3}, lambda s, t: s == "a" and t == 2)
     plan = make_plan(config, Request(str(root), tmp_path / "out", method="static", horizon=1))
     results = label_windows(plan, networks)
-    (plan.output / "quality.csv").write_text(
-        "sequence,frame,distance,miou,miou_low,miou_high,doubtful,reason\na,001,1,51.5,40,60,1,far\n"
-    )
-    (plan.output / "next_frames.csv").write_text("sequence,frame,expected_gain\na,001,7\n")
-    finish(plan, results)
+    rows = [
+        FrameQuality("a", "001", 1, 51.5, 40.0, 60.0, 9.0, "far", {}),
+        FrameQuality("a", "002", 0, 100.0, 100.0, 100.0, 0.0, "labelled by hand", {}),
+        FrameQuality("a", "003", 1, 90.0, 85.0, 95.0, 3.0, "few", {}),
+        FrameQuality("a", "004", 2, 0.0, 0.0, 0.0, 100.0, "out of reach", {}),
+    ]
+    chosen = [NextFrame("a", "001", 7.0, 7.0, 51.5, 2)]
+    metrics = finish(plan, results)
+    write_report(plan, results, metrics, metrics["notes"], rows, chosen)
     clip = read_clip_script((plan.output / "a/frames.js").read_text())
-    assert clip["miou"] == [None, 51.5, None, None, None] and clip["doubtful"] == {"1": "far"}
+    assert clip["miou"] == [None, 51.5, 100.0, 90.0, None]
+    assert clip["range"][1] == [40.0, 60.0] and clip["doubtful"] == {"1": "far"}
     assert [sure is None for sure in clip["confidence"]] == [True, False, False, False, True]
     page = (plan.output / "report.html").read_text()
-    assert '"columns":["sequence","frame","expected gain"],"rows":[["a","001","7"]]' in page
+    assert '"rows":[["a","001","7.00","7.00","51.5","2"]]' in page
     assert "1 clip of the video is not listed: none of their frames is labelled (b)." in page
-    assert not verify(plan.output)[1]
 
 
 def test_flips_are_counted_where_labels_move(make_folder, tmp_path, config, networks):

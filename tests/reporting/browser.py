@@ -183,7 +183,8 @@ def browser() -> Iterator[Browser]:
     """Starts Chromium, and ends it."""
     assert BROWSER
     (their_in, commands), (answers, their_out) = os.pipe(), os.pipe()
-    with tempfile.TemporaryDirectory() as profile:
+    # A browser that has ended may leave processes that still write there for a moment.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = subprocess.Popen(
             ["bash", "-c", f'exec "$@" 3<&{their_in} 4>&{their_out}', "bash", BROWSER, *_FLAGS,
              f"--user-data-dir={profile}"],

@@ -17,6 +17,7 @@ from wrp_jax.labelling.files import OutputFiles
 from wrp_jax.labelling.plan import Plan
 from wrp_jax.labelling.window_result import WindowResult
 from wrp_jax.propagation.methods import METHODS
+from wrp_jax.quality.estimate import UNREACHED
 from wrp_jax.quality.next_frames import NextFrame
 from wrp_jax.quality.table import FrameQuality
 from wrp_jax.reporting.clips import Clip, FrameRow, clip_script
@@ -25,7 +26,7 @@ from wrp_jax.types import UNLABELLED, ClassMap
 
 REPORT_FILE = "report.html"
 _NOTHING = "no label"
-_DOUBT, _LEAST_DOUBT = 2.0, 1.0
+_DOUBT, _LEAST_DOUBT = 1.5, 1.0
 """A frame is in doubt where so many times more pixels are expected to be wrong than in half of the
 frames, and at least so many %."""
 _NAMED = 6  # clips without labels, by name
@@ -85,8 +86,7 @@ def _clips(
 ) -> list[Clip]:
     """Every clip with a finished window, in the order of the source; all of its frames."""
     rows_of = {(row.sequence, row.frame): row for row in quality}
-    wrong = [row.doubtful for row in quality if row.distance and not math.isnan(row.doubtful)]
-    doubtful = max(_DOUBT * float(np.median(wrong)), _LEAST_DOUBT) if wrong else math.inf
+    doubtful = _doubtful_from(quality)
     known: dict[str, dict[str, FrameRow]] = {}
     for job, i in plan.written():
         sequence, name = job.window.sequence, job.names[i]
@@ -116,6 +116,13 @@ def _clips(
         )
         for sequence, rows in known.items()
     ]
+
+
+def _doubtful_from(quality: Sequence[FrameQuality]) -> float:
+    """The share of wrong pixels, in %, from which a frame is in doubt."""
+    wrong = [row.doubtful for row in quality if row.distance and row.reason != UNREACHED]
+    wrong = [share for share in wrong if not math.isnan(share)]
+    return max(_DOUBT * float(np.median(wrong)), _LEAST_DOUBT) if wrong else math.inf
 
 
 def _told(rated: FrameQuality | None) -> tuple[float | None, float | None, float | None]:
