@@ -11,6 +11,10 @@ from wrp_jax.propagation.chooser import hypotheses
 from wrp_jax.propagation.rollout import window_orders
 from wrp_jax.propagation.step import MaskOptions, make_step
 
+# Compiled as wholes: their many small operations, one by one, take longer.
+advance, guess = jax.jit(hypotheses.advance), jax.jit(hypotheses.guess)
+frame_features = jax.jit(hypotheses.frame_features)
+
 
 def test_orders_go_both_ways_and_stop_at_the_ends():
     np.testing.assert_array_equal(window_orders(5, 1), [[1, 2, 3, 4], [1, 0, 0, 0]])
@@ -21,8 +25,8 @@ def test_on_a_moving_picture_every_moving_guess_is_right():
     carry, steps, orders, labels, active = guesses(6, 1, 0)
     for t in range(5):
         now = jax.tree.map(lambda a, t=t: a[t], steps)
-        carry = hypotheses.advance(carry, now)
-        found = hypotheses.guess(carry, now)
+        carry = advance(carry, now)
+        found = guess(carry, now)
         chosen = active[np.asarray(found.votes[0].argmax(-1))]
         truth = labels[orders[0, t + 1]]
         inner = (slice(None), slice(t + 1, None))  # what has come in from the left is unknown
@@ -37,10 +41,10 @@ def test_on_a_moving_picture_every_moving_guess_is_right():
 def test_features_are_finite_and_blind_to_the_order_of_classes():
     carry, steps, *_ = guesses(3, 1, 1)
     now = jax.tree.map(lambda a: a[0], steps)
-    found = hypotheses.guess(hypotheses.advance(carry, now), now)
-    features = hypotheses.frame_features(found)
+    found = guess(advance(carry, now), now)
+    features = frame_features(found)
     assert np.isfinite(features).all()
-    turned = hypotheses.frame_features(found._replace(votes=found.votes[..., ::-1]))
+    turned = frame_features(found._replace(votes=found.votes[..., ::-1]))
     np.testing.assert_allclose(features, turned, atol=1e-5)
 
 
@@ -54,9 +58,9 @@ def test_void_flow_leaves_everything_finite():
     void = hypotheses.StepCues(cues, long)
     for t in range(2):
         now = jax.tree.map(lambda a, t=t: a[t], void)
-        carry = hypotheses.advance(carry, now)
-        found = hypotheses.guess(carry, now)
-        assert np.isfinite(hypotheses.frame_features(found)).all()
+        carry = advance(carry, now)
+        found = guess(carry, now)
+        assert np.isfinite(frame_features(found)).all()
     assert (np.asarray(found.valid)[:, 3:9, :, 0] == 0).all()
 
 
@@ -76,8 +80,8 @@ def test_only_where_guesses_differ_there_is_a_dispute():
     carry, steps, *_ = guesses(4, 1, 0)
     for t in range(3):
         now = jax.tree.map(lambda a, t=t: a[t], steps)
-        carry = hypotheses.advance(carry, now)
-        votes = hypotheses.guess(carry, now).votes[..., :7, :]
+        carry = advance(carry, now)
+        votes = guess(carry, now).votes[..., :7, :]
         assert "lookup" not in hypotheses.HYPOTHESES[:7]
         winner = np.asarray(votes.argmax(-1))
         expected = (winner != winner[..., :1]).any(-1)
@@ -88,10 +92,10 @@ def test_only_where_guesses_differ_there_is_a_dispute():
 def test_a_part_of_the_frame_is_guessed_as_in_the_whole():
     carry, steps, *_ = guesses(3, 1, 0)
     now = jax.tree.map(lambda a: a[0], steps)
-    carry = hypotheses.advance(carry, now)
-    whole = hypotheses.guess(carry, now)
+    carry = advance(carry, now)
+    whole = guess(carry, now)
     place = Blocks(*jnp.asarray([[1, 0], [5, 3], [7, 2]]), (12, 14))
-    part = hypotheses.guess(carry, now, place)
+    part = jax.jit(lambda *a: hypotheses.guess(*a, place))(carry, now)
     inner = slice(None), slice(2, -2), slice(2, -2)  # errors are means over squares
     for name in ("votes", "error", "valid", "spread"):
         expected = place.cut(getattr(whole, name))
@@ -101,7 +105,7 @@ def test_a_part_of_the_frame_is_guessed_as_in_the_whole():
 def test_class_features_are_what_is_known_of_the_segmentation_and_its_votes():
     carry, steps, *_ = guesses(3, 1, 0)
     now = jax.tree.map(lambda a: a[0], steps)
-    found = hypotheses.guess(hypotheses.advance(carry, now), now)
+    found = guess(advance(carry, now), now)
     known = jnp.asarray(np.random.default_rng(0).random((2, found.votes.shape[-1], 2)), jnp.float32)
     features = np.asarray(hypotheses.class_features(found, known))
     own = found.votes[1, 3, 4, hypotheses.HYPOTHESES.index("segmentation")]

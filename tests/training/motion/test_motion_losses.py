@@ -8,6 +8,11 @@ import pytest
 
 from wrp_jax.training.motion import losses as fl
 
+# Compiled as wholes: their many small operations, one by one, take longer.
+reconstruction_loss, visible = jax.jit(fl.reconstruction_loss), jax.jit(fl.visible)
+smoothness_loss = jax.jit(fl.smoothness_loss, static_argnames="order")
+unsupervised_loss = jax.jit(fl.unsupervised_loss, static_argnames=("smoothness", "order"))
+
 
 def picture(rng, h=16, w=20, b=1):
     """A smooth random picture, 0 … 255."""
@@ -46,15 +51,15 @@ def test_reconstruction_loss_in_closed_form():
     # and one grey level of difference.
     ramp = jnp.tile(jnp.arange(8.0)[None, None, :, None], (1, 6, 1, 3))
     flow = jnp.zeros((1, 6, 8, 2))
-    np.testing.assert_allclose(fl.reconstruction_loss(ramp + 1, ramp, flow), 0.7 / 255, rtol=1e-5)
-    np.testing.assert_allclose(fl.reconstruction_loss(ramp, ramp, flow), 0, atol=1e-8)
+    np.testing.assert_allclose(reconstruction_loss(ramp + 1, ramp, flow), 0.7 / 255, rtol=1e-5)
+    np.testing.assert_allclose(reconstruction_loss(ramp, ramp, flow), 0, atol=1e-8)
     # Twice as steep: |∂x| differs by one; brightness by x.
-    loss = fl.reconstruction_loss(2 * ramp, ramp, flow)
+    loss = reconstruction_loss(2 * ramp, ramp, flow)
     np.testing.assert_allclose(loss, 0.7 * 3.5 / 255 + 0.2 * 1, rtol=1e-5)
     # Flow with a slope of 0.5 along y in one of two components, on a flat picture.
     flow = flow.at[..., 1].set(0.5 * jnp.arange(6.0)[:, None])
     flat = jnp.ones((1, 6, 8, 3))
-    np.testing.assert_allclose(fl.reconstruction_loss(flat, flat, flow), 0.1 * 0.25, rtol=1e-5)
+    np.testing.assert_allclose(reconstruction_loss(flat, flat, flow), 0.1 * 0.25, rtol=1e-5)
 
 
 def test_reconstruction_is_measured_as_in_the_release():
@@ -65,7 +70,7 @@ def test_reconstruction_is_measured_as_in_the_release():
     names = ("loss_color", "loss_color_gradient", "loss_flow_smoothness")
     for name, term in zip(names, fl.reconstruction_terms(*pair, flow), strict=True):
         np.testing.assert_allclose(term, golden[name], rtol=1e-5, err_msg=name)
-    loss = fl.reconstruction_loss(*pair, flow)
+    loss = reconstruction_loss(*pair, flow)
     np.testing.assert_allclose(loss, golden["loss_tot"], rtol=1e-5)
 
 
@@ -93,8 +98,8 @@ def test_smoothness_allows_what_its_order_allows(rng, order):
     linear = jnp.stack(jnp.meshgrid(2 * x, x), -1)[None]
     constant = jnp.full((1, 12, 12, 2), 5.0)
     floor = 1e-3  # charbonnier of nothing
-    np.testing.assert_allclose(fl.smoothness_loss(flat, constant, order=order), floor, rtol=1e-3)
-    loss = fl.smoothness_loss(flat, linear, order=order)
+    np.testing.assert_allclose(smoothness_loss(flat, constant, order=order), floor, rtol=1e-3)
+    loss = smoothness_loss(flat, linear, order=order)
     expected = (2 + 1) / 2 / 2 if order == 1 else floor
     np.testing.assert_allclose(loss, expected, rtol=2e-3)
 
@@ -103,21 +108,21 @@ def test_an_edge_of_the_picture_lifts_the_demand():
     flow = jnp.zeros((1, 8, 12, 2)).at[:, :, 6:].set(4.0)
     flat = jnp.zeros((1, 8, 12, 3))
     edge, elsewhere = flat.at[:, :, 6:].set(255.0), flat.at[:, :, 3:].set(255.0)
-    assert fl.smoothness_loss(edge, flow) < 0.01 * fl.smoothness_loss(flat, flow)
-    assert fl.smoothness_loss(elsewhere, flow) > 0.9 * fl.smoothness_loss(flat, flow)
+    assert smoothness_loss(edge, flow) < 0.01 * smoothness_loss(flat, flow)
+    assert smoothness_loss(elsewhere, flow) > 0.9 * smoothness_loss(flat, flow)
     # Second differences span three pixels: both of those at the step are lifted.
-    assert fl.smoothness_loss(edge, flow, order=2) < 0.01 * fl.smoothness_loss(flat, flow, order=2)
+    assert smoothness_loss(edge, flow, order=2) < 0.01 * smoothness_loss(flat, flow, order=2)
 
 
 def test_visible_is_what_comes_home():
     flow = jnp.full((1, 6, 10, 2), jnp.array([2.0, 0.0]))
-    seen = fl.visible(flow, -flow)
+    seen = visible(flow, -flow)
     np.testing.assert_array_equal(seen[0, :, :8], 1)
     np.testing.assert_array_equal(seen[0, :, 8:], 0)  # leads out
-    np.testing.assert_array_equal(fl.visible(flow, jnp.zeros_like(flow)), 0)
+    np.testing.assert_array_equal(visible(flow, jnp.zeros_like(flow)), 0)
     # 0.01 (4 + 4) + 0.5 = 0.58 = 0.7616²: just within, just beyond.
     for off, expected in ((0.74, 1), (0.78, 0)):
-        near = fl.visible(flow, -flow + jnp.array([0.0, off]))
+        near = visible(flow, -flow + jnp.array([0.0, off]))
         assert near[0, 2, 2] == expected
 
 
@@ -127,7 +132,7 @@ def test_unsupervised_loss_prefers_the_true_flow(rng):
     target = jnp.roll(source, -shift, axis=2)  # target(x) = source(x + 3)
     seen = jnp.ones((1, 24, 32)).at[:, :, -shift:].set(0)
     losses = [
-        fl.unsupervised_loss(target, source, jnp.zeros((1, 24, 32, 2)).at[..., 0].set(dx), seen)
+        unsupervised_loss(target, source, jnp.zeros((1, 24, 32, 2)).at[..., 0].set(dx), seen)
         for dx in (0.0, 2.0, 3.0, 4.0)
     ]
     assert int(jnp.argmin(jnp.stack(losses))) == 2
@@ -140,9 +145,9 @@ def test_hidden_pixels_play_no_part(rng):
     flow = jnp.zeros((1, 16, 20, 2))
     hidden = target.at[:, :, 14:].set(0)  # beyond the reach of the census patch of seen pixels
     kwargs = {"smoothness": 0.0}
-    one = fl.unsupervised_loss(target, source, flow, seen, **kwargs)
+    one = unsupervised_loss(target, source, flow, seen, **kwargs)
     np.testing.assert_allclose(
-        fl.unsupervised_loss(hidden, source, flow, seen, **kwargs), one, rtol=1e-6
+        unsupervised_loss(hidden, source, flow, seen, **kwargs), one, rtol=1e-6
     )
 
 
@@ -150,9 +155,9 @@ def _losses(target, source, seen):
     truth = jnp.full((*seen.shape, 2), 0.3)
     return {
         "sequence": lambda f: fl.sequence_loss([0.5 * f, f], truth, seen > 0),
-        "reconstruction": lambda f: fl.reconstruction_loss(target, source, f),
-        "unsupervised": lambda f: fl.unsupervised_loss(target, source, f, seen),
-        "second_order": lambda f: fl.unsupervised_loss(target, source, f, seen, order=2),
+        "reconstruction": lambda f: reconstruction_loss(target, source, f),
+        "unsupervised": lambda f: unsupervised_loss(target, source, f, seen),
+        "second_order": lambda f: unsupervised_loss(target, source, f, seen, order=2),
     }
 
 
@@ -161,7 +166,7 @@ def test_gradients_are_finite_differences(x64, name):
     rng = np.random.default_rng(1)
     target, source = (picture(rng).astype(jnp.float64) for _ in range(2))
     seen = jnp.asarray(rng.uniform(size=(1, 16, 20)) < 0.8, jnp.float64)
-    loss = _losses(target, source, seen)[name]
+    loss = jax.jit(_losses(target, source, seen)[name])
     # Away from whole pixels, where bilinear sampling has a kink.
     flow = jnp.asarray(rng.integers(-2, 3, (1, 16, 20, 2)) + rng.uniform(0.2, 0.8, (1, 16, 20, 2)))
     way = jnp.asarray(rng.normal(size=flow.shape))
