@@ -20,7 +20,7 @@ pytestmark = pytest.mark.commands
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 STEPS = 40
-SECONDS = 120
+SECONDS = 300  # for a busy machine; most are done in ten
 # Sums over devices and processes are taken in another order: some units in the last place of a
 # step, which Adam, dividing by small second moments, makes larger.
 TOLERANCE = {"rtol": 1e-4, "atol": 2e-5}
@@ -212,7 +212,7 @@ def test_a_process_killed_outside_of_an_exchange_is_missed(killed, code):
     start = time.monotonic()
     codes, ends = finish(processes)
     assert codes[1 - killed] == code, ends
-    assert time.monotonic() - start < 2 + 10 + 10  # and some time for a busy machine
+    assert time.monotonic() - start < 2 + 10 + 50  # and some time for a busy machine
     if killed:
         assert "process 1 has ended: it has given no sign for 2 s; run the same" in ends[0]
 
