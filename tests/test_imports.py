@@ -24,7 +24,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"types", "config", "ops"},
     "weights": {"types", "config", "files", "models"},
     "data": {"types", "machine", "interrupts", "files"},
-    "exchange": {"types", "interrupts", "files", "data"},
+    "quality": {"types"},
+    "exchange": {"types", "interrupts", "files", "data", "quality"},
     "simulation": set(),
     "motion": {
         *("types", "config", "interrupts", "files", "sharding", "ops", "models", "weights", "data"),
@@ -34,7 +35,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "propagation": {"types", "config", "machine", "sharding", "ops", "models"},
     "evaluation": {"types"},
-    "quality": {"types"},
     "runs": {
         *("types", "config", "machine", "processes", "files", "sharding", "models", "data"),
         *("motion", "segmentation", "propagation"),

@@ -32,7 +32,7 @@ FLAGS = {
     "build": "data name output pass set",
     "doctor": "limit path",
     "import": "classes frames output partial source void",
-    "export": "data frames labels min_confidence output to",
+    "export": "below data frames labels min_confidence output to",
     "convert": "data output set",
     "convert-weights": "network output weights",
 }

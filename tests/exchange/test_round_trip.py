@@ -13,6 +13,7 @@ from wrp_jax.data.open_source import open_source
 from wrp_jax.data.public_sets.cityscapes import cityscapes_classes
 from wrp_jax.data.tool_formats.import_project import import_project
 from wrp_jax.exchange.export_project import FORMATS, export_project
+from wrp_jax.quality.table import FrameQuality, quality_csv
 from wrp_jax.types import UNLABELLED, UserError
 
 # ml_collections loads config files by a deprecated call.
@@ -65,7 +66,7 @@ def test_out_and_in_is_the_identity(tmp_path, to, entries, kind):
     dest = tmp_path / ("E.zip" if kind == "zip" else "E")
     said = export_project(root, dest, to)
     assert "holds 4 labelled frames" in said
-    classes = root / "classes.json" if to == "train-ids" else None
+    classes = root / "classes.json" if to in ("train-ids", "fiftyone") else None
     import_project(dest, tmp_path / "D2", classes=classes)
     same(root, tmp_path / "D2")
 
@@ -95,6 +96,43 @@ def test_labels_that_come_back_without_our_list_of_classes(tmp_path):
         (tmp_path / to / "classes.json").unlink()
         import_project(tmp_path / to, tmp_path / f"D_{to}", classes=root / "classes.json")
         same(root, tmp_path / f"D_{to}")
+
+
+def test_fiftyone_has_nothing_at_0_and_names_its_values(tmp_path):
+    root = video(tmp_path / "D", STREET)
+    export_project(root, tmp_path / "E", "fiftyone")
+    assert (tmp_path / "E/data/b_c/2.jpg").is_file()
+    picture = Image.open(tmp_path / "E/labels/a/0.png")
+    assert picture.mode == "L"
+    label = open_source(str(root)).label("a", "0")
+    np.testing.assert_array_equal(np.array(picture), np.array([1, 2, 0, 3])[label])
+    targets = json.loads((tmp_path / "E/mask_targets.json").read_text())
+    assert targets == {"1": "car", "2": "road", "3": "side-walk: left"}
+
+
+def test_frames_of_a_table_and_those_below_a_quality(tmp_path, caplog):
+    root = video(tmp_path / "D", STREET)
+    table = tmp_path / "next_frames.csv"
+    table.write_text("rank,sequence,frame,gain\n1,b_c,2,3.5\n2,a,1,2\n3,b_c,2,1\n")
+    said = export_project(root, tmp_path / "E", "grey-ids", frames=table)
+    assert "holds 1 labelled frames" in said and (tmp_path / "E/labels/b_c/2.png").is_file()
+    assert "1 of its frames have no label and are left out (the first is a 1)" in caplog.text
+    for content, message in (
+        ("a,b\n1,2\n", "no rows with columns"),
+        ("sequence,frame\na,1\n", "none of its frames has a label"),
+        ('sequence,frame\n"a,1\n', "no table"),
+    ):
+        table.write_text(content)
+        with pytest.raises(UserError, match=message):
+            export_project(root, tmp_path / "E2", "grey-ids", frames=table)
+    miou = {("a", "0"): 55.0, ("a", "2"): 75.0, ("b_c", "2"): float("nan")}
+    rows = [FrameQuality(*key, 1, value, 0.0, 100.0, 0.0, "", {}) for key, value in miou.items()]
+    (root / "quality.csv").write_bytes(quality_csv(rows, []))
+    said = export_project(root, tmp_path / "E3", "grey-ids", below=60.0)
+    assert "holds 1 labelled frames" in said and (tmp_path / "E3/labels/a/0.png").is_file()
+    for below, message in ((10.0, "give a higher --below"), (101.0, "--below=101 must be")):
+        with pytest.raises(UserError, match=message):
+            export_project(root, tmp_path / "E4", "grey-ids", below=below)
 
 
 def test_train_ids_are_grey_and_count_the_classes(tmp_path):

@@ -7,13 +7,14 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from wrp_jax.evaluation.confusion import confusion, mean_iou
+from wrp_jax.files.records import verify
 from wrp_jax.labelling.finish import finish, scores_text
 from wrp_jax.labelling.plan import make_plan
 from wrp_jax.labelling.report_files import write_report
 from wrp_jax.labelling.request import Request
 from wrp_jax.labelling.run import label_windows
 from wrp_jax.quality.next_frames import NextFrame
-from wrp_jax.quality.table import FrameQuality
+from wrp_jax.quality.table import FrameQuality, read_quality
 from wrp_jax.reporting.clips import read_clip_script
 
 
@@ -107,7 +108,22 @@ def test_the_report_tells_of_quality_and_of_frames_to_label(
     assert [sure is None for sure in clip["confidence"]] == [True, False, False, False, True]
     page = (plan.output / "report.html").read_text()
     assert '"rows":[["a","001","7.00","7.00","51.5","2"]]' in page
-    assert "1 clip of the video is not listed: none of their frames is labelled (b)." in page
+
+
+def test_the_report_says_how_good_frames_are_held_to_be(make_folder, tmp_path, config, networks):
+    root = make_folder({"a": 5, "b": 3}, lambda s, t: s == "a" and t == 2)
+    plan, _ = run(root, tmp_path, config, networks, method="motion-only", horizon=1)
+    judged = read_quality(plan.output / "quality.csv")
+    rows = {row.frame: row.miou for row in judged if row.sequence == "a"}
+    clip = read_clip_script((plan.output / "a/frames.js").read_text())
+    near = [pytest.approx(rows[name], abs=0.06) for name in ("001", "003")]
+    assert clip["miou"] == [None, near[0], 100.0, near[1], None]  # labelled by hand
+    assert [sure is None for sure in clip["confidence"]] == [True, False, False, False, True]
+    page = (plan.output / "report.html").read_text()
+    first = (plan.output / "next_frames.csv").read_text().splitlines()[1].split(",")
+    assert f'"rows":[["{first[1]}","{first[2]}"' in page
+    assert "1 clip of the video is not listed: none of its frames is labelled (b)." in page
+    assert not verify(plan.output)[1]
 
 
 def test_flips_are_counted_where_labels_move(make_folder, tmp_path, config, networks):

@@ -419,6 +419,11 @@ def test_the_list_of_frames_to_fix_is_copied(page):
     assert "/OUT # 1'" in page.ask("window.copied")
 
 
+def test_a_clip_without_labels_is_said_to_have_none(page):
+    page.ask("location.hash = '#at=elsewhere/004'")
+    page.wait("document.querySelector('.where').textContent.startsWith('elsewhere is not listed')")
+
+
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
 @pytest.mark.parametrize("dark", [False, True])
 def test_nothing_is_wider_than_the_screen(page, width, height, dark):

@@ -2,6 +2,8 @@
 
   wrp export OUT DEST --to=cvat --data=D
   wrp export OUT DEST.zip --to=coco-panoptic --data=D --min_confidence=0.8 --frames=LIST
+  wrp export OUT DEST --to=cvat --data=D --frames=OUT/next_frames.csv
+  wrp export OUT DEST --to=fiftyone --data=D --below=70
   wrp export D DEST --to=label-studio
 
 OUT is what 'wrp propagate' wrote, which needs --data; or a folder of frames and labels. DEST is a
@@ -30,7 +32,12 @@ def define_flags() -> None:
     flags.DEFINE_float(
         "min_confidence", 0.0, "Pixels of OUT below it are void, or without a class: 0 to 1."
     )
-    flags.DEFINE_string("frames", None, "List of '<sequence> <frame>': these alone.")
+    flags.DEFINE_string(
+        "frames", None, "List of '<sequence> <frame>', or next_frames.csv: these alone."
+    )
+    flags.DEFINE_float(
+        "below", None, "Of these the frames alone with a lower mIoU in OUT/quality.csv, in %."
+    )
 
 
 def main() -> None:
@@ -47,5 +54,6 @@ def main() -> None:
             data=options.data,
             min_confidence=options.min_confidence,
             frames=Path(options.frames) if options.frames else None,
+            below=options.below,
         )
     )

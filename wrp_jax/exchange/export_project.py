@@ -13,7 +13,12 @@ from wrp_jax.exchange.label_studio import write_label_studio
 from wrp_jax.exchange.labelled_frames import Labels, open_labels
 from wrp_jax.exchange.segmentation_masks import write_cvat, write_voc
 from wrp_jax.exchange.sink import Sink, is_archive, open_sink
-from wrp_jax.exchange.trainers import write_cityscapes, write_grey_ids, write_train_ids
+from wrp_jax.exchange.trainers import (
+    write_cityscapes,
+    write_fiftyone,
+    write_grey_ids,
+    write_train_ids,
+)
 from wrp_jax.files.output import check_output
 
 FORMATS: dict[str, Callable[[Labels, Sink], None]] = {
@@ -21,13 +26,14 @@ FORMATS: dict[str, Callable[[Labels, Sink], None]] = {
     "coco-panoptic": write_panoptic,
     "coco-stuff": write_stuff,
     "cvat": write_cvat,
+    "fiftyone": write_fiftyone,
     "grey-ids": write_grey_ids,
     "label-studio": write_label_studio,
     "train-ids": write_train_ids,
     "voc": write_voc,
 }
 """The writers, by what is given as ``--to``."""
-_WITH_OWN_CLASSES = ("grey-ids", "train-ids")
+_WITH_OWN_CLASSES = ("fiftyone", "grey-ids", "train-ids")
 
 
 def export_project(
@@ -38,6 +44,7 @@ def export_project(
     data: str | None = None,
     min_confidence: float = 0.0,
     frames: Path | None = None,
+    below: float | None = None,
 ) -> str:
     """Writes the project.
 
@@ -48,6 +55,7 @@ def export_project(
       data: see ``open_labels``.
       min_confidence: see there.
       frames: see there.
+      below: see there.
 
     Returns:
       What was done, in a sentence.
@@ -57,7 +65,7 @@ def export_project(
     """
     folder = dest.parent if is_archive(dest) else dest
     check_output(folder, out, input_folder(data) if data else None)
-    labels = open_labels(out, data, min_confidence, frames)
+    labels = open_labels(out, data, min_confidence, frames, below)
     with open_sink(dest, to) as sink:
         FORMATS[to](labels, sink)
         if to not in _WITH_OWN_CLASSES:  # by which 'wrp import' gives back the ids

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,9 +19,12 @@ from wrp_jax.data.propagated.folder import FRAMES, PropagatedFolder
 from wrp_jax.data.source import StoredSource, VideoSource, reading
 from wrp_jax.data.windows import read_frames
 from wrp_jax.files.output import RUN_FILE
+from wrp_jax.files.regular import read_bytes
+from wrp_jax.quality.table import QUALITY_FILE, read_quality
 from wrp_jax.types import UNLABELLED, ClassMap, UserError
 
 _PNG = b"\x89PNG"
+_log = logging.getLogger(__name__)
 
 
 class LabelledFrame(NamedTuple):
@@ -83,14 +89,23 @@ class Labels:
             yield LabelledFrame(sequence, name, data, suffix, label.astype(np.int32))
 
 
-def open_labels(out: Path, data: str | None, min_confidence: float, frames: Path | None) -> Labels:
+def open_labels(
+    out: Path,
+    data: str | None,
+    min_confidence: float,
+    frames: Path | None,
+    below: float | None = None,
+) -> Labels:
     """Finds the labels.
 
     Args:
       out: what ``propagate`` wrote, or a folder of data.
       data: the video that was labelled; for the former alone.
       min_confidence: 0 … 1; pixels below it are void, or nothing; for the former alone.
-      frames: list of ``<sequence> <frame>``; None: all that have a label.
+      frames: list of ``<sequence> <frame>``, or a ``.csv`` with columns of these names, as
+        ``next_frames.csv``, of whose frames those without a label are left out and told; None: all
+        that have a label.
+      below: of these the frames alone of which ``quality.csv`` expects a lower mIoU, in %.
 
     Raises:
       UserError: there are none, or ``data`` or ``min_confidence`` are missing or mean nothing.
@@ -109,8 +124,10 @@ def open_labels(out: Path, data: str | None, min_confidence: float, frames: Path
                 f"--{flag} goes with what 'wrp propagate' wrote, and {out} is not that."
             )
         source = video = open_source(str(out))
-    if frames is not None:
-        listed = read_frames(frames, source)
+    if frames is not None and frames.suffix.lower() == ".csv":
+        listed = _read_table(frames, source)
+    elif frames is not None:
+        listed = list(read_frames(frames, source))
     else:
         listed = [
             (sequence, name)
@@ -119,6 +136,49 @@ def open_labels(out: Path, data: str | None, min_confidence: float, frames: Path
             for name in video.frame_names(sequence)
             if name in source.label_names(sequence)
         ]
+    if below is not None:
+        listed = _below(out, listed, below)
     if not listed:
         raise UserError(f"{out} holds no labels: there is nothing to export.")
     return Labels(source, video, listed)
+
+
+def _read_table(path: Path, source: VideoSource) -> list[tuple[str, str]]:
+    """The frames of a table that have a label, each once; tells of the others."""
+    try:
+        text = read_bytes(path).decode("utf-8-sig")
+        rows = list(csv.DictReader(io.StringIO(text), restval="", strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} is no table of comma-separated values ({error}).") from error
+    if not rows or not {"sequence", "frame"} <= rows[0].keys():
+        raise UserError(
+            f"{path} has no rows with columns sequence and frame: give a table of them."
+        )
+    listed = dict.fromkeys((row["sequence"], row["frame"]) for row in rows)
+    found = [
+        (sequence, name)
+        for sequence, name in listed
+        if sequence in source.sequences and name in source.label_names(sequence)
+    ]
+    if len(found) < len(listed):
+        sequence, name = next(frame for frame in listed if frame not in set(found))
+        _log.warning(
+            "%s: %d of its frames have no label and are left out (the first is %s %s)",
+            path, len(listed) - len(found), sequence, name,
+        )  # fmt: skip
+    if not found:
+        raise UserError(f"{path}: none of its frames has a label: there is nothing to export.")
+    return found
+
+
+def _below(out: Path, listed: Sequence[tuple[str, str]], least: float) -> list[tuple[str, str]]:
+    if not 0 < least <= 100:
+        raise UserError(f"--below={least:g} must be an mIoU in %, from 0 to 100.")
+    rows = read_quality(out / QUALITY_FILE)
+    worse = {(row.sequence, row.frame) for row in rows if row.miou < least}
+    found = [frame for frame in listed if frame in worse]
+    if not found:
+        raise UserError(
+            f"{out}: of no frame is an mIoU below {least:g} % expected: give a higher --below."
+        )
+    return found

@@ -65,6 +65,39 @@ def write_grey_ids(labels: Labels, sink: Sink) -> None:
     sink.put(label_maps.CLASSES_FILE, (json.dumps(content, indent=1) + "\n").encode())
 
 
+def write_fiftyone(labels: Labels, sink: Sink) -> None:
+    """Writes FiftyOne's ``ImageSegmentationDirectory``, with the names of its pixel values beside.
+
+    FiftyOne takes 0 for nothing and draws the others: void, and what is not known, is 0; the
+    classes count from 1 in the order of ``classes.json``. ``mask_targets.json`` is what
+    ``Dataset.default_mask_targets`` takes.
+
+    Reference: voxel51/fiftyone, ``fiftyone/utils/data/importers.py``.
+    """
+    classes = labels.classes
+    table = _train_ids(classes) + 1  # 255 becomes 0
+    void = classes.void_index
+    rows = zip(table.tolist(), classes.names, classes.colors.tolist(), strict=False)
+    entries = [
+        {"id": value, "name": name, "color": color, "void": False}
+        for value, name, color in rows
+        if value
+    ]
+    targets = {str(entry["id"]): entry["name"] for entry in entries}
+    name = NOTHING if void is None else classes.names[void]
+    color = [0, 0, 0] if void is None else classes.colors[void].tolist()
+    entries.append({"id": 0, "name": name, "color": color, "void": True})
+    label_maps.parse_classes({"classes": entries}, label_maps.CLASSES_FILE)
+    for path, content in (
+        (label_maps.CLASSES_FILE, {"classes": entries}),
+        ("mask_targets.json", targets),
+    ):
+        sink.put(path, (json.dumps(content, indent=1) + "\n").encode())
+    for item in labels:
+        sink.put(f"data/{item.key}{item.suffix}", item.frame)
+        sink.put(f"labels/{item.key}.png", images.encode_png(table[item.label]))
+
+
 def write_cityscapes(labels: Labels, sink: Sink) -> None:
     """Writes ``leftImg8bit/train`` and ``gtFine/train`` with labelIds, trainIds and colours.
 

@@ -160,9 +160,11 @@ def _unlabelled_note(sequences: Sequence[str]) -> list[str]:
     if not sequences:
         return []
     more = f" and {len(sequences) - _NAMED} more" if len(sequences) > _NAMED else ""
-    clips = "clip of the video is" if len(sequences) == 1 else "clips of the video are"
+    clips, whose = ("clip of the video is", "its")
+    if len(sequences) > 1:
+        clips, whose = ("clips of the video are", "their")
     return [
-        f"{len(sequences)} {clips} not listed: none of their frames is labelled "
+        f"{len(sequences)} {clips} not listed: none of {whose} frames is labelled "
         f"({', '.join(sequences[:_NAMED])}{more})."
     ]
 

@@ -32,6 +32,7 @@ _TOOLS = {
     "Label Studio": "label-studio --to=label-studio",
     "COCO panoptic": "coco --to=coco-panoptic",
     "PASCAL VOC": "voc --to=voc",
+    "FiftyOne": "fiftyone --to=fiftyone",
 }
 
 

@@ -17,7 +17,7 @@ from wrp_jax.data.tool_formats.project import Project, ToolClass, ToolLabel, fra
 from wrp_jax.data.tool_formats.tree import Tree
 from wrp_jax.types import ClassMap, UserError
 
-FRAMES = ("images", "imgs", "img_dir")
+FRAMES = ("images", "imgs", "img_dir", "data")
 LABELS = ("labels", "masks", "annotations", "ann_dir")
 
 

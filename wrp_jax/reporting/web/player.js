@@ -195,6 +195,11 @@ const player = (() => {
   async function open(sequence, name, { scroll = false } = {}) {
     const mine = ++asked;
     stop();
+    if (!data.clips.some((line) => line.sequence === sequence)) {
+      where.textContent = `${sequence} is not listed here: none of its frames is labelled.`;
+      if (scroll) root.scrollIntoView({ block: "start" });
+      return;
+    }
     let found;
     try { found = await loadClip(sequence); } catch (error) { where.textContent = error.message; return; }
     if (mine !== asked) return;
