@@ -93,6 +93,6 @@ def test_a_second_signal_ends_the_program_wherever_it_is(where, number):
     time.sleep(0.5)
     assert process.poll() is None
     process.send_signal(number)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=300)
     assert process.returncode == 4
     assert error == "stopped at once by a second signal; run the same command to go on.\n"

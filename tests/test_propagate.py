@@ -136,7 +136,7 @@ def test_signals_at_any_moment(data, number):
         time.sleep(rng.uniform(0.05, 1.0) * took)
         begun = written(out) != before
         process.send_signal(number)
-        _, error = process.communicate(timeout=120)
+        _, error = process.communicate(timeout=300)
         codes.append(process.returncode)
         if process.returncode == 4:
             assert error.endswith("run the same command to go on.\n"), error

@@ -25,10 +25,10 @@ def test_it_shows_the_report_until_it_is_told_to_end(tmp_path, end):
     try:
         address = process.stdout.readline().split()[0]
         assert address.startswith("http://127.0.0.1:")
-        with urllib.request.urlopen(address, timeout=30) as answer:
+        with urllib.request.urlopen(address, timeout=300) as answer:
             assert answer.read() == b"<title>mine</title>"
         process.send_signal(end)
-        rest, errors = process.communicate(timeout=30)
+        rest, errors = process.communicate(timeout=300)
         assert (process.returncode, rest, errors) == (0, "", "")
     finally:
         process.kill()

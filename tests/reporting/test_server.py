@@ -49,7 +49,7 @@ def serve():
         started.append(server)
 
         def get(path, method="GET", **headers):
-            connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
             connection.request(method, path, headers=headers)
             answer = connection.getresponse()
             body = answer.read()
