@@ -81,6 +81,36 @@ def test_it_lists_the_commands(wrp, capsys, words):
     assert all(text.endswith(".") and len(text) > 20 for text in listed.values())
 
 
+def test_without_arguments_it_says_what_to_do_next(wrp, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def said():
+        assert wrp() == 0
+        return capsys.readouterr().out.splitlines()[-1]
+
+    assert said().startswith("Next: 'wrp propagate --config=demo'")
+    (tmp_path / "D").mkdir()
+    (tmp_path / "D" / "classes.json").write_text("{}")
+    assert said() == "Next: D has a list of classes; 'wrp doctor D' says whether it can be used."
+    (tmp_path / "OUT").mkdir()
+    for name in ("run.json", "report.html"):
+        (tmp_path / "OUT" / name).write_text("{}")
+    assert said() == "Next: OUT holds labels; 'wrp view OUT' shows them."
+    monkeypatch.chdir(tmp_path / "OUT")
+    assert said() == "Next: this folder holds labels; 'wrp view .' shows them."
+    assert wrp("--help") == 0 and "Next:" not in capsys.readouterr().out
+
+
+def test_every_task_has_a_command_that_exists(wrp, capsys):
+    assert wrp("--help") == 0
+    lines = capsys.readouterr().out.splitlines()
+    examples = [line.split() for line in lines if line.startswith("  wrp ")]
+    assert len(examples) >= 8 and {words[1] for words in examples} <= set(COMMANDS)
+    for words in examples:
+        given = {word[2:].partition("=")[0] for word in words if word.startswith("--")}
+        assert given <= set(FLAGS[words[1]].split()), words
+
+
 def test_every_command_is_a_module_of_the_package():
     names = {
         path.stem.removesuffix("_").replace("_", "-")

@@ -33,6 +33,27 @@ COMMANDS = (
 ``POSITIONAL`` where the values of flags may stand alone, in this order."""
 
 _HELP = ("--help", "-h", "help")
+_TASKS = (
+    ("See it work, on streets that it makes itself", "wrp propagate --config=demo"),
+    ("Bring a video and its labels into one folder", "wrp import clip.mp4 D"),
+    ("Ask what a folder holds, and what is wrong in it", "wrp doctor D"),
+    (
+        "Label by motion alone, without training",
+        "wrp propagate --config=folder --data=D --method=motion-only --output=OUT",
+    ),
+    ("Train on your labels", "wrp train --config=folder --data=D --workdir=RUN"),
+    (
+        "Label by all methods",
+        "wrp propagate --config=folder --data=D --workdir=RUN --output=OUT",
+    ),
+    ("Look at the labels, the worst clips first", "wrp view OUT"),
+    ("Ask which frames to label next", "wrp next OUT"),
+    (
+        "Take them to a tool",
+        "wrp export OUT cvat.zip --to=cvat --data=D --frames=OUT/next_frames.csv",
+    ),
+)
+"""What people do, in the order in which they come to it, and the command for it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,6 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name, *rest = (sys.argv[1:] if arguments is None else arguments) or _HELP[:1]
     if name in _HELP:
         print(overview())
+        if not (sys.argv[1:] if arguments is None else arguments):
+            print(f"\nNext: {_next_step(Path())}")
         return 0
     if name == "--version":
         print(f"wrp_jax {wrp_jax.__version__}")
@@ -83,20 +106,37 @@ def run_command(name: str, argv: list[str]) -> int:
 
 
 def overview() -> str:
-    """What ``wrp --help`` prints: the commands, each with the first line of its description."""
+    """What ``wrp --help`` prints: what people do, and the commands with what each does."""
     width = max(map(len, COMMANDS)) + 2
     lines = [f"  {name:{width}}{_summary(name)}" for name in COMMANDS]
+    tasks = [line for task, command in _TASKS for line in (f"{task}:", f"  {command}")]
     return "\n".join(
         [
             "Warp-Refine Propagation: labels of a few frames, carried to the frames around them.",
             "",
-            "  wrp COMMAND --flag=value ...",
+            *tasks,
             "",
+            "The commands:",
             *lines,
             "",
             "'wrp COMMAND --help' shows the flags of a command, 'wrp --version' the version.",
         ]
     )
+
+
+def _next_step(folder: Path) -> str:
+    """What to do first, by what lies in a folder."""
+    if (folder / "run.json").is_file() and (folder / "report.html").is_file():
+        return "this folder holds labels; 'wrp view .' shows them."
+    for found in sorted(path.parent for path in folder.glob("*/report.html")):
+        if (found / "run.json").is_file():
+            return f"{found} holds labels; 'wrp view {found}' shows them."
+    for found in (folder, *sorted(path for path in folder.glob("*") if path.is_dir())):
+        if (found / "classes.json").is_file():
+            return (
+                f"{found} has a list of classes; 'wrp doctor {found}' says whether it can be used."
+            )
+    return "'wrp propagate --config=demo' needs nothing and shows what comes out."
 
 
 def _module(name: str) -> str:
