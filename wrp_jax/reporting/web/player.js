@@ -41,14 +41,14 @@ const player = (() => {
     }
     if (layer === "labels" || layer === "void") return [file(folder, "labels")];
     if (layer === "confidence" || layer === "doubt") return [file(folder, "confidence")];
-    if (layer === "source") return clip.source && method === data.method ? [file(folder, "source")] : [];
+    if (layer === "source") return clip.source ? [file(folder, "source")] : [];
     return clip.scored.includes(at) ? [file(folder, "errors")] : [];
   }
 
   function why(layer) { // it shows nothing
     if (layer === "image") return "";
     if (clip.confidence[at] === null) return "this frame has no label";
-    if (layer === "source" && !clip.source) return "not written in this output";
+    if (layer === "source" && !clip.source) return "not written in this output: --config.propagation.write_source=true writes it";
     if (layer === "errors" && clip.keys.includes(at)) return "labelled by hand";
     if (layer === "errors" && !clip.scored.includes(at)) return "this frame has no true label";
     return "";
