@@ -20,7 +20,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,29 +30,38 @@ import numpy as np
 from experiments.record import record_option, write_result
 from wrp_jax.config import Config
 from wrp_jax.data import images, label_maps
+from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.label_pictures import read_label
 from wrp_jax.data.synthetic.config import SyntheticConfig
 from wrp_jax.data.synthetic.export import write_folder
 from wrp_jax.data.synthetic.source import SyntheticSource
 from wrp_jax.evaluation.confusion import confusion, iou
+from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.evaluation.truth import GroundTruth
-from wrp_jax.files.failures import Failures
 from wrp_jax.files.regular import MAX_BYTES, read_bytes
 from wrp_jax.labelling.files import OutputFiles
 from wrp_jax.labelling.judge import judge, judged
-from wrp_jax.labelling.kept import KeptWindows
-from wrp_jax.labelling.plan import Plan, make_plan
+from wrp_jax.labelling.plan import Plan, WindowJob, make_plan
+from wrp_jax.labelling.relabelled import WindowLabels
 from wrp_jax.labelling.request import Request
+from wrp_jax.labelling.watch import Watch
+from wrp_jax.labelling.window_result import WindowResult
+from wrp_jax.motion.build import build_motion
+from wrp_jax.propagation.labelled_window import Keyframe
+from wrp_jax.propagation.results import FramePrediction
 from wrp_jax.quality.calibration import score
 from wrp_jax.quality.estimate import Weights, class_errors, estimate
 from wrp_jax.quality.evidence import SIGNS
+from wrp_jax.runs.networks import Networks
 from wrp_jax.simulation.clip import redraw_boundaries
+from wrp_jax.types import Clip
 
 JITTER = 1.5
 """Of the annotators of ``streets``, pixels; as in simulated clips."""
 NOTE = (
     "Spearman of estimates and baselines with the true mIoU per frame; off: mean absolute error of "
-    "estimates in percentage points of mIoU; held: % of the frames in their 90 % interval"
+    "estimates in percentage points of mIoU; held: % of the frames in their 90 % interval; "
+    "calibration_error: expected calibration error of the pixels' confidence in %"
 )
 
 
@@ -60,23 +70,21 @@ class Frame:
     """A labelled frame with its truth.
 
     Attributes:
-      window: number of its window.
       evidence: of ``quality.evidence``.
       known: classes of the labelled frames.
       iou: true IoU by class, 0 … 1; NaN where there is no true pixel.
       distance: to the nearest labelled frame.
       confidence: mean over the frame.
-      both_sides: whether it lies between two labelled frames.
+      reliability: of its pixels, ``sums`` of ``evaluation.reliability``.
       told: mIoU and the ends of its interval, in %, as ``quality.csv`` has them.
     """
 
-    window: int
     evidence: np.ndarray
     known: np.ndarray
     iou: np.ndarray
     distance: int
     confidence: float
-    both_sides: bool
+    reliability: np.ndarray
     told: tuple[float, float, float]
 
 
@@ -87,41 +95,75 @@ class LabelledSet:
     Attributes:
       name: of the set.
       plan: that the output was made by.
-      void: per class.
     """
 
     name: str
     plan: Plan
-    void: np.ndarray
 
-    def frames(self, method: str) -> list[Frame]:
-        """All frames with a true label that a method has labelled."""
+    def frames(self, methods: Sequence[str]) -> dict[str, list[Frame]]:
+        """By method all frames that it has labelled and that have a true label.
+
+        The evidence is collected once more, from the pictures of labels and confidence: an output
+        of any version will do. Labelled frames that a run leaves out play no part.
+        """
+        plan, results = self.plan, {}
+        networks = Networks(build_motion(plan.config.motion), None, None, "")
+        with tempfile.TemporaryDirectory() as scratch:
+            for job in plan.jobs:
+                results[job.number] = self._result(job, networks, methods, Path(scratch))
+        return {method: self._of_method(method, results) for method in methods}
+
+    def _result(
+        self, job: WindowJob, networks: Networks, methods: Sequence[str], scratch: Path
+    ) -> WindowResult:
+        source, sequence, names = self.plan.source, job.window.sequence, job.names
+        known = KnownLabels(source, self.plan.windows)
+        keys = [Keyframe(i, known.label(sequence, names[i])) for i in job.keys]
+        clip = Clip(len(names), lambda i: source.frame(sequence, names[i]), sequence, names)
+        with (
+            networks.open_window(clip, keys, source.classes, scratch, job.window.reach) as window,
+            Watch(window, job.owned, methods) as watch,
+        ):
+            for method in methods:
+                for i in watch.frames:
+                    labels, sure = self._read(method, sequence, names[i])
+                    watch.see(method, FramePrediction(i, labels, sure))
+            watch.finish()
+        there = np.isin(np.arange(source.classes.num_classes), [key.label for key in keys])
+        none = WindowLabels(sequence, {})
+        return WindowResult("", none, known=there, evidence=watch.evidence)
+
+    def _read(self, method: str, sequence: str, name: str) -> tuple[np.ndarray, np.ndarray]:
         plan = self.plan
-        results = KeptWindows(plan, Failures(plan.output)).finished()
-        if len(results) < len(plan.jobs):
-            raise SystemExit(f"{plan.output} is not complete, or of other options than given here")
-        truth, writer = GroundTruth(plan.source), OutputFiles(plan).writers[method]
+        writer = OutputFiles(plan).writers[method]
+        path, grey = writer.label_path(sequence, name), writer.confidence_path(sequence, name)
+        labels = read_label(read_bytes(path, MAX_BYTES), plan.source.classes, path)
+        sure = images.decode_label(read_bytes(grey, MAX_BYTES), grey).pixels
+        return labels, sure.astype(np.float32) / 255.0
+
+    def _of_method(self, method: str, results: Mapping[int, WindowResult]) -> list[Frame]:
+        plan, truth = self.plan, GroundTruth(self.plan.source)
         told = {(r.sequence, r.frame): r for r in judge(plan, results, method)}
-        num_classes, found = plan.source.classes.num_classes, []
+        classes, found = plan.source.classes, []
         for job, i in plan.written():
-            if i in job.keys or i not in job.scored:
+            if i not in job.scored:
                 continue
             sequence, name = job.window.sequence, job.names[i]
             places = [j for j in job.owned if j not in job.keys]
-            path, grey = writer.label_path(sequence, name), writer.confidence_path(sequence, name)
-            said = read_label(read_bytes(path, MAX_BYTES), plan.source.classes, path)
-            sure = images.decode_label(read_bytes(grey), grey).pixels / 255.0
-            matrix = confusion(truth.label(sequence, name), said, num_classes)
+            labels, sure = self._read(method, sequence, name)
+            true = truth.label(sequence, name)
+            matrix = confusion(true, labels, classes.num_classes)
+            reliability = Reliability()
+            reliability.add(sure, labels, true, ~np.asarray(classes.void))
             row, result = told[sequence, name], results[job.number]
             found.append(
                 Frame(
-                    job.number,
                     result.evidence[method][places.index(i)],
                     result.known,
-                    iou(matrix, plan.source.classes.void),
+                    iou(matrix, classes.void),
                     row.distance,
                     float(sure.mean()),
-                    len(job.keys) == 2,
+                    reliability.sums,
                     (row.miou, row.miou_low, row.miou_high),
                 )
             )
@@ -132,8 +174,8 @@ def read_set(text: str, config: Config, method: str) -> LabelledSet:
     """``NAME=DATA:WINDOWS:OUT``."""
     name, _, rest = text.partition("=")
     data, windows, output = rest.rsplit(":", 2)
-    plan = make_plan(config, Request(data, Path(output), method, windows=windows or None))
-    return LabelledSet(name, plan, np.asarray(plan.source.classes.void))
+    request = Request(data, Path(output), method, windows=windows or None)
+    return LabelledSet(name, make_plan(config, request))
 
 
 def rank(values: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -197,6 +239,8 @@ def compare(frames: Sequence[Frame]) -> dict[str, float]:
     true = np.array([100.0 * np.nanmean(frame.iou) for frame in frames])
     told = np.array([frame.told for frame in frames])
     colour = SIGNS.index("colour"), SIGNS.index("places")
+    reliability = Reliability()
+    reliability.sums = np.sum([frame.reliability for frame in frames], axis=0)
     return {
         "frames": len(frames),
         "estimate": spearman(told[:, 0], true),
@@ -211,6 +255,7 @@ def compare(frames: Sequence[Frame]) -> dict[str, float]:
         ),
         "off": float(np.abs(told[:, 0] - true).mean()),
         "held": float(100 * ((told[:, 1] <= true) & (true <= told[:, 2])).mean()),
+        "calibration_error": 100 * reliability.expected_error,
     }
 
 
@@ -257,17 +302,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     figures: dict[str, Any] = {}
     for text in parsed.sets:
         one = read_set(text, config, parsed.method)
-        for method in judged(one.plan):
-            figures.setdefault(one.name, {})[method] = compare(one.frames(method))
+        for method, frames in one.frames(judged(one.plan)).items():
+            figures.setdefault(one.name, {})[method] = compare(frames)
             told = figures[one.name][method].items()
-            print(one.name, method, *(f"{key}: {value:.2f}" for key, value in told), sep="  ")
+            print(
+                one.name,
+                method,
+                *(f"{key}: {value:.2f}" for key, value in told),
+                sep="  ",
+            )
     if parsed.record:
         write_result(parsed.record, figures, command=parsed.command, note=NOTE)
 
 
 def _prior(sets: Sequence[LabelledSet], method: str) -> None:
-    frames = [frame for one in sets for frame in one.frames(method)]
-    void = sets[0].void
+    frames = [frame for one in sets for frame in one.frames([method])[method]]
+    void = np.asarray(sets[0].plan.source.classes.void)
     weights = fit_weights(frames, void)
     print(weights)
     print(quantiles_of_spreads(frames, void, weights))

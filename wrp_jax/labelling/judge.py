@@ -87,8 +87,8 @@ def run_calibration(plan: Plan, results: Mapping[int, WindowResult], method: str
     scores, counts = [], []
     for job in plan.jobs:
         result = results[job.number]
-        matrices = result.left_out_matrices[method]
-        for evidence, matrix in zip(result.left_out[method], matrices, strict=True):
+        matrices = result.left_out_matrices.get(method, ())
+        for evidence, matrix in zip(result.left_out.get(method, ()), matrices, strict=True):
             found = estimate(evidence, result.known, void, prior.weights)
             true = mean_iou(matrix, plan.source.classes.void)
             if not math.isnan(found.miou) and not math.isnan(true):
