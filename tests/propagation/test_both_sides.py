@@ -159,3 +159,27 @@ def test_labelled_frames_lie_at_the_ends(scene):
         window_of(scene, (1, N - 1))
     with pytest.raises(ValueError, match="first and the last"):
         dataclasses.replace(window_of(scene, (2,)), keys=())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_leaving_out_shows_labelled_frames_and_changes_no_other(method, scene):
+    plain = frames_of(window_of(scene, (0, N - 1)), method)
+    window = window_of(scene, (0, N - 1), leave_out=True)
+    said = frames_of(window, method)
+    hidden = {frame.frame: frame for frame in said if window.is_left_out(frame)}
+    rest = [frame for frame in said if not window.is_left_out(frame)]
+    for one, two in zip(sorted(plain), sorted(rest), strict=True):
+        assert one.frame == two.frame
+        np.testing.assert_array_equal(one.labels, two.labels)
+        np.testing.assert_array_equal(one.confidence, two.confidence)
+    if method not in MOVING:
+        assert not hidden
+        return
+    assert {frame: shown.key for frame, shown in hidden.items()} == {0: N - 1, N - 1: 0}
+    # What the other label says alone, its own was not there.
+    other = window_of((scene[0], np.where(np.arange(N)[:, None, None] == 0, 2, scene[1])), (0, 6))
+    other = dataclasses.replace(other, leave_out=True)
+    shown = next(f for f in frames_of(other, method) if other.is_left_out(f) and f.frame == 0)
+    np.testing.assert_array_equal(shown.labels, hidden[0].labels)
+    short = window_of(scene, (0, N - 1), leave_out=True, reach=3)
+    assert not any(short.is_left_out(frame) for frame in frames_of(short, method))
