@@ -8,7 +8,7 @@ strategy, up to each of the budgets, and motion-only carries their labels over t
 again. ``next`` asks for what is missing to the next budget at once, as ``wrp next`` would answer
 then; ``uniform`` spreads as many labels evenly; ``random`` draws them, the mean of three seeds.
 
-Finding: results/next_frames.json.
+Not measured on whole sets yet.
 """
 
 from __future__ import annotations
