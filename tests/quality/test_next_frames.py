@@ -7,9 +7,9 @@ from wrp_jax.quality.next_frames import next_frames, next_frames_csv
 from wrp_jax.quality.table import FrameQuality
 
 
-def rows(**sequences):
+def rows(labelled=(), **sequences):
     return [
-        FrameQuality(name, f"{i:03d}", i, float(miou), 0.0, 100.0, 0.0, "", {})
+        FrameQuality(name, f"{i:03d}", int(i not in labelled), float(miou), 0.0, 100.0, 0.0, "", {})
         for name, mious in sequences.items()
         for i, miou in enumerate(mious)
     ]
@@ -31,6 +31,13 @@ def test_the_greedy_first_choice_is_the_best_single_one():
     found = next_frames(rows(a=100 - errors), 1)[0]
     gain = [sum(e * 0.9 ** abs(i - j) for j, e in enumerate(errors)) / 12 for i in range(12)]
     assert int(found.frame) == int(np.argmax(gain)) and found.gain == pytest.approx(max(gain))
+
+
+def test_frames_that_are_labelled_are_not_asked_for_again():
+    around = [70.0, 80.0, 90.0, 100.0, 90.0, 80.0, 70.0]  # most is wrong around the middle
+    found = next_frames(rows(a=around, labelled=[3]), 7)
+    assert {frame.frame for frame in found} == {f"{i:03d}" for i in (0, 1, 2, 4, 5, 6)}
+    assert len(found) == 6
 
 
 def test_nothing_is_listed_where_nothing_is_to_gain():

@@ -65,7 +65,11 @@ def next_frames(rows: Sequence[FrameQuality], budget: int) -> list[NextFrame]:
         sequence: np.array([0.0 if math.isnan(r.miou) else 100.0 - r.miou for r in own])
         for sequence, own in by_sequence.items()
     }
-    gains = {sequence: _gains(error) for sequence, error in errors.items()}
+    # A label that is there already gives no other.
+    free = {
+        sequence: np.array([r.distance > 0 for r in own]) for sequence, own in by_sequence.items()
+    }
+    gains = {sequence: _gains(error) * free[sequence] for sequence, error in errors.items()}
     count = max(len(rows), 1)
     chosen: list[NextFrame] = []
     total = 0.0
@@ -82,7 +86,8 @@ def next_frames(rows: Sequence[FrameQuality], budget: int) -> list[NextFrame]:
         removed = _HELP[helped.start - place + _REACH :][: len(errors[sequence][helped])]
         removed = removed * errors[sequence][helped]
         errors[sequence][helped] -= removed
-        gains[sequence] = _gains(errors[sequence])
+        free[sequence][place] = False
+        gains[sequence] = _gains(errors[sequence]) * free[sequence]
         total += gain / count
         row = by_sequence[sequence][place]
         reached = int((removed >= 0.1).sum())

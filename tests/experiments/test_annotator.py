@@ -14,8 +14,10 @@ class Fake:
         self.asked.append(sorted(places))
         errors = [min(abs(i - place) for place in places) * (i + 1) / 10 for i in range(20)]
         rows = [
-            FrameQuality("a", name, 0, 100.0 - error, 0.0, 100.0, 0.0, "", {})
-            for name, error in zip(self.names, errors, strict=True)
+            FrameQuality(
+                "a", name, int(i not in places), 100.0 - errors[i], 0.0, 100.0, 0.0, "", {}
+            )
+            for i, name in enumerate(self.names)
         ]
         return 100.0 - sum(errors) / 20, rows
 
