@@ -37,6 +37,7 @@ def fit(
     windows: str | os.PathLike | Sequence[Window] | None = None,
     keyframes: str | os.PathLike | None = None,
     stills: Sequence[str | Stills] = (),
+    update: int = 0,
 ) -> Model:
     """Trains what ``config.stages`` names, from a few labelled frames and the video around them.
 
@@ -55,6 +56,9 @@ def fit(
       keyframes: a list of labelled frames; every labelled frame if None.
       stills: labelled frames without video around them: ``ROOT:LIST``, or a source and
         ``(sequence, frame)`` of the frames.
+      update: steps for which the segmentation network of the workdir, which is finished, is trained
+        on with the labels that there are now; the result stands in ``workdir/updates``. 0: the
+        stages are trained.
 
     Returns:
       The trained model.
@@ -70,12 +74,17 @@ def fit(
       >>> model = fit("D", workdir="RUN")  # doctest: +SKIP
     """
     from wrp_jax.training.stages import check_stages, reads_labels, run_stages
+    from wrp_jax.training.update import check_update, update_run
 
     config = copy.deepcopy(config) if config is not None else Config()
     check(config)
     check_stages(config)
     labelled = reads_labels(config.stages)
     known_stills = [parse_stills(s) if isinstance(s, str) else s for s in stills]
+    if update:
+        if workdir is None:
+            raise UserError("workdir is missing: an update goes on from a finished run.")
+        check_update(config, update)
     if video is None and not known_stills:
         raise UserError("there is nothing to train from: give a video, or stills.")
     if video is None and tuple(config.stages) != ("segmentation",):
@@ -103,7 +112,10 @@ def fit(
     try:
         with contextlib.ExitStack() as stack:
             processes.first(lambda: _enter(stack, sole_writer(folder, "workdir")))
-            run_stages(config, known, source, extents, folder)
+            if update:
+                folder = update_run(config, known, source, extents, folder, update)
+            else:
+                run_stages(config, known, source, extents, folder)
     except BaseException:
         if workdir is None:
             shutil.rmtree(folder, ignore_errors=True)

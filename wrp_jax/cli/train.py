@@ -8,6 +8,10 @@ RUN is runs/<name of the config's file> where --workdir is not given. The same c
 it was stopped. Without --data segmentation alone can be trained. With --config.test what was
 trained is scored on the labelled frames of TEST, a video as --data or D:LIST: W/scores.json.
 
+Labels have been added or corrected since: --update trains the segmentation network of RUN on for a
+short while, into RUN/updates/1, 2, …; RUN stays as it is. The same command goes on where it was
+stopped.
+
 Several processes train one network: the same command in each. On TPU slices, under srun and under
 Open MPI they find each other; elsewhere give --coordinator, --num_processes and --process_id.
 """
@@ -35,6 +39,8 @@ def define_flags() -> flags.FlagHolder:
     flags.DEFINE_string("windows", None, "List of windows; their labelled frames are known.")
     flags.DEFINE_string("keyframes", None, "List of labelled frames; every one if absent.")
     flags.DEFINE_multi_string("stills", [], "ROOT:SPLITFILE, labelled frames without video.")
+    flags.DEFINE_boolean("update", False, "Go on from --workdir with the labels of now.")
+    flags.DEFINE_integer("update_steps", 100, "Steps of --update.")
     command_line.define_processes()
     return command_line.define_config()
 
@@ -51,6 +57,7 @@ def _train(config: Config) -> None:
     from wrp_jax.api.fit import fit
     from wrp_jax.labelling.score import check_test
     from wrp_jax.training.stages import check_stages, reads_labels
+    from wrp_jax.training.update import check_update
 
     options = flags.FLAGS
     check_stages(config)
@@ -65,22 +72,29 @@ def _train(config: Config) -> None:
             f"--data is missing: the stages {', '.join(config.stages)} look at video; stills alone "
             "train --config.stages=segmentation, as in configs/segment_folder.py."
         )
+    if options.update:
+        check_update(config, options.update_steps)
+    elif options["update_steps"].present:
+        raise UserError("--update_steps has no effect without --update: leave it out.")
     labelled = reads_labels(config.stages)
     _check_flags(config, labelled=labelled)
     if config.test:
         check_test(config.test, config.stages)
-    fit(
+    model = fit(
         data or None,
         config=config,
         workdir=workdir,
         windows=options.windows,
         keyframes=options.keyframes,
         stills=options.stills,
+        update=options.update_steps if options.update else 0,
     )
+    trained = model.workdir
+    assert trained is not None  # there is a --workdir
     if config.test:
-        processes.first(lambda: _score(config, Path(workdir)))
-    if not options.workdir:
-        processes.say(f"--workdir={workdir} is what was trained.")
+        processes.first(lambda: _score(config, trained))
+    if options.update or not options.workdir:
+        processes.say(f"--workdir={trained} is what was trained.")
 
 
 def _score(config: Config, workdir: Path) -> None:

@@ -14,6 +14,12 @@ from wrp_jax.config import Config, translated
 from wrp_jax.runs.manifest import as_json
 from wrp_jax.types import UserError
 
+OTHER_LABELS = (
+    "give the same --data, --windows, --keyframes and --stills, or --update to go on from its "
+    "networks with these labels, or another --workdir."
+)
+"""What to do where the labels are others than those that a run was trained on."""
+
 
 def check_metadata(where: Any, trained: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Refuses what was trained on something else.
@@ -36,8 +42,7 @@ def check_metadata(where: Any, trained: Mapping[str, Any], now: Mapping[str, Any
     if "fingerprint" in both and trained["fingerprint"] != now["fingerprint"]:
         raise UserError(
             f"{where} was trained on other labelled frames (fingerprint "
-            f"{trained['fingerprint'][:12]}, now {now['fingerprint'][:12]}): give the same --data, "
-            f"--windows, --keyframes and --stills, or another --workdir."
+            f"{trained['fingerprint'][:12]}, now {now['fingerprint'][:12]}): {OTHER_LABELS}"
         )
     if "config" in both:
         changed = _changed(translated(trained["config"]), as_json(now["config"]))

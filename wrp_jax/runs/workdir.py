@@ -17,7 +17,7 @@ from wrp_jax.files.digests import DIGESTS_FILE, FileDigests
 from wrp_jax.files.lock import LOCK_FILE
 from wrp_jax.files.regular import MAX_BYTES
 from wrp_jax.files.strict_json import read_json
-from wrp_jax.runs.compatibility import check_metadata
+from wrp_jax.runs.compatibility import OTHER_LABELS, check_metadata
 from wrp_jax.types import UserError
 
 
@@ -104,7 +104,7 @@ def _read_json(path: Path, like: Mapping[str, Any]) -> Any:
 def _check_labels(workdir: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
     if old == new:
         return
-    advice = "give the same --data, --windows, --keyframes and --stills, or another --workdir."
+    advice = OTHER_LABELS
     for first, second, what in ((old, new, "is not given now"), (new, old, "is new")):
         differ = sorted(set(first["frames"]) - set(second["frames"]))
         if differ:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -107,6 +107,7 @@ def train_network(
     workdir: str | os.PathLike,
     *,
     epoch: float = 1.0,
+    start: Mapping[str, Any] | None = None,
     eval_fn: Callable[[TrainState], dict[str, float]] | None = None,
 ) -> None:
     """Trains the network of ``config.segmentation`` by its recipe; writes ``workdir/STAGE.npz``.
@@ -118,6 +119,7 @@ def train_network(
       dataset: where crops come from.
       workdir: of the run.
       epoch: crops of an epoch for each labelled frame.
+      start: variables to begin with; those of ``pretrained.initial_variables`` if None.
       eval_fn: see ``loop.fit``.
     """
     options = config.segmentation
@@ -126,7 +128,10 @@ def train_network(
     network = build_for_classes(options, known.classes)
     optimizer = make_optimizer(recipe, steps, epoch_steps(recipe, crops))
     example = jnp.zeros((1, *dataset.sampler.crop, 3))
-    variables = initial_variables(network, options, known.classes, example, config.seed)
+    if start is None:
+        variables = initial_variables(network, options, known.classes, example, config.seed)
+    else:
+        variables = {kind: start[kind] for kind in ("params", "batch_stats") if kind in start}
     metadata = run_metadata(config, known)
     weights = class_weights(jnp.asarray(dataset.expected_counts, jnp.float32))
     loss = make_loss(recipe, weights)
