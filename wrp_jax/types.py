@@ -17,6 +17,8 @@ from jaxtyping import Float, Int, UInt8
 
 UNLABELLED = 255
 """Id written where a method says nothing and the class map has no void class."""
+KEPT = -1
+"""Class index of pixels that a partial label leaves as they are."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,12 +34,15 @@ class ClassMap:
       colors: uint8 ``[num_classes, 3]``, RGB.
       void: per class, whether it is a void/ignore class: carried like a class and scored in
         a column of its own.
+      keep: id of pixels that a partial label leaves as they are; None where there is none. It is
+        read alone: nothing that is written has it.
     """
 
     ids: tuple[int, ...]
     names: tuple[str, ...]
     colors: np.ndarray
     void: tuple[bool, ...]
+    keep: int | None = None
 
     @property
     def num_classes(self) -> int:

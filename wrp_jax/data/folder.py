@@ -11,12 +11,13 @@ from __future__ import annotations
 import collections
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int32, UInt8
 
+from wrp_jax import interrupts
 from wrp_jax.data import images, label_maps, label_pictures, passed_over
 from wrp_jax.data.frame_names import in_order, natural_key
 from wrp_jax.data.source import TableOfFrames
@@ -40,6 +41,7 @@ class FolderSource(TableOfFrames):
       root: the folder.
       classes: from its ``classes.json``.
       max_pixels: larger pictures are refused.
+      partial: by sequence and frame, labels that leave pixels as they are.
     """
 
     root: Path
@@ -47,6 +49,7 @@ class FolderSource(TableOfFrames):
     max_pixels: int
     _frames: Mapping[str, Mapping[str, Path]] = dataclasses.field(repr=False)
     _labels: Mapping[str, Mapping[str, Path]] = dataclasses.field(repr=False)
+    partial: Mapping[str, Mapping[str, Path]] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
@@ -66,8 +69,21 @@ class FolderSource(TableOfFrames):
             is no id map, or has another size than its frame.
         """
         path = self._labels[sequence][name]
-        data = read_bytes(path)
-        label = label_pictures.read_label(data, self.classes, path, self.max_pixels)
+        return self._of_its_size(label_pictures.read_label, sequence, name, path)
+
+    def partial_names(self, sequence: str) -> frozenset[str]:
+        """See ``source.PartlyLabelledSource``."""
+        return frozenset(self.partial.get(sequence, ()))
+
+    def partial_label(self, sequence: str, name: str) -> Int32[np.ndarray, "h w"]:
+        """See ``source.PartlyLabelledSource``; raises as ``label`` does."""
+        path = self.partial[sequence][name]
+        return self._of_its_size(label_pictures.read_partial, sequence, name, path)
+
+    def _of_its_size(
+        self, read: Callable[..., np.ndarray], sequence: str, name: str, path: Path
+    ) -> Int32[np.ndarray, "h w"]:
+        label = read(read_bytes(path), self.classes, path, self.max_pixels)
         size = self.frame_size(sequence, name)
         if label.shape != size:
             raise UserError(
@@ -84,6 +100,8 @@ class FolderSource(TableOfFrames):
 
     def origin(self, kind: str, sequence: str, name: str) -> tuple[tuple[Path], str]:
         """The file of a picture, see ``source_digests``."""
+        if kind == "labels" and name in self.partial.get(sequence, ()):
+            return (self.partial[sequence][name],), f"keep {self.classes.keep}"
         return ((self._labels if kind == "labels" else self._frames)[sequence][name],), ""
 
     def frame_bytes(self, sequence: str, name: str) -> bytes:
@@ -138,7 +156,23 @@ def open_folder(
                     f"{path} is a label without a frame: add {folder / 'frames'}/{name}.jpg or "
                     "remove the label."
                 )
-    return FolderSource(root, classes, max_pixels, frames, labels)
+    partial = _take_partial(labels, classes, max_pixels)
+    return FolderSource(root, classes, max_pixels, frames, labels, partial)
+
+
+def _take_partial(
+    labels: dict[str, dict[str, Path]], classes: ClassMap, max_pixels: int
+) -> dict[str, dict[str, Path]]:
+    """Moves the labels that leave pixels as they are out of the others."""
+    if classes.keep is None:
+        return {}
+    partial: dict[str, dict[str, Path]] = {}
+    for sequence, own in labels.items():
+        for name, path in tuple(own.items()):
+            interrupts.check()
+            if label_pictures.is_partial(read_bytes(path), classes, path, max_pixels):
+                partial.setdefault(sequence, {})[name] = own.pop(name)
+    return partial
 
 
 def _open_frames(root: Path, max_pixels: int) -> FolderSource:

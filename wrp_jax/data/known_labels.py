@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from jaxtyping import Int32, UInt8
 from wrp_jax import interrupts
 from wrp_jax.data import label_maps
 from wrp_jax.data.open_source import open_source
-from wrp_jax.data.source import VideoSource
+from wrp_jax.data.source import PartlyLabelledSource, VideoSource
 from wrp_jax.data.source_digests import SourceDigests
 from wrp_jax.data.windows import read_frames, window_frames
 from wrp_jax.files.digests import FileDigests
@@ -88,6 +88,7 @@ class KnownLabels:
         windows: Sequence[Window],
         stills: Sequence[Stills] = (),
         further: Sequence[FurtherFrame] = (),
+        partial: Collection[tuple[str, str]] = (),
     ):
         """Collects the labelled frames.
 
@@ -96,6 +97,7 @@ class KnownLabels:
           windows: each makes the labels of its ``keys`` known.
           stills: labelled frames from elsewhere, for training.
           further: for a student.
+          partial: ``(sequence, frame)`` of partial labels that count.
 
         Raises:
           UserError: stills with another class map, or that have no label.
@@ -124,7 +126,7 @@ class KnownLabels:
         self.items: tuple[LabelledFrame, ...] = tuple(items.values())
         self.further = tuple(further)
         self._keys = {key: items[source.name, *key] for key in keys}
-        self._around = around
+        self._around, self._partial = around, frozenset(partial)
 
     def label(self, sequence: str, name: str) -> Int32[np.ndarray, "h w"]:
         """The label of a keyframe, class indices.
@@ -135,6 +137,18 @@ class KnownLabels:
         if (sequence, name) not in self._keys:
             raise KeyError(f"{sequence} {name} is not a labelled frame of these windows")
         return self._keys[sequence, name].label()
+
+    def partial_label(self, sequence: str, name: str) -> Int32[np.ndarray, "h w"]:
+        """A partial label, class indices, ``KEPT`` where it leaves pixels as they are.
+
+        Raises:
+          KeyError: the frame has none that counts.
+        """
+        if (sequence, name) not in self._partial or not isinstance(
+            self._source, PartlyLabelledSource
+        ):
+            raise KeyError(f"{sequence} {name} has no partial label that counts")
+        return self._source.partial_label(sequence, name)
 
     def pictures(self, files: FileDigests) -> dict[str, dict[str, str]]:
         """Digests of all frames that training may read, JSON values.

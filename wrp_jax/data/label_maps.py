@@ -3,6 +3,7 @@
 ``classes.json`` holds ``{"classes": [{"id": 0, "name": "road", "color": [128, 64, 128],
 "void": false}, ...], "void_id": null}``. ``color`` and ``void`` may be left out; ``void_id``
 names the void class a second time and must agree, as ``num_classes`` must where it is given.
+``keep`` is the id of pixels that a partial label leaves as they are.
 Names are taken without the spaces around them. Other keys mean nothing and are told.
 
 Ids are checked here, on the host: on the device a gather clamps what lies outside of its
@@ -110,8 +111,8 @@ def parse_classes(content: Any, where: str) -> ClassMap:
     Raises:
       UserError: no class, an id that is not a whole number 0 … 255 or occurs twice, id 255
         on a class that is not void (255 stands for "nothing known" in written labels), an
-        empty or repeated name, a misspelt key, a colour that is not three numbers 0 … 255, or
-        a ``void_id`` that contradicts the classes.
+        empty or repeated name, a misspelt key, a colour that is not three numbers 0 … 255, a
+        ``void_id`` that contradicts the classes, or a ``keep`` that is no id, or that of a class.
     """
     entries = content.get("classes") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not entries:
@@ -123,7 +124,7 @@ def parse_classes(content: Any, where: str) -> ClassMap:
         raise UserError(
             f"{where} has void_id {reprlib.repr(void_id)}: give the id of the void class, or null."
         )
-    check_keys(content, ("classes", "void_id", "num_classes"), where)
+    check_keys(content, ("classes", "void_id", "num_classes", "keep"), where)
     if content.get("num_classes", len(entries)) != len(entries):
         raise UserError(
             f"{where} has num_classes {reprlib.repr(content['num_classes'])} and {len(entries)} "
@@ -171,11 +172,20 @@ def parse_classes(content: Any, where: str) -> ClassMap:
         raise UserError(f"{where}: void_id {void_id} is not the id of any class.")
     if all(void):
         raise UserError(f"{where}: every class is void; at least one must not be.")
-    return ClassMap(tuple(ids), tuple(names), np.array(colors, np.uint8), tuple(void))
+    keep = content.get("keep")
+    if keep is not None and (not _is_byte(keep) or keep in ids):
+        raise UserError(
+            f"{where} has keep {reprlib.repr(keep)}: give a whole number from 0 to 255 that is not "
+            "the id of a class, for pixels that a partial label leaves as they are."
+        )
+    return ClassMap(tuple(ids), tuple(names), np.array(colors, np.uint8), tuple(void), keep)
 
 
 def classes_to_json(classes: ClassMap) -> dict[str, Any]:
-    """The content of a ``classes.json``; ``parse_classes`` reads it back."""
+    """The content of a ``classes.json`` of whole labels; ``parse_classes`` reads it back.
+
+    ``keep`` is left out: what was trained and written does not depend on it.
+    """
     rows = zip(classes.ids, classes.names, classes.colors.tolist(), classes.void, strict=True)
     void = classes.void_index
     return {

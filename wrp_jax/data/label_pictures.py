@@ -14,7 +14,7 @@ from jaxtyping import Int32, UInt8
 
 from wrp_jax.data import images, label_maps
 from wrp_jax.data.images import LabelPicture
-from wrp_jax.types import ClassMap, UserError
+from wrp_jax.types import KEPT, ClassMap, UserError
 
 _OPAQUE = 255
 _SHOWN = 4
@@ -37,6 +37,54 @@ def read_label(
     """
     picture = images.decode_label(data, where, max_pixels)
     return label_maps.ids_to_indices(ids_of(picture, classes, where), classes, where)
+
+
+def is_partial(
+    data: bytes, classes: ClassMap, where: Path | str, max_pixels: int = images.MAX_PIXELS
+) -> bool:
+    """Whether a label leaves pixels as they are; of one that cannot be read, False.
+
+    Args:
+      data: the content of the file.
+      classes: the class map.
+      where: what to name in messages.
+      max_pixels: more are refused.
+    """
+    if classes.keep is None:
+        return False
+    try:
+        return bool((_with_keep(data, classes, where, max_pixels) == classes.keep).any())
+    except UserError:  # told as soon as it is read
+        return False
+
+
+def read_partial(
+    data: bytes, classes: ClassMap, where: Path | str, max_pixels: int = images.MAX_PIXELS
+) -> Int32[np.ndarray, "h w"]:
+    """Decodes a partial label into class indices, ``KEPT`` where it leaves pixels as they are.
+
+    Args:
+      data: the content of the file.
+      classes: the class map.
+      where: what to name in messages.
+      max_pixels: more are refused.
+
+    Raises:
+      UserError: as ``read_label``.
+    """
+    ids = _with_keep(data, classes, where, max_pixels)
+    kept = ids == classes.keep
+    if kept.any():
+        ids = np.where(kept, np.asarray(classes.ids[0], ids.dtype), ids)
+    return np.where(kept, np.int32(KEPT), label_maps.ids_to_indices(ids, classes, where))
+
+
+def _with_keep(data: bytes, classes: ClassMap, where: Path | str, max_pixels: int) -> np.ndarray:
+    """The ids of a label, ``keep`` among them."""
+    class_of = {id_: index for index, id_ in enumerate(classes.ids)}
+    if classes.keep is not None:
+        class_of[classes.keep] = -1
+    return ids_of(images.decode_label(data, where, max_pixels), classes, where, class_of)
 
 
 def ids_of(

@@ -88,6 +88,26 @@ class StoredSource(Protocol):
         ...
 
 
+@runtime_checkable
+class PartlyLabelledSource(Protocol):
+    """What sources offer besides whose labels may be partial; ``label_names`` has none of them."""
+
+    def partial_names(self, sequence: str) -> frozenset[str]:
+        """Names of the frames with a label that leaves pixels as they are."""
+        ...
+
+    def partial_label(self, sequence: str, name: str) -> Int32[np.ndarray, "h w"]:
+        """Such a label as class indices, ``KEPT`` where it leaves the pixel as it is."""
+        ...
+
+
+def partial_names(source: VideoSource, sequence: str) -> frozenset[str]:
+    """Names of the frames of a source that are labelled in part."""
+    if not isinstance(source, PartlyLabelledSource):
+        return frozenset()
+    return source.partial_names(sequence)
+
+
 class FrameNames(tuple[str, ...]):
     """Names of the frames of a sequence, in order; where one stands is found without a search.
 

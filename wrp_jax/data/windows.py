@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from wrp_jax.data.frame_names import in_order
-from wrp_jax.data.source import VideoSource
+from wrp_jax.data.source import VideoSource, partial_names
 from wrp_jax.files.regular import read_bytes
 from wrp_jax.types import UserError, Window
 
@@ -57,8 +57,15 @@ def read_windows(path: Path | str, source: VideoSource) -> tuple[Window, ...]:
     return tuple(windows)
 
 
-def read_frames(path: Path | str, source: VideoSource) -> tuple[tuple[str, str], ...]:
+def read_frames(
+    path: Path | str, source: VideoSource, *, partial: bool = False
+) -> tuple[tuple[str, str], ...]:
     """Reads a list of labelled frames, for ``--keyframes`` and ``--stills``.
+
+    Args:
+      path: the list.
+      source: the source.
+      partial: whether frames may be listed that are labelled in part.
 
     Returns:
       ``(sequence, frame)`` in the order of the file.
@@ -69,7 +76,8 @@ def read_frames(path: Path | str, source: VideoSource) -> tuple[tuple[str, str],
     """
     frames: list[tuple[str, str]] = []
     for where, (sequence, name) in _read_fields(path, source, "<sequence> <frame>"):
-        _require_label(source, sequence, name, where)
+        if not (partial and name in partial_names(source, sequence)):
+            _require_label(source, sequence, name, where)
         frames.append((sequence, name))
     repeated = collections.Counter(frames).most_common(1)
     if repeated and repeated[0][1] > 1:
@@ -78,11 +86,33 @@ def read_frames(path: Path | str, source: VideoSource) -> tuple[tuple[str, str],
 
 
 def read_keyframes(path: Path | str, source: VideoSource) -> tuple[tuple[str, str], ...]:
-    """Reads keyframes: ``read_frames``, and each must lie in a sequence of two frames or more."""
-    keyframes = read_frames(path, source)
+    """Reads keyframes: ``read_frames``, and each must lie in a sequence of two frames or more.
+
+    Frames that are labelled in part may be listed, and are left out: see ``choose_partial``.
+    """
+    listed = read_frames(path, source, partial=True)
+    keyframes = tuple(frame for frame in listed if frame[1] not in partial_names(source, frame[0]))
+    if not keyframes:
+        raise UserError(f"{path} names partial labels alone: add a frame whose label is whole.")
     for sequence, _ in keyframes:
         _require_video(source, sequence)
     return keyframes
+
+
+def choose_partial(source: VideoSource, keyframes: Path | str | None) -> frozenset[tuple[str, str]]:
+    """Frames that are labelled in part, and whose labels count.
+
+    Args:
+      source: the video.
+      keyframes: a list of labelled frames: those of them that it names; None: all.
+
+    Returns:
+      ``(sequence, frame)``.
+    """
+    there = {(s, name) for s in source.sequences for name in partial_names(source, s)}
+    if keyframes and there:
+        there &= set(read_frames(keyframes, source, partial=True))
+    return frozenset(there)
 
 
 def windows_of_keyframes(

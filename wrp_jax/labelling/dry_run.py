@@ -240,4 +240,5 @@ def _shortened(job: WindowJob, most: int) -> WindowJob:
         keys=kept(job.keys),
         owned=kept(job.owned),
         scored=kept(job.scored),
+        partial=kept(job.partial),
     )

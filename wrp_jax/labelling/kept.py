@@ -48,7 +48,7 @@ class KeptWindows:
         self._plan, self._files = plan, OutputFiles(plan)
         self._records = Records(plan.output, plan.shard)
         digests = SourceDigests(plan.source, self._records.digests)
-        known, truth = KnownLabels(plan.source, plan.windows), GroundTruth(plan.source)
+        known, truth = plan.known_labels(), GroundTruth(plan.source)
         run = run_mark(plan.output, MAY_CHANGE)
         self.marks: dict[int, str] = {}
         self.labels: dict[int, WindowLabels] = {}
@@ -166,9 +166,10 @@ def labels_of(job: WindowJob, digests: SourceDigests, known: KnownLabels) -> Win
       UserError: a file of them cannot be read.
     """
     sequence = job.window.sequence
-    return WindowLabels(
-        sequence, {key: digests.label(sequence, key, known.label) for key in job.window.keys}
-    )
+    found = {key: digests.label(sequence, key, known.label) for key in job.window.keys}
+    for name in (job.names[i] for i in job.partial):
+        found[name] = digests.label(sequence, name, known.partial_label)
+    return WindowLabels(sequence, found)
 
 
 def _is_whole(plan: Plan, path: Path) -> bool:
@@ -188,6 +189,6 @@ def _mark(
         dataclasses.astuple(window),
         job.owned,
         digests.frames(window.sequence, job.names),
-        list(labels.digests.values()),
+        list(labels.digests.items()),
         [(name, digests.label(window.sequence, name, truth.label)) for name in scored],
     )

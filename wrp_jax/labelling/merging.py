@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wrp_jax.config import Config, check
-from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source_digests import SourceDigests
 from wrp_jax.files.failures import Failures
 from wrp_jax.files.lock import remove_leftovers
@@ -102,7 +101,7 @@ def unfinished(plan: Plan) -> tuple[int, ...]:
     """
     files, failures = OutputFiles(plan), Failures(plan.output)
     digests = SourceDigests(plan.source, Records(plan.output).digests)
-    known = KnownLabels(plan.source, plan.windows)
+    known = plan.known_labels()
     found = []
     for index, part in enumerate(plan.parts):
         # From the end: a shard that is at work has not come there yet.

@@ -6,11 +6,14 @@ import collections
 import dataclasses
 import functools
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
+from wrp_jax import interrupts
 from wrp_jax.config import Config, check, inference_options
 from wrp_jax.data import windows as window_lists
+from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.data.open_source import input_folder, open_source
@@ -40,6 +43,7 @@ MAY_CHANGE = ("windows",)
 """Keys of ``run.json`` that differ from one run to the next into one output: labels are added,
 corrected and removed, and their windows alone are made again."""
 _FORMAT = 3
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +58,7 @@ class WindowJob:
       keys: the labelled frame, or two.
       owned: frames whose labels are written from this window and from no other, in order.
       scored: frames with a true label, the labelled ones left out, in order.
+      partial: frames with a partial label, in order.
     """
 
     number: int
@@ -63,6 +68,7 @@ class WindowJob:
     keys: tuple[int, ...]
     owned: tuple[int, ...]
     scored: tuple[int, ...]
+    partial: tuple[int, ...] = ()
 
     @property
     def part(self) -> dict[str, str]:
@@ -144,6 +150,11 @@ class Plan:
         """Labelled frame and ends of every window."""
         return tuple(job.window for job in self.jobs)
 
+    def known_labels(self) -> KnownLabels:
+        """All labels that this run may use."""
+        partial = {(job.window.sequence, job.names[i]) for job in self.jobs for i in job.partial}
+        return KnownLabels(self.source, self.windows, partial=partial)
+
     def written(self) -> list[tuple[WindowJob, int]]:
         """Every frame whose label is written: its window, and its place there.
 
@@ -203,13 +214,15 @@ def make_plan(config: Config, request: Request) -> Plan:
         protocol = config.propagation.sides
     if protocol == "both" and horizon is not None:
         windows = between_keyframes(windows, source, horizon)
+    partial = window_lists.choose_partial(source, request.keyframes)
     ends = ("first", "last") if request.windows else ()
     asked = [tuple(getattr(w, name) for name in ("sequence", "key", *ends)) for w in around]
     plan = Plan(
-        config, source, _jobs(source, windows), methods, request.output, tuple(asked),
+        config, source, _jobs(source, windows, partial), methods, request.output, tuple(asked),
         request.horizon, protocol, around, horizon, request.shard, request.min_quality,
     )  # fmt: skip
     _check_files(plan)
+    _tell_unreached(plan, partial)
     return plan
 
 
@@ -232,6 +245,25 @@ def _check_files(plan: Plan) -> None:
     for job in plan.own:
         labels |= dict.fromkeys((job.window.sequence, job.names[i]) for i in job.scored)
     validate(plan.source, [job.window for job in plan.own], labels)
+    known = plan.known_labels()
+    for sequence, name in {(job.window.sequence, job.names[i]): None
+                           for job in plan.own for i in job.partial}:  # fmt: skip
+        interrupts.check()
+        known.partial_label(sequence, name)
+
+
+def _tell_unreached(plan: Plan, partial: frozenset[tuple[str, str]]) -> None:
+    """Warns of partial labels without a whole one near enough to lend them the rest."""
+    reached = {(job.window.sequence, job.names[i]) for job in plan.jobs for i in job.partial}
+    beyond = sorted(partial - reached)
+    if beyond:
+        sequence, name = beyond[0]
+        more = f" (and {len(beyond) - 1} more)" if len(beyond) > 1 else ""
+        _log.warning(
+            "%s: no whole label reaches the partial label of frame %s of %s%s, which is not used: "
+            "label a frame near it as a whole, or give a larger --horizon",
+            plan.source.name, name, sequence, more,
+        )  # fmt: skip
 
 
 def chosen_methods(method: str) -> tuple[str, ...]:
@@ -285,7 +317,9 @@ def _check_names(source: VideoSource, windows: tuple[Window, ...], output: Path)
             writer.label_path(sequence, name)
 
 
-def _jobs(source: VideoSource, windows: tuple[Window, ...]) -> tuple[WindowJob, ...]:
+def _jobs(
+    source: VideoSource, windows: tuple[Window, ...], partial: frozenset[tuple[str, str]]
+) -> tuple[WindowJob, ...]:
     """What is done with the frames of each window."""
     truth, owner = GroundTruth(source), window_lists.owners(windows, source)
     jobs = []
@@ -304,6 +338,7 @@ def _jobs(source: VideoSource, windows: tuple[Window, ...]) -> tuple[WindowJob, 
                 keys=keys,
                 owned=owned,
                 scored=tuple(i for i, name in enumerate(names) if name in scored and i in said),
+                partial=tuple(i for i in sorted(said) if (window.sequence, names[i]) in partial),
             )
         )
     return tuple(jobs)

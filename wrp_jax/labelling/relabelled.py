@@ -81,7 +81,11 @@ def relabelled(
     old = _digests(before.values(), stale)
     new = _digests(labels.values(), stale)
     # What cannot be read now is told as damaged, not as removed.
-    asked = {(job.window.sequence, key) for job in jobs for key in job.window.keys}
+    asked = {
+        (job.window.sequence, name)
+        for job in jobs
+        for name in (*job.window.keys, *(job.names[i] for i in job.partial))
+    }
     touched = frozenset(
         job.number
         for job in jobs

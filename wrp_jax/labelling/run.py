@@ -52,7 +52,7 @@ def label_windows(
     failures = Failures(plan.output, plan.shard) if failures is None else failures
     parts = [job.part for job in plan.own]
     failures.keep_only(parts)
-    known = KnownLabels(plan.source, plan.windows)
+    known = plan.known_labels()
     truth = GroundTruth(plan.source)
     files, kept = OutputFiles(plan), KeptWindows(plan, failures)
     results = kept.load()
@@ -95,10 +95,11 @@ def _open(
         return read_frame(plan.source, sequence, names[i])
 
     keys = [Keyframe(i, known.label(sequence, names[i])) for i in job.keys]
+    partial = [Keyframe(i, known.partial_label(sequence, names[i])) for i in job.partial]
     clip = Clip(len(names), read, sequence, names)
     scratch = OutputFiles(plan).scratch()
     return networks.open_window(
-        clip, keys, plan.source.classes, scratch, job.window.reach, leave_out=True
+        clip, keys, plan.source.classes, scratch, job.window.reach, leave_out=True, partial=partial
     )
 
 

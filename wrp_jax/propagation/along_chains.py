@@ -114,6 +114,7 @@ def along_chains(
     refine: Refine | None = None,
     recursive: bool = True,
     move_images: bool = False,
+    follow: bool = False,
 ) -> Iterator[FramePrediction]:
     """Labels a window by the recursion of the paper, both directions of time as one batch.
 
@@ -125,6 +126,7 @@ def along_chains(
       recursive: whether the next step starts from Ω's result (eq. 8), or Ω only mends what each
         step of Ψ^W shows.
       move_images: also move the labelled frame's image along (joint propagation).
+      follow: of one labelled frame, too, say how far motion could follow each pixel from there.
 
     Yields:
       Labelled frames first with their own label; then every frame once from each labelled frame
@@ -155,7 +157,7 @@ def along_chains(
         image = filled(images), np.zeros((2, height, width, 2), np.float32)
     # Where g_ψ takes over, the distribution itself says how sure a side is.
     shape = 2, height, width
-    followed = np.ones(shape, np.float32) if shared and not inpaint else None
+    followed = np.ones(shape, np.float32) if follow or (shared and not inpaint) else None
     run = functools.partial(
         _run_chunk,
         carried=carried,
@@ -173,7 +175,7 @@ def along_chains(
                 window.cues,
                 orders[:, start : start + chunk + 1],
                 semantics=inpaint,
-                reverse=inpaint or shared,
+                reverse=inpaint or shared or follow,
                 size=(height, width),
             )
             if refine is None:  # nobody reads features, whose size is the network's own
@@ -210,6 +212,7 @@ def along_chains(
                     None if moved is None else moved[t, b],
                     key.index,
                     Posterior(reading.probs[t, b], classes, sure) if shared else None,
+                    sure if follow else None,
                 )
 
 

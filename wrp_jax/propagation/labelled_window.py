@@ -49,6 +49,7 @@ class LabelledWindow:
         wait in memory.
       leave_out: of two: whether the label of each that comes up to the other travels on to it, so
         that what comes of a labelled frame without its own label can be compared with it.
+      partial: partial labels of further frames, ``KEPT`` where they leave pixels as they are.
     """
 
     cues: WindowCues
@@ -58,6 +59,7 @@ class LabelledWindow:
     reach: int | None = None
     scratch: Path | None = None
     leave_out: bool = False
+    partial: tuple[Keyframe, ...] = ()
 
     def __post_init__(self):
         at = [key.index for key in self.keys]

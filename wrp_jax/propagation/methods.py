@@ -12,6 +12,7 @@ from wrp_jax.config import PropagationConfig
 from wrp_jax.propagation.along_chains import along_chains
 from wrp_jax.propagation.both_sides import fuse_sides, nearest_side
 from wrp_jax.propagation.labelled_window import LabelledWindow
+from wrp_jax.propagation.partial import with_partial
 from wrp_jax.propagation.results import FramePrediction
 from wrp_jax.sharding import frames_at_once
 from wrp_jax.types import UNLABELLED, UserError
@@ -148,7 +149,8 @@ def label_frames(
     The only way to the labels of a window. Memory does not grow with the window, but for what
     its cues hold. Where motion carries labels between two labelled frames, a frame's label is
     decided from what comes from both (``fusion.py``); an image that is moved along comes from
-    the nearer alone, and so do the labels then: the two must fit.
+    the nearer alone, and so do the labels then: the two must fit. Pixels that partial labels fix
+    stay as they are (``partial.py``).
 
     Args:
       method: a key of ``METHODS``.
@@ -176,7 +178,8 @@ def label_frames(
             said = nearest_side(window, said)
         else:
             said = fuse_sides(window, said, config.weight_per_frame)
-    return map(_at_most_one, said)
+    said = map(_at_most_one, said)
+    return with_partial(config, window, said, moves=facts.moves) if window.partial else said
 
 
 def _at_most_one(said: FramePrediction) -> FramePrediction:

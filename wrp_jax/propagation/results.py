@@ -39,6 +39,7 @@ class FramePrediction(NamedTuple):
         the window has no other.
       posterior: what ``labels`` was decided from, where other labelled frames have a say; else
         None.
+      trust: how far motion could follow the pixel from the labelled frame, 0 … 1, or None.
     """
 
     frame: int
@@ -48,6 +49,7 @@ class FramePrediction(NamedTuple):
     image: Float[np.ndarray, "h w 3"] | None = None
     key: int | None = None
     posterior: Posterior | None = None
+    trust: Float[np.ndarray, "h w"] | None = None
 
     def image_bytes(self) -> UInt8[np.ndarray, "h w 3"] | None:
         """The moved image, RGB, 0 … 255."""

@@ -56,6 +56,7 @@ class Networks(NamedTuple):
         reach: int | None = None,
         *,
         leave_out: bool = False,
+        partial: Sequence[Keyframe] = (),
     ) -> Iterator[LabelledWindow]:
         """A window as the methods take it; its cues are made once, for all of them.
 
@@ -66,9 +67,12 @@ class Networks(NamedTuple):
           scratch: folder for the cues while the window is open; made if missing.
           reach: of ``LabelledWindow``.
           leave_out: of ``LabelledWindow``.
+          partial: of ``LabelledWindow``.
         """
         with StoredCues(scratch, clip, self.motion, self.segment, self.at_once) as cues:
-            yield LabelledWindow(cues, tuple(keys), classes, self.motion, reach, scratch, leave_out)
+            yield LabelledWindow(
+                cues, tuple(keys), classes, self.motion, reach, scratch, leave_out, tuple(partial)
+            )
 
 
 def moves(methods: Sequence[str]) -> bool:
