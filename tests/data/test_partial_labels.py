@@ -117,3 +117,11 @@ def test_mistakes_in_partial_labels_are_told(root):
         label[0, 0] = 0
         Image.fromarray(label[:2]).save(root / "a/labels/2.png")
         open_folder(root).partial_label("a", "2")
+
+
+def test_the_doctor_knows_the_id(root, wrp, capsys):
+    wrp("doctor", root)
+    assert "ids that classes.json does not have" not in capsys.readouterr().out
+    (root / "classes.json").write_text(json.dumps({"classes": CLASSES}))
+    wrp("doctor", root)
+    assert "ids that classes.json does not have: 254" in capsys.readouterr().out

@@ -136,7 +136,7 @@ def _against_classes(labels: Sequence[Pictures], classes: ClassMap | None) -> li
     problems = []
     colors = {tuple(c) for c in classes.colors.tolist()}
     for found in labels:
-        outside = sorted(set(found.ids) - set(classes.ids))
+        outside = sorted(set(found.ids) - {*classes.ids, classes.keep})
         if outside:
             problems.append(
                 f"{found.folder} has ids that classes.json does not have: {_listed(outside)}."
