@@ -11,6 +11,7 @@ from wrp_jax.files.digests import DIGESTS_FILE
 from wrp_jax.labelling import run
 from wrp_jax.labelling.plan import make_plan
 from wrp_jax.labelling.request import Request
+from wrp_jax.propagation.provenance import Kind
 from wrp_jax.types import UserError
 
 KEEP = 254
@@ -42,7 +43,7 @@ def contents(folder):
 
 @pytest.fixture
 def label(root, tmp_path, config, monkeypatch):
-    config.propagation.horizon = 3
+    config.propagation.horizon, config.propagation.write_source = 3, True
     made, original = [], run._label_window
 
     def counted(plan, job, *arguments):
@@ -81,6 +82,13 @@ def test_a_partial_label_is_written_and_spreads(label, root, tmp_path, caplog):
     assert (sure[mine] == 255).all()
     key = np.array(Image.open(root / "a/labels/001.png"))
     np.testing.assert_array_equal(after["001"], key)
+    source = np.array(Image.open(tmp_path / "out/a/source/004.png"))
+    assert (source[mine] == (Kind.MANUAL, 0, 0)).all()
+    assert (source[~mine][:, 0] == Kind.CARRIED).all()
+    source = np.array(Image.open(tmp_path / "out/a/source/003.png"))
+    spread = after["003"] != before["003"]
+    assert (source[spread] == (Kind.CORRECTED, 1, 1)).all()
+    assert len(json.loads((tmp_path / "out/metrics.json").read_text())["code"]) == 1
     label("fresh")
     assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
     fix(root, id_=0)

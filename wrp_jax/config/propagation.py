@@ -49,6 +49,9 @@ class PropagationConfig(Options, path="config.propagation"):
     semantic_confidence: float = share(
         0.9, "semantic-only: confidence of g_ψ below which a pixel is void."
     )
+    write_source: bool = option(
+        False, "Write for every pixel where its label comes from, too (`source/`)."
+    )
     move_images: bool = option(
         False, "motion-only: write the labelled image, moved along, too (`images/`)."
     )

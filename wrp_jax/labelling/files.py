@@ -73,6 +73,8 @@ class OutputFiles:
                 paths.append(self._truth_path(sequence, name))
                 paths += [self._errors_path(m, sequence, name) for m in self._plan.methods]
             paths += [self._moved_path(method, sequence, name) for method in movers]
+            if self._plan.config.propagation.write_source:
+                paths += [self._source_path(m, sequence, name) for m in self._plan.methods]
             for writer in self.writers.values():
                 paths += [writer.label_path(sequence, name), writer.confidence_path(sequence, name)]
         return tuple(paths)
@@ -82,6 +84,15 @@ class OutputFiles:
     ) -> None:
         """The image that was moved along with the labels, RGB."""
         write_atomically(self._moved_path(method, sequence, name), encode_png(image))
+
+    def write_source(
+        self, method: str, sequence: str, name: str, source: UInt8[np.ndarray, "h w 3"]
+    ) -> None:
+        """Where each pixel's label comes from, see ``propagation.provenance``."""
+        write_atomically(self._source_path(method, sequence, name), encode_png(source))
+
+    def _source_path(self, method: str, sequence: str, name: str) -> Path:
+        return self.writers[method].picture_path("source", sequence, name)
 
     def _moved_path(self, method: str, sequence: str, name: str) -> Path:
         return self.writers[method].picture_path("images", sequence, name)

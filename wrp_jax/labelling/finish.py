@@ -155,6 +155,7 @@ def collect_metrics(plan: Plan, results: Mapping[int, WindowResult]) -> dict[str
         "windows": len(plan.jobs),
         "frames": sum(len(job.owned) for job in plan.jobs),
         "version": __version__,
+        "code": sorted({result.code for result in results.values()}),
         "classes": [
             {"id": i, "name": name, "void": void}
             for i, name, void in zip(classes.ids, classes.names, classes.void, strict=True)

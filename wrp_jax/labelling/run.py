@@ -12,6 +12,7 @@ from wrp_jax.data.source import frame_size, read_frame, reading
 from wrp_jax.evaluation.evaluator import Evaluator
 from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.evaluation.truth import GroundTruth
+from wrp_jax.files.code_digest import code_digest
 from wrp_jax.files.failures import Failures
 from wrp_jax.labelling.background import Background
 from wrp_jax.labelling.files import OutputFiles
@@ -24,6 +25,7 @@ from wrp_jax.labelling.window_result import WindowResult
 from wrp_jax.progress import Progress
 from wrp_jax.propagation.labelled_window import Keyframe, LabelledWindow
 from wrp_jax.propagation.methods import METHODS, label_frames
+from wrp_jax.propagation.provenance import provenance
 from wrp_jax.runs.networks import Networks, moves
 from wrp_jax.sharding import frames_at_once
 from wrp_jax.types import Clip
@@ -65,7 +67,8 @@ def label_windows(
         interrupts.check()
         if job.number in asked and job.number not in results and job.number in kept.marks:
             with failures.of(**job.part):
-                result = WindowResult(kept.marks[job.number], kept.labels[job.number])
+                labels = kept.labels[job.number]
+                result = WindowResult(kept.marks[job.number], labels, code_digest())
                 size = frame_size(plan.source, job.window.sequence, job.window.key)
                 with programs.of(size, job.window.sequence):
                     _label_window(plan, job, result, networks, known, truth, progress, done)
@@ -158,6 +161,12 @@ def _label_window(
                     if moved is not None:
                         background.run(files.write_moved, method, sequence, names[i], moved)
                     background.run(files.writers[method].write, sequence, names[i], labels, sure)
+                    if options.write_source:
+                        facts = METHODS[method]
+                        source = provenance(
+                            window, output, inpaints=facts.segments, chooses=facts.refines
+                        )
+                        background.run(files.write_source, method, sequence, names[i], source)
                     if method == plan.main:
                         frame = window.cues.clip.frame(i)  # decoded before, where motion was asked
                         background.run(

@@ -32,6 +32,7 @@ class WindowResult:
     Attributes:
       fingerprint: of what the window was made from; another one means that it must be redone.
       made_from: the labels among that.
+      code: digest of the code that made it, see ``files.code_digest``.
       confidence: mean over the picture, 0 … 1, by name of the frames written from this window.
       matrices: of ``evaluation.Evaluator``.
       reliability: by method ``sums`` of ``evaluation.reliability``; empty without true labels.
@@ -45,6 +46,7 @@ class WindowResult:
 
     fingerprint: str
     made_from: WindowLabels
+    code: str
     confidence: dict[str, float] = dataclasses.field(default_factory=dict)
     matrices: dict[tuple[str, int], np.ndarray] = dataclasses.field(default_factory=dict)
     reliability: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
@@ -60,6 +62,7 @@ class WindowResult:
         header: dict[str, Any] = {
             "fingerprint": self.fingerprint,
             "made_from": dataclasses.asdict(self.made_from),
+            "code": self.code,
             "confidence": self.confidence,
             "matrices": keys,
         }
@@ -84,6 +87,7 @@ def load_window_result(path: Path, fingerprint: str) -> WindowResult | None:
         return WindowResult(
             fingerprint=fingerprint,
             made_from=WindowLabels(**header["made_from"]),
+            code=header["code"],
             confidence=header["confidence"],
             matrices={
                 (name, distance): arrays[f"matrix{i}"]

@@ -136,6 +136,7 @@ def _decide(
         fused.confidence,
         _of_side(sides, fused.side),
         key=window.nearest(one.frame).index,
+        side=fused.side.astype(np.uint8),
     )
 
 

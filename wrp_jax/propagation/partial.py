@@ -20,7 +20,7 @@ from wrp_jax.config import PropagationConfig
 from wrp_jax.propagation.along_chains import along_chains
 from wrp_jax.propagation.fusion import side_weight
 from wrp_jax.propagation.labelled_window import Keyframe, LabelledWindow
-from wrp_jax.propagation.results import FramePrediction
+from wrp_jax.propagation.results import NO_PARTIAL, FramePrediction
 from wrp_jax.types import KEPT, ClassMap
 
 _CONTRADICTED = 0.125
@@ -37,7 +37,7 @@ class Patch(NamedTuple):
       labels: class indices.
       weight: how much the partial label counts, see ``fusion.side_weight``.
       share: probability of the class under what has been moved there, 0 … 1.
-      distance: to the partial label, in frames.
+      distance: from the partial label to the frame, in frames; negative backward in time.
     """
 
     place: Int[np.ndarray, " n"]
@@ -79,9 +79,11 @@ def with_partial(
         one = _decided(one, distance, patches.get(one.frame, ()), config.weight_per_frame)
         if one.frame in own:
             fixed = own[one.frame] != KEPT
+            came = np.int16(NO_PARTIAL) if one.partial is None else one.partial
             one = one._replace(
                 labels=np.where(fixed, own[one.frame], one.labels).astype(one.labels.dtype),
                 confidence=np.where(fixed, np.float32(1), one.confidence),
+                partial=np.where(fixed, np.int16(0), came),
             )
         yield one
 
@@ -98,8 +100,8 @@ def _moved(
         if one.frame == label.index or one.trust is None:
             continue
         place = np.flatnonzero(one.labels != rest)
-        distance = abs(one.frame - label.index)
-        weight = side_weight(distance, np.asarray(one.trust), config.weight_per_frame)
+        distance = one.frame - label.index
+        weight = side_weight(abs(distance), np.asarray(one.trust), config.weight_per_frame)
         share = np.asarray(one.confidence, np.float32)
         labels, weight, share = (a.reshape(-1)[place] for a in (one.labels, weight, share))
         yield one.frame, Patch(place, labels, weight, share, distance)
@@ -135,10 +137,11 @@ def _decided(
     labels = said.labels.reshape(-1).copy()
     mass = np.float32(weight) * said.confidence.reshape(-1).astype(np.float32)
     total = np.full(mass.shape, weight, np.float32)
-    for patch in sorted(patches, key=lambda patch: patch.distance):
+    came = np.full(mass.shape, NO_PARTIAL, np.int16)
+    for patch in sorted(patches, key=lambda patch: abs(patch.distance)):
         at, own = patch.place, patch.weight * patch.share
         agrees = labels[at] == patch.labels
-        if patch.distance < distance:
+        if abs(patch.distance) < distance:
             doubted = at[~agrees]
             mass[doubted] *= np.float32(_CONTRADICTED)
             total[doubted] *= np.float32(_CONTRADICTED)
@@ -146,11 +149,14 @@ def _decided(
         mass[at[agrees]] += own[agrees]
         wins = ~agrees & (own > mass[at])
         labels[at[wins]], mass[at[wins]] = patch.labels[wins], own[wins]
+        came[at[wins]] = patch.distance
     shape = said.labels.shape
     touched = np.zeros(mass.shape, bool)
     for patch in patches:
         touched[patch.place] = True
     confidence = np.where(touched, mass / total, said.confidence.reshape(-1))
     return said._replace(
-        labels=labels.reshape(shape), confidence=confidence.reshape(shape).astype(np.float32)
+        labels=labels.reshape(shape),
+        confidence=confidence.reshape(shape).astype(np.float32),
+        partial=came.reshape(shape),
     )

@@ -8,6 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
+NO_PARTIAL = -(2**15)
+"""Distance of a pixel that comes from no partial label, see ``FramePrediction.partial``."""
+
 
 class Posterior(NamedTuple):
     """What the label of one labelled frame says of every pixel of another frame.
@@ -40,6 +43,11 @@ class FramePrediction(NamedTuple):
       posterior: what ``labels`` was decided from, where other labelled frames have a say; else
         None.
       trust: how far motion could follow the pixel from the labelled frame, 0 … 1, or None.
+      side: which of two labelled frames speaks for the label most, 0 or 1; None where it comes from
+        ``key`` alone.
+      partial: frames from the partial label that the pixel's label comes from to this one, negative
+        backward in time, 0 where it is fixed here; ``NO_PARTIAL`` where it comes from none, None
+        where that is so everywhere.
     """
 
     frame: int
@@ -50,6 +58,8 @@ class FramePrediction(NamedTuple):
     key: int | None = None
     posterior: Posterior | None = None
     trust: Float[np.ndarray, "h w"] | None = None
+    side: Int[np.ndarray, "h w"] | None = None
+    partial: Int[np.ndarray, "h w"] | None = None
 
     def image_bytes(self) -> UInt8[np.ndarray, "h w 3"] | None:
         """The moved image, RGB, 0 … 255."""
