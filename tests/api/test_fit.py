@@ -132,3 +132,21 @@ def test_load_reads_the_run_alone(folder, tmp_path, monkeypatch):
     assert wrp_jax.load(str(tmp_path / "run"), other).config is other
     with pytest.raises(UserError, match="is not what fit or train"):
         wrp_jax.load(tmp_path)
+
+
+def test_an_update_goes_on_from_a_workdir(folder, tmp_path, monkeypatch):
+    made = []
+
+    def update(config, known, source, windows, workdir, steps):
+        made.append((workdir, steps, [item.name for item in known.items]))
+        return workdir / "updates" / "1"
+
+    monkeypatch.setattr("wrp_jax.training.update.update_run", update)
+    model = wrp_jax.fit(folder, workdir=tmp_path / "run", update=7)
+    assert model.workdir == tmp_path / "run/updates/1"
+    assert made == [(tmp_path / "run", 7, ["000001", "000004", "000000"])]
+    with pytest.raises(UserError, match=r"workdir is missing: an update goes on from a finished"):
+        wrp_jax.fit(folder, update=7)
+    with pytest.raises(UserError, match="this config trains none"):
+        config = Config(stages=("motion",), motion=MotionConfig(name="raft_small"))
+        wrp_jax.fit(folder, config=config, workdir=tmp_path / "run", update=7)
