@@ -95,7 +95,9 @@ def _moved(
     classes = _with_rest(window.classes)
     rest = classes.num_classes - 1
     key = Keyframe(label.index, np.where(label.label == KEPT, rest, label.label))
-    alone = dataclasses.replace(window, keys=(key,), classes=classes, reach=None, partial=())
+    alone = dataclasses.replace(
+        window, keys=(key,), classes=classes, reach=None, leave_out=False, partial=()
+    )
     for one in along_chains(config, alone, inpaint=False, follow=True):
         if one.frame == label.index or one.trust is None:
             continue
