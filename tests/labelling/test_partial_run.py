@@ -82,12 +82,12 @@ def test_a_partial_label_is_written_and_spreads(label, root, tmp_path, caplog):
     assert (sure[mine] == 255).all()
     key = np.array(Image.open(root / "a/labels/001.png"))
     np.testing.assert_array_equal(after["001"], key)
-    source = np.array(Image.open(tmp_path / "out/a/source/004.png"))
-    assert (source[mine] == (Kind.MANUAL, 0, 0)).all()
-    assert (source[~mine][:, 0] == Kind.CARRIED).all()
-    source = np.array(Image.open(tmp_path / "out/a/source/003.png"))
+    source, age = (np.array(Image.open(tmp_path / f"out/a/{k}/004.png")) for k in ("source", "age"))
+    assert (source[mine] == 2 * Kind.MANUAL).all() and (age[mine] == 0).all()
+    assert (source[~mine] // 2 == Kind.CARRIED).all() and set(np.unique(age[~mine])) == {3}
+    source, age = (np.array(Image.open(tmp_path / f"out/a/{k}/003.png")) for k in ("source", "age"))
     spread = after["003"] != before["003"]
-    assert (source[spread] == (Kind.CORRECTED, 1, 1)).all()
+    assert (source[spread] == 2 * Kind.CORRECTED + 1).all() and (age[spread] == 1).all()
     assert len(json.loads((tmp_path / "out/metrics.json").read_text())["code"]) == 1
     label("fresh")
     assert contents(tmp_path / "out") == contents(tmp_path / "fresh")

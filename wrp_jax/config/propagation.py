@@ -50,7 +50,7 @@ class PropagationConfig(Options, path="config.propagation"):
         0.9, "semantic-only: confidence of g_ψ below which a pixel is void."
     )
     write_source: bool = option(
-        False, "Write for every pixel where its label comes from, too (`source/`)."
+        False, "Write for every pixel where its label comes from, too (`source/`, `age/`)."
     )
     move_images: bool = option(
         False, "motion-only: write the labelled image, moved along, too (`images/`)."

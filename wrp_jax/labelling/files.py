@@ -16,6 +16,7 @@ from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.records import fingerprint
 from wrp_jax.labelling.plan import Plan, WindowJob
 from wrp_jax.propagation.methods import METHODS
+from wrp_jax.propagation.provenance import source_colors
 from wrp_jax.quality.table import QUALITY_FILE
 from wrp_jax.reporting.clips import CLIP_SCRIPT
 from wrp_jax.reporting.overlays import error_png, jpeg, overlay
@@ -74,7 +75,8 @@ class OutputFiles:
                 paths += [self._errors_path(m, sequence, name) for m in self._plan.methods]
             paths += [self._moved_path(method, sequence, name) for method in movers]
             if self._plan.config.propagation.write_source:
-                paths += [self._source_path(m, sequence, name) for m in self._plan.methods]
+                for method in self._plan.methods:
+                    paths += self._source_paths(method, sequence, name)
             for writer in self.writers.values():
                 paths += [writer.label_path(sequence, name), writer.confidence_path(sequence, name)]
         return tuple(paths)
@@ -88,11 +90,20 @@ class OutputFiles:
     def write_source(
         self, method: str, sequence: str, name: str, source: UInt8[np.ndarray, "h w 3"]
     ) -> None:
-        """Where each pixel's label comes from, see ``propagation.provenance``."""
-        write_atomically(self._source_path(method, sequence, name), encode_png(source))
+        """Where each pixel's label comes from, see ``propagation.provenance``: kind and side as a
+        palette, age as grey.
+        """
+        told, age = self._source_paths(method, sequence, name)
+        kind, side, steps = np.moveaxis(source, -1, 0)
+        write_atomically(age, encode_png(steps))
+        write_atomically(told, encode_png(2 * kind + (side == 1).astype(np.uint8), source_colors()))
 
-    def _source_path(self, method: str, sequence: str, name: str) -> Path:
-        return self.writers[method].picture_path("source", sequence, name)
+    def _source_paths(self, method: str, sequence: str, name: str) -> tuple[Path, Path]:
+        writer = self.writers[method]
+        return (
+            writer.picture_path("source", sequence, name),
+            writer.picture_path("age", sequence, name),
+        )
 
     def _moved_path(self, method: str, sequence: str, name: str) -> Path:
         return self.writers[method].picture_path("images", sequence, name)

@@ -34,6 +34,24 @@ class Kind(enum.IntEnum):
     CORRECTED = 5
 
 
+_COLORS = {
+    Kind.MANUAL: (255, 255, 255),
+    Kind.CARRIED: (60, 130, 240),
+    Kind.INPAINTED: (240, 160, 40),
+    Kind.CHOSEN: (80, 200, 120),
+    Kind.CORRECTED: (230, 70, 200),
+}
+
+
+def source_colors() -> UInt8[np.ndarray, "256 3"]:
+    """RGB of ``2 * kind + side``; labels from later frames are darker."""
+    colors = np.zeros((256, 3), np.uint8)
+    for kind, color in _COLORS.items():
+        colors[2 * kind] = color
+        colors[2 * kind + 1] = np.asarray(color) * 2 // 3
+    return colors
+
+
 def provenance(
     window: LabelledWindow, said: FramePrediction, *, inpaints: bool, chooses: bool
 ) -> UInt8[np.ndarray, "h w 3"]:
