@@ -131,7 +131,8 @@ class LabelledSet:
             watch.finish()
         there = np.isin(np.arange(source.classes.num_classes), [key.label for key in keys])
         none = WindowLabels(sequence, {})
-        return WindowResult("", none, known=there, evidence=watch.evidence)
+        made_from = WindowLabels(sequence, {})
+        return WindowResult("", made_from, "", known=there, evidence=watch.evidence)
 
     def _read(self, method: str, sequence: str, name: str) -> tuple[np.ndarray, np.ndarray]:
         plan = self.plan
