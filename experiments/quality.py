@@ -130,7 +130,6 @@ class LabelledSet:
                     watch.see(method, FramePrediction(i, labels, sure))
             watch.finish()
         there = np.isin(np.arange(source.classes.num_classes), [key.label for key in keys])
-        none = WindowLabels(sequence, {})
         made_from = WindowLabels(sequence, {})
         return WindowResult("", made_from, "", known=there, evidence=watch.evidence)
 
