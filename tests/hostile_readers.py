@@ -15,6 +15,7 @@ from PIL import Image
 from wrp_jax.data.flow_files import read_flow, write_flow
 from wrp_jax.data.flow_sets.pfm import read_pfm
 from wrp_jax.data.label_maps import read_classes
+from wrp_jax.labelling.relabelled import WindowLabels
 from wrp_jax.labelling.window_result import WindowResult, load_window_result
 from wrp_jax.segmentation.predictions import Predictions, write_arrays
 from wrp_jax.types import ClassMap, UserError
@@ -68,7 +69,8 @@ def _class_map(path: pathlib.Path) -> Any:
 
 def _write_result(path: pathlib.Path) -> None:
     matrices = {("warp", 1): np.eye(3, dtype=np.int64)}
-    WindowResult("f" * 64, {"a": 0.5}, matrices).save(path)
+    made_from = WindowLabels("s", {"a": "0"})
+    WindowResult("f" * 64, made_from, "c", {"a": 0.5}, matrices).save(path)
 
 
 STATE = {"x": np.arange(12, dtype=np.float32).reshape(3, 4), "y": np.array(7)}

@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"types", "config", "ops"},
     "weights": {"types", "config", "files", "models"},
     "data": {"types", "machine", "interrupts", "files"},
-    "quality": {"types"},
+    "quality": {"types", "files"},
     "exchange": {"types", "interrupts", "files", "data", "quality"},
     "simulation": set(),
     "motion": {

@@ -79,8 +79,9 @@ def test_motion_only_needs_no_workdir(data):
     for t in range(4):
         assert (out / "street" / "labels" / f"{t}.png").is_file()
     assert "<svg" in (out / "report.html").read_text()
-    for folder in (out / "street").iterdir():
-        assert sorted(p.name for p in folder.iterdir()) == [f"{t}.png" for t in range(4)]
+    for folder in ("labels", "confidence", "overlays"):
+        names = sorted(path.name for path in (out / "street" / folder).iterdir())
+        assert names == [f"{t}.png" for t in range(4)]
 
 
 @pytest.mark.parametrize(

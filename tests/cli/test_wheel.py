@@ -37,7 +37,7 @@ def test_it_holds_every_file_of_the_package_and_the_configs(wheel):
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
     expected = files_below(ROOT / "wrp_jax", "wrp_jax")
     assert held == expected | files_below(ROOT / "configs", "wrp_jax/configs")
-    for name in ("assets/refined_dis.safetensors", "reporting/report.html.jinja", "py.typed"):
+    for name in ("assets/refined_dis.safetensors", "reporting/web/player.js", "py.typed"):
         assert f"wrp_jax/{name}" in held
     assert "wrp_jax/configs/demo.py" in held
 

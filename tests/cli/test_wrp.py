@@ -19,7 +19,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarni
 ROOT = pathlib.Path(__file__).parents[2]
 VIDEO = "synthetic:clips=1,frames=3,height=32,width=40"
 FLAGS = {
-    "train": "config coordinator data keyframes num_processes process_id stills windows workdir",
+    "train": "config coordinator data keyframes num_processes process_id stills update "
+    "update_steps windows workdir",
     "propagate": "config data dry_run fail_fast horizon keyframes limit method min_quality "
     "num_shards output "
     "shard_id verify windows workdir",

@@ -163,6 +163,6 @@ def test_nothing_else_opens_files():
 def _is_known(name: str, node: ast.Call) -> bool:
     """What is opened for writing, is no path, or comes with the package."""
     written = {"'wb'", "'a'", "'rb+'"} & {ast.unparse(argument) for argument in node.args[:2]}
-    others = ("os.open", "Image.open", "self._archive.open", "images.read_bytes")
+    others = ("os.open", "Image.open", "self._archive.open", "images.read_bytes", "webbrowser.open")
     opened = name == "av.open" and ast.unparse(node.args[0]) == "file"
     return bool(written) or opened or name in others or name.startswith("importlib.resources")

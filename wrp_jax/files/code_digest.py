@@ -6,6 +6,8 @@ import functools
 import hashlib
 from pathlib import Path
 
+from wrp_jax.files.regular import read_bytes
+
 _PACKAGE = Path(__file__).parents[1]
 
 
@@ -17,7 +19,7 @@ def code_digest() -> str:
     """
     digest = hashlib.sha256()
     for path in sorted(_PACKAGE.rglob("*.py"), key=lambda path: path.relative_to(_PACKAGE).parts):
-        content = path.read_bytes()
+        content = read_bytes(path)
         name = path.relative_to(_PACKAGE).as_posix()
         digest.update(f"{name} {len(content)}\n".encode())
         digest.update(content)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wrp_jax.files.regular import read_bytes
 from wrp_jax.types import UserError
 
 QUALITY_FILE = "quality.csv"
@@ -69,18 +70,14 @@ def read_quality(path: Path) -> list[FrameQuality]:
     Raises:
       UserError: there is none, or it is not what ``quality_csv`` writes.
     """
+    if not path.exists():
+        raise UserError(f"{path} is missing: wrp propagate writes it for methods that move labels.")
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            lines = list(csv.reader(file))
-        head, *rows = lines
+        head, *rows = csv.reader(io.StringIO(read_bytes(path).decode(), newline=""))
         if tuple(head[: len(COLUMNS)]) != COLUMNS:
             raise ValueError("other columns")
         return [_row(row, head) for row in rows]
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{path} is missing: wrp propagate writes it for methods that move labels."
-        ) from error
-    except (OSError, ValueError, IndexError, UnicodeError, csv.Error) as error:
+    except (ValueError, IndexError, UnicodeError, csv.Error) as error:
         raise UserError(
             f"{path} is not the table that wrp propagate writes ({error}): run that again."
         ) from error
