@@ -18,7 +18,7 @@ from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.data.open_source import input_folder, open_source
 from wrp_jax.data.sides import between_keyframes
-from wrp_jax.data.source import VideoSource, validate
+from wrp_jax.data.source import VideoSource, partial_names, validate
 from wrp_jax.data.split import split_sequences
 from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.files import records
@@ -222,7 +222,7 @@ def make_plan(config: Config, request: Request) -> Plan:
         request.horizon, protocol, around, horizon, request.shard, request.min_quality,
     )  # fmt: skip
     _check_files(plan)
-    _tell_unreached(plan, partial)
+    _tell_unused(plan, partial, request.keyframes)
     return plan
 
 
@@ -252,8 +252,21 @@ def _check_files(plan: Plan) -> None:
         known.partial_label(sequence, name)
 
 
-def _tell_unreached(plan: Plan, partial: frozenset[tuple[str, str]]) -> None:
-    """Warns of partial labels without a whole one near enough to lend them the rest."""
+def _tell_unused(
+    plan: Plan, partial: frozenset[tuple[str, str]], keyframes: Path | str | None
+) -> None:
+    """Warns of partial labels that are not listed, or that no whole label lends the rest."""
+    source = plan.source
+    there = {(s, name) for s in source.sequences for name in partial_names(source, s)}
+    unlisted = sorted(there - partial)
+    if unlisted:
+        sequence, name = unlisted[0]
+        more = f" (and {len(unlisted) - 1} more)" if len(unlisted) > 1 else ""
+        _log.warning(
+            "%s: the partial label of frame %s of %s%s is not used, because %s does not name it: "
+            "add the line '%s %s'",
+            source.name, name, sequence, more, keyframes, sequence, name,
+        )  # fmt: skip
     reached = {(job.window.sequence, job.names[i]) for job in plan.jobs for i in job.partial}
     beyond = sorted(partial - reached)
     if beyond:
