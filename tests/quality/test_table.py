@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from wrp_jax.quality.table import COLUMNS, FrameQuality, quality_csv, read_quality
+from wrp_jax.quality.table import COLUMNS, FrameQuality, as_written, quality_csv, read_quality
 from wrp_jax.types import UserError
 
 ROWS = [
@@ -20,6 +20,14 @@ def test_rows_come_back_and_columns_are_those_that_are_promised(tmp_path):
     assert head.split(",")[: len(COLUMNS)] == list(COLUMNS)
     assert first == '"a, b",000,0,100.00,100.00,100.00,0.00,labelled by hand,100.00,'
     assert str(read_quality(path)) == str([*ROWS[:2], ROWS[2]])  # NaN is no NaN's equal
+
+
+def test_rows_as_written_are_those_that_come_back(tmp_path):
+    fine = FrameQuality("a", "1", 1, 84.7649, 1 / 3, 92.145, 1e-3, "", {"road": 2 / 3})
+    rows = [as_written(row) for row in (fine, *ROWS)]
+    path = tmp_path / "quality.csv"
+    path.write_bytes(quality_csv([fine, *ROWS], ["road"]))
+    assert str(read_quality(path)) == str(rows) and rows[0].miou == 84.76
 
 
 @pytest.mark.parametrize("text", ["", "sequence,frame\n", ",".join(COLUMNS) + "\na,b,x\n"])

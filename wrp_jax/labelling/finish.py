@@ -32,7 +32,7 @@ from wrp_jax.quality.next_frames import (
     next_frames,
     next_frames_csv,
 )
-from wrp_jax.quality.table import FrameQuality, quality_csv
+from wrp_jax.quality.table import FrameQuality, as_written, quality_csv
 
 _TOLD = 6  # stretches of frames that a note names; metrics.json has them all
 
@@ -64,7 +64,10 @@ def finish(
     notes += _reach_notes(plan, beyond)
     plan = dataclasses.replace(plan, jobs=tuple(j for j in plan.jobs if j.number in results))
     notes += _notes(plan, trained_on)
-    quality = {method: judge(plan, results, method, beyond) for method in judged(plan)}
+    quality = {
+        method: [as_written(row) for row in judge(plan, results, method, beyond)]
+        for method in judged(plan)
+    }
     left_out = _below(plan, quality.get(plan.main, []))
     notes += _below_notes(plan, left_out)
     metrics = {

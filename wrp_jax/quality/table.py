@@ -64,6 +64,16 @@ def quality_csv(rows: Sequence[FrameQuality], classes: Sequence[str]) -> bytes:
     return text.getvalue().encode()
 
 
+def as_written(row: FrameQuality) -> FrameQuality:
+    """A row with the figures that ``read_quality`` gives back of it.
+
+    What is decided by a row is then the same in the run and for who reads the table.
+    """
+    told = {name: _rounded(getattr(row, name)) for name in COLUMNS[3:7]}
+    iou = {name: _rounded(value) for name, value in row.iou.items()}
+    return dataclasses.replace(row, iou=iou, **told)
+
+
 def read_quality(path: Path) -> list[FrameQuality]:
     """Reads the table back.
 
@@ -90,6 +100,10 @@ def _row(row: list[str], head: list[str]) -> FrameQuality:
     pairs = zip(head[len(COLUMNS) :], row[len(COLUMNS) :], strict=True)
     iou = {name: float(text) for name, text in pairs if text}
     return FrameQuality(row[0], row[1], int(row[2]), miou, low, high, doubtful, row[7], iou)
+
+
+def _rounded(value: float) -> float:
+    return float(_figure(value) or math.nan)
 
 
 def _figure(value: float) -> str:
