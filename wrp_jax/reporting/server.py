@@ -70,7 +70,7 @@ class ReportServer(http.server.ThreadingHTTPServer):
         try:
             super().__init__((HOST, port), _Handler)
         except (OSError, OverflowError) as error:
-            why = getattr(error, "strerror", None) or error
+            why = str(getattr(error, "strerror", None) or error).rstrip(".")
             raise UserError(f"--port={port} cannot be used: {why}.") from error
 
     @property
