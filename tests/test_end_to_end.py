@@ -186,7 +186,7 @@ def test_train_and_propagate_label_a_folder(trained, refiner):
     found = metrics(output)
     assert found.keys() == {
         "methods", "method", "windows", "frames", "protocol", "missing", "out_of_reach",
-        "version", "classes", "notes",
+        "version", "classes", "notes", "below_quality", "code",
     }  # fmt: skip
     assert found["missing"]["failed"] == 0 and found["protocol"] == "both"
     assert (found["method"], found["windows"], found["frames"]) == ("warp-refine", 1, FRAMES)
