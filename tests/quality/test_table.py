@@ -30,9 +30,29 @@ def test_rows_as_written_are_those_that_come_back(tmp_path):
     assert str(read_quality(path)) == str(rows) and rows[0].miou == 84.76
 
 
-@pytest.mark.parametrize("text", ["", "sequence,frame\n", ",".join(COLUMNS) + "\na,b,x\n"])
+HEAD = ",".join(COLUMNS) + "\n"
+ROW = "a,0,1,80,70,90,3,\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "sequence,frame\n",
+        HEAD,
+        HEAD + "a,b,x\n",
+        HEAD + ROW + ROW,
+        HEAD + ROW.replace("80", "inf"),
+        HEAD + ROW.replace("80", "nan"),
+        HEAD + ROW.replace("80", "100.5"),
+        HEAD + ROW.replace("3,", "-3,"),
+        HEAD + ROW.replace(",1,", ",-1,"),
+    ],
+)
 def test_other_files_are_refused(tmp_path, text):
     path = tmp_path / "quality.csv"
+    path.write_text(HEAD + ROW)
+    assert len(read_quality(path)) == 1
     path.write_text(text)
     with pytest.raises(UserError, match=r"quality.csv is not the table"):
         read_quality(path)

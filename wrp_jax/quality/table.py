@@ -83,10 +83,16 @@ def read_quality(path: Path) -> list[FrameQuality]:
     if not path.exists():
         raise UserError(f"{path} is missing: wrp propagate writes it for methods that move labels.")
     try:
-        head, *rows = csv.reader(io.StringIO(read_bytes(path).decode(), newline=""))
+        lines = list(csv.reader(io.StringIO(read_bytes(path).decode(), newline="")))
+        head, rows = (lines[0], lines[1:]) if lines else ([], [])
         if tuple(head[: len(COLUMNS)]) != COLUMNS:
             raise ValueError("other columns")
-        return [_row(row, head) for row in rows]
+        read = [_row(row, head) for row in rows]
+        if not read:
+            raise ValueError("no rows")
+        if len({(row.sequence, row.frame) for row in read}) < len(read):
+            raise ValueError("a frame has two rows")
+        return read
     except (ValueError, IndexError, UnicodeError, csv.Error) as error:
         raise UserError(
             f"{path} is not the table that wrp propagate writes ({error}): run that again."
@@ -96,10 +102,20 @@ def read_quality(path: Path) -> list[FrameQuality]:
 def _row(row: list[str], head: list[str]) -> FrameQuality:
     if len(row) != len(head):
         raise ValueError(f"a row of {len(row)} columns instead of {len(head)}")
-    miou, low, high, doubtful = (float(text) if text else math.nan for text in row[3:7])
+    miou, low, high, doubtful = (_percent(text) if text else math.nan for text in row[3:7])
     pairs = zip(head[len(COLUMNS) :], row[len(COLUMNS) :], strict=True)
-    iou = {name: float(text) for name, text in pairs if text}
-    return FrameQuality(row[0], row[1], int(row[2]), miou, low, high, doubtful, row[7], iou)
+    iou = {name: _percent(text) for name, text in pairs if text}
+    distance = int(row[2])
+    if distance < 0:
+        raise ValueError(f"a distance of {distance}")
+    return FrameQuality(row[0], row[1], distance, miou, low, high, doubtful, row[7], iou)
+
+
+def _percent(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 100:
+        raise ValueError(f"{text} is no share in %")
+    return value
 
 
 def _rounded(value: float) -> float:
