@@ -73,7 +73,8 @@ def test_bad_keyframes(tmp_path, folder):
         ("a 000002\n", "has no label"),
         ("a 000001\na 000001\n", "more than once"),
         ("# nothing\n", "is empty"),
-        ("a\n", "does not have 2 fields"),
+        ("a\n", "does not have 2 fields: write <sequence> <frame>.$"),
+        ("my clip 000001\n", "does not have 2 fields: .* with tabs between them"),
     ):
         with pytest.raises(UserError, match=said):
             _read(tmp_path, folder, text, windows.read_keyframes)

@@ -223,7 +223,8 @@ def _read_fields(
             continue
         where = f"{path}:{number}"
         if len(fields) != count:
-            raise UserError(f"{where} does not have {count} fields: write {form}.")
+            tabs = ", with tabs between them if names hold spaces" if len(fields) > count else ""
+            raise UserError(f"{where} does not have {count} fields: write {form}{tabs}.")
         if fields[0] not in source.sequences:
             raise UserError(f"{where}: {source.name} has no sequence {fields[0]!r}.")
         for name in fields[1:]:

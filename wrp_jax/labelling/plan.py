@@ -264,8 +264,8 @@ def _tell_unused(
         more = f" (and {len(unlisted) - 1} more)" if len(unlisted) > 1 else ""
         _log.warning(
             "%s: the partial label of frame %s of %s%s is not used, because %s does not name it: "
-            "add the line '%s %s'",
-            source.name, name, sequence, more, keyframes, sequence, name,
+            "add a line for it",
+            source.name, name, sequence, more, keyframes,
         )  # fmt: skip
     reached = {(job.window.sequence, job.names[i]) for job in plan.jobs for i in job.partial}
     beyond = sorted(partial - reached)

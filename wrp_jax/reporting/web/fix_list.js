@@ -17,7 +17,7 @@
   more.onclick = () => { limit += PAGE; show(); };
   find(".copy-list").disabled = !rows.length;
   find(".copy-list").onclick = async () => {
-    const done = await copyText(rows.map(([sequence, frame]) => `${sequence} ${frame}\n`).join(""));
+    const done = await copyText(rows.map(([sequence, frame]) => `${sequence}\t${frame}\n`).join(""));
     find(".copied").textContent = done ? `${plural(rows.length, "line")} copied, one "<sequence> <frame>" each.` : "The browser does not allow it: select the table and copy it.";
   };
   if (!isServed) { // the page knows where it lies
