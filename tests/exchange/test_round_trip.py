@@ -117,8 +117,11 @@ def test_frames_of_a_table_and_those_below_a_quality(tmp_path, caplog):
     said = export_project(root, tmp_path / "E", "grey-ids", frames=table)
     assert "holds 1 labelled frames" in said and (tmp_path / "E/labels/b_c/2.png").is_file()
     assert "1 of its frames have no label and are left out (the first is a 1)" in caplog.text
+    table.write_text("sequence,frame,miou,frame\na,0,80,90.00\n\n")  # a class called frame
+    assert "holds 1 labelled" in export_project(root, tmp_path / "E", "grey-ids", frames=table)
     for content, message in (
         ("a,b\n1,2\n", "no rows with columns"),
+        ("sequence,frame\n", "no rows with columns"),
         ("sequence,frame\na,1\n", "none of its frames has a label"),
         ('sequence,frame\n"a,1\n', "no table"),
     ):

@@ -147,14 +147,18 @@ def _read_table(path: Path, source: VideoSource) -> list[tuple[str, str]]:
     """The frames of a table that have a label, each once; tells of the others."""
     try:
         text = read_bytes(path).decode("utf-8-sig")
-        rows = list(csv.DictReader(io.StringIO(text), restval="", strict=True))
+        lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} is no table of comma-separated values ({error}).") from error
-    if not rows or not {"sequence", "frame"} <= rows[0].keys():
+    head, rows = (lines[0], lines[1:]) if lines else ([], [])
+    if not rows or not {"sequence", "frame"} <= set(head):
         raise UserError(
             f"{path} has no rows with columns sequence and frame: give a table of them."
         )
-    listed = dict.fromkeys((row["sequence"], row["frame"]) for row in rows)
+    # The first of each name: further on in quality.csv a class may be called so.
+    places = head.index("sequence"), head.index("frame")
+    rows = [row + [""] * (len(head) - len(row)) for row in rows]
+    listed = dict.fromkeys((row[places[0]], row[places[1]]) for row in rows)
     found = [
         (sequence, name)
         for sequence, name in listed
