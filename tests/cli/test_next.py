@@ -32,3 +32,11 @@ def test_mistakes_are_one_sentence(wrp, capsys, output, tmp_path):
     assert "--budget=0 must be at least 1" in capsys.readouterr().err
     assert wrp("next", str(tmp_path / "none")) == 2
     assert "quality.csv is missing: wrp propagate writes it" in capsys.readouterr().err
+
+
+def test_it_says_why_there_is_nothing_to_label(wrp, capsys, output):
+    for distance, why in ((0, "labelled by hand"), (1, "of no frame an error is expected")):
+        row = FrameQuality("a", "0", distance, 100.0, 100.0, 100.0, 0.0, "", {})
+        (output / "quality.csv").write_bytes(quality_csv([row], []))
+        assert wrp("next", str(output)) == 0
+        assert why in capsys.readouterr().out

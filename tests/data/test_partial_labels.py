@@ -80,6 +80,9 @@ def test_only_those_that_a_list_names_count(root):
     listed.write_text("a 2\n")
     with pytest.raises(UserError, match="names partial labels alone"):
         choose_windows(source, **options)
+    listed.write_text("a 2 0 3\n")
+    with pytest.raises(UserError, match=r"frame 2 of sequence a .* is labelled in part"):
+        choose_windows(source, **{**options, "keyframes": None, "windows": listed})
 
 
 def test_a_digest_knows_what_the_id_means(root):

@@ -41,7 +41,10 @@ def main() -> None:
         print(next_frames_csv(chosen).decode(), end="")
         return
     if not chosen:
-        print("No frame is left to label: all of them are labelled by hand.")
+        if all(row.distance == 0 for row in rows):
+            print("No frame is left to label: all of them are labelled by hand.")
+        else:
+            print("No label is expected to help: of no frame an error is expected.")
         return
     width = max(len(f"{frame.sequence} {frame.frame}") for frame in chosen)
     print(f"{'frame':{width}}    gain   total  mIoU now  helps")

@@ -241,9 +241,10 @@ def _read_fields(
 
 def _require_label(source: VideoSource, sequence: str, name: str, where: str) -> None:
     if name not in source.label_names(sequence):
+        partial = name in partial_names(source, sequence)
+        has = "is labelled in part: its label has to be whole." if partial else "has no label file."
         raise UserError(
-            f"{where}: frame {name} of sequence {sequence} is to be a labelled frame but has no "
-            "label file."
+            f"{where}: frame {name} of sequence {sequence} is to be a labelled frame but {has}"
         )
 
 
