@@ -116,7 +116,7 @@ def test_partial_labels_that_do_not_count(label, root, tmp_path, config, caplog)
     assert [job.partial for job in jobs(keyframes=str(listed))] == [(), (3,), ()]
     assert not caplog.messages
     assert all(job.partial == () for job in jobs(horizon=1))
-    assert "no whole label reaches the partial label of frame 004 of a, which is" in caplog.text
+    assert "frame 004 of a is not used, because no whole label reaches it" in caplog.text
     damaged = np.full((24, 32), KEEP, np.uint8)
     damaged[3, 3] = 5
     Image.fromarray(damaged).save(root / "a/labels/004.png")

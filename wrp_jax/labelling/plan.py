@@ -256,27 +256,21 @@ def _tell_unused(
     plan: Plan, partial: frozenset[tuple[str, str]], keyframes: Path | str | None
 ) -> None:
     """Warns of partial labels that are not listed, or that no whole label lends the rest."""
-    source = plan.source
-    there = {(s, name) for s in source.sequences for name in partial_names(source, s)}
-    unlisted = sorted(there - partial)
-    if unlisted:
-        sequence, name = unlisted[0]
-        more = f" (and {len(unlisted) - 1} more)" if len(unlisted) > 1 else ""
-        _log.warning(
-            "%s: the partial label of frame %s of %s%s is not used, because %s does not name it: "
-            "add a line for it",
-            source.name, name, sequence, more, keyframes,
-        )  # fmt: skip
+    there = {(s, name) for s in plan.source.sequences for name in partial_names(plan.source, s)}
     reached = {(job.window.sequence, job.names[i]) for job in plan.jobs for i in job.partial}
-    beyond = sorted(partial - reached)
-    if beyond:
-        sequence, name = beyond[0]
-        more = f" (and {len(beyond) - 1} more)" if len(beyond) > 1 else ""
-        _log.warning(
-            "%s: no whole label reaches the partial label of frame %s of %s%s, which is not used: "
-            "label a frame near it as a whole, or give a larger --horizon",
-            plan.source.name, name, sequence, more,
-        )  # fmt: skip
+    why = {
+        f"{keyframes} does not name it: add a line for it": there - partial,
+        "no whole label reaches it: label a frame near it as a whole, or give a larger --horizon":
+            partial - reached,
+    }  # fmt: skip
+    for reason, frames in why.items():
+        if frames:
+            sequence, name = min(frames)
+            more = f" (and {len(frames) - 1} more)" if len(frames) > 1 else ""
+            _log.warning(
+                "%s: the partial label of frame %s of %s%s is not used, because %s",
+                plan.source.name, name, sequence, more, reason,
+            )  # fmt: skip
 
 
 def chosen_methods(method: str) -> tuple[str, ...]:
