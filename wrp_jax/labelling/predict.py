@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,6 +38,7 @@ from wrp_jax.files.output import (
 )
 from wrp_jax.files.records import Records, check_free, fingerprint, run_mark
 from wrp_jax.files.shards import WHOLE, Shard, remove_shards, work_in_shards
+from wrp_jax.labelling.background import Background, ReadAhead
 from wrp_jax.progress import Progress
 from wrp_jax.segmentation.predictions import PRECOMPUTED, Predictions, write_arrays
 from wrp_jax.types import Segment, UserError, clip_of
@@ -82,31 +84,42 @@ def write_predictions(
     records.save()
     done, written = len(places) - len(rest), 0
     progress = Progress("predicting", len(places), done)
-    for sequence in survey.sequences:
-        names = [name for s, name in rest if s == sequence]
-        for start in range(0, len(names), at_once):
-            interrupts.check()
-            frames = {}
-            for name in names[start : start + at_once]:
-                if (sequence, name) in marks:
-                    with failures.of(sequence=sequence, frame=name):
-                        frames[name] = source.frame(sequence, name)
-                if name not in frames:
-                    records.remove(files[sequence, name])
-            if not frames:
-                continue
-            clip = clip_of(np.stack(list(frames.values())), sequence, tuple(frames))
-            probs, features = segment(clip, range(clip.count))
-            for i, name in enumerate(frames):
-                if kind == "npz":
-                    write_arrays(output, sequence, name, probs[i], features[i])
-                else:
-                    sure = np.clip(probs[i].max(-1), 0.0, 1.0)
-                    writer.write(sequence, name, probs[i].argmax(-1), sure)
-                failures.succeeded(sequence=sequence, frame=name)
-                records.add(marks[sequence, name], files[sequence, name])
-            done, written = done + len(frames), written + len(frames)
-            progress.update(done)
+
+    def write(sequence: str, names: Sequence[str], probs: np.ndarray, features: np.ndarray) -> None:
+        for i, name in enumerate(names):
+            if kind == "npz":
+                write_arrays(output, sequence, name, probs[i], features[i])
+            else:
+                sure = np.clip(probs[i].max(-1), 0.0, 1.0)
+                writer.write(sequence, name, probs[i].argmax(-1), sure)
+            records.add(marks[sequence, name], files[sequence, name])
+
+    readable = [place for place in rest if place in marks]
+    order = {place: i for i, place in enumerate(readable)}
+    with (
+        ReadAhead(lambda i: source.frame(*readable[i]), len(readable), at_once) as read,
+        Background(threads=1) as background,  # one: the records know no other thread
+    ):
+        for sequence in survey.sequences:
+            names = [name for s, name in rest if s == sequence]
+            for start in range(0, len(names), at_once):
+                interrupts.check()
+                frames = {}
+                for name in names[start : start + at_once]:
+                    if (sequence, name) in order:
+                        with failures.of(sequence=sequence, frame=name):
+                            frames[name] = read(order[sequence, name])
+                    if name in frames:
+                        failures.succeeded(sequence=sequence, frame=name)
+                    else:
+                        background.run(records.remove, files[sequence, name])
+                if not frames:
+                    continue
+                clip = clip_of(np.stack(list(frames.values())), sequence, tuple(frames))
+                probs, features = segment(clip, range(clip.count))
+                background.run(write, sequence, clip.names, np.asarray(probs), np.asarray(features))
+                done, written = done + len(frames), written + len(frames)
+                progress.update(done)
     if places:
         progress.close()
     failures.keep_only(parts)  # in order

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.files.code_digest import code_digest
 from wrp_jax.files.failures import Failures
-from wrp_jax.labelling.background import Background
+from wrp_jax.labelling.background import Background, ReadAhead
 from wrp_jax.labelling.files import OutputFiles
 from wrp_jax.labelling.flips import KeptLabels
 from wrp_jax.labelling.kept import KeptWindows
@@ -88,9 +89,10 @@ def label_windows(
     return {job.number: results[job.number] for job in plan.own if job.number in results}
 
 
+@contextlib.contextmanager
 def _open(
     plan: Plan, job: WindowJob, networks: Networks, known: KnownLabels
-) -> contextlib.AbstractContextManager[LabelledWindow]:
+) -> Iterator[LabelledWindow]:
     """The window with the labels of its labelled frames: no method is given any other."""
     sequence, names = job.window.sequence, job.names
 
@@ -99,11 +101,15 @@ def _open(
 
     keys = [Keyframe(i, known.label(sequence, names[i])) for i in job.keys]
     partial = [Keyframe(i, known.partial_label(sequence, names[i])) for i in job.partial]
-    clip = Clip(len(names), read, sequence, names)
     scratch = OutputFiles(plan).scratch()
-    return networks.open_window(
-        clip, keys, plan.source.classes, scratch, job.window.reach, leave_out=True, partial=partial
-    )
+    with (
+        ReadAhead(read, len(names), frames_at_once(*keys[0].label.shape)) as frame,
+        networks.open_window(
+            Clip(len(names), frame, sequence, names), keys, plan.source.classes, scratch,
+            job.window.reach, leave_out=True, partial=partial,
+        ) as window,
+    ):  # fmt: skip
+        yield window
 
 
 def _label_window(
