@@ -85,6 +85,13 @@ def test_frames_with_truth_have_pictures_of_it_and_of_the_errors(
         np.testing.assert_array_equal(state == 1, (said != true) & (true < 2))
     np.testing.assert_array_equal(index(plan.output / "a/truth/001.png"), true)
     assert read_clip_script((plan.output / "a/frames.js").read_text())["scored"] == [1]
+    # Every class that the true label shows leads to the one scored frame, with its IoU there.
+    page = (plan.output / "report.html").read_text()
+    said = index(plan.output / "a/labels/001.png")
+    for number in np.unique(true[true < 2]):
+        hit, either = (f(said == number, true == number) for f in (np.logical_and, np.logical_or))
+        score = 100 * (hit & (true < 2)).sum() / (either & (true < 2)).sum()
+        assert f'"#at=a/001">worst in a 001</a>, <span class="num">{score:.1f}<' in page
 
 
 def test_the_report_tells_of_quality_and_of_frames_to_label(
@@ -94,9 +101,9 @@ def test_the_report_tells_of_quality_and_of_frames_to_label(
     plan = make_plan(config, Request(str(root), tmp_path / "out", method="static", horizon=1))
     results = label_windows(plan, networks)
     rows = [
-        FrameQuality("a", "001", 1, 51.5, 40.0, 60.0, 9.0, "far", {}),
+        FrameQuality("a", "001", 1, 51.5, 40.0, 60.0, 9.0, "far", {"car": 31.5, "road": 95.0}),
         FrameQuality("a", "002", 0, 100.0, 100.0, 100.0, 0.0, "labelled by hand", {}),
-        FrameQuality("a", "003", 1, 90.0, 85.0, 95.0, 3.0, "few", {}),
+        FrameQuality("a", "003", 1, 90.0, 85.0, 95.0, 3.0, "few", {"road": 90.0}),
         FrameQuality("a", "004", 2, 0.0, 0.0, 0.0, 100.0, "out of reach", {}),
     ]
     chosen = [NextFrame("a", "001", 7.0, 7.0, 51.5, 2)]
@@ -108,6 +115,8 @@ def test_the_report_tells_of_quality_and_of_frames_to_label(
     assert [sure is None for sure in clip["confidence"]] == [True, False, False, False, True]
     page = (plan.output / "report.html").read_text()
     assert '"rows":[["a","001","7.00","7.00","51.5","2"]]' in page
+    for frame, iou in (("003", 90.0), ("001", 31.5)):  # of the road and of the car
+        assert f'"#at=a/{frame}">worst in a {frame}</a>, <span class="num">{iou}<' in page
 
 
 def test_the_report_says_how_good_frames_are_held_to_be(make_folder, tmp_path, config, networks):

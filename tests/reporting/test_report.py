@@ -7,7 +7,7 @@ import pytest
 from wrp_jax.evaluation.evaluator import Evaluator
 from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.reporting.clips import Clip, FrameRow
-from wrp_jax.reporting.report import Proposal, render_report
+from wrp_jax.reporting.report import ClassQuality, Proposal, render_report
 from wrp_jax.types import ClassMap
 
 CLASSES = ClassMap(
@@ -157,6 +157,18 @@ def test_without_truth_it_says_where_to_look():
     assert "No other frame has a true label" in text
     assert "a&amp;b/0" in text  # the least sure frame
     assert {a.get("class") for a in page.all("table")} == {"fix scores", None}
+
+
+def test_a_class_names_the_frame_where_it_is_worst():
+    known = {CLASSES.names[1]: ClassQuality(61.25, "a&b/c", "0 1", 7.0, False)}
+    text = make_report(class_quality=known)
+    link = '<a href="#at=a%26b%2Fc/0%201">worst in a&amp;b/c 0 1</a>, <span class="num">7.0</span>'
+    assert text.count(link) == text.count(">worst in ") == 1
+    # Without any truth, by the estimates.
+    guessed = make_report(scored=False, class_quality=known)
+    assert Bars(guessed).found == {CLASSES.names[1]: {"warp-refine": (61.2, 61.2)}}
+    assert link in guessed and "no true label is known" in guessed
+    assert 'id="classes"' not in make_report(scored=False)
 
 
 class Bars(html.parser.HTMLParser):

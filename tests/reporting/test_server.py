@@ -124,7 +124,9 @@ def test_several_outputs_have_an_index(tmp_path, serve):
     assert 'href="1/"' in page and "71.2" in page and "mind &lt;this&gt;" in page
     assert "B&lt;b&gt;" in page and "metrics.json cannot be read" in page
     assert b"<title>A</title>" in get("/1/")[1] and get("/2/a%20b/.video/0")[0] == 200
-    for path in ("/3/", "/0/", "/01/", "/1", "/x/", "/report.html"):
+    status, _, headers = get("/2?again")  # a browser asks for the rest below the folder
+    assert (status, headers["Location"]) == (301, "/2/")
+    for path in ("/3/", "/0/", "/01/", "/3", "/1/1", "/x/", "/report.html"):
         assert get(path)[0] == 404, path
 
 

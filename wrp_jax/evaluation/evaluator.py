@@ -40,7 +40,7 @@ class Evaluator:
         distance: int,
         truth: Integer[np.ndarray, "h w"],
         prediction: Integer[np.ndarray, "h w"],
-    ) -> None:
+    ) -> Integer[np.ndarray, "c c+1"]:
         """Counts one frame.
 
         Args:
@@ -48,6 +48,9 @@ class Evaluator:
           distance: frames between this one and the labelled frame, at least 1.
           truth: class indices.
           prediction: class indices; what is none of them counts as unlabelled.
+
+        Returns:
+          The counts of this frame, see ``confusion``.
 
         Raises:
           ValueError: the distance is below 1: the labelled frame itself is not scored.
@@ -62,6 +65,7 @@ class Evaluator:
             ]
         )
         self._add_matrix((method, distance), matrix)
+        return matrix[0]
 
     def merge(self, matrices: Matrices) -> None:
         """Adds the counts of another evaluator of the same classes."""

@@ -21,7 +21,7 @@ from wrp_jax.quality.estimate import UNREACHED
 from wrp_jax.quality.next_frames import NextFrame
 from wrp_jax.quality.table import FrameQuality
 from wrp_jax.reporting.clips import Clip, FrameRow, clip_script
-from wrp_jax.reporting.report import Proposal, render_report
+from wrp_jax.reporting.report import ClassQuality, Proposal, render_report
 from wrp_jax.types import UNLABELLED, ClassMap
 
 REPORT_FILE = "report.html"
@@ -69,6 +69,7 @@ def write_report(
         styles={name: METHODS[name].style for name in plan.methods},
         clips=clips,
         proposal=_proposal(chosen),
+        class_quality=_class_quality(plan, results, quality),
         video=plan.source.name,
         notes=[*notes, *_unlabelled_note(without)],
         footer=f"Made by wrp_jax from {len(plan.jobs)} windows. Scores are in metrics.json; labels "
@@ -130,6 +131,27 @@ def _told(rated: FrameQuality | None) -> tuple[float | None, float | None, float
     if rated is None or math.isnan(rated.miou):
         return None, None, None
     return rated.miou, rated.miou_low, rated.miou_high
+
+
+def _class_quality(
+    plan: Plan, results: Mapping[int, WindowResult], quality: Sequence[FrameQuality]
+) -> dict[str, ClassQuality]:
+    """Of every class that the labels show, or that a true label shows."""
+    rated = [row for row in quality if row.distance and row.reason != UNREACHED]
+    found: dict[str, ClassQuality] = {}
+    for number, name in enumerate(plan.source.classes.names):
+        guessed = [(row.iou[name], row.sequence, row.frame) for row in rated if name in row.iou]
+        true = [
+            (100.0 * float(iou[number]), job.window.sequence, frame)
+            for job in plan.jobs
+            for frame, iou in results[job.number].frame_iou.items()
+            if not math.isnan(iou[number])
+        ]
+        if guessed or true:
+            iou, sequence, frame = min(true or guessed, key=lambda place: place[0])
+            mean = float(np.mean([value for value, *_ in guessed])) if guessed else None
+            found[name] = ClassQuality(mean, sequence, frame, iou, not true)
+    return found
 
 
 def _as_written(classes: ClassMap) -> ClassMap:

@@ -10,6 +10,7 @@ import numpy as np
 from wrp_jax import interrupts
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import frame_size, read_frame, reading
+from wrp_jax.evaluation.confusion import iou
 from wrp_jax.evaluation.evaluator import Evaluator
 from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.evaluation.truth import GroundTruth
@@ -155,7 +156,7 @@ def _label_window(
                             true = truth.label(sequence, names[i])
                         if moving:
                             said.put_truth(i, true)
-                        evaluator.add(method, abs(i - job.nearest(i)), true, labels)
+                        counts = evaluator.add(method, abs(i - job.nearest(i)), true, labels)
                         reliability[method].add(sure, labels, true, ~np.asarray(classes.void))
                         if i in job.owned:
                             background.run(
@@ -180,6 +181,7 @@ def _label_window(
                             is_key=i in job.keys,
                         )  # fmt: skip
                         if i in job.scored:
+                            result.frame_iou[names[i]] = iou(counts, classes.void)
                             background.run(files.write_truth, sequence, names[i], true)
                         confidence[names[i]] = float(sure.mean())
                 progress.update(step)

@@ -21,7 +21,7 @@ from wrp_jax.labelling.relabelled import WindowLabels
 from wrp_jax.types import UserError
 
 _HEADER = "header"
-_BY_NAME = ("reliability", "flips", "evidence", "left_out", "left_out_matrices")
+_BY_NAME = ("reliability", "flips", "evidence", "left_out", "left_out_matrices", "frame_iou")
 _MAX_BYTES = 2**28  # unpacked; counts take a hundredth of that
 
 
@@ -42,6 +42,8 @@ class WindowResult:
         this window but the labelled ones, in order.
       left_out: the same of labelled frames as the other labelled one shows them, in order.
       left_out_matrices: of their true and shown labels, see ``evaluation.confusion``.
+      frame_iou: of the main method, by name of the scored frames written from this window: IoU of
+        every class, 0 … 1, NaN for void and for classes without a true pixel.
     """
 
     fingerprint: str
@@ -55,6 +57,7 @@ class WindowResult:
     evidence: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     left_out: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     left_out_matrices: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    frame_iou: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Writes the file, complete or not at all."""
@@ -95,7 +98,8 @@ def load_window_result(path: Path, fingerprint: str) -> WindowResult | None:
             },
             known=arrays["known"],
             **{
-                field: {name: arrays[f"{field}{i}"] for i, name in enumerate(header[field])}
+                # Files of earlier versions lack what was added since.
+                field: {name: arrays[f"{field}{i}"] for i, name in enumerate(header.get(field, ()))}
                 for field in _BY_NAME
             },
         )

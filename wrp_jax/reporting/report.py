@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.resources
 import json
 import shlex
+import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -50,6 +51,29 @@ class Proposal(NamedTuple):
     rows: Sequence[Sequence[str]]
 
 
+class ClassQuality(NamedTuple):
+    """How good the labels of a class are, of the main method.
+
+    Attributes:
+      estimate: mean estimated IoU over the frames that show it, in %; None where it is unknown.
+      sequence, frame: where its IoU is lowest: the true one, the estimated one without any truth.
+      iou: there, in %.
+      is_estimate: no true label shows the class.
+    """
+
+    estimate: float | None
+    sequence: str
+    frame: str
+    iou: float
+    is_estimate: bool
+
+    @property
+    def address(self) -> str:
+        """Of the worst frame in the page."""
+        parts = (urllib.parse.quote(part, safe="") for part in (self.sequence, self.frame))
+        return "#at=" + "/".join(parts)
+
+
 def render_report(
     *,
     title: str,
@@ -59,6 +83,7 @@ def render_report(
     styles: Styles,
     clips: Sequence[Clip],
     proposal: Proposal | None = None,
+    class_quality: Mapping[str, ClassQuality] | None = None,
     video: str = "D",
     notes: Sequence[str] = (),
     footer: str = "",
@@ -73,6 +98,7 @@ def render_report(
       styles: how charts draw each of the methods.
       clips: every clip of the output, in order.
       proposal: frames to fix next; None: those that are least sure.
+      class_quality: by name of the class, where something is known of it.
       video: what was labelled, as commands name it.
       notes: sentences that a reader must not miss.
       footer: how the page was made.
@@ -97,7 +123,7 @@ def render_report(
         narrow_chart=curve_chart(curves, styles, emphasis=method, is_narrow=True),
         distances=distances,
         table=_table(scored, distances, styles),
-        class_bars=_class_bars(scored, classes, styles),
+        class_bars=_class_bars(scored, classes, styles, method, class_quality or {}),
         reliability=reliability_chart(
             {name: m["reliability"]["curve"] for name, m in scored.items()},
             styles,
@@ -280,8 +306,17 @@ def _table(methods, distances, styles) -> list[dict[str, Any]]:
     return rows
 
 
-def _class_bars(methods, classes: ClassMap, styles: Styles) -> list[dict[str, Any]]:
-    """Paper, Fig. 5: IoU of each class per method, averaged over distances; the mean first."""
+def _class_bars(
+    methods,
+    classes: ClassMap,
+    styles: Styles,
+    method: str,
+    quality: Mapping[str, ClassQuality],
+) -> list[dict[str, Any]]:
+    """Paper, Fig. 5: IoU of each class per method, averaged over distances; the mean first.
+
+    Without any truth, the estimates of the main method.
+    """
 
     def bars(values):
         return [
@@ -295,21 +330,22 @@ def _class_bars(methods, classes: ClassMap, styles: Styles) -> list[dict[str, An
             if v is not None
         ]
 
-    out = [
-        {
-            "name": "mean over classes",
-            "color": "transparent",
-            "bars": bars({n: m["mean"] for n, m in methods.items()}),
-        }
-    ]
+    out: list[dict[str, Any]] = []
+    if methods:
+        means = bars({n: m["mean"] for n, m in methods.items()})
+        out.append({"name": "mean over classes", "color": "transparent", "bars": means})
     for class_name, color in zip(classes.names, classes.colors, strict=True):
         values = {
             n: m["iou_per_class"][class_name]["mean"]
             for n, m in methods.items()
             if class_name in m["iou_per_class"]
         }
+        known = quality.get(class_name)
+        if not methods and known:
+            values = {method: known.estimate}
         if values:
-            out.append({"name": class_name, "color": _hex(color), "bars": bars(values)})
+            row = {"name": class_name, "color": _hex(color), "bars": bars(values), "worst": known}
+            out.append(row)
     return out
 
 

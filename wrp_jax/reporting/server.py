@@ -78,6 +78,13 @@ class ReportServer(http.server.ThreadingHTTPServer):
         """Where a browser finds it."""
         return f"http://{HOST}:{self.server_port}/"
 
+    def lacks_slash(self, path: str) -> bool:
+        """Whether an address is that of one of several reports but for the ``/`` at its end."""
+        return len(self.outputs) > 1 and path[:1] == "/" and self._is_number(path[1:])
+
+    def _is_number(self, part: str) -> bool:
+        return bool(re.fullmatch("[1-9][0-9]{0,5}", part)) and int(part) <= len(self.outputs)
+
     def find(self, path: str) -> tuple[Path, bool] | None:
         """The file of an address, and whether it is one of the video; None: there is none.
 
@@ -92,7 +99,7 @@ class ReportServer(http.server.ThreadingHTTPServer):
             output = self.outputs[0]
         else:
             number, *parts = parts
-            if not re.fullmatch("[1-9][0-9]{0,5}", number) or int(number) > len(self.outputs):
+            if not self._is_number(number):
                 return None
             output = self.outputs[int(number) - 1]
         if not parts:
@@ -175,6 +182,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if path == "/" and len(self.server.outputs) > 1:
             self._send(index_page(self.server.outputs).encode(), _TYPES[".html"], {})
+            return
+        if self.server.lacks_slash(path):  # addresses in the page are below its folder
+            self._send(b"", "", {"Location": f"{path}/"}, HTTPStatus.MOVED_PERMANENTLY)
             return
         found = self.server.find(path)
         if found is None:
