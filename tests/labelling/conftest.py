@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wrp_jax.cli import propagate as command
 from wrp_jax.config import Config
+from wrp_jax.files.shards import Shard
+from wrp_jax.labelling import run
+from wrp_jax.labelling.request import Request
 from wrp_jax.motion.still import zero_motion
 from wrp_jax.propagation.results import FramePrediction
 from wrp_jax.runs.networks import Networks
@@ -80,3 +84,27 @@ class Unsure:
 def networks():
     """Stands in for the trained ones."""
     return Networks(zero_motion(), segment, Unsure(), "fake")
+
+
+@pytest.fixture
+def label(root, tmp_path, config, monkeypatch):
+    """``label("out", index, count)`` labels a shard of the folder ``root`` of the test's file.
+
+    ``label.made`` are the spans it made.
+    """
+    made, original = [], run._label_window
+
+    def counted(plan, job, *arguments):
+        made.append(f"{job.window.sequence} {' '.join(job.window.keys)}")
+        return original(plan, job, *arguments)
+
+    monkeypatch.setattr(run, "_label_window", counted)
+
+    def label(output="out", index=0, count=1, data=root, **more):
+        made.clear()
+        asked = {"method": "static", "shard": Shard(index, count), **more}
+        request = Request(str(data), tmp_path / output, **asked)
+        return command.propagate(config, request, workdir=None)
+
+    label.made = made
+    return label

@@ -4,14 +4,13 @@ import dataclasses
 import json
 
 import pytest
+from contents import contents
 from PIL import Image
 
 from wrp_jax.cli import propagate as command
 from wrp_jax.data.folder import FolderSource
-from wrp_jax.files.digests import DIGESTS_FILE
 from wrp_jax.files.records import verify
 from wrp_jax.files.shards import WHOLE, Shard, shard_homes
-from wrp_jax.labelling import run
 from wrp_jax.labelling.merging import job_of, stored_command, unfinished
 from wrp_jax.labelling.plan import make_plan
 from wrp_jax.labelling.request import Request
@@ -23,35 +22,6 @@ LENGTHS = {"a": 6, "b": 4, "c": 4, "d": 3}
 @pytest.fixture
 def root(make_folder):
     return make_folder(LENGTHS, labelled=lambda sequence, t: t in (1, 3))
-
-
-@pytest.fixture
-def label(root, tmp_path, config, monkeypatch):
-    """``label("out", index, count)`` labels a shard; ``label.made`` are the windows it made."""
-    made, original = [], run._label_window
-
-    def counted(plan, job, *arguments):
-        made.append(f"{job.window.sequence} {' '.join(job.window.keys)}")
-        return original(plan, job, *arguments)
-
-    monkeypatch.setattr(run, "_label_window", counted)
-
-    def label(output, index=0, count=1, data=root, **more):
-        made.clear()
-        asked = {"method": "static", "shard": Shard(index, count), **more}
-        request = Request(str(data), tmp_path / output, **asked)
-        return command.propagate(config, request, workdir=None)
-
-    label.made = made
-    return label
-
-
-def contents(folder):
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != DIGESTS_FILE
-    }
 
 
 @pytest.mark.parametrize("order", [(0, 1), (6, 5, 0, 3, 1, 2, 4)], ids=len)

@@ -4,11 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from contents import contents
 from PIL import Image
 
-from wrp_jax.cli import propagate as command
-from wrp_jax.files.digests import DIGESTS_FILE
-from wrp_jax.labelling import run
 from wrp_jax.labelling.plan import make_plan
 from wrp_jax.labelling.request import Request
 from wrp_jax.propagation.provenance import Kind
@@ -33,32 +31,16 @@ def fix(root, name="004", id_=9):
     return label
 
 
-def contents(folder):
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != DIGESTS_FILE
-    }
-
-
 @pytest.fixture
-def label(root, tmp_path, config, monkeypatch):
+def label(label, config):
+    """Labels by motion alone, and gives the spans that were made."""
     config.propagation.horizon, config.propagation.write_source = 3, True
-    made, original = [], run._label_window
 
-    def counted(plan, job, *arguments):
-        made.append(f"{job.window.sequence} {' '.join(job.window.keys)}")
-        return original(plan, job, *arguments)
+    def made(output="out", **more):
+        label(output, method="motion-only", **more)
+        return list(label.made)
 
-    monkeypatch.setattr(run, "_label_window", counted)
-
-    def label(output="out", **more):
-        made.clear()
-        request = Request(str(root), tmp_path / output, "motion-only", **more)
-        command.propagate(config, request, workdir=None)
-        return list(made)
-
-    return label
+    return made
 
 
 def read(tmp_path, name):

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 from compiled_layers import by_layer
+from contents import contents
 from golden_files import published_state
 from PIL import Image
 
@@ -15,7 +16,6 @@ from wrp_jax.config import Config, SegmentationConfig, SegmentationInference, Se
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.data.open_source import open_source
-from wrp_jax.files.digests import DIGESTS_FILE
 from wrp_jax.files.output import claim_output
 from wrp_jax.files.records import check_free, verify
 from wrp_jax.files.shards import Shard
@@ -177,14 +177,6 @@ def _saved(workdir, classes):
     metadata = {"classes": classes_to_json(classes), "config": dataclasses.asdict(config)}
     save_result(workdir, "segmentation", variables, metadata)
     return config
-
-
-def contents(folder):
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != DIGESTS_FILE
-    }
 
 
 def test_shards_leave_what_one_process_leaves(make_folder, tmp_path, capsys):

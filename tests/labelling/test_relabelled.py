@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
+from contents import contents
 from PIL import Image
 
 from wrp_jax.cli import propagate as command
-from wrp_jax.files.digests import DIGESTS_FILE
 from wrp_jax.files.failures import Failures
 from wrp_jax.files.records import verify
 from wrp_jax.files.shards import Shard
@@ -32,33 +32,9 @@ def root(make_folder):
 
 
 @pytest.fixture
-def label(root, tmp_path, config, monkeypatch):
-    """``label("out")`` labels the folder; ``label.made`` are the spans it made."""
+def label(label, config):
     config.propagation.horizon = 3
-    made, original = [], run._label_window
-
-    def counted(plan, job, *arguments):
-        made.append(f"{job.window.sequence} {' '.join(job.window.keys)}")
-        return original(plan, job, *arguments)
-
-    monkeypatch.setattr(run, "_label_window", counted)
-
-    def label(output="out", index=0, count=1, **more):
-        made.clear()
-        asked = {"method": "static", "shard": Shard(index, count), **more}
-        request = Request(str(root), tmp_path / output, **asked)
-        return command.propagate(config, request, workdir=None)
-
-    label.made = made
     return label
-
-
-def contents(folder):
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != DIGESTS_FILE
-    }
 
 
 def times(folder):

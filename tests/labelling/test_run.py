@@ -3,9 +3,9 @@ import shutil
 
 import numpy as np
 import pytest
+from contents import contents
 from PIL import Image
 
-from wrp_jax.files.digests import DIGESTS_FILE
 from wrp_jax.files.failures import Failures
 from wrp_jax.labelling import run
 from wrp_jax.labelling.files import OutputFiles
@@ -33,14 +33,6 @@ def make_run(make_folder, tmp_path, config):
 
     make.root = root
     return make
-
-
-def contents(folder):
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != DIGESTS_FILE  # holds times and inodes
-    }
 
 
 def calls_of(monkeypatch):
