@@ -204,6 +204,28 @@ def test_train_and_propagate_label_a_folder(trained, refiner):
     assert [*(output / "tfds").glob("*.array_record*-of-00001")]
 
 
+def test_one_label_and_nothing_else_labels_a_video(home, run):
+    """Its networks are trained in the output; the same command goes on."""
+    frames, label = home / "D/street/frames", home / f"D/street/labels/{KEY}.png"
+    shutil.copytree(frames, home / "clip")
+    shutil.copy(home / "D/classes.json", label.parent)
+    given = ("propagate.py", "--data=clip", f"--label={label}", *SHORT)
+    expected = run(*given, "--dry-run")
+    assert "first trains: segmentation, refiner" in expected
+    assert not (home / "clip_output").exists()
+    run(*given, "--method=warp-refine")
+    output = home / "clip_output"
+    assert {f"{t}.png" for t in range(FRAMES)} == {
+        path.name for path in output.glob("clip/labels/*.png")
+    }
+    config = json.loads((output / "training/config.json").read_text())
+    assert config["segmentation"]["network"]["max_pixels"] == 240 * 320  # the quick one's
+    before = {path: path.stat().st_mtime_ns for path in output.glob("clip/*/*.png")}
+    run(*given, "--method=warp-refine")
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    assert "is a label of frame 9" in run(*given, f"--label=9:{label}", code=2)
+
+
 @pytest.mark.parametrize("refiner", REFINERS)
 def test_labels_that_are_not_listed_change_nothing_but_scores(trained, permuted_set, refiner):
     workdir, output = trained(refiner, "D", "D")

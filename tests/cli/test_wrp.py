@@ -21,7 +21,7 @@ VIDEO = "synthetic:clips=1,frames=3,height=32,width=40"
 FLAGS = {
     "train": "config coordinator data keyframes num_processes process_id stills update "
     "update_steps windows workdir",
-    "propagate": "config data dry_run fail_fast horizon keyframes limit method min_quality "
+    "propagate": "config data dry_run fail_fast horizon keyframes label limit method min_quality "
     "num_shards output "
     "shard_id verify windows workdir",
     "merge": "output",
@@ -32,7 +32,7 @@ FLAGS = {
     "calibrate": "config data frames output workdir",
     "build": "data name output pass set",
     "doctor": "limit path",
-    "import": "classes frames output partial source void",
+    "import": "classes frames label output partial source void",
     "export": "below data frames labels min_confidence output to",
     "convert": "data output set",
     "convert-weights": "network output weights",
@@ -125,6 +125,7 @@ def test_every_command_is_a_module_of_the_package():
         "config-files",
         "help-text",
         "memory",
+        "one-video",
         "reference",
         "shard-flags",
         "terminal",

@@ -158,6 +158,17 @@ def define_data() -> None:
     flags.DEFINE_string("data", None, "A folder, tfds:NAME/CONFIG:SPLIT[@dir], synthetic:….")
 
 
+def define_label() -> None:
+    """Defines ``--label`` of the commands that take labels file by file; see ``label_files``."""
+    flags.DEFINE_multi_string(
+        "label",
+        [],
+        "A label PNG of a video or a folder of frames: the number in its name is that of its "
+        "frame, counted from 0 in a video; FRAME:PATH for other names. Its classes are those of "
+        "classes.json beside it, or its ids or colours.",
+    )
+
+
 def define_partial(part: str, limited: str) -> None:
     """Defines ``--limit``, ``--fail_fast`` and ``--dry_run`` of the commands that do their work in
     parts, and go on behind one that failed.
@@ -261,6 +272,7 @@ def _parse(argv: list[str], positional: Sequence[str] = ()) -> None:
         given = [_with_underscores(argument) for argument in given]
         given = _with_output_of_verify(given)
         _refuse_addresses(given)
+        given = _with_quick_config(given)
         rest = flags.FLAGS([argv[0], *_with_config_file(given)])
     except flags.Error as error:
         raise UserError(_flag_error(error)) from error
@@ -295,6 +307,13 @@ def _with_output_of_verify(arguments: list[str]) -> list[str]:
         if argument.lstrip("-") == "verify" and not arguments[i].startswith("-"):
             found[i] = f"--output={arguments[i]}"
     return found
+
+
+def _with_quick_config(arguments: list[str]) -> list[str]:
+    """``--label`` needs nothing else: where no config is given, it is the quick one."""
+    names = {argument.lstrip("-").partition("=")[0] for argument in arguments}
+    asked = "label" in names and {"label", "config"} <= set(flags.FLAGS) and "config" not in names
+    return [f"--config={config_file('quick')}", *arguments] if asked else arguments
 
 
 def _with_config_file(arguments: list[str]) -> list[str]:

@@ -3,12 +3,14 @@
   wrp import SRC D
   wrp import project.json D --frames=FRAMES --classes=classes.json
   wrp import clip.mp4 D
+  wrp import clip.mp4 D --label=000010.png --label=10:some.png
 
 SRC is a folder, a zip or a file of CVAT (segmentation masks, CVAT for images), PASCAL VOC, COCO
 (panoptic, instances, stuff), Label Studio, Cityscapes, DAVIS, a folder of frames, or a video (which
 needs PyAV: pip install 'wrp_jax[video]'). Which of them is found out by its content. Frames without
-labels are kept as video. Frames are linked, or written where they come out of a zip or a video; the
-same command again writes what has changed in SRC.
+labels are kept as video; a video, or a folder of its frames, takes labels by --label. Frames are
+linked, or written where they come out of a zip or a video; the same command again writes what has
+changed in SRC.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ def define_flags() -> None:
         "classes", None, "classes.json whose ids the labels get, by the names of the classes."
     )
     flags.DEFINE_bool("partial", False, "Of a broken video take the frames before the break.")
+    command_line.define_label()
     flags.DEFINE_list("void", [], "Classes of SRC that stand for pixels nobody can name.")
 
 
@@ -48,5 +51,6 @@ def main() -> None:
             classes=Path(options.classes) if options.classes else None,
             void=options.void,
             partial=options.partial,
+            labels=options.label,
         )
     )

@@ -35,6 +35,7 @@ COMMANDS = (
 _HELP = ("--help", "-h", "help")
 _TASKS = (
     ("See it work, on streets that it makes itself", "wrp propagate --config=demo"),
+    ("Label one video from one label", "wrp propagate --data=clip.mp4 --label=000010.png"),
     ("Bring a video and its labels into one folder", "wrp import clip.mp4 D"),
     ("Ask what a folder holds, and what is wrong in it", "wrp doctor D"),
     (

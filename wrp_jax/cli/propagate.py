@@ -2,6 +2,7 @@
 
   wrp propagate --config=folder --data=D --workdir=RUN --output=OUT
   wrp propagate --config=demo
+  wrp propagate --data=clip.mp4 --label=000010.png
   wrp propagate --verify --output=OUT
 
 RUN is what train made; --method=static and --method=motion-only need none. The same command goes on
@@ -9,6 +10,13 @@ where it was stopped; with --verify it compares all that lies in OUT with what w
 and writes nothing. --dry-run says how much there is to do, and what it takes; --limit=1 labels one
 window. A window whose files are damaged is listed in OUT/failures.jsonl, the others are labelled
 (exit code 3). With --config=demo nothing else is needed.
+
+--label labels one video, a file (pip install 'wrp_jax[video]') or a folder of its frames, from one
+label PNG or several (the flag repeated). The number in the name of the PNG is that of its frame,
+counted from 0 in a video; --label=10:some.png says it for other names. Its classes are those of
+classes.json beside it, or else one for each id or colour in it. Frames and labels become a folder
+as 'wrp import' writes it, OUT/imported. The networks are trained in OUT/training, by the config
+quick where none is given; --method=motion-only trains nothing. Without --output it is clip_output.
 
 Several processes share the work, sequence by sequence: the same command in each. On TPU slices,
 under srun, under Open MPI and in SLURM job arrays each finds out which it is; elsewhere give
@@ -32,7 +40,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 from ml_collections import config_flags
 
-from wrp_jax.cli import command_line, shard_flags
+from wrp_jax.cli import command_line, one_video, shard_flags
 from wrp_jax.config import Config
 from wrp_jax.files.failures import Failures
 from wrp_jax.labelling.request import Request
@@ -46,6 +54,7 @@ if TYPE_CHECKING:
 def define_flags() -> flags.FlagHolder:
     """Defines the flags; returns that of the config."""
     command_line.define_data()
+    command_line.define_label()
     flags.DEFINE_string("workdir", None, "What train made.")
     flags.DEFINE_string("output", None, "Where labels, scores and the report go.")
     flags.DEFINE_string(
@@ -73,12 +82,13 @@ def main(config_flag: flags.FlagHolder) -> int:
         return 0
     config = command_line.read_config(config_flag)
     data, output = options.data or config.data, options.output
-    if not data:
+    if not data or (options.label and not options.data):
         raise UserError("--data is missing.")
     if not output:
-        if options.data:
+        if options.data and not options.label:
             raise UserError("--output is missing.")
-        output = f"{Path(config_flags.get_config_filename(flags.FLAGS['config'])).stem}_output"
+        named = options.data or config_flags.get_config_filename(flags.FLAGS["config"])
+        output = f"{Path(named).resolve().stem}_output"
     request = Request(
         data=data,
         output=Path(output),
@@ -93,7 +103,9 @@ def main(config_flag: flags.FlagHolder) -> int:
     )
     workdir = Path(options.workdir) if options.workdir else None
     failures = Failures(request.output, request.shard, fail_fast=options.fail_fast)
-    propagate(config, request, workdir=workdir, train=not options.data, failures=failures)
+    train = not options.data or bool(options.label)
+    with one_video.imported(request, options.label) as request:
+        propagate(config, request, workdir=workdir, train=train, failures=failures)
     return 0 if options.dry_run else command_line.failed(failures, request.output)
 
 
@@ -143,15 +155,17 @@ def propagate(
       UserError: a mistake in what was given; nothing has been written then. Another run writes
         to the same output.
     """
+    from wrp_jax.data.known_labels import KnownLabels
     from wrp_jax.files.lock import sole_writer
     from wrp_jax.files.output import check_apart
     from wrp_jax.files.shards import remove_shards
     from wrp_jax.labelling.finish import finish
-    from wrp_jax.labelling.plan import check_free, claim, make_plan
+    from wrp_jax.labelling.plan import TRAINING, check_free, claim, make_plan
     from wrp_jax.labelling.run import label_windows
     from wrp_jax.motion.build import reads_flow_files
     from wrp_jax.motion.precomputed import check_flows
     from wrp_jax.runs.networks import moves, stages_to_train
+    from wrp_jax.runs.workdir import is_finished
 
     check_apart(request.output, workdir)
     plan = make_plan(config, request)
@@ -181,8 +195,10 @@ def propagate(
         if networks is None:
             from wrp_jax.api.fit import fit
 
-            workdir = plan.output / "training"
-            fit(plan.source, config=training, windows=plan.around, workdir=workdir)
+            workdir = plan.output / TRAINING
+            known = KnownLabels(plan.source, plan.around)
+            if not is_finished(workdir, training, known, stages):
+                fit(plan.source, config=training, windows=plan.around, workdir=workdir)
             networks = _load(plan, workdir)
         claim(plan, networks.digest)
         failures = Failures(plan.output) if failures is None else failures

@@ -32,9 +32,11 @@ from wrp_jax.quality.next_frames import NEXT_FRAMES_FILE
 from wrp_jax.quality.table import QUALITY_FILE
 from wrp_jax.types import UserError, Window
 
+IMPORTED, TRAINING = "imported", "training"
+"""Folders of the output for what ``--label`` brings in, and for networks that no workdir has."""
 RESERVED = frozenset(
     {
-        *("methods", "tfds", "training", "metrics.json", "report.html"),
+        *("methods", "tfds", IMPORTED, TRAINING, "metrics.json", "report.html"),
         *(FAILURES_FILE, QUALITY_FILE, NEXT_FRAMES_FILE),
     }
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +19,10 @@ from wrp_jax.files.lock import LOCK_FILE
 from wrp_jax.files.regular import MAX_BYTES
 from wrp_jax.files.strict_json import read_json
 from wrp_jax.runs.compatibility import OTHER_LABELS, check_metadata
+from wrp_jax.runs.results import result_path
 from wrp_jax.types import UserError
+
+_log = logging.getLogger(__name__)
 
 
 def run_metadata(config: Config, known: KnownLabels) -> dict[str, Any]:
@@ -77,6 +81,33 @@ def prepare_workdir(
         write_atomically(workdir / name, (json.dumps(contents[name], indent=1) + "\n").encode())
     digests.save()
     return tuple(path for name in (*missing, DIGESTS_FILE) if (path := workdir / name).exists())
+
+
+def is_finished(workdir: Path, config: Config, known: KnownLabels, stages: Sequence[str]) -> bool:
+    """Whether these stages are trained; says so where they have learnt from other labels.
+
+    Args:
+      workdir: it need not exist.
+      config: all options.
+      known: the labels that there are now.
+      stages: that are wanted.
+
+    Raises:
+      UserError: they are, with another config or of other classes.
+    """
+    if not all(result_path(workdir, stage).is_file() for stage in stages):
+        return False
+    old = {name: _read_json(workdir / f"{name}.json", {}) for name in ("config", "classes")}
+    now = run_metadata(config, known)
+    check_metadata(workdir, {name: v for name, v in old.items() if v is not None}, now)
+    labels = _read_json(workdir / "labels.json", {})
+    if labels is not None and labels.get("fingerprint") != now["fingerprint"]:
+        _log.warning(
+            "%s: the networks have learnt from other labels than there are now, and are used as "
+            "they are: remove that folder to train anew",
+            workdir,
+        )
+    return True
 
 
 def withdraw(workdir: Path, made: Sequence[Path]) -> None:

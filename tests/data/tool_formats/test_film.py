@@ -72,10 +72,25 @@ def test_a_film_is_turned_as_it_says(tmp_path, turn):
     one = 1 << 16
     struct.pack_into(">9i", data, matrix, a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30)
     path.write_bytes(data)
-    import_project(path, tmp_path / "D")
+    label = tmp_path / "2.png"
+    Image.fromarray(np.ones(size, np.uint8)).save(label)
+    import_project(path, tmp_path / "D", labels=[str(label)])
+    assert open_source(str(tmp_path / "D")).label_names("clip") == {"000002"}
     pixels = np.array(Image.open(tmp_path / "D/clip/frames/000000.png"))
     assert pixels.shape == (*size, 3)
     assert pixels[corner].max() < 16 and (pixels < 16).all(-1).mean() < 0.3
+
+
+def test_nothing_is_written_of_a_label_of_another_size_or_of_no_frame(tmp_path):
+    path = film(tmp_path / "clip.mp4")
+    for name, size, said in (
+        ("2.png", SIZE[::-1], "2.png is 32x48 but its frame 000002 is 48x32"),
+        ("8.png", SIZE, "label of frame 8, and the video has the frames 000000 to 000007"),
+    ):
+        Image.fromarray(np.ones(size, np.uint8)).save(tmp_path / name)
+        with pytest.raises(UserError, match=said):
+            import_project(path, tmp_path / "D", labels=[str(tmp_path / name)])
+        assert not (tmp_path / "D").exists()
 
 
 def test_a_cut_film_says_how_far_it_goes(tmp_path):

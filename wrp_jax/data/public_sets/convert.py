@@ -187,7 +187,7 @@ def _put_label(records: Records, picture: Picture, found: PublicSet) -> tuple[Pa
         *map(records.digests.of, origins),
         label_maps.classes_to_json(found.classes),
         sorted(found.ids.items()),
-        None if isinstance(picture.frame, Pixels) else _size(picture.frame),
+        None if isinstance(picture.frame, Pixels) else picture_size(picture.frame),
     )
     if records.is_current(path, mark):
         return path, False
@@ -198,7 +198,7 @@ def _put_label(records: Records, picture: Picture, found: PublicSet) -> tuple[Pa
         decoded = images.decode_label(read_bytes(picture.label), picture.label)
         class_of = {id_: found.classes.ids.index(ours) for id_, ours in found.ids.items()}
         raw = label_pictures.ids_of(decoded, found.classes, where, class_of)
-    height, width = _size(picture.frame)
+    height, width = picture_size(picture.frame)
     if raw.shape != (height, width) or not np.issubdtype(raw.dtype, np.integer):
         raise UserError(
             f"{where} is no map of ids of {width}x{height}, the size of its frame: unpack both "
@@ -212,9 +212,10 @@ def _put_label(records: Records, picture: Picture, found: PublicSet) -> tuple[Pa
     return path, True
 
 
-def _size(frame: Path | Pixels | Packed) -> tuple[int, int]:
+def picture_size(frame: Path | Pixels | Packed) -> tuple[int, int]:
+    """Height and width of a frame; of pixels that do not say theirs they are read for it."""
     if isinstance(frame, Pixels):
-        height, width = frame.read().shape[:2]
+        height, width = frame.size or frame.read().shape[:2]
         return height, width
     if isinstance(frame, Packed):
         return images.frame_size(frame.read(), frame.where)

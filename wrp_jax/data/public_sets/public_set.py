@@ -25,12 +25,14 @@ class Pixels:
       file: that it is read from.
       read: gives a frame, uint8 ``[H, W, 3]`` RGB, or ids, integers ``[H, W]``.
       described_in: further files that it is made from.
+      size: height and width, where they are known before.
     """
 
     where: str
     file: Path
     read: Callable[[], np.ndarray]
     described_in: tuple[Path, ...] = ()
+    size: tuple[int, int] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

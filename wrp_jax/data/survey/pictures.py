@@ -91,7 +91,7 @@ def look_at(tree: Tree, folder: str, files: Sequence[str], limit: int) -> Pictur
             continue
         if found.looked_at == len(lossy) + 1:  # the first that may be a label
             found.is_labels = _are_labels(folder, picture)
-        _count(found, picture, tree.where(name))
+        count(found, picture, tree.where(name))
     if lossy:
         found.kinds["JPEG"] = len(lossy)
     found.odd += [
@@ -132,7 +132,14 @@ def _are_labels(folder: str, first: LabelPicture | None) -> bool:
     return len(np.unique(first.pixels.reshape(-1, first.pixels.shape[-1]), axis=0)) <= FEW_COLORS
 
 
-def _count(found: Pictures, picture: LabelPicture, where: str) -> None:
+def count(found: Pictures, picture: LabelPicture, where: str) -> None:
+    """Adds what a picture holds: its kind, and the ids or colours of a label.
+
+    Args:
+      found: of its folder; this is what is changed.
+      picture: it.
+      where: what to name in messages.
+    """
     found.kinds[_KINDS.get(picture.mode, picture.mode)] += 1
     if not found.is_labels:
         return

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-
 from wrp_jax.data import label_maps
 from wrp_jax.data.public_sets.cityscapes import cityscapes_classes
 from wrp_jax.data.survey.pictures import Pictures, look_at
+from wrp_jax.data.survey.unnamed_classes import VOID, entries, is_mask, unnamed_classes
 from wrp_jax.data.tool_formats.recognise import OURS, recognise
 from wrp_jax.data.tool_formats.tree import Tree, open_tree
 from wrp_jax.data.tool_formats.voc import VOC_NAMES
@@ -21,7 +20,6 @@ from wrp_jax.types import ClassMap, UserError
 _SHOWN = 12
 _FOLDERS = 20
 """Of folders that are told one by one."""
-_VOID = 255
 
 
 def survey(path: Path, limit: int) -> tuple[list[str], int]:
@@ -93,19 +91,19 @@ def _told(found: Pictures, classes: ClassMap | None) -> list[str]:
 
 def _meaning(ids: set[int], classes: ClassMap | None) -> str:
     """What set of ids these seem to be; ``classes`` are those of ``classes.json``."""
-    if _VOID in ids and ids <= {0, _VOID}:
+    if is_mask(ids):
         return "0/255 masks, where 255 is an object: make it an id, such as 1"
-    if max(ids) > _VOID:
+    if max(ids) > VOID:
         return "more than labels of 8 bits hold: instances, or depth"
     if classes is not None and ids <= set(classes.ids):
         return "ids of classes.json"
     labels = set(cityscapes_classes().ids)
-    train = set(range(19)) | {_VOID}
-    if ids <= train and len(ids) > 5 and _VOID in ids:
+    train = set(range(19)) | {VOID}
+    if ids <= train and len(ids) > 5 and VOID in ids:
         return "as Cityscapes' trainIds (0 to 18, 255 is void) would be"
     if ids <= set(range(34)) and max(ids) > 20 and len(ids & labels) > 5:
         return "as Cityscapes' labelIds (0 to 33) would be"
-    if ids <= set(range(21)) | {_VOID} and _VOID in ids:
+    if ids <= set(range(21)) | {VOID} and VOID in ids:
         return "as PASCAL VOC's (0 to 20, 255 is void) would be"
     return "ids of your own classes"
 
@@ -178,32 +176,13 @@ def _proposal(labels: Sequence[Pictures]) -> dict[str, Any]:
         return label_maps.classes_to_json(cityscapes_classes())
     if "trainIds" in meaning:
         theirs = cityscapes_classes()
-        names = dict(enumerate(theirs.names[:-1])) | {_VOID: theirs.names[-1]}
-        colors = dict(enumerate(theirs.colors[:-1].tolist())) | {_VOID: [0, 0, 0]}
-        return _entries(names, colors)
+        names = dict(enumerate(theirs.names[:-1])) | {VOID: theirs.names[-1]}
+        colors = dict(enumerate(theirs.colors[:-1].tolist())) | {VOID: [0, 0, 0]}
+        return entries(names, colors)
     if "VOC" in meaning:
-        names = dict(enumerate(VOC_NAMES)) | {_VOID: "void"}
-        return _entries(names, {_VOID: [224, 224, 192]})
-    if "0/255" in meaning:
-        return _entries({0: "background", 1: "object"}, {})
-    if not ids:
-        colors = sorted(set().union(*(p.colors for p in labels)))
-        names = {i: f"class {i}" for i in range(min(len(colors), _VOID))}
-        return _entries(names, {i: list(colors[i]) for i in names})
-    kept = sorted(i for i in ids if i <= _VOID)
-    palette = next((p.palette for p in labels if p.palette is not None), np.zeros((0, 3)))
-    colors = {i: [int(v) for v in palette[i]] for i in kept if i < len(palette)}
-    return _entries({i: "void" if i == _VOID else f"class {i}" for i in kept}, colors)
-
-
-def _entries(names: dict[int, str], colors: dict[int, list[int]]) -> dict[str, Any]:
-    return {
-        "classes": [
-            {"id": i, "name": name, **({"color": colors[i]} if i in colors else {}),
-             **({"void": True} if i == _VOID else {})}
-            for i, name in names.items()
-        ]
-    }  # fmt: skip
+        names = dict(enumerate(VOC_NAMES)) | {VOID: "void"}
+        return entries(names, {VOID: [224, 224, 192]})
+    return unnamed_classes(labels)
 
 
 def _counted(count: int, noun: str) -> str:

@@ -38,6 +38,7 @@ class Film:
 
     Attributes:
       times: of the frames, in seconds; None where the file gives none.
+      size: height and width of the frames, turned as the file says.
     """
 
     def __init__(self, path: Path, *, partial: bool):
@@ -53,6 +54,7 @@ class Film:
         """
         self._path = path
         self.times: list[float | None] = []
+        self.size = (0, 0)
         self._decoded: Iterator[Any] | None = None
         self._next = 0
         av = _library(path)
@@ -73,6 +75,9 @@ class Film:
                         if frame.is_corrupt:
                             fault = "a frame is damaged"
                             break
+                        if not self.times:
+                            size = (frame.height, frame.width)
+                            self.size = size[:: -1 if _turns(frame) % 2 else 1]
                         self.times.append(frame.time)
                 except av.error.FFmpegError as error:
                     fault = error.strerror or str(error)
@@ -108,7 +113,12 @@ class Film:
             Picture(
                 sequence,
                 f"{place:0{digits}d}",
-                Pixels(str(self._path), self._path, functools.partial(self._frame, place)),
+                Pixels(
+                    str(self._path),
+                    self._path,
+                    functools.partial(self._frame, place),
+                    size=self.size,
+                ),
             )
             for place in range(len(self.times))
         )
@@ -128,9 +138,14 @@ class Film:
         for frame in self._decoded:
             self._next += 1
             if self._next > place:
-                turns = round((frame.rotation or 0) / 90)
-                return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))
+                pixels = frame.to_ndarray(format="rgb24")
+                return np.ascontiguousarray(np.rot90(pixels, _turns(frame)))
         raise UserError(f"{self._path} was changed while it was read: import it again.")
+
+
+def _turns(frame: Any) -> int:
+    """Quarters of a turn against the clock by which a frame is to be turned."""
+    return round((frame.rotation or 0) / 90)
 
 
 def _decode(path: Path) -> Iterator[Any]:

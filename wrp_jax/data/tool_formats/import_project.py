@@ -7,14 +7,22 @@ the folder since, or has made there, is never written over.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from wrp_jax.data import label_maps, passed_over
 from wrp_jax.data.public_sets.convert import Written, convert_set, write_set
 from wrp_jax.data.tool_formats.film import TIMES_FILE, Film
+from wrp_jax.data.tool_formats.label_files import GivenLabel, parse_label, with_labels
 from wrp_jax.data.tool_formats.project import to_set
-from wrp_jax.data.tool_formats.recognise import CITYSCAPES, KNOWN, OURS, read_project, recognise
+from wrp_jax.data.tool_formats.recognise import (
+    CITYSCAPES,
+    FRAMES,
+    KNOWN,
+    OURS,
+    read_project,
+    recognise,
+)
 from wrp_jax.data.tool_formats.tree import Tree, open_tree
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.lock import sole_writer
@@ -34,6 +42,7 @@ def import_project(
     classes: Path | None = None,
     void: Collection[str] = (),
     partial: bool = False,
+    labels: Sequence[str] = (),
 ) -> str:
     """Writes the folder.
 
@@ -44,6 +53,8 @@ def import_project(
       classes: a ``classes.json`` whose ids labels get, by the names of classes.
       void: names of classes that are void, where the export does not say.
       partial: of a video that is broken, take the frames before the break.
+      labels: of a video or a folder of frames, ``PATH`` or ``FRAME:PATH`` of each, see
+        ``label_files``.
 
     Returns:
       What was done, in a sentence or more.
@@ -53,25 +64,34 @@ def import_project(
         its list of classes does not have; files in ``output`` were changed since they were written.
     """
     check_output(output, source if source.is_dir() else None)
+    given = [parse_label(text) for text in labels]
+    listed = None if classes is None else label_maps.read_classes(classes)
     if source.is_file() and source.suffix.lower() in passed_over.VIDEO_FILES:
-        return _import_film(source, output, partial=partial)
+        return _import_film(source, output, given, listed, partial=partial)
     with open_tree(source) as tree:
         found = recognise(tree)
         if found is None:
             raise UserError(f"{source} is no export that wrp import knows. It reads {KNOWN}.")
+        if given and found.kind != FRAMES:
+            raise UserError(
+                f"--label goes with a video or a folder of its frames, and {source} is "
+                f"{found.kind}: leave --label out, and put labels where the others lie."
+            )
         if found.kind == OURS:
             raise UserError(f"{source} is a folder that wrp reads: give it as --data.")
         own = _own_classes(found.tree)
-        given = own if classes is None else label_maps.read_classes(classes)
-        if found.kind == CITYSCAPES and given is None and source.is_dir() and frames is None:
+        known = listed or own
+        if found.kind == CITYSCAPES and known is None and source.is_dir() and frames is None:
             root = found.tree.origin("x").parent  # snippets and lists of the set itself
             return convert_set("cityscapes", root, output)
-        project = read_project(found, own or given)
+        project = read_project(found, own or known)
         name = _sequence_name(source)
         with _open(frames) as further:
             result = to_set(
-                project, found.tree, name=name, frames=further, classes=given, void=void
+                project, found.tree, name=name, frames=further, classes=known, void=void
             )
+            if given:
+                result = with_labels(result, given, known)
             with sole_writer(output, "D"):
                 sequences = (picture.sequence for picture in result.pictures)
                 check_free(output, (*sequences, label_maps.CLASSES_FILE))
@@ -80,14 +100,24 @@ def import_project(
     return _sentence(written, project.kind, output)
 
 
-def _import_film(source: Path, output: Path, *, partial: bool) -> str:
+def _import_film(
+    source: Path,
+    output: Path,
+    labels: Sequence[GivenLabel],
+    classes: ClassMap | None,
+    *,
+    partial: bool,
+) -> str:
     film = Film(source, partial=partial)
     sequence = _sequence_name(source)
     check_name(sequence)
+    found = film.set_of_frames(sequence)
+    if labels:
+        found = with_labels(found, labels, classes)
     with sole_writer(output, "D"):
-        check_free(output, (sequence,))
+        own = (label_maps.CLASSES_FILE,) if labels else ()
+        check_free(output, (sequence, *own))
         check_unchanged(output)
-        found = film.set_of_frames(sequence)
         written = write_set(source.name, found, output, {"import": "video", "file": source.name})
         write_atomically(output / sequence / TIMES_FILE, film.times_file())
     return _sentence(written, "video", output)

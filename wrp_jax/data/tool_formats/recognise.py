@@ -153,7 +153,10 @@ def export_hint(path: Path) -> str:
       path: as it was given.
     """
     if path.suffix.lower() in VIDEO_FILES and path.is_file():
-        return f"{path} is a video: run 'wrp import {path} D', then give --data=D."
+        return (
+            f"{path} is a video: run 'wrp import {path} D', then give --data=D; or label it from "
+            f"one frame by 'wrp propagate --data={path} --label=000010.png'."
+        )
     try:
         with open_tree(path) as tree:
             found = recognise(tree)
