@@ -3,6 +3,7 @@ import pathlib
 import signal
 import sys
 
+import bucket
 import pytest
 from absl import flags
 
@@ -267,20 +268,27 @@ def test_home_folders_wherever_options_come_from(config, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["--config.motion.weights=gs://b/raft.pth"],
-        ["--config.motion.weights", "gs://b/raft.pth"],
+        ["--config.motion.weights=https://b/raft.pth"],
+        ["--config.motion.weights", "https://b/raft.pth"],
     ],
 )
-def test_an_address_in_a_flag_is_a_users_mistake(config, capsys, arguments):
+def test_an_address_that_cannot_be_read_is_a_users_mistake(config, capsys, arguments):
     code, _ = config(*arguments)
     assert code == 2
     error = capsys.readouterr().err
-    assert error.startswith("train.py: --config.motion.weights=gs://b/raft.pth is an address (gs:")
+    assert error.startswith("train.py: --config.motion.weights=https://b/raft.pth is an address (")
     assert len(error.splitlines()) == 1
 
 
-def test_an_address_in_a_config_file_is_a_users_mistake(config, capsys, tmp_path):
+def test_addresses_in_a_config_file_and_in_flags_are_copied(config, tmp_path, monkeypatch):
+    gs = bucket.stand_in(monkeypatch, tmp_path / "copies")
+    gs("gs").pipe_file("gs://b/videos/classes.json", b"{}")
+    gs("gs").pipe_file("gs://b/raft.pth", b"weights")
+    gs.writes.clear()
     file = tmp_path / "remote.py"
     file.write_text(CONFIG.replace("Config()", "Config(data='gs://b/videos')"))
-    assert config(file=file)[0] == 2
-    assert "config.data=gs://b/videos is an address" in capsys.readouterr().err
+    code, options = config("--config.motion.weights=gs://b/raft.pth", file=file)
+    assert code == 0
+    assert pathlib.Path(options.data, "classes.json").read_text() == "{}"
+    assert pathlib.Path(options.motion.weights).read_text() == "weights"
+    assert gs.writes == []  # inputs are not sent back

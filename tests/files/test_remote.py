@@ -11,7 +11,7 @@ from wrp_jax.types import UserError
     "value", ["gs://bucket/run", "S3://b/x", "tfds:camvid:train@gs://b/d", "('a', 'https://b/c')"]
 )
 def test_an_address_is_refused(value):
-    with pytest.raises(UserError, match=r"^--data=.*is an address .*gcsfuse.*POD\.md"):
+    with pytest.raises(UserError, match=r"^--data=.*is an address .*mount the bucket.*POD\.md"):
         refuse_address(value, "--data")
 
 

@@ -1,4 +1,4 @@
-"""What the commands share: exit codes, ``--help``, reading ``--config``, and ``~`` in any path.
+"""What the commands share: exit codes, ``--help``, ``--config``, ``~`` and ``gs://`` in any path.
 
 Exit codes, with one sentence on stderr: 0 done; 2 a user's mistake in what was given, nothing is
 written; 3 some clips failed, the others are done; 4 interrupted, the same command goes on where it
@@ -13,7 +13,7 @@ import dataclasses
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,8 @@ from wrp_jax.cli.help_text import HELP_FLAGS, command_help, meaning
 from wrp_jax.cli.memory import keep_memory_together
 from wrp_jax.cli.terminal import keep_output_open
 from wrp_jax.config import Config, check, check_key
+from wrp_jax.files.copies import address_of, copies_of_addresses, local_copy
 from wrp_jax.files.failures import Failures
-from wrp_jax.files.remote import refuse_address
 from wrp_jax.machine import machine_error
 from wrp_jax.types import UserError
 
@@ -66,9 +66,10 @@ def run(
         return 0
     with interrupts.listening():
         try:
-            _parse(sys.argv, positional)
-            interrupts.check()
-            return main() or 0
+            with copies_of_addresses():
+                _parse(sys.argv, positional)
+                interrupts.check()
+                return main() or 0
         except UserError as error:
             print(f"{program}: {error}", file=sys.stderr)
             return EXIT_USER_ERROR
@@ -114,30 +115,33 @@ def _expand(text: str) -> str:
 
 
 def _expand_options(options: Any, path: str = "config") -> None:
-    """As ``expand_home`` and ``_refuse_addresses``, for what a config file sets."""
+    """As ``expand_home`` and ``_copy_addresses``, for what a config file sets."""
     for option in dataclasses.fields(options):
         value, name = getattr(options, option.name), f"{path}.{option.name}"
-        parts = value if isinstance(value, tuple | list) else (value,)
-        for part in parts:
-            if isinstance(part, str):
-                refuse_address(part, name)
+
+        def local(text: Any, name: str = name) -> Any:
+            return local_copy(_expand(text), name) if isinstance(text, str) else text
+
         if dataclasses.is_dataclass(value):
             _expand_options(value, name)
         elif isinstance(value, str):
-            setattr(options, option.name, _expand(value))
+            setattr(options, option.name, local(value))
         elif isinstance(value, tuple | list):
-            parts = [_expand(part) if isinstance(part, str) else part for part in value]
-            setattr(options, option.name, type(value)(parts))
+            setattr(options, option.name, type(value)(map(local, value)))
 
 
-def _refuse_addresses(arguments: Sequence[str]) -> None:
-    """Refuses ``--output=gs://…``, in one argument or in two."""
-    for before, argument in zip(("", *arguments), arguments, strict=False):
-        name, equals, value = argument.partition("=")
-        if equals and argument.startswith("-"):
-            refuse_address(value, name)
-        elif before.startswith("-") and "=" not in before:
-            refuse_address(argument, before)
+def _copy_addresses() -> None:
+    """Puts local copies in the place of addresses in all flags, such as ``--data=gs://…``."""
+    for name in flags.FLAGS:
+        flag = flags.FLAGS[name]
+        written = name in ("output", "workdir")
+        if isinstance(flag.value, str):
+            flag.value = local_copy(flag.value, f"--{name}", written=written)
+        elif isinstance(flag.value, list):
+            flag.value = [
+                local_copy(text, f"--{name}", written=written) if isinstance(text, str) else text
+                for text in flag.value
+            ]
 
 
 def define_config() -> flags.FlagHolder:
@@ -216,12 +220,26 @@ def define_processes() -> None:
     flags.DEFINE_integer("process_id", None, "Which of them this one is, from 0.")
 
 
-def joined_processes() -> contextlib.AbstractContextManager[None]:
-    """See ``processes.joined``; JAX is imported here."""
+@contextlib.contextmanager
+def joined_processes() -> Iterator[None]:
+    """See ``processes.joined``; JAX is imported here.
+
+    Raises:
+      UserError: several processes, and ``--workdir`` is an address: they write one folder.
+    """
+    import jax
+
     from wrp_jax.processes import joined
 
     given = flags.FLAGS
-    return joined(given.coordinator, given.num_processes, given.process_id)
+    with joined(given.coordinator, given.num_processes, given.process_id):
+        address = address_of(given.workdir) if given.workdir else None
+        if address and jax.process_count() > 1:
+            raise UserError(
+                f"--workdir={address} is an address, and several processes write one folder: give "
+                "one that they share, such as a mounted bucket; see docs/POD.md."
+            )
+        yield
 
 
 def require(*names: str) -> None:
@@ -271,7 +289,6 @@ def _parse(argv: list[str], positional: Sequence[str] = ()) -> None:
         given = expand_home(flags.FLAGS.read_flags_from_files(argv[1:], force_gnu=False))
         given = [_with_underscores(argument) for argument in given]
         given = _with_output_of_verify(given)
-        _refuse_addresses(given)
         given = _with_quick_config(given)
         rest = flags.FLAGS([argv[0], *_with_config_file(given)])
     except flags.Error as error:
@@ -292,6 +309,7 @@ def _parse(argv: list[str], positional: Sequence[str] = ()) -> None:
             flag.parse(rest.pop(1))
     if len(rest) > 1:
         raise UserError(f"'{rest[1]}' is not a flag: every argument begins with '--'.")
+    _copy_addresses()
 
 
 def _flag_error(error: flags.Error) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wrp_jax.data.source import VideoSource
+from wrp_jax.files.copies import with_addresses
 from wrp_jax.files.records import fingerprint
 
 
@@ -53,4 +54,4 @@ def job_of_source(data: str, source: VideoSource, *asked: object) -> dict[str, A
       *asked: JSON values on which depends what is made of each frame.
     """
     names = [[sequence, source.frame_names(sequence)] for sequence in source.sequences]
-    return {"data": data, "plan": fingerprint(names, *asked), "command": None}
+    return {"data": with_addresses(data), "plan": fingerprint(names, *asked), "command": None}

@@ -1,20 +1,24 @@
-"""Addresses of object stores: nothing is read from or written to them directly.
+"""Addresses of object stores, such as ``gs://bucket/run``, where paths are given.
 
-Results appear by a rename, records grow by appending, locks are the kernel's, and TFDS reads
-array_record from files: none of it holds for objects. ``pathlib`` would take ``gs://bucket/run``
-for a folder ``gs:`` of the working directory.
+``pathlib`` would take them for a folder ``gs:`` of the working directory. Commands work on a local
+copy instead, see ``copies``.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 
 from wrp_jax.types import UserError
+
+SCHEMES = ("gs", "s3", "az", "hf")
+"""What ``etils.epath`` reads and writes."""
 
 _IN_TEXT = re.compile(r"(?:^|[@:,\s('\"\[])([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 _IN_PATH = re.compile(r"^([a-z][a-z0-9+.-]+):/", re.IGNORECASE)
 """``pathlib`` makes one slash of two; ``C:/`` is a drive."""
+_KNOWN = re.compile(rf"(?<![^@:,\s('\"\[])(?:{'|'.join(SCHEMES)})://[^@:,\s)'\"\]]+")
 
 
 def refuse_address(text: str | os.PathLike[str], flag: str) -> None:
@@ -30,8 +34,25 @@ def refuse_address(text: str | os.PathLike[str], flag: str) -> None:
     pattern = _IN_TEXT if isinstance(text, str) else _IN_PATH
     found = pattern.search(os.fspath(text))
     if found:
+        known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
         raise UserError(
-            f"{flag}={os.fspath(text)} is an address ({found[1]}://), and only folders and files "
-            "are read and written: mount the bucket (gcsfuse), or give a local folder and copy it "
-            "(gcloud storage rsync); see docs/POD.md."
+            f"{flag}={os.fspath(text)} is an address ({found[1]}://), and here a folder or file is "
+            f"needed: the commands take {known} in their flags; else mount the bucket, or copy it "
+            "by hand; see docs/POD.md."
         )
+
+
+def replace_addresses(text: str, flag: str, replace: Callable[[str], str]) -> str:
+    """Puts something else in the place of every address in the value of a flag.
+
+    Args:
+      text: the value: ``gs://b/d``, ``gs://b/d:list.txt``, ``tfds:name:train@gs://b/sets``.
+      flag: that gave it, for the message.
+      replace: from an address, without slashes at its end, to what takes its place.
+
+    Raises:
+      UserError: there is an address of a kind that cannot be read.
+    """
+    replaced = _KNOWN.sub(lambda found: replace(found[0].rstrip("/")), text)
+    refuse_address(replaced, flag)
+    return replaced

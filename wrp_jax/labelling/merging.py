@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from wrp_jax.config import Config, check
 from wrp_jax.data.source_digests import SourceDigests
+from wrp_jax.files.copies import with_addresses, with_local_copies
 from wrp_jax.files.failures import Failures
 from wrp_jax.files.lock import remove_leftovers
 from wrp_jax.files.records import Records
@@ -52,7 +53,8 @@ def job_of(plan: Plan, request: Request, workdir: Path | None) -> dict[str, Any]
         "horizon": request.horizon,
         "min_quality": request.min_quality,
     }
-    return {"data": request.data, "plan": plan.digest, "command": command}
+    job = {"data": request.data, "plan": plan.digest, "command": command}
+    return with_addresses(job)
 
 
 def stored_command(output: Path) -> StoredCommand:
@@ -74,7 +76,7 @@ def stored_command(output: Path) -> StoredCommand:
         )
     where = output / SHARDS_FOLDER / JOB_FILE
     try:
-        command = dict(job["command"])
+        command = with_local_copies(dict(job["command"]), str(where))
         folder = Path(command.pop("folder"))
         workdir = command.pop("workdir")
         config = config_from_json(Config, command.pop("config"), str(where))
