@@ -3,7 +3,9 @@
 MSA-HRNet-OCR, crops of 1024x2048, 19 classes, one crop per device, SGD with momentum. Nothing is
 run: all arrays are shapes. Three figures come from the rules of ``wrp_jax/sharding.py`` alone: the
 state of a device, the gradients that are summed, and the parameters that are gathered (twice, for
-the forward and the backward pass, in the type of the arithmetic).
+the forward and the backward pass, in the type of the arithmetic). What a device holds at most
+follows from the traced step, see ``benchmarks/traced_peak.py``, without and with remat: the state
+that other devices have is taken off.
 
 ``--compile`` compiles each program as well (many minutes, 8 GiB), in a process of its own, for
 devices that are not there. ``--compiler=v5p`` or ``v5e`` is the compiler of these TPUs, which runs
@@ -61,7 +63,6 @@ def measure(o: argparse.Namespace) -> dict[str, float]:
     import jax
 
     from benchmarks.segmentation_memory import made
-    from wrp_jax.config import SegmentationConfig, SegmentationNetwork, SegmentationOptimiser
     from wrp_jax.models.segmentation import build
     from wrp_jax.models.segmentation.hrnet_ocr import HrnetOcr
     from wrp_jax.sharding import batch_sharding, make_mesh, replicated, state_shardings
@@ -77,11 +78,7 @@ def measure(o: argparse.Namespace) -> dict[str, float]:
             classes, config.network.width, True, (0.5, 1.0), config.network.remat,
             build.ARITHMETIC[config.network.dtype].dtype, modules=(1, 1, 1), blocks=1,
         )  # fmt: skip
-    options = SegmentationConfig(
-        name="hrnet_ocr_mscale",
-        network=SegmentationNetwork(width=o.width, dtype=o.dtype, remat=o.remat),
-        optimiser=SegmentationOptimiser(loss=o.loss),
-    )
+    options = configured(o)
     mesh = make_mesh(devices_of(o.compiler if o.compile else "cpu", o.devices))
     network, loss, optimizer, state, images = made(tuple(o.size), o.devices, options)
     shardings = state_shardings(state, mesh, o.sharding)
@@ -139,6 +136,37 @@ def by_rules(state: Any, shardings: Any, itemsize: int) -> dict[str, float]:
         "summed": total(state.params, shardings.params, lambda x, _: x.size * x.dtype.itemsize),
         "gathered": total(state.params, shardings.params, gathered),
     }
+
+
+def at_most(o: argparse.Namespace) -> dict[str, float]:
+    """GiB that one device holds at most in a step of one crop, all of the state included."""
+    import dataclasses
+
+    import jax
+
+    from benchmarks.segmentation_memory import made
+    from benchmarks.traced_peak import traced_peak
+    from wrp_jax.training.segmentation.stage import make_train_step
+
+    options, found = configured(o), {}
+    for name, remat in (("at most", False), ("at most, remat", True)):
+        network = dataclasses.replace(options.network, remat=remat)
+        built = made(tuple(o.size), 1, dataclasses.replace(options, network=network))
+        step = make_train_step(built[0], built[2], built[1], ema_decay=0.0)
+        key = jax.eval_shape(lambda: jax.random.key(0))
+        found[name] = traced_peak(step, built[3], built[4], key) / GIB
+    return found
+
+
+def configured(o: argparse.Namespace) -> Any:
+    """The network and how it is trained."""
+    from wrp_jax.config import SegmentationConfig, SegmentationNetwork, SegmentationOptimiser
+
+    return SegmentationConfig(
+        name="hrnet_ocr_mscale",
+        network=SegmentationNetwork(width=o.width, dtype=o.dtype, remat=o.remat),
+        optimiser=SegmentationOptimiser(loss=o.loss),
+    )
 
 
 def _laid(x: Any, sharding: Any) -> Any:
@@ -204,19 +232,25 @@ def main() -> None:
         print(json.dumps(measure(o)))
         return
     figures: dict[str, dict[str, dict[str, float]]] = {}
+    most = at_most(o)
+    print(most, flush=True)
     for sharding in o.sharding:
         for count in o.counts:
             if count == 1 and sharding != o.sharding[0]:
                 continue  # one device has all of it
-            figures.setdefault(sharding, {})[str(count)] = found = in_a_process(o, sharding, count)
+            found = in_a_process(o, sharding, count)
+            whole = figures.setdefault(o.sharding[0], {}).setdefault("1", found)["state"]
+            found |= {name: size - whole + found["state"] for name, size in most.items()}
+            figures.setdefault(sharding, {})[str(count)] = found
             print(sharding, count, found, flush=True)
             if o.record:
                 write_result(o.record, figures, note=NOTE)
 
 
 NOTE = (
-    "GiB, per device: state; gradients that are summed; parameters that are gathered. Compiled: "
-    "what the step is given, gives back (in the memory of the old state), sets aside, exchanges."
+    "GiB, per device: state; gradients that are summed; parameters that are gathered; what the "
+    "traced step holds at most, unfused. Compiled: what the step is given, gives back (in the "
+    "memory of the old state), sets aside, exchanges."
 )
 
 
