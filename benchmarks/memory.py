@@ -4,9 +4,9 @@
    piece by piece, beside that of a process that stops before propagating.
 2. What XLA sets aside for the gradient of eq. 9-12 with a small Ω in every step, against the
    length l of the cycle, with and without remat.
-3. With ``command``, instead of these: peak resident memory of ``propagate.py`` with all methods,
-   networks trained for a few steps, against the length of its one window, and the time it takes;
-   ``--size HEIGHT WIDTH --frames N...`` for other videos.
+3. With ``command``, instead of these: peak resident memory of ``propagate.py`` with motion alone
+   and with all methods, networks trained for a few steps, against the length of its one window, and
+   the time it takes; ``--size HEIGHT WIDTH --frames N...`` for other videos.
 4. With ``forecast``: what ``--dry-run`` of propagate, predict and flow forecasts, beside what the
    run takes.
 """
@@ -32,7 +32,8 @@ from experiments.record import record_option, write_result
 FRAMES = (20, 40, 80)
 LENGTHS = (2, 4, 6, 8)
 HEIGHT, WIDTH, CLASSES = 360, 480, 12
-COMMAND_FRAMES = (21, 201)
+COMMAND_FRAMES = (50, 200, 1000)
+COMMAND_METHODS = ("motion-only", "all")
 COMMAND_SIZE = (120, 160)
 FORECAST_FRAMES = 31
 FORECAST_SIZES = (COMMAND_SIZE,)
@@ -149,11 +150,17 @@ def trained(root: Path, n: int, size: tuple[int, int]) -> list[str]:
     return common
 
 
-def command_memory(root: Path, n: int, size: tuple[int, int]) -> tuple[float, float]:
+def command_memory(root: Path, n: int, size: tuple[int, int], method: str) -> tuple[float, float]:
     """Peak resident memory of ``propagate.py`` in MB, and its wall time in seconds."""
-    common = trained(root, n, size)
-    words = ["propagate.py", *common, f"--horizon={n}", f"--output={root / 'out' / str(n)}"]
-    return measured(words)
+    if method == "motion-only":
+        data = root / method / str(n)
+        write_video(data, n, size)
+        common = ["--config=configs/folder.py", f"--data={data}"]
+    else:
+        common = trained(root, n, size)
+    output = root / "out" / method / str(n)
+    words = [*common, f"--method={method}", f"--horizon={n}", f"--output={output}"]
+    return measured(["propagate.py", *words])
 
 
 def measured(words: list[str], environment: dict[str, str] | None = None) -> tuple[float, float]:
@@ -210,17 +217,19 @@ def main() -> None:
     if sys.argv[1:2] == ["command"]:
         parser.add_argument("--size", type=int, nargs=2, default=COMMAND_SIZE)
         parser.add_argument("--frames", type=int, nargs="+", default=COMMAND_FRAMES)
+        parser.add_argument("--methods", nargs="+", default=COMMAND_METHODS)
         options = parser.parse_args(sys.argv[2:])
         height, width = options.size
-        print(f"Peak memory of propagate.py, all methods, at {height}x{width}, {CLASSES} classes")
-        peaks = {}
+        print(f"Peak memory of propagate.py at {height}x{width}, {CLASSES} classes")
+        peaks = {method: dict.fromkeys(options.frames) for method in options.methods}
         with tempfile.TemporaryDirectory() as folder:
-            for n in options.frames:
-                peak, seconds = command_memory(Path(folder), n, (height, width))
-                print(f"  {n:3d} frames {peak:9.0f} MB {seconds:7.0f} s", flush=True)
-                peaks[n] = peak
-        if options.record:
-            write_result(options.record, peaks, note=f"{note}, by frames of the window")
+            for method in options.methods:
+                for n in options.frames:
+                    peak, seconds = command_memory(Path(folder), n, (height, width), method)
+                    print(f"  {method} {n:4d} frames {peak:9.0f} MB {seconds:7.0f} s", flush=True)
+                    peaks[method][n] = peak
+                    if options.record:
+                        write_result(options.record, peaks, note=f"{note}, by frames of the window")
         return
     if sys.argv[1:2] == ["forecast"]:
         options, found = parser.parse_args(sys.argv[2:]), {}
