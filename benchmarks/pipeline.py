@@ -18,6 +18,7 @@ import argparse
 import contextlib
 import functools
 import json
+import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -169,9 +170,19 @@ def label(
 
 
 def measure(
-    root: Path, size: tuple[int, int], method: str, clips: int, frames: int, peer: bool
+    root: Path, size: tuple[int, int], method: str, clips: int, frames: int, peer: bool, once: bool
 ) -> dict[str, Any]:
-    """Figures of one method at one size."""
+    """Figures of one method at one size.
+
+    Args:
+      root: for what is written.
+      size: height and width.
+      method: its name.
+      clips: how many.
+      frames: of each.
+      peer: also the peer's.
+      once: the run by stages alone, whose stages do not overlap.
+    """
     data = root / "data"
     if not data.exists():
         write_clips(data, size, clips, frames)
@@ -186,20 +197,24 @@ def measure(
     warm = Request(str(data), root / method / "warm", method)
     run.label_windows(plan.make_plan(config, warm), networks, limit=1)
 
-    wall, cpu = time.perf_counter(), time.process_time()
-    count = label(config, data, root / method / "ours", method, networks, Stages())
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    found: dict[str, Any] = {
-        "frames": count, "frames per second": count / wall, "processor seconds": cpu / count
-    }  # fmt: skip
+    found: dict[str, Any] = {}
+    if not once:
+        wall, cpu = time.perf_counter(), time.process_time()
+        count = label(config, data, root / method / "ours", method, networks, Stages())
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        found |= {"frames": count, "frames per second": count / wall}
+        found["processor seconds"] = cpu / count
 
     stages = Stages()
     timed = networks._replace(motion=stages.timed("motion", networks.motion))
     if networks.segment is not None:
         timed = timed._replace(segment=stages.timed("segmentation", networks.segment))
     with measured(stages):
-        label(config, data, root / method / "stages", method, timed, stages)
+        count = label(config, data, root / method / "stages", method, timed, stages)
     total = sum(stages.seconds.values())
+    if once:
+        found |= {"frames": count, "processor seconds": total / count}
+    found["peak MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     found["stages"] = {name: 1e3 * s / count for name, s in sorted(stages.seconds.items())}
     core = sum(stages.seconds.get(name, 0.0) for name in CORE)
     found["outside"] = 100 * (1 - core / total)
@@ -237,6 +252,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=NAMES, choices=NAMES)
     parser.add_argument("--clips", type=int, default=3)
     parser.add_argument("--frames", type=int, default=7, help="of each clip")
+    parser.add_argument("--once", action="store_true", help="by stages alone, without the peer")
     record_option(parser)
     options = parser.parse_args()
     torch.set_num_threads(threads())
@@ -247,14 +263,15 @@ def main() -> None:
             for method in options.methods:
                 found = measure(
                     Path(folder), (size[0], size[1]), method, options.clips, options.frames,
-                    peer=method != "warp-refine",
+                    peer=method != "warp-refine" and not options.once, once=options.once,
                 )  # fmt: skip
                 figures[f"{method} {text}"] = found
                 print(f"{method} at {text}")
                 for name, value in found.items():
                     print(f"  {name}: {value}", flush=True)
                 if options.record:
-                    note = "processor seconds are per frame, stages in ms of them; outside in %"
+                    note = "processor seconds are per frame, stages in ms of them; outside in %; "
+                    note += "the peak is the process's since its start"
                     write_result(options.record, figures, note=note)
 
 
