@@ -63,8 +63,6 @@ def measure(o: argparse.Namespace) -> dict[str, float]:
     import jax
 
     from benchmarks.segmentation_memory import made
-    from wrp_jax.models.segmentation import build
-    from wrp_jax.models.segmentation.hrnet_ocr import HrnetOcr
     from wrp_jax.sharding import batch_sharding, make_mesh, replicated, state_shardings
     from wrp_jax.training.loop import jit_step
     from wrp_jax.training.segmentation.stage import make_train_step
@@ -73,11 +71,6 @@ def measure(o: argparse.Namespace) -> dict[str, float]:
     jax.config.update("jax_exec_time_optimization_effort", -1.0)
     if o.compiler != "cpu":  # how some layers are computed goes by the backend
         jax.default_backend = lambda: "tpu"
-    if o.shallow:
-        build.REGISTRY["hrnet_ocr_mscale"] = lambda config, classes: HrnetOcr(
-            classes, config.network.width, True, (0.5, 1.0), config.network.remat,
-            build.ARITHMETIC[config.network.dtype].dtype, modules=(1, 1, 1), blocks=1,
-        )  # fmt: skip
     options = configured(o)
     mesh = make_mesh(devices_of(o.compiler if o.compile else "cpu", o.devices))
     network, loss, optimizer, state, images = made(tuple(o.size), o.devices, options)
@@ -148,6 +141,8 @@ def at_most(o: argparse.Namespace) -> dict[str, float]:
     from benchmarks.traced_peak import traced_peak
     from wrp_jax.training.segmentation.stage import make_train_step
 
+    if o.compiler != "cpu":
+        jax.default_backend = lambda: "tpu"
     options, found = configured(o), {}
     for name, remat in (("at most", False), ("at most, remat", True)):
         network = dataclasses.replace(options.network, remat=remat)
@@ -161,7 +156,14 @@ def at_most(o: argparse.Namespace) -> dict[str, float]:
 def configured(o: argparse.Namespace) -> Any:
     """The network and how it is trained."""
     from wrp_jax.config import SegmentationConfig, SegmentationNetwork, SegmentationOptimiser
+    from wrp_jax.models.segmentation import build
+    from wrp_jax.models.segmentation.hrnet_ocr import HrnetOcr
 
+    if o.shallow:
+        build.REGISTRY["hrnet_ocr_mscale"] = lambda config, classes: HrnetOcr(
+            classes, config.network.width, True, (0.5, 1.0), config.network.remat,
+            build.ARITHMETIC[config.network.dtype].dtype, modules=(1, 1, 1), blocks=1,
+        )  # fmt: skip
     return SegmentationConfig(
         name="hrnet_ocr_mscale",
         network=SegmentationNetwork(width=o.width, dtype=o.dtype, remat=o.remat),
