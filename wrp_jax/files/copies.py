@@ -62,6 +62,7 @@ class Copy:
       address: without a slash at its end.
       path: of the copy. It is there after ``fetch`` if there is anything at the address.
       written: whether the command may change it.
+      sent: how many files were sent so far.
     """
 
     def __init__(self, address: str, *, written: bool, below: str = ""):
@@ -73,6 +74,7 @@ class Copy:
           below: part of the address alone that is copied, such as one data set of many.
         """
         self.address, self.written, self._below = address, written, below
+        self.sent = 0
         digest = hashlib.sha256(f"{address} {below}".encode()).hexdigest()[:8]
         words = re.sub(r"[^A-Za-z0-9]+", "-", f"{address}/{below}").strip("-")[-60:]
         self._home = _place() / f"{words}-{digest}"
@@ -119,14 +121,11 @@ class Copy:
                 if name in here and (unchanged or not self.written):
                     self._local(name).unlink(missing_ok=True)
 
-    def send(self, *, remove: bool = False) -> int:
+    def send(self, *, remove: bool = False) -> None:
         """Sends what is new or has changed here.
 
         Args:
           remove: also removes at the address what was here and is gone; not where nothing is left.
-
-        Returns:
-          How many files were sent.
 
         Raises:
           UserError: the address may not be written.
@@ -135,17 +134,15 @@ class Copy:
         with self._alone() as index, concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
             here = self._here()
             wanted = [name for name, facts in here.items() if index.get(name, ())[2:] != facts]
-            sent = 0
             for names in _order(wanted):
                 with _done_in_turn(pool, self._put, names) as put:
                     for name, facts in put:
                         if facts is not None:  # else it is gone meanwhile
                             index[name] = (*facts, *here[name])
-                            sent += 1
+                            self.sent += 1
             for name in [name for name in index if remove and here and name not in here]:
                 self._store.remove(name)
                 del index[name]
-            return sent
 
     @property
     def _whole(self) -> str:
@@ -274,8 +271,8 @@ class Copies:
             self._thread.join()
         for copy in self._copies.values():
             if copy.written:
-                sent = copy.send(remove=done)
-                if sent or copy.path.exists():
+                copy.send(remove=done)
+                if copy.sent:
                     _say(f"{copy.address} has what was made here in {copy.path}")
 
     def _send_now_and_then(self) -> None:
