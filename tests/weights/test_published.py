@@ -20,8 +20,12 @@ MANIFESTS = {
     "flownet2": "flownet2",
     "hrnet_ocr_mscale": "hrnet_ocr_mscale",
     "hrnetv2_w48_imagenet": "hrnetv2_imagenet",
+    "efficientnet_lite0": "efficientnet_lite0",
 }
-IMAGENET_HEAD = 77_469_864 - 65_325_120  # parameters that are no backbone's
+HEADS = {  # parameters of the classifier, which no network of ours has
+    "hrnetv2_w48_imagenet": 77_469_864 - 65_325_120,
+    "efficientnet_lite0": 320 * 1280 + 2 * 1280 + 1281 * 1000,
+}
 
 
 def _zeros(manifest):
@@ -45,7 +49,7 @@ def test_every_published_name_has_its_parameter(manifest):
     assert found.keys() == published.template(MANIFESTS[manifest]).keys()
     count = sum(array.size for path, array in found.items() if path[0] == "params")
     text = (golden_files.HERE / f"{manifest}.json").read_text()
-    count += IMAGENET_HEAD * (manifest == "hrnetv2_w48_imagenet")
+    count += HEADS.get(manifest, 0)
     assert count == json.loads(text)["num_parameters"]
 
 

@@ -12,11 +12,12 @@ class SegmentationNetwork(Options, path="config.segmentation.network"):
     """What the network is."""
 
     width: int = option(
-        0, "Channels at the finest stride. 0: the network's own (`light` 24, HRNet 48)."
+        0,
+        "Channels at the finest stride. 0: the network's own (`light`, `efficient` 24; HRNet 48).",
     )
     max_pixels: int = option(
         480 * 360,
-        "Larger frames are trained on at this size, and by `light` segmented at it.",
+        "Larger frames are trained on at this size, and by `light` and `efficient` segmented at it.",
         least=1,
     )
     scales: tuple[float, ...] = option(
@@ -125,6 +126,9 @@ class SegmentationOptimiser(Options, path="config.segmentation.optimiser"):
         1, "Parts of a batch whose gradients are computed one after the other.", least=1
     )
     learning_rate: float = option(3e-3, "The highest.", above=0)
+    encoder_rate: float = option(
+        0.1, "`efficient`: share of the learning rate for its pretrained encoder.", above=0
+    )
     poly_power: float = option(2.0, "sgd: exponent of the falling rate.")
     weight_decay: float = option(1e-2, "Decay of the weights (muon: decoupled from the gradient).")
     ema_decay: float = option(0.995, "Moving average of the weights. 0: none.", below=1)
@@ -137,10 +141,12 @@ class SegmentationConfig(Options, path="config.segmentation"):
     name: str = option(
         "light",
         "Which network; `precomputed` is read from files.",
-        choices=("light", "hrnet_ocr", "hrnet_ocr_mscale", "precomputed"),
+        choices=("light", "efficient", "hrnet_ocr", "hrnet_ocr_mscale", "precomputed"),
     )
     weights: str = option(
-        "", "Published weights (HRNet), to use or to train on; `RUN/segmentation.npz`: to train on."
+        "",
+        "Published weights: of HRNet to use or to train on, of EfficientNet-Lite0 to train on "
+        "(empty: those of the package); `RUN/segmentation.npz`: to train on.",
     )
     drop_classifier: bool = option(
         False, "The classes of `weights` are others: train new last layers."

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 from wrp_jax.ops.convolution import conv
 
 EPSILON = 1e-5
-"""Of all norms."""
+"""Of norms, where nothing else is said."""
 
 he_fan_out = nn.initializers.variance_scaling(2.0, "fan_out", "truncated_normal")
 torch_default = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
@@ -60,25 +60,32 @@ class BatchNorm(nn.Module):
     """Batch norm whose running variance is the unbiased one, as PyTorch's (Flax: biased).
 
     The statistics are float32 and those of the global batch; momentum is 0.9 per step.
+
+    Attributes:
+      epsilon: added to the variance.
+      frozen: whether the running statistics stay as they are and serve in training as well.
     """
+
+    epsilon: float = EPSILON
+    frozen: bool = False
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
-        """Normalises by the batch where ``train``, else by the running statistics."""
+        """Normalises by the batch where ``train`` and not frozen, else by running statistics."""
         c = x.shape[-1]
         scale = self.param("scale", nn.initializers.ones, (c,))
         bias = self.param("bias", nn.initializers.zeros, (c,))
         mean = self.variable("batch_stats", "mean", jnp.zeros, (c,))
         var = self.variable("batch_stats", "var", jnp.ones, (c,))
         use_mean, use_var = mean.value, var.value
-        if train:
+        if train and not self.frozen:
             x32 = x.astype(jnp.float32)
             use_mean, use_var = x32.mean(axis=(0, 1, 2)), x32.var(axis=(0, 1, 2))
             if not self.is_initializing():
                 count = x.size // c
                 mean.value = 0.9 * mean.value + 0.1 * use_mean
                 var.value = 0.9 * var.value + 0.1 * use_var * count / max(count - 1, 1)
-        factor = scale * jax.lax.rsqrt(use_var + EPSILON)
+        factor = scale * jax.lax.rsqrt(use_var + self.epsilon)
         return ((x - use_mean) * factor + bias).astype(x.dtype)
 
 
@@ -140,6 +147,11 @@ def relu(x: Array) -> Array:
     maxima sums up all its shortcuts, back to the first, at the end of every block.
     """
     return jnp.where(x <= 0, 0, x)
+
+
+def relu6(x: Array) -> Array:
+    """``min(max(x, 0), 6)``, any shape; the gradient at both ends is 0. Written as `relu` is."""
+    return jnp.where(x >= 6, 6, relu(x))
 
 
 def mean_pool(x: Float[Array, "b h w c"], factor: int) -> Float[Array, "b oh ow c"]:

@@ -22,7 +22,7 @@ from wrp_jax.models.motion.raft import build_raft
 from wrp_jax.models.motion.refined_dis import build_refined_dis
 from wrp_jax.models.motion.sdcnet import FLOW_MEAN, FLOW_STD, build_sdcnet
 from wrp_jax.models.network import Network
-from wrp_jax.weights import hrnet
+from wrp_jax.weights import efficientnet, hrnet
 
 LEAVES = {
     "kernel": ("weight", (2, 3, 1, 0)),
@@ -140,6 +140,12 @@ NETWORKS: dict[str, Published] = {
         ignored=(_COUNTS, *hrnet.IMAGENET_HEAD),
         names=hrnet.BACKBONE_NAMES,
         sizes={"width": "transition1.0.1.bias"},
+    ),
+    "efficientnet_lite0": Published(
+        efficientnet.encoder,
+        _IMAGE,
+        ignored=(_COUNTS, *efficientnet.CLASSIFIER),
+        names=efficientnet.NAMES,
     ),
     # Ours: there is no other release of it.
     "refined_dis": Published(

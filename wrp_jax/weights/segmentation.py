@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from wrp_jax.config import SegmentationConfig
 from wrp_jax.types import UserError
-from wrp_jax.weights import hrnet
+from wrp_jax.weights import efficientnet, hrnet
 from wrp_jax.weights.load import WeightFile, read_weights, variables_of
+
+EFFICIENT = "efficient"
+"""The network that starts from an encoder's weights, and from those of a package by itself."""
 
 _STARTS = {
     "hrnet_ocr_mscale": ("hrnet_ocr_mscale", "hrnet_ocr", "hrnetv2_imagenet"),
     "hrnet_ocr": ("hrnet_ocr", "hrnetv2_imagenet"),
+    EFFICIENT: ("efficientnet_lite0",),
 }
 """Networks that have published weights, each with the files that it can start from."""
 
@@ -20,7 +25,7 @@ _STARTS = {
 def load_segmentation_weights(
     options: SegmentationConfig, num_classes: int, *, whole: bool
 ) -> dict[str, Any]:
-    """Reads ``options.weights``.
+    """Reads the file that `start_file` names.
 
     Args:
       options: of the network; ``drop_classifier`` leaves out the layers whose shapes depend on
@@ -41,16 +46,24 @@ def load_segmentation_weights(
             f"config.segmentation.weights is given and config.segmentation.name is "
             f"{options.name!r}: files hold weights of {', '.join(sorted(_STARTS))}."
         )
-    path = options.weights
+    path = start_file(options)
+    assert path is not None
     file = read_weights(path)
     held = _network_held(file)
     accepted = _STARTS[options.name][: 1 if whole else None]
+    if whole and held == accepted[0] == "efficientnet_lite0":
+        raise UserError(
+            f"{path} holds the encoder alone, which labels nothing: train with train.py, and give "
+            "its folder as --workdir."
+        )
     if held is None or held not in accepted:
         raise UserError(
             f"{path} holds {held or 'no network of this kind'}, and config.segmentation.name="
             f"{options.name} takes {' or '.join(accepted)}{' without training' * whole}."
         )
     variables = variables_of(file, held)
+    if held == "efficientnet_lite0":
+        return variables
     width = variables["params"]["backbone"]["transition1_0"]["norm"]["bias"].shape[0]
     wanted = options.network.width or 48
     if width != wanted:
@@ -73,6 +86,17 @@ def load_segmentation_weights(
     return variables
 
 
+def start_file(options: SegmentationConfig) -> Path | None:
+    """What training starts from: the file in the options, that of a package, or none.
+
+    Raises:
+      UserError: the network starts from a package's file, and the package is not installed.
+    """
+    if options.weights:
+        return Path(options.weights)
+    return efficientnet.packaged_weights() if options.name == EFFICIENT else None
+
+
 def laid_over(variables: Mapping[str, Any], loaded: Mapping[str, Any]) -> dict[str, Any]:
     """The variables with those replaced that ``loaded`` has."""
     result = dict(variables)
@@ -85,4 +109,6 @@ def laid_over(variables: Mapping[str, Any], loaded: Mapping[str, Any]) -> dict[s
 def _network_held(file: WeightFile) -> str | None:
     if file.is_ours:
         return file.metadata.get("network")
+    if efficientnet.is_encoder(file.arrays):
+        return "efficientnet_lite0"
     return hrnet.network_held(file.arrays)

@@ -10,6 +10,7 @@ import jax
 
 from wrp_jax.config import SegmentationConfig
 from wrp_jax.models.network import ARITHMETIC, Network
+from wrp_jax.models.segmentation.efficient import EfficientSegmentation
 from wrp_jax.models.segmentation.hrnet_ocr import HrnetOcr
 from wrp_jax.models.segmentation.light import LightSegmentation
 from wrp_jax.types import UserError
@@ -17,6 +18,12 @@ from wrp_jax.types import UserError
 
 def _light(config: SegmentationConfig, num_classes: int) -> nn.Module:
     return LightSegmentation(
+        num_classes, width=config.network.width or 24, max_pixels=config.network.max_pixels
+    )
+
+
+def _efficient(config: SegmentationConfig, num_classes: int) -> nn.Module:
+    return EfficientSegmentation(
         num_classes, width=config.network.width or 24, max_pixels=config.network.max_pixels
     )
 
@@ -49,13 +56,14 @@ def _hrnet(
 
 REGISTRY: dict[str, Callable[[SegmentationConfig, int], nn.Module]] = {
     "light": _light,
+    "efficient": _efficient,
     "hrnet_ocr": _hrnet_ocr,
     "hrnet_ocr_mscale": _hrnet_ocr_mscale,
 }
 """From `SegmentationConfig.name` to what builds the module."""
 
 PUBLISHED = frozenset({"hrnet_ocr", "hrnet_ocr_mscale"})
-"""Networks that have published weights."""
+"""Networks that are published as a whole, classifiers included."""
 
 
 def build_segmentation(config: SegmentationConfig, num_classes: int) -> Network:

@@ -14,7 +14,7 @@ from wrp_jax import interrupts
 from wrp_jax.config import SegmentationConfig, SegmentationSampling
 from wrp_jax.data.known_labels import FurtherFrame, KnownLabels, LabelledFrame
 from wrp_jax.data.source import VideoSource
-from wrp_jax.models.segmentation.light import working_scale
+from wrp_jax.models.segmentation.decoder import working_scale
 from wrp_jax.segmentation.temperature import hold_out
 from wrp_jax.training.segmentation.centroids import centroid_table
 from wrp_jax.training.segmentation.transforms import IGNORE, PUBLISHED, Augmentation, CropSampler

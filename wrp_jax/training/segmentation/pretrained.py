@@ -1,4 +1,4 @@
-"""g_ψ from weights in a file (``config.segmentation.weights``): as it is, or as a start.
+"""g_ψ from weights in a file (``config.segmentation.weights``, or a package's), as a start.
 
 The file is a published one, or ``segmentation.npz`` of another run: trained on Mapillary Vistas,
 say, before Cityscapes.
@@ -19,16 +19,16 @@ from wrp_jax.segmentation.for_classes import scores_of
 from wrp_jax.segmentation.published import is_of_a_run
 from wrp_jax.types import ClassMap, UserError
 from wrp_jax.weights.hrnet import CLASSIFIER
-from wrp_jax.weights.segmentation import laid_over, load_segmentation_weights
+from wrp_jax.weights.segmentation import laid_over, load_segmentation_weights, start_file
 
 _CLASSIFIERS = frozenset({*CLASSIFIER, "logits", "aux"})
-"""Layers whose shapes depend on the number of classes, of the published and the light network."""
+"""Layers whose shapes depend on the number of classes, of the published networks and of ours."""
 
 
 def initial_variables(
     network: Network, options: SegmentationConfig, classes: ClassMap, images: Any, seed: int
 ) -> dict[str, Any]:
-    """Random variables, with those replaced that ``options.weights`` holds, if it is given.
+    """Random variables, with those replaced that a file holds, where there is one to start from.
 
     Args:
       network: of ``build_for_classes``.
@@ -44,7 +44,7 @@ def initial_variables(
     loaded: dict[str, Any] = {}
     if is_of_a_run(options):
         loaded = _of_a_run(options, classes, jax.eval_shape(network.init, key, images))
-    elif options.weights:
+    elif start_file(options):
         loaded = load_segmentation_weights(options, scores_of(options, classes), whole=False)
     return laid_over(jax.jit(network.init)(key, images), loaded)
 

@@ -9,7 +9,7 @@ auxiliary head (0.4) and, if wanted, on every single scale (0.05).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import jax
@@ -31,6 +31,9 @@ from wrp_jax.training.segmentation.published_losses import (
 from wrp_jax.types import SegmentationOutput
 
 Loss = Callable[[SegmentationOutput, Array], Array]
+
+ENCODER = ("encoder",)
+"""Modules that start from ImageNet's weights (``EfficientSegmentation``)."""
 
 _MOMENTUM = 0.9
 
@@ -58,14 +61,22 @@ def number_of_steps(options: SegmentationOptimiser, crops: int) -> int:
 def make_optimizer(
     options: SegmentationOptimiser, steps: int, steps_per_epoch: int
 ) -> optax.GradientTransformation:
-    """The optimiser that ``options.name`` names, with its schedule.
+    """The optimiser that ``options.name`` names, with its schedule; slower for an encoder.
 
     Args:
       options: of the segmentation.
       steps: of the whole training.
       steps_per_epoch: after so many steps SGD's rate falls.
     """
-    return _OPTIMISERS[options.name](options, steps, steps_per_epoch)
+    optimizer = _OPTIMISERS[options.name](options, steps, steps_per_epoch)
+
+    def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
+        updates, state = optimizer.update(updates, state, params, **extra)
+        return jax.tree_util.tree_map_with_path(
+            lambda path, x: x * options.encoder_rate if _is_in(path, ENCODER) else x, updates
+        ), state
+
+    return optax.GradientTransformation(optimizer.init, update)
 
 
 def poly_per_epoch(
@@ -97,7 +108,7 @@ def _sgd(
 def _muon(
     options: SegmentationOptimiser, steps: int, steps_per_epoch: int
 ) -> optax.GradientTransformation:
-    """Muon on the kernels and AdamW on all else, gradients clipped, one-cycle schedule.
+    """Muon on new kernels and AdamW on all else, gradients clipped, one-cycle schedule.
 
     Muon needs about a third of the steps that AdamW needs to the same quality here; its
     updates have the size of AdamW's, so that one learning rate serves both.
@@ -127,12 +138,16 @@ def _matrices(params: Any) -> Any:
     """How Muon reads each parameter as a matrix; None for what it leaves to AdamW."""
 
     def dimensions(path: Any, x: Any) -> Any:
-        classifier = any(getattr(key, "key", None) in ("logits", "aux") for key in path)
-        if classifier or x.ndim < 2:
+        # Muon turns what is pretrained around in all directions alike, the unimportant ones too.
+        if _is_in(path, ("logits", "aux", *ENCODER)) or x.ndim < 2:
             return None
         return optax.contrib.MuonDimensionNumbers(tuple(range(x.ndim - 1)), x.ndim - 1)
 
     return jax.tree_util.tree_map_with_path(dimensions, params)
+
+
+def _is_in(path: Any, modules: Collection[str]) -> bool:
+    return any(getattr(key, "key", None) in modules for key in path)
 
 
 def make_loss(options: SegmentationOptimiser, class_weights: Float[Array, " c"]) -> Loss:
