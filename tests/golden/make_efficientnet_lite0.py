@@ -52,9 +52,7 @@ def main() -> None:
             print(kind, stride, tuple(features.shape), float(features.std()))
             kept[f"{kind}_{stride}"] = features[:, ::4]
     np.savez_compressed(HERE / "efficientnet_lite0.npz", **kept)
-    text = (
-        json.dumps(manifest).replace('}, "', '},\n"').replace(', "parameters"', ',\n"parameters"')
-    )
+    text = json.dumps(manifest).replace('}, "', '},\n"')
     (HERE / "efficientnet_lite0.json").write_text(text + "\n")
 
 

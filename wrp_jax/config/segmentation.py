@@ -17,7 +17,7 @@ class SegmentationNetwork(Options, path="config.segmentation.network"):
     )
     max_pixels: int = option(
         480 * 360,
-        "Larger frames are trained on at this size, and by `light` and `efficient` segmented at it.",
+        "Larger frames are trained on at this size, and segmented at it but by HRNet.",
         least=1,
     )
     scales: tuple[float, ...] = option(

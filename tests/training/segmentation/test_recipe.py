@@ -7,6 +7,7 @@ import optax
 import pytest
 
 from wrp_jax.config import SegmentationOptimiser
+from wrp_jax.training.segmentation import recipe
 from wrp_jax.training.segmentation.losses import segmentation_loss
 from wrp_jax.training.segmentation.published_losses import (
     binary_cross_entropy,
@@ -49,6 +50,22 @@ def test_sgd_is_that_of_the_protocol():
         momentum = 0.9 * momentum + gradient + 0.5 * expected  # as in PyTorch
         expected = expected - 0.1 * (1.0 if step < 2 else 0.5) * momentum
         np.testing.assert_allclose(params, expected, rtol=1e-5)
+
+
+def test_a_pretrained_encoder_learns_at_a_share_of_the_rate_and_without_muon():
+    params = {name: {"kernel": jnp.ones((2, 3))} for name in ("encoder", "ocr")}
+    gradient = {"kernel": jnp.full((2, 3), 0.3)}
+    options = SegmentationOptimiser(name="sgd", encoder_rate=0.25)
+    optimizer = make_optimizer(options, steps=4, steps_per_epoch=2)
+    updates, _ = optimizer.update(
+        {"encoder": gradient, "ocr": gradient}, optimizer.init(params), params
+    )
+    step = updates["ocr"]["kernel"]
+    assert float(jnp.abs(step).min()) > 0
+    np.testing.assert_allclose(updates["encoder"]["kernel"], 0.25 * step, rtol=1e-6)
+    read = recipe._matrices(params)
+    assert read["encoder"]["kernel"] is None
+    assert read["ocr"]["kernel"] is not None
 
 
 def test_rmi_with_auxiliary_and_single_scales():
