@@ -86,12 +86,13 @@ def measure(o: argparse.Namespace) -> dict[str, float]:
         return jax.tree.map(_laid, tree, everywhere)
 
     arguments = (
+        laid(step, replicated(mesh)),
         jax.tree.map(_laid, state, shardings),
         laid(images, batch_sharding(mesh)),
         laid(key, replicated(mesh)),
         None,
     )
-    program = jit_step(step, mesh, shardings).lower(*arguments).compile()
+    program = jit_step(mesh, shardings).lower(*arguments).compile()
     text, found = program.as_text(), program.memory_analysis()
     if o.text:
         Path(o.text).write_text(text)

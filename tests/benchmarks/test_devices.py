@@ -9,7 +9,7 @@ import pytest
 from benchmarks.devices import GIB, by_rules, exchanged, sizes
 from wrp_jax.models.layers import ConvNorm
 from wrp_jax.sharding import make_mesh, state_shardings
-from wrp_jax.training.loop import jit_step
+from wrp_jax.training.loop import bind, jit_step
 from wrp_jax.training.state import apply_gradients, create_train_state
 
 TEXT = """
@@ -68,7 +68,7 @@ def test_a_compiled_step_gathers_parameters_and_sums_gradients_and_norms(backend
     shardings = state_shardings(state, mesh, "fsdp")
     batch = jax.ShapeDtypeStruct((mesh.size, 16, 16, 64), jnp.float32)
     key = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0)))
-    program = jit_step(step, mesh, shardings).lower(state, batch, key, None).compile()
+    program = jit_step(mesh, shardings).lower(bind(step), state, batch, key, None).compile()
     found, rules = exchanged(program.as_text(), mesh.size), by_rules(state, shardings, 4)
     assert 0.4 * rules["gathered"] < found["all-gather"] / GIB <= rules["gathered"]
     summed = (found["all-reduce"] + found["reduce-scatter"]) / GIB

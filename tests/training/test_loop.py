@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from wrp_jax.sharding import global_batch, make_mesh, place, replicate, state_shardings
-from wrp_jax.training.loop import TrainingDivergedError, jit_step
+from wrp_jax.training.loop import TrainingDivergedError, bind, jit_step
 from wrp_jax.types import Interrupted, UserError
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -169,10 +169,11 @@ def test_the_new_state_takes_the_memory_of_the_old_one(rules):
         jax.tree.map(lambda *x: np.stack(x), *toy.examples(), toy.examples()[0]), mesh
     )
     key = replicate(jax.random.key_data(jax.random.key(0)), mesh)
-    program = jit_step(toy.train_step, mesh, shardings).lower(state, batch, key, None).compile()
+    step = bind(toy.train_step)
+    program = jit_step(mesh, shardings).lower(step, state, batch, key, None).compile()
     # All of it, but for alignment.
     assert program.memory_analysis().alias_size_in_bytes >= memory(state)
-    new, _, _ = program(state, batch, key, None)
+    new, _, _ = program(step, state, batch, key, None)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
     assert not any(leaf.is_deleted() for leaf in jax.tree.leaves((new, batch, key)))
     assert all(jax.tree.leaves(jax.tree.map(lambda x, s: x.sharding == s, new, shardings)))

@@ -18,6 +18,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.tree_util import Partial
 
 from wrp_jax import interrupts, processes
 from wrp_jax.progress import Progress
@@ -69,7 +70,9 @@ def fit(
       train_step: ``train_step(state, batch, key) -> (state, metrics)``, pure; it is jitted
         here, with the state donated. The batch is global, split over all devices along its
         leading axis. A metric is a scalar (the mean over the batch) or a pair ``(sum, count)``;
-        what is logged is the mean over the steps, or sum of sums / sum of counts.
+        what is logged is the mean over the steps, or sum of sums / sum of counts. Arrays of a run
+        that it reads are best bound by ``jax.tree_util.Partial``: runs that differ in their
+        values alone then share one compiled program.
       batches: this process's part of each batch, see ``data.pipeline.make_batches``.
       steps: number of steps in all.
       workdir: of the run.
@@ -126,7 +129,7 @@ def fit(
             checkpoints.save(step, state, host_state)
 
         together = jax.process_count() > 1
-        one_step = jit_step(train_step, mesh, shardings)
+        one_step, bound = jit_step(mesh, shardings), replicate(bind(train_step), mesh)
         key = replicate(jax.random.key_data(jax.random.key(seed)), mesh)
         compiled = None
         while step < steps:
@@ -148,7 +151,7 @@ def fit(
                     continue
                 device_batches.close()
                 batch = next(device_batches)
-            arguments = (state, batch, key, _stop_flags(mesh) if together else None)
+            arguments = (bound, state, batch, key, _stop_flags(mesh) if together else None)
             if compiled is None:
                 compiled = one_step.lower(*arguments).compile() if together else one_step
                 processes.align()  # compiling takes each its own time, exchanges wait seconds only
@@ -167,13 +170,18 @@ def fit(
     return state
 
 
-def jit_step(train_step: TrainStep, mesh: jax.sharding.Mesh, shardings: Any) -> Any:
-    """The program that `fit` runs: ``(state, batch, key data, stop flags or None)``.
+def bind(train_step: TrainStep) -> Partial:
+    """The train step as a pytree, whose leaves are the arrays that it was bound to, if any."""
+    return train_step if isinstance(train_step, Partial) else Partial(train_step)
 
-    The state is donated: the new one takes its memory.
+
+def jit_step(mesh: jax.sharding.Mesh, shardings: Any) -> Any:
+    """The program that `fit` runs: ``(train step, state, batch, key data, stop flags or None)``.
+
+    The train step is that of `bind`: what it is bound to is an argument of the program, not a
+    constant in it. The state is donated: the new one takes its memory.
 
     Args:
-      train_step: see `fit`.
       mesh: devices.
       shardings: of the state, see ``sharding.state_shardings``.
 
@@ -181,7 +189,9 @@ def jit_step(train_step: TrainStep, mesh: jax.sharding.Mesh, shardings: Any) -> 
       A jitted function that returns state, metrics and the sum of the stop flags.
     """
 
-    def one_step(state: TrainState, batch: Any, key: jax.Array, stop: jax.Array | None) -> Any:
+    def one_step(
+        train_step: Partial, state: TrainState, batch: Any, key: jax.Array, stop: jax.Array | None
+    ) -> Any:
         step_key = jax.random.fold_in(jax.random.wrap_key_data(key), state.step)
         new, metrics = train_step(state, batch, step_key)
         stops = None if stop is None else stop.sum()
@@ -190,9 +200,9 @@ def jit_step(train_step: TrainStep, mesh: jax.sharding.Mesh, shardings: Any) -> 
     everywhere, split = replicated(mesh), batch_sharding(mesh)
     return jax.jit(
         one_step,
-        in_shardings=(shardings, split, everywhere, split),
+        in_shardings=(everywhere, shardings, split, everywhere, split),
         out_shardings=(shardings, everywhere, everywhere),
-        donate_argnums=0,
+        donate_argnums=1,
     )
 
 

@@ -20,6 +20,7 @@ from wrp_jax.config import (
     SegmentationSampling,
 )
 from wrp_jax.data.known_labels import KnownLabels
+from wrp_jax.models.network import Network
 from wrp_jax.models.segmentation.build import REGISTRY
 from wrp_jax.models.segmentation.light import LightSegmentation
 from wrp_jax.ops.resize import resize
@@ -27,13 +28,14 @@ from wrp_jax.runs.results import load_result
 from wrp_jax.runs.segmentation import load_segmentation
 from wrp_jax.segmentation.for_classes import build_for_classes
 from wrp_jax.segmentation.temperature import hold_out
-from wrp_jax.sharding import global_batch, make_mesh, replicate
+from wrp_jax.sharding import global_batch, make_mesh, replicate, state_shardings
+from wrp_jax.training.loop import jit_step
 from wrp_jax.training.segmentation.crops import CropBatch, crop_size, frame_weights, key_frames
 from wrp_jax.training.segmentation.pretrained import initial_variables
 from wrp_jax.training.segmentation.recipe import make_loss
 from wrp_jax.training.segmentation.stage import make_train_step, train_segmentation
 from wrp_jax.training.state import create_train_state
-from wrp_jax.types import ClassMap, UserError, Window
+from wrp_jax.types import ClassMap, SegmentationOutput, UserError, Window
 
 pytestmark = pytest.mark.stages
 
@@ -208,6 +210,26 @@ def test_one_device_is_eight(rng, monkeypatch):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), params8, params)
     moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), params, variables["params"])
     assert np.mean(np.array(jax.tree.leaves(moved)) > 1e-4) > 0.9
+
+
+@pytest.mark.parametrize("name", ["weighted", "relaxed"])
+def test_class_weights_are_no_part_of_the_program(name):
+    def pixelwise(variables, images, train, rngs):
+        return SegmentationOutput(images @ variables["params"], images), {}
+
+    network = Network(lambda *_: {}, pixelwise)
+    mesh, optimizer = make_mesh(jax.devices()[:1]), optax.sgd(0.1)
+    state = create_train_state({"params": jnp.eye(3)}, optimizer)
+    batch = CropBatch(np.zeros((1, 16, 16, 3), np.uint8), np.zeros((1, 16, 16), np.uint8))
+    key = jax.random.key_data(jax.random.key(0))
+    program = jit_step(mesh, state_shardings(state, mesh, "replicated"))
+
+    def text(weights):
+        loss = make_loss(SegmentationOptimiser(loss=name), jnp.asarray(weights))
+        step = make_train_step(network, optimizer, loss, ema_decay=0.0)
+        return program.lower(step, state, batch, key, None).as_text()
+
+    assert text([1.0, 2.0, 3.0]) == text([1.0, 7.0, 5.0])
 
 
 def test_void_alone_teaches_nothing(tmp_path):

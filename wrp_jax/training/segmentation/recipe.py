@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
 from wrp_jax.config import SegmentationOptimiser
@@ -157,11 +158,16 @@ def make_loss(options: SegmentationOptimiser, class_weights: Float[Array, " c"])
       options: of the segmentation.
       class_weights: of ``weighted``, which compares with the shares of the classes under each
         logit; the other losses enlarge the logits to the labels.
+
+    Returns:
+      A pytree; its leaves are what it reads of the data, see ``loop.fit``.
     """
     if options.loss == "weighted":
-        return lambda output, labels: segmentation_loss(
-            output, labels, class_weights, options.aux_weight
-        )
+
+        def weighted(weights: Array, output: SegmentationOutput, labels: Array) -> Array:
+            return segmentation_loss(output, labels, weights, options.aux_weight)
+
+        return Partial(weighted, class_weights)
     main, rest = _LOSSES[options.loss]
 
     def loss(output: SegmentationOutput, labels: Int[Array, "b h w"]) -> Array:
@@ -176,7 +182,7 @@ def make_loss(options: SegmentationOptimiser, class_weights: Float[Array, " c"])
                 total += options.single_scale_weight * rest(at_full_size(logits), labels)
         return total
 
-    return loss
+    return Partial(loss)
 
 
 def _relaxed(logits: Float[Array, "b h w c"], labels: Int[Array, "b h w"]) -> Float[Array, ""]:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.tree_util import Partial
 
 from wrp_jax.config import Config
 from wrp_jax.data.known_labels import KnownLabels
@@ -25,7 +26,7 @@ from wrp_jax.segmentation.temperature import KEY as TEMPERATURE
 from wrp_jax.segmentation.temperature import measure_temperature
 from wrp_jax.sharding import gather
 from wrp_jax.training.accumulation import check_parts, gradient_in_parts
-from wrp_jax.training.loop import fit
+from wrp_jax.training.loop import TrainStep, fit
 from wrp_jax.training.pipeline import make_batches
 from wrp_jax.training.segmentation.crops import (
     CropBatch,
@@ -177,7 +178,7 @@ def make_train_step(
     *,
     ema_decay: float,
     accumulate: int = 1,
-) -> Any:
+) -> TrainStep:
     """Builds ``train_step(state, batch, key) -> (state, metrics)`` for ``loop.fit``.
 
     Args:
@@ -188,23 +189,24 @@ def make_train_step(
       accumulate: parts of the batch whose gradients are computed one after the other.
     """
 
-    def objective(
-        params: Any, batch_stats: Any, batch: CropBatch, key: Any
-    ) -> tuple[jax.Array, Any]:
-        variables = {"params": params, "batch_stats": batch_stats}
-        images = batch.image.astype(jnp.float32) / 255.0
-        output, batch_stats = network.apply(variables, images, train=True, rngs={"dropout": key})
-        return loss(output, batch.label.astype(jnp.int32)), batch_stats
-
-    gradient = gradient_in_parts(objective, accumulate)
-
     def train_step(
-        state: TrainState, batch: CropBatch, key: jax.Array
+        loss: Loss, state: TrainState, batch: CropBatch, key: jax.Array
     ) -> tuple[TrainState, dict[str, Any]]:
+        def objective(
+            params: Any, batch_stats: Any, batch: CropBatch, key: Any
+        ) -> tuple[jax.Array, Any]:
+            variables = {"params": params, "batch_stats": batch_stats}
+            images = batch.image.astype(jnp.float32) / 255.0
+            output, batch_stats = network.apply(
+                variables, images, train=True, rngs={"dropout": key}
+            )
+            return loss(output, batch.label.astype(jnp.int32)), batch_stats
+
+        gradient = gradient_in_parts(objective, accumulate)
         (value, batch_stats), gradients = gradient(state.params, state.batch_stats, batch, key)
         state = apply_gradients(
             state, gradients, optimizer, batch_stats=batch_stats, ema_decay=ema_decay
         )
         return state, {"loss": value}
 
-    return train_step
+    return Partial(train_step, loss)

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from wrp_jax.config import Config
@@ -55,7 +56,9 @@ def make_train_step(
 ) -> TrainStep:
     """Builds ``train_step(state, batch, key) -> (state, metrics)`` for ``loop.fit``."""
 
-    def train_step(state: TrainState, batch: LabelCrop, key: Array) -> tuple[TrainState, dict]:
+    def train_step(
+        class_weights: Array, state: TrainState, batch: LabelCrop, key: Array
+    ) -> tuple[TrainState, dict]:
         del key  # all randomness is in the crops
 
         def loss(params: Any) -> tuple[Array, Any]:
@@ -71,4 +74,4 @@ def make_train_step(
         )
         return state, {"loss": value}
 
-    return train_step
+    return Partial(train_step, class_weights)

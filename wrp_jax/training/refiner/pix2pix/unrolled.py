@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
 from wrp_jax.config import Config
@@ -85,7 +86,9 @@ def make_train_step(
     ``tau``.
     """
 
-    def train_step(state: TrainState, batch: ChainCrop, key: Array) -> tuple[TrainState, dict]:
+    def train_step(
+        class_weights: Array, state: TrainState, batch: ChainCrop, key: Array
+    ) -> tuple[TrainState, dict]:
         del key  # all randomness is in the crops
         cues = unpack_chain(batch.chain)
         label, truth = batch.label.astype(jnp.int32), batch.truth.astype(jnp.int32)
@@ -117,7 +120,7 @@ def make_train_step(
         _, log_tau = take_tau(state.params)
         return state, {"loss": value} | ({} if log_tau is None else {"tau": jnp.exp(log_tau)})
 
-    return train_step
+    return Partial(train_step, class_weights)
 
 
 def chain_loss(
