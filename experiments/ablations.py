@@ -1,7 +1,8 @@
 """The ablations of the paper: which parts of the method matter, for the labels and for students.
 
 ``recursion``: τ, carrier and mask, by the labels of warp-inpaint. ``motion``: f_θ. ``refiner``: Ω,
-what it is trained on, and the length l of its cycles. ``hypotheses``: what a perfect chooser would
+what it is trained on, and the length l of its cycles. ``cycles``: whether Ω gains by cycles alone,
+and how they are drawn. ``hypotheses``: what a perfect chooser would
 lose without one of them. ``backbone`` and ``epoch``: the student's network, and the length of its
 epochs. All of them share one g_ψ. Choose by ``--parts=motion,epoch``.
 """
@@ -57,6 +58,14 @@ REFINERS: dict[str, dict[str, Any]] = {
     "pix2pix, cycles of l up to 10": {"name": "pix2pix", "source": "cycle", "max_cycle_length": 10},
 }
 """Options of ``config.refiner``."""
+
+CYCLES: dict[str, dict[str, Any]] = {
+    "cycles as printed": {},
+    "g_ψ calibrated": {"calibrate_cycles": True},
+    "varied pictures": {"vary_cycles": True},
+    "both": {"calibrate_cycles": True, "vary_cycles": True},
+}
+"""How cycles are drawn: options of ``config.refiner``."""
 
 BACKBONES: dict[str, SegmentationNetwork | None] = {
     "as configured": None,
@@ -114,6 +123,34 @@ def refiner(setting: Setting) -> dict[str, Any]:
     return found
 
 
+def cycles(setting: Setting) -> dict[str, Any]:
+    """Whether the paper's Ω gains over warp-inpaint when it learns from cycles alone.
+
+    With hard labels and the mask of eq. 6; each Ω is used in every step (eq. 8) and behind them.
+    """
+    printed = {"propagation": {"carrier": "hard", "mask": "paper"}}
+    output = "ablations/cycles/inpainted"
+    inpainted = _scores(setting.label(output, "warp-inpaint", changes=printed), "warp-inpaint")
+    found: dict[str, Any] = {"warp-inpaint": inpainted}
+    print(f"mIoU (%) of warp-refine's labels, warp-inpaint's: {inpainted['mean']:.2f}")
+    print(f"{'':32}{'μ':>7}{'σ':>7}{'Δ':>7}")
+    for name, drawn in CYCLES.items():
+        changes = {"name": "pix2pix", "source": "cycle", **drawn}
+        options = dataclasses.replace(setting.config.refiner, **changes)
+        by_place: dict[str, dict[int, float]] = {"in every step": {}, "behind them": {}}
+        for seed in setting.seeds:
+            run = setting.refine(f"printed_{_slug(changes.items())}", options, seed, printed)
+            for place, by_seed in by_place.items():
+                refined = {"refiner": {**changes, "recursive": place == "in every step"}}
+                output = f"ablations/cycles/{_slug(drawn.items())}/{_slug([('', place)])}/{seed}"
+                metrics = setting.label(output, "warp-refine", run, {**printed, **refined})
+                by_seed[seed] = _scores(metrics, "warp-refine")["mean"]
+        for place, by_seed in by_place.items():
+            found[f"{name}, {place}"] = _with_delta(statistics(by_seed), inpainted["mean"])
+            print(f"{f'{name}, {place}':32}{_cells(found[f'{name}, {place}'])}")
+    return found
+
+
 def hypotheses(setting: Setting) -> dict[str, Any]:
     """Perfect choosers among all hypotheses, and without one of them."""
     workdir, config = setting.teach(), setting.config
@@ -123,7 +160,7 @@ def hypotheses(setting: Setting) -> dict[str, Any]:
         f"without {name}": tuple(other for other in HYPOTHESES if other != name)
         for name in HYPOTHESES
     }
-    with setting.cost():
+    with setting.cost("hypotheses"):
         metrics, disputed = score_hypotheses(
             source, windows, motion_of(config, workdir), segment, choosers
         )
@@ -170,6 +207,7 @@ PARTS: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "recursion": recursion,
     "motion": motion,
     "refiner": refiner,
+    "cycles": cycles,
     "hypotheses": hypotheses,
     "backbone": backbone,
     "epoch": epoch,

@@ -52,6 +52,9 @@ def define_flags() -> flags.FlagHolder:
     flags.DEFINE_string("keyframes", None, "List of labelled frames, as of train.")
     flags.DEFINE_multi_string("stills", [], "ROOT:SPLITFILE, labelled frames without video.")
     flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of students and refiners.")
+    flags.DEFINE_integer(
+        "longer", 0, "Further steps of the row `baseline, longer`; 0: no such row.", lower_bound=0
+    )
     flags.DEFINE_list("parts", [], f"ablations: which of {', '.join(PARTS)}; none: all.")
     flags.DEFINE_string("truth", None, "table4: KITTI's training, for its instances.")
     flags.DEFINE_string("suffix", "", "Ends the name of the result's file.")
@@ -89,6 +92,7 @@ def main(name: str, command: str, config_flag: flags.FlagHolder) -> None:
         stills=tuple(options.stills),
         truth=Path(options.truth) if options.truth else None,
         parts=tuple(options.parts),
+        longer=options.longer,
     )
     figures = EXPERIMENTS[name](setting)
     if figures is None:

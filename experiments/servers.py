@@ -117,7 +117,7 @@ def _server_scores(
         found = read_json(stored, limit=MAX_BYTES)
         if found["test"] == setting.test:
             return found
-    with setting.cost():
+    with setting.cost("scores"):
         scores = score_student(setting, workdir, truth)
     found = {"test": setting.test, **scores}
     write_atomically(stored, (json.dumps(found, indent=1) + "\n").encode())

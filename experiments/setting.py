@@ -53,6 +53,8 @@ class Setting:
       windows, keyframes, stills: as the flags of ``train.py``.
       truth: the labels of the set as its authors lay them out, for scores that need instances.
       parts: of an experiment that has several; none: all of them.
+      longer: steps by which Table 1's row "baseline, longer" goes beyond the others; 0: no such
+        row.
     """
 
     config: Config
@@ -65,6 +67,7 @@ class Setting:
     stills: tuple[str, ...] = ()
     truth: Path | None = None
     parts: tuple[str, ...] = ()
+    longer: int = 0
 
     def video(self) -> tuple[VideoSource, tuple[Window, ...]]:
         """The video, and its windows around the labelled frames."""
@@ -82,23 +85,30 @@ class Setting:
         """Trains g_ψ and Ω. Returns their workdir."""
         workdir = self.workdir / "teacher"
         config = self._config(stages=("segmentation", "refiner"))
-        with self.cost():
+        with self.cost("teacher"):
             self._fit(config, workdir)
         return workdir
 
-    def refine(self, name: str, options: RefinerConfig, seed: int) -> Path:
+    def refine(
+        self,
+        name: str,
+        options: RefinerConfig,
+        seed: int,
+        changes: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> Path:
         """Trains another Ω on the teacher's g_ψ. Returns its workdir.
 
         Args:
           name: of its folder.
           options: the same as ``config.refiner``.
           seed: of its training.
+          changes: as of `label`.
         """
         teacher, run = self.teach(), self.workdir / "refiners" / name / str(seed)
         source, windows = self.video()
         known = KnownLabels(source, windows, [parse_stills(still) for still in self.stills])
-        with self.cost():
-            config = self._config(refiner=options, seed=seed)
+        with self.cost("refiners"):
+            config = _changed(self._config(refiner=options, seed=seed), changes)
             train_on(teacher, run, config, known, source, windows)
         return run
 
@@ -121,12 +131,10 @@ class Setting:
           What ``metrics.json`` holds.
         """
         trained = workdir or self.teach()
-        config = self._config()
-        for group, options in (changes or {}).items():
-            setattr(config, group, dataclasses.replace(getattr(config, group), **options))
+        config = _changed(self._config(), changes)
         output = self.workdir / name
         request = Request(self.data, output, method, self.windows, self.keyframes)
-        with self.cost():
+        with self.cost(name):
             return propagate(config, request, workdir=trained)
 
     def student(
@@ -152,25 +160,31 @@ class Setting:
         config.segmentation = segmentation or config.segmentation
         config.pseudo = str(self.workdir / "labels") if options.labels == "propagated" else ""
         scores, finished = workdir / SCORES_FILE, result_path(workdir, STUDENT).exists()
-        with self.cost():
+        with self.cost(f"students/{name}"):
             self._fit(config, workdir)  # compares the options of a finished student with these
-            if finished and scores.is_file():
-                found = read_json(scores, limit=MAX_BYTES)
-                if found["test"] == self.test:
-                    return found
+        if finished and scores.is_file():
+            found = read_json(scores, limit=MAX_BYTES)
+            if found["test"] == self.test:
+                return found
+        with self.cost("scores"):
             return score_run(config, self.test, workdir)
 
     def student_folder(self, name: str, seed: int) -> Path:
         """The workdir of a student."""
         return self.workdir / "students" / name / str(seed)
 
-    def cpu_minutes(self) -> float:
-        """CPU time of all that the workdir holds, stopped runs included as far as they got."""
-        return round(sum(_costs(self.workdir).values()) / 60.0, 1)
+    def cpu_minutes(self) -> dict[str, float]:
+        """CPU time of what the workdir holds by what was made, and of ``all`` of it.
 
-    def cost(self) -> _Cost:
-        """Adds the CPU time of its body to what `cpu_minutes` tells."""
-        return _Cost(self.workdir)
+        Stopped runs are included as far as they got.
+        """
+        minutes = {what: seconds / 60.0 for what, seconds in _costs(self.workdir).items()}
+        minutes["all"] = sum(minutes.values())
+        return {what.replace("/", " "): round(m, 1) for what, m in minutes.items()}
+
+    def cost(self, what: str) -> _Cost:
+        """Adds the CPU time of its body to what `cpu_minutes` tells of ``what``."""
+        return _Cost(self.workdir, what)
 
     def _config(self, **changes: Any) -> Config:
         config = dataclasses.replace(copy.deepcopy(self.config), data="", test="", **changes)
@@ -188,16 +202,22 @@ class Setting:
         )
 
 
+def _changed(config: Config, changes: Mapping[str, Mapping[str, Any]] | None) -> Config:
+    for group, options in (changes or {}).items():
+        setattr(config, group, dataclasses.replace(getattr(config, group), **options))
+    return config
+
+
 class _Cost:
-    def __init__(self, workdir: Path):
-        self._workdir = workdir
+    def __init__(self, workdir: Path, what: str):
+        self._workdir, self._what = workdir, what
 
     def __enter__(self) -> None:
         self._start = time.process_time()
 
     def __exit__(self, *_: object) -> None:
         costs = _costs(self._workdir)
-        costs["all"] = costs.get("all", 0.0) + time.process_time() - self._start
+        costs[self._what] = costs.get(self._what, 0.0) + time.process_time() - self._start
         write_atomically(self._workdir / _COST, json.dumps(costs).encode())
 
 

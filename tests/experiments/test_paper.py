@@ -124,6 +124,20 @@ def test_a_second_run_trains_no_student_again_and_fig_8_shares_them(calls, tmp_p
     }  # fmt: skip
 
 
+def test_the_baseline_trained_longer_is_a_row_of_its_own(calls, tmp_path, capsys):
+    assert run(tmp_path, "table1", "--seeds=0", "--longer=50") == 0
+    rows = result(tmp_path, "table1")["figures"]["rows"]
+    assert rows["baseline, longer"]["delta"] == rows["baseline"]["delta"] == 0.0
+    students = {w.parent.name: c for w, c in calls if c.stages == ("student",)}
+    config = students["baseline"]
+    longer = students["baseline_longer_50"]
+    assert longer.student == config.student and len(students) == 7
+    assert longer.segmentation.optimiser.steps == config.segmentation.optimiser.steps + 50
+    words = ("--seeds=0", "--longer=50", "--config.segmentation.optimiser.epochs=2")
+    assert run(tmp_path, "table1", *words, f"--workdir={tmp_path / 'other'}") == 2
+    assert "--longer adds to" in capsys.readouterr().err
+
+
 def test_finished_students_of_other_options_are_refused(calls, tmp_path, capsys):
     run(tmp_path, "table1", "--seeds=0")
     assert run(tmp_path, "table1", "--seeds=0", "--config.student.confidence=0.5") == 2
@@ -176,6 +190,18 @@ def test_ablations_of_labels(calls, tmp_path, capsys):
     assert "SDC-Net" in capsys.readouterr().out
 
 
+def test_ablation_of_cycles_is_of_the_paper_as_printed(calls, tmp_path):
+    assert run(tmp_path, "ablations", *TINY, "--parts=cycles", "--seeds=0") == 0
+    found = result(tmp_path, "ablations")["figures"]["cycles"]
+    assert len(found) == 1 + 2 * len(ablations.CYCLES)
+    assert found["both, in every step"]["delta"] == pytest.approx(1.0)
+    trained = [config for run, config in calls if isinstance(run, Path) and "refiners" in run.parts]
+    assert len(trained) == len(ablations.CYCLES)
+    assert {(c.propagation.carrier, c.propagation.mask) for c in trained} == {("hard", "paper")}
+    drawn = {(c.refiner.calibrate_cycles, c.refiner.vary_cycles) for c in trained}
+    assert len(drawn) == 4 and {c.refiner.source for c in trained} == {"cycle"}
+
+
 def test_ablations_of_students(calls, tmp_path):
     assert run(tmp_path, "ablations", "--parts=backbone,epoch", "--seeds=0") == 0
     figures = result(tmp_path, "ablations")["figures"]
@@ -220,7 +246,7 @@ def test_fig_6_shows_windows_with_the_labels_of_all_methods(calls, tmp_path, mon
     monkeypatch.setattr(setting, "propagate", propagate)
     assert run(tmp_path, "fig6", *TINY) == 0
     figures = result(tmp_path, "fig6")["figures"]
-    assert figures.pop("cpu_minutes") >= 0
+    assert figures.pop("cpu_minutes")["all"] >= 0
     ((window, scores),) = figures.items()
     assert window == "clip_000 000002" and scores["motion-only"] == {"-1": 100.0, "1": 100.0}
     with Image.open(tmp_path / "W/fig6/clip_000_000002.png") as picture:

@@ -72,4 +72,13 @@ class RefinerConfig(Options, path="config.refiner"):
     batch_size: int = option(8, "Crops of a step.", least=1)
     learning_rate: float = option(2e-3, "The highest.", above=0)
     max_cycle_length: int = option(6, "cycle: frames to go away and come back, at most.", least=1)
+    calibrate_cycles: bool = option(
+        False,
+        "cycle: adjust g_ψ on the labelled frame, which it was trained on, to the accuracy that it "
+        "reaches on the video, as on simulated clips.",
+    )
+    vary_cycles: bool = option(
+        False,
+        "cycle: run each over a part of the pictures, enlarged, often mirrored and in other light.",
+    )
     doubt: DoubtConfig = field(default_factory=DoubtConfig)

@@ -62,7 +62,7 @@ def generate_examples(
     """All examples of a run, from ``options.source``; the seed alone decides which.
 
     Args:
-      options: ``source``, ``clips``, ``jitter`` and ``max_cycle_length`` are read.
+      options: ``source``, ``clips``, ``jitter`` and those of cycles are read.
       seed: of every random choice.
       data: what examples are made of.
       generator: makes them of clips and cycles.
@@ -147,6 +147,8 @@ def _of_cycles(
             data.segment,
             count=1,
             max_length=options.max_cycle_length,
+            reliability=data.reliability if options.calibrate_cycles else None,
+            varied=options.vary_cycles,
         )
         return [example for cycle in cycles for example in generator.from_cycle(rng, cycle)]
 
