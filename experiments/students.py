@@ -65,7 +65,9 @@ def measure(setting: Setting, wanted: dict[str, StudentConfig]) -> dict[str, Any
     With ``setting.longer`` there is the row ``baseline, longer``, too: the same CPU time spent on
     the baseline instead of on labels.
     """
-    runs = {row: (folder_of_row(row, options), options, None) for row, options in wanted.items()}
+    runs: dict[str, tuple[str, StudentConfig, SegmentationConfig | None]] = {
+        row: (folder_of_row(row, options), options, None) for row, options in wanted.items()
+    }
     if setting.longer:
         segmentation = trained_longer(setting.config.segmentation, setting.longer)
         folder = f"baseline_longer_{setting.longer}"
