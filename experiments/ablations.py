@@ -14,6 +14,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from experiments.chain_errors import chain_errors
 from experiments.oracle import score_hypotheses
 from experiments.published import BACKBONE, CYCLE_LENGTH, EPOCH, MOTION
 from experiments.setting import NO_TRUTH, Setting, statistics
@@ -64,6 +65,10 @@ CYCLES: dict[str, dict[str, Any]] = {
     "g_ψ calibrated": {"calibrate_cycles": True},
     "varied pictures": {"vary_cycles": True},
     "both": {"calibrate_cycles": True, "vary_cycles": True},
+    "as printed, 48 cycles, 400 steps": {"clips": 48, "steps": 400},
+    "both, 48 cycles, 400 steps": {
+        **{"calibrate_cycles": True, "vary_cycles": True, "clips": 48, "steps": 400}
+    },
 }
 """How cycles are drawn: options of ``config.refiner``."""
 
@@ -133,7 +138,7 @@ def cycles(setting: Setting) -> dict[str, Any]:
     inpainted = _scores(setting.label(output, "warp-inpaint", changes=printed), "warp-inpaint")
     found: dict[str, Any] = {"warp-inpaint": inpainted}
     print(f"mIoU (%) of warp-refine's labels, warp-inpaint's: {inpainted['mean']:.2f}")
-    print(f"{'':32}{'μ':>7}{'σ':>7}{'Δ':>7}")
+    print(f"{'':48}{'μ':>7}{'σ':>7}{'Δ':>7}")
     for name, drawn in CYCLES.items():
         changes = {"name": "pix2pix", "source": "cycle", **drawn}
         options = dataclasses.replace(setting.config.refiner, **changes)
@@ -147,8 +152,19 @@ def cycles(setting: Setting) -> dict[str, Any]:
                 by_seed[seed] = _scores(metrics, "warp-refine")["mean"]
         for place, by_seed in by_place.items():
             found[f"{name}, {place}"] = _with_delta(statistics(by_seed), inpainted["mean"])
-            print(f"{f'{name}, {place}':32}{_cells(found[f'{name}, {place}'])}")
-    return found
+            print(f"{f'{name}, {place}':48}{_cells(found[f'{name}, {place}'])}")
+    workdir, config = setting.teach(), setting.config
+    source, windows = setting.video()
+    segment = functools.partial(segment_clip, *load_segmentation(workdir, config, source.classes))
+    carried = dataclasses.replace(config.propagation, **printed["propagation"])
+    with setting.cost("errors"):
+        errors = chain_errors(source, windows, motion_of(config, workdir), segment, carried)
+    print("Errors of warp-inpaint (%) at the end of a cycle and of an open chain of as many steps;")
+    print("of these, right by the segmentation")
+    for steps, kinds in errors.items():
+        cells = (f"{k} {one['wrong']:.1f} {one['segmentation']:.0f}" for k, one in kinds.items())
+        print(f"{steps:>3} steps: {', '.join(cells)}")
+    return {**found, "errors": errors}
 
 
 def hypotheses(setting: Setting) -> dict[str, Any]:

@@ -166,6 +166,7 @@ def test_what_cannot_be_run_says_why(calls, tmp_path, capsys, name, says):
     assert not (tmp_path / "results").exists()
 
 
+ERRORS = {"wrong": 3.0, "segmentation": 80.0}
 TINY = ("--data=synthetic:clips=1,frames=5,height=32,width=64", "--config.key_every=5")
 
 
@@ -190,10 +191,13 @@ def test_ablations_of_labels(calls, tmp_path, capsys):
     assert "SDC-Net" in capsys.readouterr().out
 
 
-def test_ablation_of_cycles_is_of_the_paper_as_printed(calls, tmp_path):
+def test_ablation_of_cycles_is_of_the_paper_as_printed(calls, tmp_path, monkeypatch):
+    monkeypatch.setattr(ablations, "load_segmentation", lambda *_: (None, None))
+    monkeypatch.setattr(ablations, "chain_errors", lambda *_: {"2": {"cycle": ERRORS}})
     assert run(tmp_path, "ablations", *TINY, "--parts=cycles", "--seeds=0") == 0
     found = result(tmp_path, "ablations")["figures"]["cycles"]
-    assert len(found) == 1 + 2 * len(ablations.CYCLES)
+    assert len(found) == 2 + 2 * len(ablations.CYCLES)
+    assert found["errors"] == {"2": {"cycle": ERRORS}}
     assert found["both, in every step"]["delta"] == pytest.approx(1.0)
     trained = [config for run, config in calls if isinstance(run, Path) and "refiners" in run.parts]
     assert len(trained) == len(ablations.CYCLES)
