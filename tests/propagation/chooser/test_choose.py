@@ -249,11 +249,14 @@ def test_where_all_agree_the_chooser_is_not_asked(tile):
     cues = hypotheses.StepCues(cues.cues._replace(flow=still, probs=probs), long)
     variables = jax.tree.map(lambda a: jnp.full_like(a, jnp.nan), variables)
     step = functools.partial(choose.choose_step, mask=MASK, recursive=False, tile=tile)
-    _, (place, sure, *_) = jax.jit(step, static_argnums=0)(CHOOSER, variables, known, carry, cues)
+    step = functools.partial(jax.jit(step, static_argnums=0), CHOOSER, variables, known, carry)
+    _, (place, sure, *_) = step(cues)
     np.testing.assert_array_equal(np.argwhere(np.isnan(sure)), [[0, 10, 12]])
     rest = ~np.isnan(np.asarray(sure))
     np.testing.assert_array_equal(np.asarray(place)[rest], np.asarray(agreed)[rest])
     np.testing.assert_allclose(np.asarray(sure)[rest], 0.775, rtol=1e-6)
+    ended = cues._replace(cues=cues.cues._replace(active=jnp.asarray([0.0, 1.0])))
+    assert np.isfinite(step(ended)[1].confidence).all()  # nor about a chain at its end
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,14 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rolling import guesses
+from rolling import clip, guesses, shifting
 
 from wrp_jax.ops.blocks import Blocks
 from wrp_jax.propagation.carriers import build_carrier
-from wrp_jax.propagation.chooser import hypotheses
+from wrp_jax.propagation.chooser import chains, hypotheses
 from wrp_jax.propagation.rollout import window_orders
 from wrp_jax.propagation.step import MaskOptions, make_step
+from wrp_jax.types import clip_of
 
 # Compiled as wholes: their many small operations, one by one, take longer.
 advance, guess = jax.jit(hypotheses.advance), jax.jit(hypotheses.guess)
@@ -36,6 +37,22 @@ def test_on_a_moving_picture_every_moving_guess_is_right():
         assert (found.age[0, :, : t + 1] == 1).all() and (found.age[0, :, t + 1 :] == 0).all()
     static = hypotheses.HYPOTHESES.index("static")
     assert (chosen[..., static] != truth).any()
+
+
+def test_motion_is_not_estimated_for_a_chain_that_has_reached_its_end():
+    cues, _ = clip(5, 1)
+    orders, pairs = window_orders(5, 1), []
+
+    def motion(clip, targets, sources, initial=None):
+        assert initial is None or len(initial) == len(targets)
+        pairs.extend(zip(np.asarray(targets).tolist(), np.asarray(sources).tolist(), strict=True))
+        return shifting(0)(clip, targets, sources, initial)
+
+    long = chains.long_flows(clip_of(cues.frames), cues, orders, motion)
+    # Forward 2, 3, 4 from 1, and backward 0, which is one step and needs the short flow alone.
+    assert set(pairs) == {(3, 1), (4, 1)}
+    np.testing.assert_array_equal(long.direct[:, 1, ..., 0], 1)  # left at the composed flow
+    np.testing.assert_array_equal(long.fresh[1:, 0, ..., 0], 0)
 
 
 def test_features_are_finite_and_blind_to_the_order_of_classes():

@@ -92,8 +92,8 @@ def window_agreement(
         if flow is None:
             continue
         last = key_index + direction * reach
-        moved, valid = _warp_labels(key_label[None], flow)
-        moved = np.where(np.asarray(valid[0]), np.asarray(moved[0]), -1)
+        moved, valid = (np.asarray(a)[0] for a in _warp_labels(key_label[None], flow))
+        moved = np.where(valid, moved, -1)
         said = np.asarray(cues.section(last, last + 1).probs[0]).argmax(-1)
         found = count_agreement(said, moved, num_classes)
         total = Agreement(*(a + b for a, b in zip(total, found, strict=True)))

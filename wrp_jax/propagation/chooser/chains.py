@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from wrp_jax.ops.warp import compose_flow
 from wrp_jax.propagation.chooser.hypotheses import STRIDE, LongFlows, StepCues, compact
@@ -29,7 +29,7 @@ class LongFlowWalk:
           motion: f_θ, given the composed flow as its first guess where that helps.
         """
         self._clip, self._motion, self._step = clip, motion, 0
-        self._key = self._anchor = key
+        self._key = self._anchor = self._seen = key
 
     def advance(
         self, seen: Positions, short: Float[np.ndarray, "b h w 2"], wanted: bool = True
@@ -43,9 +43,12 @@ class LongFlowWalk:
             left at the composed flow.
 
         Returns:
-          ``LongFlows`` without the time axis.
+          ``LongFlows`` without the time axis. Those of a chain that stands still at its end are
+          left at the composed flow: nobody asks about it any more.
         """
         self._step += 1
+        walks = np.asarray(seen) != np.asarray(self._seen)
+        self._seen = seen
         first = self._step == 1
         starts = self._step % STRIDE == 1
         self._composed = short if first else np.asarray(_compose(short, self._composed)[0])
@@ -55,13 +58,30 @@ class LongFlowWalk:
             return LongFlows(short, short, short)
         stride = self._leg
         if not starts and (wanted or self._step % STRIDE == 0):
-            stride = self._motion(self._clip, seen, self._anchor, initial=self._leg)
+            stride = self._estimate(walks, seen, self._anchor, self._leg, self._leg)
         if self._step % STRIDE == 0:
             self._anchor = seen
         if not wanted:
             return LongFlows(stride, self._composed, self._composed)
-        direct = self._motion(self._clip, seen, self._key, initial=self._composed)
-        return LongFlows(stride, direct, self._motion(self._clip, seen, self._key))
+        direct = self._estimate(walks, seen, self._key, self._composed, self._composed)
+        return LongFlows(stride, direct, self._estimate(walks, seen, self._key, self._composed))
+
+    def _estimate(
+        self,
+        walks: Bool[np.ndarray, " b"],
+        seen: Positions,
+        source: Positions,
+        otherwise: Float[np.ndarray, "b h w 2"],
+        initial: Float[np.ndarray, "b h w 2"] | None = None,
+    ) -> Float[np.ndarray, "b h w 2"]:
+        """Flow of the chains that walk, and ``otherwise`` of those that stand still."""
+        if not walks.any():
+            return otherwise
+        flow = np.array(otherwise)
+        first = None if initial is None else initial[walks]
+        seen, source = np.asarray(seen)[walks], np.asarray(source)[walks]
+        flow[walks] = self._motion(self._clip, seen, source, initial=first)
+        return flow
 
 
 def long_flows(

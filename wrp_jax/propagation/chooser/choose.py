@@ -190,7 +190,8 @@ def choose_step(
     warp_inpaint = make_step(build_carrier("soft", classes), mask)
     inpainted, _ = warp_inpaint(carry.inpainted, now.cues)
     carry = advance(carry, now)._replace(inpainted=inpainted)
-    differs = in_dispute(carry, now)
+    # Of a chain that stands still at its end nothing is asked any more.
+    differs = in_dispute(carry, now) & (now.cues.active > 0)[:, None, None]
     share = neighbours_share(width, doubt.neighbours_width)
 
     def choose(wanted: Array, tile: Blocks | None) -> Array:

@@ -102,14 +102,17 @@ class ChooserRefiner:
                 self.doubt,
                 shared,
             )
+            # Whole arrays come to the host: a part of one would be one more program.
+            chosen, sure = np.asarray(chosen), np.asarray(sure)
+            probs = np.asarray(probs) if shared else None
             for b, key in enumerate(starts):
                 frame = int(orders[b, t])
                 if frame == orders[b, t - 1]:
                     continue  # the chain has reached its end
-                labels = active[np.asarray(chosen[b])]
+                labels = active[chosen[b]]
                 if void is not None:
                     labels[labels < 0] = void
-                said = FramePrediction(frame, labels, np.asarray(sure[b]), key=key.index)
-                if shared:
-                    said = said._replace(posterior=Posterior(np.asarray(probs[b]), active))
+                said = FramePrediction(frame, labels, sure[b], key=key.index)
+                if probs is not None:
+                    said = said._replace(posterior=Posterior(probs[b], active))
                 yield said
