@@ -39,7 +39,7 @@ from wrp_jax.data import images, label_writer, source
 from wrp_jax.data.label_maps import CLASSES_FILE, classes_to_json
 from wrp_jax.data.synthetic.config import CLASSES
 from wrp_jax.data.synthetic.source import open_synthetic
-from wrp_jax.labelling import background, files, finish, plan, run, window_result
+from wrp_jax.labelling import background, files, finish, flips, plan, run, watch, window_result
 from wrp_jax.labelling.request import Request
 from wrp_jax.models.refine.build import build_refiner
 from wrp_jax.motion import dis
@@ -132,8 +132,8 @@ def measured(stages: Stages) -> Iterator[None]:
     places = [
         ("decode", images, "decode_frame"),
         ("decode", source, "read_frame"),
-        ("report and data set", run, "flow_pictures"),
-        ("report and data set", run, "_small"),
+        ("report and data set", watch.Watch, "finish"),
+        ("report and data set", flips.KeptLabels, "flips"),
         ("report and data set", window_result.WindowResult, "save"),
         ("encode", files, "encode_png"),
         ("encode", files, "overlay"),
