@@ -265,6 +265,16 @@ def test_home_folders_wherever_options_come_from(config, monkeypatch, tmp_path):
     assert options.motion_training.sampling.mix == (f"9 {tmp_path}/a",)
 
 
+def test_a_tau_that_is_to_be_chosen_becomes_a_flag(monkeypatch):
+    given = ["--config=folder", "--config.propagation.tau=auto"]
+    found = command_line._with_config_file(given)
+    assert found[1:] == given[1:]  # no flag of this command stands for it
+    values = flags.FlagValues()
+    flags.DEFINE_boolean("choose_tau", False, "", flag_values=values)
+    monkeypatch.setattr(flags, "FLAGS", values)
+    assert command_line._with_config_file(given)[1:] == ["--choose_tau"]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

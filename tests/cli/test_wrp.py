@@ -21,9 +21,8 @@ VIDEO = "synthetic:clips=1,frames=3,height=32,width=40"
 FLAGS = {
     "train": "config coordinator data keyframes num_processes process_id stills update "
     "update_steps windows workdir",
-    "propagate": "config data dry_run fail_fast horizon keyframes label limit method min_quality "
-    "num_shards output "
-    "shard_id verify windows workdir",
+    "propagate": "choose_tau config data dry_run fail_fast horizon keyframes label limit method "
+    "min_quality num_shards output shard_id verify windows workdir",
     "merge": "output",
     "next": "budget csv output",
     "view": "open output port",

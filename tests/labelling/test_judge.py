@@ -82,6 +82,11 @@ def test_frames_below_a_quality_stay_out_of_the_data_set(make, networks):
     assert metrics == json.loads((plan.output / "metrics.json").read_text())
     kept = tfds.builder_from_directory(str(plan.output / "tfds")).as_data_source("train")
     assert len(kept) == 9 - len(poor)
+    by_frame = {row.frame: row for row in read_quality(plan.output / QUALITY_FILE)}
+    for element in kept:
+        row = by_frame[element["frame"].decode()]
+        for name in ("miou", "miou_low", "miou_high", "doubtful"):
+            assert float(element[name]) == pytest.approx(getattr(row, name), abs=1e-4)
     finish(make(), label_windows(make(), networks))  # and come back
     assert (
         tfds.builder_from_directory(str(plan.output / "tfds")).info.splits.total_num_examples == 9

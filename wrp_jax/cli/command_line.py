@@ -37,6 +37,9 @@ EXIT_FAILED = 3
 EXIT_INTERRUPTED = interrupts.EXIT_CODE
 EXIT_MACHINE = 5
 
+_SAID_ELSEWHERE = {"--config.propagation.tau=auto": "choose_tau"}
+"""Flags by what stands for them: values of options that no option of its type can have."""
+
 _HOME = re.compile(r"""(^|[:@,\s('"\[])(~[^/:@,\s)'"\]]*)(?=[/:@,\s)'"\]]|$)""")
 """``~`` or ``~user`` at the beginning of a path: also in ``ROOT:LIST``, after ``@``, in a tuple."""
 
@@ -335,11 +338,16 @@ def _with_quick_config(arguments: list[str]) -> list[str]:
 
 
 def _with_config_file(arguments: list[str]) -> list[str]:
-    """The arguments, with the path of the file in the place of a config's name."""
+    """The arguments, with the path of the file in the place of a config's name.
+
+    And with a flag in the place of a value that its option cannot have.
+    """
     found = list(arguments)
     for i, argument in enumerate(arguments):
         name, is_set, value = argument.lstrip("-").partition("=")
-        if argument.startswith("-") and name.startswith("config."):
+        if argument in _SAID_ELSEWHERE and _SAID_ELSEWHERE[argument] in flags.FLAGS:
+            found[i] = f"--{_SAID_ELSEWHERE[argument]}"
+        elif argument.startswith("-") and name.startswith("config."):
             check_key(name)
         elif argument.startswith("-") and name == "config":
             if is_set:

@@ -25,7 +25,8 @@ last one to end merges (wrp merge OUT does that by hand).
 
 OUT/quality.csv says how good each frame's labels are expected to be, without any true label, and
 OUT/next_frames.csv which frames to label next (wrp next OUT); --min_quality=70 keeps frames below
-70 % mIoU out of the data set in OUT/tfds.
+70 % mIoU out of the data set in OUT/tfds. --config.propagation.tau=auto chooses τ of eq. 6 before
+anything is labelled, and OUT/thresholds.csv holds what it was chosen by; later runs keep it.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ from wrp_jax.types import UserError
 
 if TYPE_CHECKING:
     from wrp_jax.labelling.plan import Plan
+    from wrp_jax.labelling.thresholds import Choice
     from wrp_jax.runs.networks import Networks
 
 
@@ -67,6 +69,9 @@ def define_flags() -> flags.FlagHolder:
     flags.DEFINE_integer("horizon", None, "Frames to label on both sides; the config's.")
     flags.DEFINE_float(
         "min_quality", None, "Leave frames with a lower expected mIoU, in %, out of tfds."
+    )
+    flags.DEFINE_boolean(
+        "choose_tau", False, "Chooses τ by labels left out; --config.propagation.tau=auto says so."
     )
     flags.DEFINE_boolean("verify", False, "Compare what lies in --output with what was written.")
     command_line.define_partial("window", "windows")
@@ -99,6 +104,7 @@ def main(config_flag: flags.FlagHolder) -> int:
         limit=options.limit,
         dry_run=options.dry_run,
         min_quality=options.min_quality,
+        choose_tau=options.choose_tau,
         shard=shard_flags.shard(),
     )
     workdir = Path(options.workdir) if options.workdir else None
@@ -162,6 +168,7 @@ def propagate(
     from wrp_jax.labelling.finish import finish
     from wrp_jax.labelling.plan import TRAINING, check_free, claim, make_plan
     from wrp_jax.labelling.run import label_windows
+    from wrp_jax.labelling.thresholds import write_choice
     from wrp_jax.motion.build import reads_flow_files
     from wrp_jax.motion.precomputed import check_flows
     from wrp_jax.runs.networks import moves, stages_to_train
@@ -186,11 +193,12 @@ def propagate(
     else:
         # Before the folder is made: weights may be missing.
         networks = _load(plan, workdir)
+    plan, choice = _with_tau(plan, networks, request)
     if request.dry_run:
         return _dry_run(plan, networks, stages, request, workdir)
     if not plan.shard.is_all:
         assert networks is not None  # nothing is trained
-        return _propagate_shard(plan, networks, request, workdir, failures)
+        return _propagate_shard(plan, networks, request, workdir, failures, choice)
     with sole_writer(plan.output, "--output"):
         if networks is None:
             from wrp_jax.api.fit import fit
@@ -200,13 +208,33 @@ def propagate(
             if not is_finished(workdir, training, known, stages):
                 fit(plan.source, config=training, windows=plan.around, workdir=workdir)
             networks = _load(plan, workdir)
+            plan, choice = _with_tau(plan, networks, request)
         claim(plan, networks.digest)
+        if choice is not None:
+            write_choice(plan.output, choice)
         failures = Failures(plan.output) if failures is None else failures
         results = label_windows(plan, networks, failures, request.limit)
         metrics = finish(plan, results, networks.trained_on, len(failures))
         remove_shards(plan.output)  # of an earlier run, which this one has gone on with
     _say(metrics, plan.output)
     return metrics
+
+
+def _with_tau(
+    plan: Plan, networks: Networks | None, request: Request
+) -> tuple[Plan, Choice | None]:
+    """The plan with the τ that was chosen, or is chosen now, where that is asked for.
+
+    Without networks, or for a dry run, nothing is chosen that has not been chosen before.
+    """
+    from wrp_jax.labelling.thresholds import choose, read_choice, with_tau
+
+    if not request.choose_tau:
+        return plan, None
+    choice = read_choice(plan.output)
+    if choice is None and networks is not None and not request.dry_run:
+        choice = choose(plan, networks)
+    return (plan if choice is None else with_tau(plan, choice)), choice
 
 
 def _say(metrics: dict[str, Any], output: Path) -> None:
@@ -227,16 +255,20 @@ def _propagate_shard(
     request: Request,
     workdir: Path | None,
     failures: Failures | None,
+    choice: Choice | None,
 ) -> dict[str, Any]:
     """Labels a shard, and merges all where it is the last one to end."""
     from wrp_jax.files.shards import work_in_shards
     from wrp_jax.labelling.merging import job_of, merge, unfinished
     from wrp_jax.labelling.plan import check_claimed, check_free, claim
     from wrp_jax.labelling.run import label_windows
+    from wrp_jax.labelling.thresholds import write_choice
 
     def begin() -> None:
         check_free(plan)
         claim(plan, networks.digest)
+        if choice is not None:
+            write_choice(plan.output, choice)
 
     metrics = work_in_shards(
         plan.output,

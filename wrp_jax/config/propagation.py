@@ -30,7 +30,7 @@ class PropagationConfig(Options, path="config.propagation"):
     )
     tau: float = option(
         0.5, "τ of eq. 6: photometric error (L2 norm of RGB in 0 … 1) from which motion is not "
-        "trusted."
+        "trusted. `wrp propagate --config.propagation.tau=auto` chooses it by labels left out."
     )  # fmt: skip
     mask: str = option(
         "consistent",

@@ -21,8 +21,9 @@ from wrp_jax.files.records import Records
 from wrp_jax.labelling.files import OutputFiles
 from wrp_jax.labelling.judge import judge, judged
 from wrp_jax.labelling.kept import record_results, remove_results
-from wrp_jax.labelling.plan import Plan
+from wrp_jax.labelling.plan import THRESHOLDS_FILE, Plan
 from wrp_jax.labelling.report_files import write_report
+from wrp_jax.labelling.thresholds import chosen_thresholds
 from wrp_jax.labelling.window_result import WindowResult
 from wrp_jax.quality.estimate import UNREACHED
 from wrp_jax.quality.next_frames import (
@@ -62,6 +63,7 @@ def finish(
     notes = _missing_notes(len(plan.jobs), missing)
     beyond = out_of_reach(plan)
     notes += _reach_notes(plan, beyond)
+    notes += chosen_thresholds(plan)
     plan = dataclasses.replace(plan, jobs=tuple(j for j in plan.jobs if j.number in results))
     notes += _notes(plan, trained_on)
     quality = {
@@ -82,11 +84,7 @@ def finish(
         return metrics
     text = json.dumps(metrics, indent=1) + "\n"
     write_atomically(plan.output / "metrics.json", text.encode())
-    rows = [
-        ExportRow(job.window.sequence, job.names[i], job.names[job.nearest(i)], i - job.nearest(i))
-        for job, i in plan.written()
-        if job.names[i] not in left_out.get(job.window.sequence, ())
-    ]
+    rows = _exported(plan, quality.get(plan.main, ()), left_out)
     chosen = next_frames(quality.get(plan.main, ()), BUDGET)
     paths = _write_quality(plan, quality, chosen)
     writer = OutputFiles(plan).writers[plan.main]
@@ -96,6 +94,26 @@ def finish(
     written = write_report(plan, results, metrics, notes, quality.get(plan.main, ()), chosen)
     record_results(plan, records, [*paths, *written])
     return metrics
+
+
+def _exported(
+    plan: Plan, quality: Sequence[FrameQuality], left_out: Mapping[str, Sequence[str]]
+) -> list[ExportRow]:
+    """The elements of ``tfds``."""
+    told = {(row.sequence, row.frame): row for row in quality}
+    rows = []
+    for job, i in plan.written():
+        sequence, name, key = job.window.sequence, job.names[i], job.nearest(i)
+        if name in left_out.get(sequence, ()):
+            continue
+        row = ExportRow(sequence, name, job.names[key], i - key)
+        if (found := told.get((sequence, name))) is not None:
+            row = dataclasses.replace(
+                row, miou=found.miou, miou_low=found.miou_low, miou_high=found.miou_high,
+                doubtful=found.doubtful,
+            )  # fmt: skip
+        rows.append(row)
+    return rows
 
 
 def _write_quality(
@@ -109,7 +127,8 @@ def _write_quality(
         written[plan.output / NEXT_FRAMES_FILE] = next_frames_csv(chosen)
     for path, data in written.items():
         write_atomically(path, data)
-    return list(written)
+    there = plan.output / THRESHOLDS_FILE  # written before the labels
+    return [*written, *([there] if there.is_file() else [])]
 
 
 def _below(plan: Plan, rows: Sequence[FrameQuality]) -> dict[str, list[str]]:

@@ -34,10 +34,11 @@ from wrp_jax.types import UserError, Window
 
 IMPORTED, TRAINING = "imported", "training"
 """Folders of the output for what ``--label`` brings in, and for networks that no workdir has."""
+THRESHOLDS_FILE = "thresholds.csv"
 RESERVED = frozenset(
     {
         *("methods", "tfds", IMPORTED, TRAINING, "metrics.json", "report.html"),
-        *(FAILURES_FILE, QUALITY_FILE, NEXT_FRAMES_FILE),
+        *(FAILURES_FILE, QUALITY_FILE, NEXT_FRAMES_FILE, THRESHOLDS_FILE),
     }
 )
 """Files and folders of the output that no sequence may be called."""
@@ -220,7 +221,7 @@ def make_plan(config: Config, request: Request) -> Plan:
     ends = ("first", "last") if request.windows else ()
     asked = [tuple(getattr(w, name) for name in ("sequence", "key", *ends)) for w in around]
     plan = Plan(
-        config, source, _jobs(source, windows, partial), methods, request.output, tuple(asked),
+        config, source, jobs_of(source, windows, partial), methods, request.output, tuple(asked),
         request.horizon, protocol, around, horizon, request.shard, request.min_quality,
     )  # fmt: skip
     _check_files(plan)
@@ -294,7 +295,10 @@ def check_free(plan: Plan) -> None:
     Raises:
       UserError: there are such files, and no earlier run has made the folder its own.
     """
-    own = ("methods", "tfds", "metrics.json", "report.html", QUALITY_FILE, NEXT_FRAMES_FILE)
+    own = (
+        *("methods", "tfds", "metrics.json", "report.html"),
+        *(QUALITY_FILE, NEXT_FRAMES_FILE, THRESHOLDS_FILE),
+    )
     records.check_free(plan.output, (*(w.sequence for w in plan.windows), *own))
 
 
@@ -326,10 +330,18 @@ def _check_names(source: VideoSource, windows: tuple[Window, ...], output: Path)
             writer.label_path(sequence, name)
 
 
-def _jobs(
-    source: VideoSource, windows: tuple[Window, ...], partial: frozenset[tuple[str, str]]
+def jobs_of(
+    source: VideoSource,
+    windows: tuple[Window, ...],
+    partial: frozenset[tuple[str, str]] = frozenset(),
 ) -> tuple[WindowJob, ...]:
-    """What is done with the frames of each window."""
+    """What is done with the frames of each window.
+
+    Args:
+      source: the video.
+      windows: in the order in which they are labelled.
+      partial: ``(sequence, frame)`` of partial labels that count.
+    """
     truth, owner = GroundTruth(source), window_lists.owners(windows, source)
     jobs = []
     for number, window in enumerate(windows):

@@ -15,6 +15,7 @@ class Request:
     """What a run is asked for; see the flags of ``wrp propagate``.
 
     Attributes:
+      choose_tau: whether τ is chosen by labels that are left out, see ``labelling.thresholds``.
       shard: of the windows, the part of this process.
     """
 
@@ -27,4 +28,5 @@ class Request:
     limit: int | None = None
     dry_run: bool = False
     min_quality: float | None = None
+    choose_tau: bool = False
     shard: Shard = WHOLE

@@ -82,6 +82,7 @@ def _run_chunk(
     chain: ChainInputs,
     refine: Any,
     extent: Extent,
+    tau: Any,
     *,
     carried: _Carried,
     mask: MaskOptions | None,
@@ -89,6 +90,8 @@ def _run_chunk(
     consistency_pixels: float,
     shared: bool,
 ) -> tuple[_State, _Said]:
+    if mask is not None:
+        mask = mask._replace(tau=tau)
     label_step = make_step(
         carried.carrier(extent), mask, refine, recursive=recursive, with_probs=shared
     )
@@ -161,7 +164,8 @@ def along_chains(
     run = functools.partial(
         _run_chunk,
         carried=carried,
-        mask=mask_options(config) if inpaint else None,
+        # τ is an argument of the program, so that one program serves all.
+        mask=mask_options(config)._replace(tau=0.0) if inpaint else None,
         recursive=recursive,
         consistency_pixels=config.consistency_pixels,
         shared=shared,
@@ -184,7 +188,7 @@ def along_chains(
 
     extent = (np.int32(h), np.int32(w)) if refine is None else None
     outputs = rollout_chunked(
-        lambda state, chain: run(state, chain, refine, extent),
+        lambda state, chain: run(state, chain, refine, extent, np.float32(config.tau)),
         _State(_start(labels, carried), image, followed),
         chunks(),
     )

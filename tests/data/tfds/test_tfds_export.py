@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 import os
@@ -64,6 +65,7 @@ def test_tfds_reads_it_without_our_code(written, tmp_path):
         assert element["frame"].decode() == row.frame and element["key"].decode() == row.key
         assert element["offset"] == row.offset and element["distance"] == abs(row.offset)
         assert bool(element["is_keyframe"]) == (row.frame == row.key)
+        assert np.isnan([element[name] for name in ("miou", "miou_low", "doubtful")]).all()
 
 
 EXPORT = """
@@ -148,6 +150,16 @@ def test_changed_labels_are_exported_again(written, tmp_path):
     export_tfds(tmp_path / "set", source, rows, writer)
     element = tfds.builder_from_directory(tmp_path / "set").as_data_source("train")[0]
     assert (element["label"] == 7).all()
+
+
+def test_another_estimate_of_quality_is_exported_again(written, tmp_path):
+    source, rows, writer = written
+    for miou in (70.0, 80.5):
+        told = {"miou": miou, "miou_low": 60.25, "miou_high": 90.0, "doubtful": 4.5}
+        rows[5] = dataclasses.replace(rows[5], **told)
+        export_tfds(tmp_path / "set", source, rows, writer)
+        element = tfds.builder_from_directory(tmp_path / "set").as_data_source("train")[5]
+        assert {name: float(element[name]) for name in told} == told
 
 
 def test_changed_frames_are_exported_again(written, tmp_path):

@@ -3,8 +3,9 @@
 One element is one frame: ``image``, ``label`` (pixel value = id, 255 = nothing known),
 ``confidence`` (255 = certain), ``sequence``, ``frame``, ``key`` (the labelled frame it comes
 from), ``offset`` (frames after the labelled frame, negative before it), ``distance``
-(``|offset|``) and ``is_keyframe``. Read with
-``tfds.builder_from_directory(DIR).as_data_source("train")``.
+(``|offset|``), ``is_keyframe``, and what is expected of the frame's labels, as ``quality.csv`` has
+it, in %: ``miou``, ``miou_low``, ``miou_high`` and ``doubtful``; NaN where nothing is estimated.
+Read with ``tfds.builder_from_directory(DIR).as_data_source("train")``.
 
 The shards are written here and registered at the end: a TFDS generator that is killed starts
 from nothing. Number and contents of the shards follow from the list of frames alone, a shard
@@ -16,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,7 +41,8 @@ from wrp_jax.types import ClassMap, UserError
 
 DATASET = "propagated"
 SPLIT = "train"
-VERSION = "1.0.0"
+VERSION = "1.1.0"
+_QUALITY = ("miou", "miou_low", "miou_high", "doubtful")
 SHARD_EXAMPLES = 64
 """Frames per shard; ArrayRecord pads small shards."""
 
@@ -52,12 +55,18 @@ class ExportRow:
       sequence, frame: which frame.
       key: the labelled frame that its label comes from.
       offset: frames after the labelled frame.
+      miou, miou_low, miou_high: estimated mean IoU and its interval, in %; NaN: not estimated.
+      doubtful: share of the pixels that are expected to be wrong, in %; NaN: not estimated.
     """
 
     sequence: str
     frame: str
     key: str
     offset: int
+    miou: float = math.nan
+    miou_low: float = math.nan
+    miou_high: float = math.nan
+    doubtful: float = math.nan
 
 
 def export_tfds(
@@ -111,6 +120,7 @@ def _features(classes: ClassMap) -> tfds.features.FeaturesDict:
             "offset": np.int64,
             "distance": np.int64,
             "is_keyframe": np.bool_,
+            **dict.fromkeys(_QUALITY, np.float32),
         }
     )
 
@@ -136,6 +146,7 @@ def _examples(
             "offset": row.offset,
             "distance": abs(row.offset),
             "is_keyframe": row.offset == 0,
+            **{name: getattr(row, name) for name in _QUALITY},
         }
 
 
@@ -187,7 +198,7 @@ def _valid_record(path: Path, record_path: Path, inputs: str) -> dict[str, Any] 
 def _fingerprint(
     source: VideoSource, rows: Sequence[ExportRow], writer: LabelWriter, digests: SourceDigests
 ) -> str:
-    """Of the elements' names, classes, frames, labels and confidences."""
+    """Of the elements' names and quality, classes, frames, labels and confidences."""
     head = [source.name, label_maps.classes_to_json(source.classes)]
     digest = hashlib.sha256(json.dumps(head).encode())
     for row in rows:

@@ -1,0 +1,99 @@
+"""Thresholds that labels which were left out choose."""
+
+import numpy as np
+import pytest
+
+from wrp_jax.files.records import verify
+from wrp_jax.labelling import thresholds
+from wrp_jax.labelling.finish import finish
+from wrp_jax.labelling.plan import THRESHOLDS_FILE, claim, make_plan
+from wrp_jax.labelling.request import Request
+from wrp_jax.labelling.run import label_windows
+from wrp_jax.labelling.thresholds import (
+    Choice,
+    choose,
+    chosen_thresholds,
+    read_choice,
+    with_tau,
+    write_choice,
+)
+from wrp_jax.types import UserError
+
+
+@pytest.fixture
+def make(make_folder, tmp_path, config, monkeypatch):
+    """``make(keys)`` plans ten frames; segmentation is right, and nothing moves but the square."""
+    root = make_folder({"a": 10})
+    monkeypatch.setattr(thresholds, "TAUS", (0.3, 0.5, 1.8))
+
+    def plan(keys=("001", "006"), method="warp-inpaint", tau=1.8):
+        listed = tmp_path / "keys.txt"
+        listed.write_text("".join(f"a {key}\n" for key in keys))
+        config.propagation.tau = tau
+        return make_plan(
+            config, Request(str(root), tmp_path / "out", method, keyframes=str(listed))
+        )
+
+    return plan
+
+
+@pytest.mark.parametrize("keys", [("001", "006"), ("009",)])
+def test_a_tau_that_sees_what_has_changed_is_chosen(make, networks, keys):
+    """By a gap between two labels, or by a round trip."""
+    found = choose(make(keys), networks)
+    assert set(found.tau_curve) == {0.3, 0.5, 1.8}
+    if len(keys) == 2:
+        assert found.tau == 0.3 and found.tau_curve[0.3] > found.tau_curve[1.8] + 5
+        assert not found.is_flat
+    assert found.confidence_curve[0.0][0] == 100.0
+    assert 0 <= found.min_confidence < 1
+    assert not make().output.exists()
+
+
+def test_the_tau_of_the_options_stays_where_the_curve_is_flat(make, networks):
+    found = choose(make(tau=0.4), networks)
+    assert found.tau == 0.4 and set(found.tau_curve) == {0.3, 0.4, 0.5, 1.8}
+
+
+def test_the_choice_is_written_read_back_and_told(make, networks):
+    plan = make()
+    assert read_choice(plan.output) is None and chosen_thresholds(plan) == []
+    plan = with_tau(plan, choice := choose(plan, networks))
+    assert plan.config.propagation.tau == choice.tau == 0.3
+    claim(plan, networks.digest)
+    write_choice(plan.output, choice)
+    read = read_choice(plan.output)
+    assert read is not None and read.tau == choice.tau
+    assert read.tau_curve == pytest.approx(choice.tau_curve, abs=1e-3)
+    assert read.min_confidence == choice.min_confidence
+    notes = finish(plan, label_windows(plan, networks))["notes"]
+    assert any("τ = 0.3 was chosen" in note for note in notes)
+    assert verify(plan.output) == (verify(plan.output)[0], [])
+    assert THRESHOLDS_FILE in {path.name for path in plan.output.iterdir()}
+    (plan.output / THRESHOLDS_FILE).write_text("option,value\n")
+    with pytest.raises(UserError, match="remove it, and τ is chosen again"):
+        read_choice(plan.output)
+
+
+def test_least_confidence_drops_what_is_mostly_wrong():
+    pixels = np.zeros((2, 256), np.int64)
+    pixels[:, [40, 120, 250]] = [[100, 100, 800], [20, 60, 790]]
+    least, curve = thresholds._least(pixels)
+    assert 40 / 255 < least <= 120 / 255
+    assert curve[least] == pytest.approx((90.0, 100 * 850 / 900))
+    pixels[1] = pixels[0]
+    assert thresholds._least(pixels)[0] == 0.0
+
+
+def test_sentences_say_where_the_curve_is_flat():
+    curve = {0.1: 60.0, 0.3: 80.0, 0.5: 80.1, 1.8: 80.2}
+    levels = {0.0: (100.0, 90.0), 0.4: (95.0, 93.0)}
+    first, second = Choice(0.5, curve, 0.4, levels).sentences()
+    assert "flat: from 0.3 on" in first and "--min_confidence=0.4" in second
+    first, _ = Choice(0.5, {**curve, 1.8: 70.0}, 0.4, levels).sentences()
+    assert "flat" not in first
+
+
+def test_a_method_without_tau_is_refused(make, networks):
+    with pytest.raises(UserError, match="motion-only has no τ"):
+        choose(make(method="motion-only"), networks)
