@@ -1,83 +1,97 @@
 """Do the frames that ``wrp next`` names help more than others, for the same number of labels?
 
-python -m experiments.next_frames D SEQUENCE... --workdir=W [--budgets=2,4,8] [--record=NAME]
+python -m experiments.next_frames NAME=SCALE@DATA[@SEQUENCE+SEQUENCE...]... --workdir=W
+  [--budgets=2,4,8] [--oracle=NAME,NAME] [--record=NAME]
 
-``D`` is a folder of video whose frames all have true labels. A person is simulated, sequence by
-sequence: the label of the middle frame is given first; then further frames are labelled by each
-strategy, up to each of the budgets, and motion-only carries their labels over the whole sequence
-again. ``next`` asks for what is missing to the next budget at once, as ``wrp next`` would answer
-then; ``uniform`` spreads as many labels evenly; ``random`` draws them, the mean of three seeds.
+``DATA`` is video whose frames all have true labels (a folder, or ``synthetic:…``), taken at
+``SCALE`` of its size. A person is simulated: the middle frame of each clip is labelled first, then
+further frames by each strategy, up to each of the budgets, labels per clip on average; motion-only
+carries their labels over the whole clips again. What counts is the mIoU of all frames of the set.
 
-Not measured on whole sets yet.
+- ``next``: what is missing to the next budget is asked for at once, of all clips together, as
+  ``wrp next`` answers then;
+- ``uniform``: as many labels in each clip, the middles of equal parts;
+- ``random``: as many in each clip, drawn with one seed;
+- ``diversity``: as many in each clip, each time the frame that is least like all labelled ones, as
+  XMem++ selects; frames are compared as pictures of 24 x 16 in CIE Lab;
+- ``oracle``: greedily, of all clips together, the frame that raises the true mIoU most, of six
+  places per clip spread evenly; up to the largest budget but one, and of the sets of ``--oracle``
+  alone, for what it costs.
+
+Every span between two labels is labelled once and kept in ``W`` (``spans.py``): the command goes on
+where it was stopped. ``cpu_minutes`` is what the spans took that this process labelled.
+
+Finding: results/next_frames.json.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 
 from experiments.record import record_option, write_result
-from wrp_jax.api.model import Model
-from wrp_jax.config import Config
-from wrp_jax.data.label_pictures import read_label
+from experiments.spans import METHOD, Smaller, Spans
 from wrp_jax.data.open_source import open_source
-from wrp_jax.data.source import VideoSource
-from wrp_jax.evaluation.confusion import confusion, mean_iou
-from wrp_jax.files.regular import MAX_BYTES, read_bytes
-from wrp_jax.labelling.files import OutputFiles
+from wrp_jax.evaluation.confusion import mean_iou
 from wrp_jax.labelling.judge import judge
-from wrp_jax.labelling.plan import claim, make_plan
-from wrp_jax.labelling.request import Request
-from wrp_jax.labelling.run import label_windows
 from wrp_jax.quality.next_frames import next_frames
 from wrp_jax.quality.table import FrameQuality
 
-METHOD = "motion-only"
-SEEDS = (0, 1, 2)
-NOTE = "mIoU in % over all frames of a sequence, labelled ones included, by number of labels"
+SEEDS = (0,)
+CANDIDATES = 6
+"""Places of a clip that the oracle tries."""
+_SMALL = 24, 16
+Chosen = Mapping[str, Sequence[int]]
+"""Places of the labelled frames by clip."""
+NOTE = (
+    "mIoU in % over all frames of a set, labelled ones included, by strategy and by labels per "
+    "clip; mean: of the sets; fewer: % of the labels of uniform at the largest budget that next "
+    "does without for the same mean mIoU; cpu_minutes: of the spans that this process labelled"
+)
 
 
 class Annotator:
-    """Labels frames of a sequence, and propagates.
+    """Labels frames of the clips of a set, and propagates.
 
     Attributes:
-      names: of its frames.
+      names: of the frames of each clip.
     """
 
-    def __init__(self, data: str, source: VideoSource, sequence: str, workdir: Path):
-        """Writes nothing yet."""
-        self._data, self._source, self._sequence, self._workdir = data, source, sequence, workdir
-        self.names = source.frame_names(sequence)
+    def __init__(self, spans: Spans):
+        """Labels nothing yet."""
+        self._spans, source = spans, spans.source
+        self.names = {sequence: source.frame_names(sequence) for sequence in source.sequences}
+        self._matrices: dict[tuple[str, tuple[int, ...]], np.ndarray] = {}
 
-    def label(self, places: Sequence[int]) -> tuple[float, list[FrameQuality]]:
-        """Propagates from the labels at some places.
+    def score(self, chosen: Chosen) -> float:
+        """The true mIoU of the whole set in %."""
+        total = sum(self._matrix(sequence, places) for sequence, places in chosen.items())
+        return 100.0 * mean_iou(np.asarray(total), self._spans.source.classes.void)
 
-        Returns:
-          The true mIoU of the whole sequence in %, and what ``quality.csv`` would hold.
-        """
-        chosen, source = sorted(set(places)), self._source
-        folder = self._workdir / self._sequence / "_".join(map(str, chosen))
-        folder.mkdir(parents=True, exist_ok=True)
-        keys = folder / "keys.txt"
-        keys.write_text("".join(f"{self._sequence} {self.names[i]}\n" for i in chosen))
-        config, reach = Config(), len(self.names)
-        request = Request(self._data, folder / "out", METHOD, keyframes=str(keys), horizon=reach)
-        plan = make_plan(config, request)
-        model = Model(config, source.classes)
-        networks = model.networks(plan.methods, source, [job.window for job in plan.jobs])
-        (folder / "out").mkdir(exist_ok=True)
-        claim(plan, networks.digest)
-        results = label_windows(plan, networks)
-        writer, count = OutputFiles(plan).writers[METHOD], source.classes.num_classes
-        total = np.zeros((count, count + 1), np.int64)
-        for name in self.names:
-            path = writer.label_path(self._sequence, name)
-            said = read_label(read_bytes(path, MAX_BYTES), source.classes, path)
-            total += confusion(source.label(self._sequence, name), said, count)
-        return 100.0 * mean_iou(total, source.classes.void), judge(plan, results, METHOD)
+    def table(self, chosen: Chosen) -> list[FrameQuality]:
+        """What ``quality.csv`` would hold."""
+        plan, results, _ = self._spans.label(chosen)
+        return judge(plan, results, METHOD)
+
+    def features(self, sequence: str) -> np.ndarray:
+        """Small pictures of a clip's frames, a row each, CIE Lab."""
+        rows = []
+        for name in self.names[sequence]:
+            frame = self._spans.source.frame(sequence, name).astype(np.float32) / 255.0
+            small = np.asarray(cv2.resize(frame, _SMALL, interpolation=cv2.INTER_AREA))
+            rows.append(np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2LAB)).ravel())
+        return np.stack(rows)
+
+    def _matrix(self, sequence: str, places: Sequence[int]) -> np.ndarray:
+        key = sequence, tuple(sorted(set(places)))
+        if key not in self._matrices:
+            self._matrices[key] = self._spans.label({sequence: key[1]})[2]
+        return self._matrices[key]
 
 
 def uniform(count: int, budget: int) -> list[int]:
@@ -85,46 +99,157 @@ def uniform(count: int, budget: int) -> list[int]:
     return [int((2 * i + 1) * count / (2 * budget)) for i in range(budget)]
 
 
-def simulate(annotator: Annotator, budgets: Sequence[int]) -> dict[str, dict[str, float]]:
-    """By strategy mIoU by number of labels."""
-    count = len(annotator.names)
-    start = uniform(count, 1)
-    first, rows = annotator.label(start)
-    found = {name: {"1": first} for name in ("next", "uniform", "random")}
-    chosen = list(start)
+def diverse(features: np.ndarray, places: Sequence[int], budget: int) -> list[int]:
+    """Adds the frames that are least like all chosen ones, up to a number of frames.
+
+    Args:
+      features: a row per frame.
+      places: that are chosen already, at least one.
+      budget: how many there are to be.
+    """
+    chosen = list(places)
+    away = np.min([np.linalg.norm(features - features[p], axis=1) for p in chosen], axis=0)
+    while len(chosen) < min(budget, len(features)):
+        chosen.append(int(np.argmax(away)))
+        away = np.minimum(away, np.linalg.norm(features - features[chosen[-1]], axis=1))
+    return chosen
+
+
+def best_of(annotator: Annotator, start: Chosen, budgets: Sequence[int]) -> dict[str, float]:
+    """Returns the mIoU of the oracle by budget."""
+    chosen, found = {name: list(places) for name, places in start.items()}, {}
     for budget in budgets:
-        picked = next_frames(rows, budget - len(chosen))
-        chosen += [annotator.names.index(frame.frame) for frame in picked]
-        found["next"][str(budget)], rows = annotator.label(chosen)
-        found["uniform"][str(budget)] = annotator.label(uniform(count, budget))[0]
-        others = [place for place in range(count) if place not in start]
-        drawn = [
-            np.random.default_rng(seed).choice(others, budget - 1, replace=False) for seed in SEEDS
-        ]
-        scores = [annotator.label([*start, *map(int, places)])[0] for places in drawn]
-        found["random"][str(budget)] = float(np.mean(scores))
+        while sum(map(len, chosen.values())) < budget * len(chosen):
+            tries = [
+                (annotator.score({**chosen, clip: [*chosen[clip], place]}), clip, place)
+                for clip, names in annotator.names.items()
+                for place in uniform(len(names), CANDIDATES)
+                if place not in chosen[clip]
+            ]
+            if not tries:
+                break
+            _, clip, place = max(tries)
+            chosen[clip].append(place)
+        found[str(budget)] = annotator.score(chosen)
     return found
 
 
+def asked(annotator: Annotator, start: Chosen, budgets: Sequence[int]) -> dict[str, float]:
+    """Returns the mIoU by budget where a person labels what ``wrp next`` names."""
+    chosen, found = {name: list(places) for name, places in start.items()}, {}
+    for budget in budgets:
+        missing = budget * len(chosen) - sum(map(len, chosen.values()))
+        for frame in next_frames(annotator.table(chosen), missing):
+            names = annotator.names[frame.sequence]
+            chosen[frame.sequence].append(names.index(frame.frame))
+        found[str(budget)] = annotator.score(chosen)
+    return found
+
+
+def simulate(
+    annotator: Annotator,
+    budgets: Sequence[int],
+    tell: Callable[[str, dict[str, float]], None],
+    *,
+    oracle: bool = True,
+) -> dict[str, dict[str, float]]:
+    """Returns by strategy the mIoU by labels per clip."""
+    clips = annotator.names
+    start = {clip: uniform(len(names), 1) for clip, names in clips.items()}
+    first = annotator.score(start)
+
+    def spread(budget: int) -> float:
+        return annotator.score({c: uniform(len(names), budget) for c, names in clips.items()})
+
+    def differing(budget: int) -> float:
+        pictures = {clip: annotator.features(clip) for clip in clips}
+        return annotator.score({c: diverse(pictures[c], start[c], budget) for c in clips})
+
+    def drawn(budget: int) -> float:
+        scores = []
+        for seed in SEEDS:
+            rng, chosen = np.random.default_rng(seed), {}
+            for clip, names in clips.items():
+                others = [place for place in range(len(names)) if place not in start[clip]]
+                more = rng.choice(others, min(budget, len(names)) - 1, replace=False)
+                chosen[clip] = [*start[clip], *map(int, more)]
+            scores.append(annotator.score(chosen))
+        return float(np.mean(scores))
+
+    found = {}
+    strategies: dict[str, Callable[[], dict[str, float]]] = {
+        "next": lambda: asked(annotator, start, budgets),
+        "uniform": lambda: {str(b): spread(b) for b in budgets},
+        "diversity": lambda: {str(b): differing(b) for b in budgets},
+        "random": lambda: {str(b): drawn(b) for b in budgets},
+    }
+    if oracle:
+        strategies["oracle"] = lambda: best_of(annotator, start, budgets[:-1])
+    for name, run in strategies.items():
+        found[name] = {"1": first, **run()}
+        tell(name, found[name])
+    return found
+
+
+def summary(sets: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, Any]:
+    """The mean over the sets, and how many labels ``next`` saves.
+
+    Args:
+      sets: of ``simulate``, by name.
+    """
+    first = next(iter(sets.values()))
+    mean = {
+        strategy: {
+            labels: float(np.mean([one[strategy][labels] for one in sets.values()]))
+            for labels in scores
+        }
+        for strategy, scores in first.items()
+        if all(strategy in one for one in sets.values())
+    }
+    labels = sorted(map(int, mean["next"]))
+    reached = [mean["next"][str(n)] for n in labels]
+    needed = np.interp(mean["uniform"][str(labels[-1])], reached, labels)
+    return {**sets, "mean": mean, "fewer": 100.0 * (1.0 - float(needed) / labels[-1])}
+
+
+def read_set(text: str) -> tuple[str, float, str, tuple[str, ...]]:
+    """``NAME=SCALE@DATA[@SEQUENCE+SEQUENCE]``: its parts."""
+    name, _, rest = text.partition("=")
+    scale, data, *sequences = rest.split("@")
+    return name, float(scale), data, tuple(sequences[0].split("+")) if sequences else ()
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prints a line per sequence and strategy."""
+    """Prints a line per set and strategy."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("data")
-    parser.add_argument("sequences", nargs="+")
+    parser.add_argument("sets", nargs="+")
     parser.add_argument("--workdir", type=Path, required=True)
     parser.add_argument("--budgets", default="2,4,8")
+    parser.add_argument("--oracle", default="", help="names of sets")
     record_option(parser)
     parsed = parser.parse_args(arguments)
-    source = open_source(parsed.data)
     budgets = [int(text) for text in parsed.budgets.split(",")]
-    figures = {}
-    for sequence in parsed.sequences:
-        annotator = Annotator(parsed.data, source, sequence, parsed.workdir)
-        figures[sequence] = simulate(annotator, budgets)
-        for name, scores in figures[sequence].items():
-            print(sequence, name, *(f"{key}: {value:.1f}" for key, value in scores.items()))
+    figures: dict[str, Any] = {}
+    minutes = 0.0
+    for text in parsed.sets:
+        name, scale, data, sequences = read_set(text)
+        source = Smaller(open_source(data), scale, sequences)
+        spans = Spans(source, parsed.workdir / name, f"{data} {scale:g}")
+
+        def tell(strategy: str, scores: dict[str, float], name: str = name) -> None:
+            told = (f"{labels}: {value:.1f}" for labels, value in scores.items())
+            print(name, strategy, *told, flush=True)
+
+        wanted = name in parsed.oracle.split(",")
+        figures[name] = simulate(Annotator(spans), budgets, tell, oracle=wanted)
+        minutes += spans.seconds / 60
+        print(name, f"{spans.seconds / 60:.1f} minutes of processor time", flush=True)
+    told = summary(figures)
+    print("mean", *(f"{n}: {scores}" for n, scores in told["mean"].items()), sep="\n")
+    print(f"{told['fewer']:.0f} % fewer labels")
     if parsed.record:
-        write_result(parsed.record, figures, seeds=list(SEEDS), note=NOTE)
+        told["cpu_minutes"] = minutes
+        write_result(parsed.record, told, seeds=list(SEEDS), note=NOTE)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,7 @@
 """What is known of a method's errors before a run: weights of signs, and spreads.
 
-Made from synthetic streets, whose true labels are known; no real video plays a part. Motion-only:
-
-  python -m experiments.quality streets LARGE --clips=10
-  wrp propagate --data=LARGE --windows=LARGE/splits/windows.txt --method=motion-only --output=OUT
-  python -m experiments.quality prior motion-only streets=LARGE:LARGE/splits/windows.txt:OUT
-
-The others: ``streets SMALL --clips=10 --height=112 --width=192``, labelled with the networks that
-``wrp propagate --config=demo`` trains, which have seen other streets; ``prior … --config=demo``.
+Made from synthetic streets, whose true labels are known, by ``python -m experiments.prior W``; no
+real video plays a part.
 """
 
 from __future__ import annotations
