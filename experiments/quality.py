@@ -1,16 +1,13 @@
 """Does the estimated quality of a frame tell its true one, and better than simpler signs do?
 
-python -m experiments.quality streets DEST [--clips=12] [--height=240] [--width=352] [--seed=500]
-python -m experiments.quality prior METHOD SET...
-python -m experiments.quality compare SET... [--record=NAME] [--command=TEXT]
+python -m experiments.quality SET... [--record=NAME] [--command=TEXT] [--config=folder]
 
 ``SET`` is ``NAME=DATA:WINDOWS:OUT``: a folder of video whose frames all have true labels, the list
 of windows that ``propagate.py`` was given (or none), and what it wrote, with ``configs/folder.py``
-or the ``--config`` given here. ``streets`` writes synthetic clips, each frame labelled as by an
-annotator of its own: borders differ by up to a pixel and a half. ``prior`` fits what
-``wrp_jax/quality/prior.py`` holds of a method. ``compare`` prints, per set and method, how well
-estimates and baselines order frames by their true mIoU (Spearman), how far estimates are off, and
-what share of the frames lies in its 90 % interval.
+or the ``--config`` given here. Printed is, per set and method, how well estimates and baselines
+order frames by their true mIoU (Spearman), how far estimates are off, what share of the frames lies
+in its 90 % interval, how many errors lie among the least sure pixels, and what labels at the ends
+of windows would do for intervals and confidence.
 
 Finding: results/quality.json.
 """
@@ -27,14 +24,18 @@ from typing import Any
 
 import numpy as np
 
+from experiments.baselines import (
+    by_confidence,
+    expected_error,
+    isotonic,
+    perceptual_consistency,
+    removed,
+)
 from experiments.record import record_option, write_result
 from wrp_jax.config import Config
-from wrp_jax.data import images, label_maps
+from wrp_jax.data import images
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.label_pictures import read_label
-from wrp_jax.data.synthetic.config import SyntheticConfig
-from wrp_jax.data.synthetic.export import write_folder
-from wrp_jax.data.synthetic.source import SyntheticSource
 from wrp_jax.evaluation.confusion import confusion, iou
 from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.evaluation.truth import GroundTruth
@@ -49,19 +50,19 @@ from wrp_jax.labelling.window_result import WindowResult
 from wrp_jax.motion.build import build_motion
 from wrp_jax.propagation.labelled_window import Keyframe
 from wrp_jax.propagation.results import FramePrediction
-from wrp_jax.quality.calibration import score
-from wrp_jax.quality.estimate import Weights, class_errors, estimate
+from wrp_jax.quality.calibration import calibrate, score
+from wrp_jax.quality.estimate import estimate
 from wrp_jax.quality.evidence import SIGNS
+from wrp_jax.quality.prior import Prior, prior_of
 from wrp_jax.runs.networks import Networks
-from wrp_jax.simulation.clip import redraw_boundaries
 from wrp_jax.types import Clip
 
-JITTER = 1.5
-"""Of the annotators of ``streets``, pixels; as in simulated clips."""
 NOTE = (
     "Spearman of estimates and baselines with the true mIoU per frame; off: mean absolute error of "
     "estimates in percentage points of mIoU; held: % of the frames in their 90 % interval; "
-    "calibration_error: expected calibration error of the pixels' confidence in %"
+    "calibration_error: expected calibration error of the pixels' confidence in %; removed: % of "
+    "the errors in the 5 % least sure pixels, removed_perfect: at most; left_out: frames at the "
+    "ends of windows, with whose labels off, held and calibration_error are those of the others"
 )
 
 
@@ -76,6 +77,8 @@ class Frame:
       distance: to the nearest labelled frame.
       confidence: mean over the frame.
       reliability: of its pixels, ``sums`` of ``evaluation.reliability``.
+      pixels: of ``baselines.by_confidence``.
+      perceptual: its perceptual consistency with the labelled frame.
       told: mIoU and the ends of its interval, in %, as ``quality.csv`` has them.
     """
 
@@ -85,6 +88,8 @@ class Frame:
     distance: int
     confidence: float
     reliability: np.ndarray
+    pixels: np.ndarray
+    perceptual: float
     told: tuple[float, float, float]
 
 
@@ -156,6 +161,11 @@ class LabelledSet:
             reliability = Reliability()
             reliability.add(sure, labels, true, ~np.asarray(classes.void))
             row, result = told[sequence, name], results[job.number]
+            key = job.names[job.nearest(i)]
+            pictures = plan.source.frame(sequence, name), plan.source.frame(sequence, key)
+            consistency = perceptual_consistency(
+                pictures[0], labels, pictures[1], truth.label(sequence, key), classes.num_classes
+            )
             found.append(
                 Frame(
                     result.evidence[method][places.index(i)],
@@ -164,6 +174,8 @@ class LabelledSet:
                     row.distance,
                     float(sure.mean()),
                     reliability.sums,
+                    by_confidence(sure, labels, true, ~np.asarray(classes.void)),
+                    consistency,
                     (row.miou, row.miou_low, row.miou_high),
                 )
             )
@@ -191,51 +203,14 @@ def spearman(one: Sequence[float] | np.ndarray, two: Sequence[float] | np.ndarra
     return float(np.corrcoef(rank(one), rank(two))[0, 1])
 
 
-def fit_weights(frames: Sequence[Frame], void: np.ndarray, rounds: int = 20) -> Weights:
-    """Weights of the signs, none below zero, by which estimated IoU of classes fits the true one.
+def compare(frames: Sequence[Frame], void: np.ndarray, prior: Prior) -> dict[str, float]:
+    """Estimates and baselines against the truth.
 
-    Gauss-Newton with a bound; classes of a frame share its weight, and large residuals count less.
+    Args:
+      frames: of one method.
+      void: of the class map.
+      prior: of the method.
     """
-    parts, true, weight = [], [], []
-    for frame in frames:
-        keep = (frame.evidence[:, SIGNS.index("places")] > 0) & ~void & np.isfinite(frame.iou)
-        rows = [
-            class_errors(frame.evidence, Weights(*unit)) for unit in np.eye(len(Weights._fields))
-        ]
-        parts.append(np.stack(rows, axis=1)[keep])
-        true.append(frame.iou[keep])
-        weight.append(np.full(keep.sum(), 1.0 / max(keep.sum(), 1)))
-    x, y, w = map(np.concatenate, (parts, true, weight))
-    found = np.full(x.shape[1], 0.1)
-    for _ in range(rounds):
-        said = 1.0 / (1.0 + x @ found)
-        slope = -(said**2)[:, None] * x
-        counts = w / (1.0 + ((y - said) / 0.15) ** 2)
-        normal = slope.T @ (counts[:, None] * slope) + 1e-9 * np.eye(len(found))
-        aim = slope.T @ (counts * (y - said + slope @ found))
-        new = found.copy()
-        for _ in range(500):  # coordinate descent under the bound
-            for j in range(len(new)):
-                rest = aim[j] - normal[j] @ new + normal[j, j] * new[j]
-                new[j] = max(0.0, rest / normal[j, j])
-        found = 0.5 * (found + new)
-    return Weights(*map(float, found))
-
-
-def quantiles_of_spreads(
-    frames: Sequence[Frame], void: np.ndarray, weights: Weights
-) -> tuple[float, ...]:
-    """Spreads at 5 %, 15 %, … 95 %."""
-    spreads = []
-    for frame in frames:
-        said = estimate(frame.evidence, frame.known, void, weights)
-        true = float(np.nanmean(frame.iou))
-        spreads.append(score(true, said.miou) * said.classes**0.5)
-    return tuple(float(q) for q in np.quantile(spreads, np.arange(0.05, 1.0, 0.1)))
-
-
-def compare(frames: Sequence[Frame]) -> dict[str, float]:
-    """Estimates and baselines against the truth."""
     true = np.array([100.0 * np.nanmean(frame.iou) for frame in frames])
     told = np.array([frame.told for frame in frames])
     colour = SIGNS.index("colour"), SIGNS.index("places")
@@ -253,57 +228,67 @@ def compare(frames: Sequence[Frame]) -> dict[str, float]:
             ],
             true,
         ),
+        "perceptual": spearman([frame.perceptual for frame in frames], true),
         "off": float(np.abs(told[:, 0] - true).mean()),
         "held": float(100 * ((told[:, 1] <= true) & (true <= told[:, 2])).mean()),
         "calibration_error": 100 * reliability.expected_error,
+        **_flags(frames),
+        **_with_left_out(frames, void, prior),
     }
 
 
-def write_streets(root: Path, clips: int, seed: int, height: int, width: int) -> None:
-    """Synthetic clips as a folder; every label has borders of its own annotator."""
-    config = SyntheticConfig(frames=21, height=height, width=width)
-    source = SyntheticSource(config, clips, seed)
-    write_folder(source, root)
-    colors, rng = label_maps.palette(source.classes), np.random.default_rng(seed)
-    for sequence in source.sequences:
-        for k, name in enumerate(source.frame_names(sequence)):
-            label = redraw_boundaries(rng, source.clip(sequence).labels[k].astype(np.int16), JITTER)
-            ids = label_maps.indices_to_ids(label.astype(np.int32), source.classes)
-            path = root / sequence / "labels" / f"{name}.png"
-            path.write_bytes(images.encode_png(ids, colors))
+def _flags(frames: Sequence[Frame]) -> dict[str, float]:
+    found, perfect = removed(np.sum([frame.pixels for frame in frames], axis=0))
+    return {"removed": 100 * found, "removed_perfect": 100 * perfect}
+
+
+def _with_left_out(frames: Sequence[Frame], void: np.ndarray, prior: Prior) -> dict[str, float]:
+    """Intervals and confidence of the other frames, once the ends of windows are known.
+
+    A labelled frame at either end is what a run with labels every so many frames would leave out:
+    it moves the level and the intervals, and confidence is mapped by isotonic regression.
+    """
+    far = max(frame.distance for frame in frames)
+    ends = [frame for frame in frames if frame.distance == far]
+    others = [frame for frame in frames if frame.distance < far]
+    said = {
+        id(frame): estimate(frame.evidence, frame.known, void, prior.weights) for frame in frames
+    }
+    true = {id(frame): float(np.nanmean(frame.iou)) for frame in frames}
+    scores = [score(true[id(f)], said[id(f)].miou) for f in ends]
+    calibration = calibrate(scores, [said[id(f)].classes for f in ends], prior.spreads)
+    held, off = [], []
+    for frame in others:
+        found = said[id(frame)]
+        told, low, high = calibration(found.miou, found.classes)
+        held.append(low <= true[id(frame)] <= high)
+        off.append(abs(told - true[id(frame)]))
+    known, rest = (np.sum([f.pixels for f in part], axis=0) for part in (ends, others))
+    return {
+        "left_out": len(ends),
+        "off_left_out": 100 * float(np.mean(off)),
+        "held_left_out": 100 * float(np.mean(held)),
+        "calibration_error_left_out": 100 * expected_error(rest, isotonic(known)),
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Does what the first word says."""
+    """Prints a line per set and method."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    commands = parser.add_subparsers(dest="what", required=True)
-    streets = commands.add_parser("streets")
-    streets.add_argument("dest", type=Path)
-    for name, value in (("clips", 12), ("seed", 500), ("height", 240), ("width", 352)):
-        streets.add_argument(f"--{name}", type=int, default=value)
-    prior = commands.add_parser("prior")
-    prior.add_argument("method")
-    prior.add_argument("sets", nargs="+")
-    both = commands.add_parser("compare")
-    both.add_argument("sets", nargs="+")
-    both.add_argument("--command", help="what made the outputs")
-    record_option(both)
-    for command in (prior, both):
-        command.add_argument("--config", default="folder", help="of configs/")
-    both.add_argument("--method", default="all", help="that the outputs were made with")
+    parser.add_argument("sets", nargs="+")
+    parser.add_argument("--command", help="what made the outputs")
+    parser.add_argument("--config", default="folder", help="of configs/")
+    parser.add_argument("--method", default="all", help="that the outputs were made with")
+    record_option(parser)
     parsed = parser.parse_args(arguments)
-    if parsed.what == "streets":
-        write_streets(parsed.dest, parsed.clips, parsed.seed, parsed.height, parsed.width)
-        return
     config = importlib.import_module(f"configs.{parsed.config}").get_config()
-    if parsed.what == "prior":
-        _prior([read_set(text, config, parsed.method) for text in parsed.sets], parsed.method)
-        return
     figures: dict[str, Any] = {}
     for text in parsed.sets:
         one = read_set(text, config, parsed.method)
         for method, frames in one.frames(judged(one.plan)).items():
-            figures.setdefault(one.name, {})[method] = compare(frames)
+            figures.setdefault(one.name, {})[method] = compare(
+                frames, np.asarray(one.plan.source.classes.void), prior_of(method)
+            )
             told = figures[one.name][method].items()
             print(
                 one.name,
@@ -313,14 +298,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
     if parsed.record:
         write_result(parsed.record, figures, command=parsed.command, note=NOTE)
-
-
-def _prior(sets: Sequence[LabelledSet], method: str) -> None:
-    frames = [frame for one in sets for frame in one.frames([method])[method]]
-    void = np.asarray(sets[0].plan.source.classes.void)
-    weights = fit_weights(frames, void)
-    print(weights)
-    print(quantiles_of_spreads(frames, void, weights))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 
-from experiments.quality import Frame, compare, fit_weights, quantiles_of_spreads, spearman
+from experiments.prior import fit_weights, quantiles_of_spreads
+from experiments.quality import Frame, compare, spearman
 from wrp_jax.evaluation.reliability import BINS
 from wrp_jax.quality.estimate import Weights, class_errors
 from wrp_jax.quality.evidence import SIGNS
+from wrp_jax.quality.prior import Prior
 
 TRUE = Weights(border=0.2, shift=1.0, unsure=0.0, lost=2.0, few=1.5)
 VOID = np.array([False, False, False])
@@ -22,7 +24,13 @@ def frames(count, noise=0.0):
         told = tuple(100 * float(iou.mean()) + d for d in (0.0, -1.0, 1.0))
         known, sums = np.ones(3, bool), np.zeros((3, BINS))
         sums[:, 9] = 10, 4.5, 5
-        found.append(Frame(evidence, known, iou, i % 10 + 1, rng.uniform(), sums, told))
+        pixels = np.zeros((2, 256), int)
+        pixels[:, [100, 200]] = [[100, 900], [10, 890]]
+        consistency = float(iou.mean()) ** 3
+        frame = Frame(
+            evidence, known, iou, i % 10 + 1, rng.uniform(), sums, pixels, consistency, told
+        )
+        found.append(frame)
     return found
 
 
@@ -41,8 +49,14 @@ def test_weights_are_found_again_and_none_is_below_zero():
 
 
 def test_estimates_are_compared_with_baselines():
-    figures = compare(frames(40))
+    prior = Prior(TRUE, tuple(np.linspace(-0.4, 0.4, 10)))
+    figures = compare(frames(40), VOID, prior)
     assert figures["estimate"] == pytest.approx(1.0) and figures["off"] == pytest.approx(0.0)
     assert figures["held"] == 100 and figures["frames"] == 40
     assert abs(figures["confidence"]) < 0.5
     assert figures["calibration_error"] == pytest.approx(5.0)
+    assert figures["perceptual"] == pytest.approx(1.0)
+    assert figures["removed"] == pytest.approx(45.0) and figures["removed_perfect"] == 50
+    assert figures["left_out"] == 4 and figures["held_left_out"] == 100
+    assert figures["off_left_out"] < 0.1
+    assert figures["calibration_error_left_out"] == pytest.approx(0.0)
