@@ -1,12 +1,12 @@
 """Are frames between two labelled ones better labelled from both of them than from the nearer?
 
-python -m experiments.both_sides D KEYS NEAREST BOTH [--record=NAME] [--command=TEXT]
+python -m experiments.both_sides D KEYS NAME=OUTPUT ... [--record=NAME] [--command=TEXT]
 
-``D`` is a folder of video with true labels, ``KEYS`` the list of labelled frames, ``NEAREST`` and
-``BOTH`` outputs of ``propagate.py --keyframes=KEYS`` with ``--config.propagation.sides=nearest``
-and ``both``. Frames between two labelled ones are scored by their distance to the nearer. In the
-middle of a gap the label comes from the other side: the share of pixels that change there is
-compared with the truth's own.
+``D`` is a folder of video with true labels, ``KEYS`` the list of labelled frames, and each
+``OUTPUT`` one of ``propagate.py --keyframes=KEYS``: ``nearest`` and ``both`` with
+``--config.propagation.sides`` of that name, ``flow-voting`` with that method. Frames between two
+labelled ones are scored by their distance to the nearer. In the middle of a gap the label comes
+from the other side: the share of pixels that change there is compared with the truth's own.
 
 Finding: results/both_sides_*.json; motion alone gains on CamVid and Chen and not on DAVIS, where
 its seam stays.
@@ -89,16 +89,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("data")
     parser.add_argument("keys", type=Path)
-    parser.add_argument("nearest", type=Path)
-    parser.add_argument("both", type=Path)
+    parser.add_argument("outputs", nargs="+", metavar="NAME=OUTPUT")
     parser.add_argument("--command", help="what made the outputs")
     record_option(parser)
     parsed = parser.parse_args(arguments)
     source = open_source(parsed.data)
     keys = read_keyframes(parsed.keys, source)
-    found = compare(source, keys, {"nearest": parsed.nearest, "both": parsed.both})
+    pairs = (named.partition("=") for named in parsed.outputs)
+    found = compare(source, keys, {name: Path(output) for name, _, output in pairs})
     for name, values in found.items():
-        print(f"{name:8s}", *(f"{key}: {value:.2f}" for key, value in values.items()), sep="  ")
+        print(f"{name:12s}", *(f"{key}: {value:.2f}" for key, value in values.items()), sep="  ")
     if parsed.record:
         write_result(parsed.record, found, seeds=[0], command=parsed.command, note=NOTE)
 

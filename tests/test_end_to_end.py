@@ -16,13 +16,14 @@ import pytest
 from offline import CODE, guarded
 from PIL import Image
 
-from wrp_jax.propagation.methods import METHODS
+from wrp_jax.labelling.plan import chosen_methods
 from wrp_jax.runs.results import load_result
 
 pytestmark = pytest.mark.commands
 
 ROOT = Path(__file__).parents[1]
 FRAMES, KEY = 5, 1
+METHODS = chosen_methods("all")
 CLASSES = [
     {"id": 0, "name": "road", "color": [40, 80, 120]},
     {"id": 7, "name": "car", "color": [200, 60, 30]},

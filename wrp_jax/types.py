@@ -67,8 +67,10 @@ class Window:
         order of the sequence.
       other: frame name of a second labelled frame, which is the last frame; ``key`` is the first
         one then.
-      horizon: of two: frames further than this from both are not labelled, and the label of each
-        travels twice as far at most.
+      horizon: of two, or with further ones: frames further than this from all are not labelled,
+        and the label of each travels twice as far at most.
+      further: frame names of labelled frames before ``first`` and after ``last`` that have a say,
+        too, in order.
     """
 
     sequence: str
@@ -77,16 +79,23 @@ class Window:
     last: str
     other: str | None = None
     horizon: int = 0
+    further: tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What tells it from others, as values that JSON knows."""
+        values = dataclasses.astuple(self)
+        return values if self.further else values[:-1]
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Frame names of the labelled frames, in order."""
+        """Frame names of its own labelled frames, in order."""
         return (self.key,) if self.other is None else (self.key, self.other)
 
     @property
     def reach(self) -> int | None:
-        """How many frames labels travel between two labelled frames at most."""
-        return None if self.other is None else 2 * self.horizon
+        """How many frames labels travel at most where several labelled frames have a say."""
+        return 2 * self.horizon if self.other is not None or self.further else None
 
 
 class ClipCues(NamedTuple):

@@ -251,6 +251,19 @@ def test_frames_between_two_labelled_ones_come_from_both(model, clip):
     assert cut == list(range(N))
 
 
+@pytest.mark.parametrize("method", ["motion-only", "warp-refine"])
+def test_all_within_reach_have_a_say_on_request(model, clip, method):
+    frames, labels, _ = clip
+    found = {}
+    for sides in ("both", "all"):
+        model.config.propagation.sides = sides
+        found[sides] = wrp_jax.collect(model.propagate(frames, labels, method=method))
+    both, everything = found["both"], found["all"]
+    np.testing.assert_array_equal(everything.labels[2:8], both.labels[2:8])
+    # Before the first labelled frame and after the last one, the other has a say now.
+    assert (everything.confidence[[0, 1, 8]] != both.confidence[[0, 1, 8]]).any()
+
+
 def test_labels_nobody_asks_for_to_the_end_leave_nothing_when_python_ends(tmp_path):
     program = """
 import numpy as np, wrp_jax

@@ -5,7 +5,13 @@ from hypothesis import strategies as st
 from names_only import NamesOnly
 
 from wrp_jax.data.sides import between_keyframes
-from wrp_jax.data.windows import owners, window_frames, windows_of_keyframes
+from wrp_jax.data.windows import (
+    labelled_between,
+    owners,
+    seen_frames,
+    window_frames,
+    windows_of_keyframes,
+)
 from wrp_jax.types import Window
 
 
@@ -61,3 +67,34 @@ def test_a_gap_of_twice_the_horizon_is_labelled_whole(count, data, horizon):
     owner, names = owners(windows, source), source.frame_names("s")
     assert all(("s", names[i]) in owner for i in range(first, last + 1))
     assert all(len(owner["s", names[i]].keys) == 2 for i in range(first + 1, last))
+
+
+@given(st.integers(2, 40), st.data(), st.integers(1, 6))
+def test_all_that_are_within_reach_have_a_say_on_request(count, data, horizon):
+    keys = data.draw(st.sets(st.integers(0, count - 1), min_size=1))
+    around, both, source = joined(count, keys, horizon)
+    windows = between_keyframes(around, source, horizon, further=True)
+    names, owner = source.frame_names("s"), owners(windows, source)
+    for window, plain in zip(windows, both, strict=True):
+        assert (window.key, window.first, window.last, window.other) == (
+            plain.key, plain.first, plain.last, plain.other,
+        )  # fmt: skip
+        assert window.further or window == plain  # and is known by what it was known by
+        seen = seen_frames(window, source)
+        assert {window.first, window.last, *window.keys, *window.further} <= set(seen)
+    for i in range(count):
+        window = owner.get(("s", names[i]))
+        if window is None or i in keys:
+            continue
+        asked = {names.index(key) for key in (*window.keys, *window.further)}
+        assert {key for key in keys if abs(key - i) <= 2 * horizon} <= asked
+        first, last = labelled_between(window, names)
+        assert first <= i <= last
+
+
+def test_what_a_window_is_known_by_has_further_ones_only_where_there_are_some():
+    plain = Window("s", "002", "002", "006", "006", 3)
+    assert plain.identity == ("s", "002", "002", "006", "006", 3)
+    more = Window("s", "002", "002", "006", "006", 3, ("000", "009"))
+    assert more.identity == ("s", "002", "002", "006", "006", 3, ("000", "009"))
+    assert more.keys == ("002", "006") and more.reach == 6

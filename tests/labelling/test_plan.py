@@ -54,6 +54,8 @@ def test_regular_keyframes_of_a_config(make_folder, tmp_path, config):
 def test_methods():
     assert chosen_methods("static") == ("static",)
     assert {"motion-only", "semantic-only", "warp-inpaint"} < set(chosen_methods("all"))
+    assert chosen_methods("flow-voting") == ("flow-voting",)
+    assert "flow-voting" not in chosen_methods("all")
     with pytest.raises(UserError, match="--method=magic"):
         chosen_methods("magic")
 

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wrp_jax.files.failures import Failures
 from wrp_jax.labelling import run
+from wrp_jax.labelling.dry_run import describe_labels
 from wrp_jax.labelling.finish import finish, out_of_reach
+from wrp_jax.labelling.kept import KeptWindows
 from wrp_jax.labelling.plan import make_plan
 from wrp_jax.labelling.request import Request
 from wrp_jax.labelling.run import label_windows
@@ -62,8 +65,9 @@ def test_both_sides_label_a_gap_once(make, networks):
     assert finish(plan, label_windows(plan, networks)) == metrics  # read back
 
 
-def test_stopped_and_run_again_is_the_same(make, networks, monkeypatch):
-    whole, plan = make("both", "whole"), make("both", "cut")
+@pytest.mark.parametrize("method", ["motion-only", "flow-voting"])
+def test_stopped_and_run_again_is_the_same(make, networks, monkeypatch, method):
+    whole, plan = make("both", "whole", method), make("both", "cut", method)
     label_windows(whole, networks)
     original, seen = run.label_frames, []
 
@@ -139,3 +143,48 @@ def test_a_long_gap_is_labelled_as_far_as_labels_reach(make, networks):
     plan = make("both", horizon=1)  # five frames lie between the labelled ones: too far
     assert [len(job.keys) for job in plan.jobs] == [1, 1]
     assert out_of_reach(plan) == {"a": [("003", "004"), ("008", "009")]}
+
+
+def test_all_within_reach_have_a_say_and_a_changed_label_is_heard(
+    make_folder, tmp_path, config, networks
+):
+    root, keys = make_folder({"a": 10}), tmp_path / "keys.txt"
+    keys.write_text("a 001\na 004\na 006\n")
+    config.propagation.horizon = 3
+
+    def plan(sides):
+        config.propagation.sides = sides
+        request = Request(str(root), tmp_path / sides, "motion-only", keyframes=str(keys))
+        return make_plan(dataclasses.replace(config), request)
+
+    found = plan("all")
+    assert [job.window.further for job in found.jobs] == [
+        ("004", "006"), ("006",), ("001",), ("001", "004"),
+    ]  # fmt: skip
+    both = plan("both")
+    for one, two in zip(found.written(), both.written(), strict=True):
+        assert one[0].names[one[1]] == two[0].names[two[1]]
+        assert one[0].start + one[1] == two[0].start + two[1]
+    metrics = finish(found, label_windows(found, networks))
+    assert metrics["protocol"] == "all"
+    label_windows(both, networks)
+    said, fewer = labels(found), labels(both)
+    assert said.keys() == fewer.keys()
+    assert any((said[name] != fewer[name]).any() for name in said)
+    for key in ("001", "004", "006"):
+        np.testing.assert_array_equal(said[key], fewer[key])
+    assert any("9 frames" in line for line in describe_labels(plan("all"), networks))
+    changed = root / "a" / "labels" / "001.png"
+    Image.open(changed).transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(changed)
+    again = plan("all")
+    touched = KeptWindows(again, Failures(again.output)).relabelled().touched
+    assert touched == {0, 1, 2, 3}  # far ones, too
+
+
+def test_all_of_two_are_both(make, networks):
+    both, found = make("both", "both"), make("all", "all")
+    assert both.windows == found.windows
+    label_windows(both, networks)
+    label_windows(found, networks)
+    for name, label in labels(both).items():
+        np.testing.assert_array_equal(labels(found)[name], label)

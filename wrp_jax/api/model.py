@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,13 @@ from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.label_maps import indices_to_ids
 from wrp_jax.data.sides import between_keyframes
 from wrp_jax.data.source import VideoSource
-from wrp_jax.data.windows import owners, whole_sequences, window_frames, windows_of_keyframes
+from wrp_jax.data.windows import (
+    labelled_between,
+    owners,
+    seen_frames,
+    whole_sequences,
+    windows_of_keyframes,
+)
 from wrp_jax.propagation.labelled_window import Keyframe
 from wrp_jax.propagation.methods import METHODS, label_frames
 from wrp_jax.runs.networks import Networks, load_networks, needs_training
@@ -98,8 +104,8 @@ class Model:
         """Carries the labels of a few frames to the frames around them, one by one.
 
         Each frame gets its labels from the labelled one before it and the one after it together,
-        or from the nearest alone (``config.propagation.sides``). Memory does not grow with the
-        clip, if ``frames`` reads them on demand.
+        from all within reach, or from the nearest alone (``config.propagation.sides``). Memory does
+        not grow with the clip, if ``frames`` reads them on demand.
 
         Args:
           frames: a clip: uint8 RGB ``[n, h, w, 3]``, or a sequence of uint8 ``[h, w, 3]``, which
@@ -130,8 +136,9 @@ class Model:
             raise UserError("frames has one frame only: there is nothing to propagate to.")
         self._check_method(method)
         windows = windows_of_keyframes(source, None, int(reach))
-        if self.config.propagation.sides == "both":
-            windows = between_keyframes(windows, source, int(reach))
+        sides = self.config.propagation.sides
+        if sides != "nearest":
+            windows = between_keyframes(windows, source, int(reach), further=sides == "all")
         return self._label(source, windows, method)
 
     def segment(self, frames: Frames) -> Iterator[FrameLabels]:
@@ -169,7 +176,8 @@ class Model:
         def run() -> Generator[FrameLabels, None, None]:
             with tempfile.TemporaryDirectory(prefix="wrp_jax_") as scratch:
                 for window in windows:
-                    given = [known.label(VIDEO, key) for key in window.keys]
+                    asked = *window.keys, *window.further
+                    given = {key: known.label(VIDEO, key) for key in asked}
                     for said in self._label_window(
                         source, window, given, method, networks, Path(scratch)
                     ):
@@ -183,18 +191,23 @@ class Model:
         self,
         source: ArraySource,
         window: Window,
-        labels: Sequence[Int[np.ndarray, "h w"]],
+        labels: Mapping[str, Int[np.ndarray, "h w"]],
         method: str,
         networks: Networks,
         scratch: Path,
     ) -> Iterator[FrameLabels]:
-        names = window_frames(window, source)
+        names = seen_frames(window, source)
         first = int(names[0])
         clip = Clip(len(names), lambda i: source.frame(VIDEO, names[i]), VIDEO, names)
         options = self.config.propagation
-        places = [int(key) - first for key in window.keys]
-        keys = [Keyframe(*both) for both in zip(places, labels, strict=True)]
-        with networks.open_window(clip, keys, self.classes, scratch, window.reach) as opened:
+        keys, further = (
+            [Keyframe(int(name) - first, labels[name]) for name in given]
+            for given in (window.keys, window.further)
+        )
+        between = labelled_between(window, names) if further else None
+        with networks.open_window(
+            clip, keys, self.classes, scratch, window.reach, further=further, between=between
+        ) as opened:
             for said in label_frames(method, options, opened, networks.refiner):
                 yield FrameLabels(
                     frame=first + said.frame,

@@ -62,7 +62,8 @@ def define_flags() -> flags.FlagHolder:
     flags.DEFINE_string(
         "method",
         "all",
-        "all, static, motion-only, semantic-only, semantic-argmax, warp-inpaint or warp-refine.",
+        "all, static, motion-only, semantic-only, semantic-argmax, warp-inpaint or warp-refine; "
+        "or flow-voting, which all leaves out.",
     )
     flags.DEFINE_string("windows", None, "List of '<sequence> <labelled> <first> <last>'.")
     flags.DEFINE_string("keyframes", None, "List of labelled frames; every one if absent.")

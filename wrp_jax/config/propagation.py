@@ -18,15 +18,17 @@ class PropagationConfig(Options, path="config.propagation"):
     horizon: int = option(10, "Frames to label on both sides of each labelled one.", least=1)
     sides: str = option(
         "both",
-        "What a frame is labelled from: the labelled frames before and after it (`both`), or the "
-        "nearest alone (`nearest`). Windows of a list (`--windows`) have one labelled frame each.",
-        choices=("both", "nearest"),
+        "What a frame is labelled from: the labelled frames before and after it (`both`), the "
+        "nearest alone (`nearest`), or all that are at most twice the horizon away (`all`), which "
+        "takes a multiple of the time. Windows of a list (`--windows`) have one labelled frame "
+        "each.",
+        choices=("both", "nearest", "all"),
     )
     weight_per_frame: float = share(
         0.95,
-        "both: what the weight of a labelled frame is multiplied by for every frame of distance. "
-        "Errors of motion add up; measured on real video, the far side still helps at twenty "
-        "frames.",
+        "both, all: what the weight of a labelled frame is multiplied by for every frame of "
+        "distance. Errors of motion add up; measured on real video, the far side still helps at "
+        "twenty frames.",
     )
     tau: float = option(
         0.5, "τ of eq. 6: photometric error (L2 norm of RGB in 0 … 1) from which motion is not "

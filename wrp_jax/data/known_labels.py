@@ -104,7 +104,7 @@ class KnownLabels:
         """
         self.classes: ClassMap = source.classes
         self._source = source
-        keys = dict.fromkeys((w.sequence, key) for w in windows for key in w.keys)
+        keys = dict.fromkeys((w.sequence, key) for w in windows for key in (*w.keys, *w.further))
         items = {(source.name, *key): LabelledFrame(source, *key) for key in keys}
         around = {(w.sequence, name) for w in windows for name in window_frames(w, source)}
         for other, frames in stills:

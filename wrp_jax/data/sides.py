@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 
 from wrp_jax.data.source import VideoSource
+from wrp_jax.data.windows import labelled_between
 from wrp_jax.types import Window
 
 
 def between_keyframes(
-    windows: Sequence[Window], source: VideoSource, horizon: int
+    windows: Sequence[Window], source: VideoSource, horizon: int, *, further: bool = False
 ) -> tuple[Window, ...]:
     """Joins the windows around labelled frames to such that lie between two of them.
 
@@ -22,6 +24,8 @@ def between_keyframes(
       windows: of ``windows_of_keyframes``.
       source: the video.
       horizon: that they were made with.
+      further: whether labelled frames beyond those two have a say in the frames that are at most
+        twice the horizon away.
 
     Returns:
       Windows of one labelled frame, as they were, where no other is near; windows of two, which
@@ -47,4 +51,27 @@ def between_keyframes(
                 joined.append(
                     Window(window.sequence, window.key, window.key, other, other, horizon)
                 )
-    return tuple(joined)
+    return _with_further(joined, windows, source, horizon) if further else tuple(joined)
+
+
+def _with_further(
+    joined: Sequence[Window], windows: Sequence[Window], source: VideoSource, horizon: int
+) -> tuple[Window, ...]:
+    """The windows, and which labelled frames lie within reach of a frame of them."""
+    keys: dict[str, list[str]] = {}
+    for window in windows:
+        keys.setdefault(window.sequence, []).append(window.key)
+    found = []
+    for window in joined:
+        names = source.frame_names(window.sequence)
+        first, last = labelled_between(window, names)
+        near = tuple(
+            key
+            for key in keys[window.sequence]
+            if key not in window.keys
+            and first <= last
+            and max(first - names.index(key), names.index(key) - last) <= 2 * horizon
+        )
+        more = {"further": near, "horizon": horizon} if near else {}
+        found.append(dataclasses.replace(window, **more))
+    return tuple(found)

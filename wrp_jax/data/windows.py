@@ -167,6 +167,24 @@ def window_frames(window: Window, source: VideoSource) -> tuple[str, ...]:
     return names[names.index(window.first) : names.index(window.last) + 1]
 
 
+def seen_frames(window: Window, source: VideoSource) -> tuple[str, ...]:
+    """Names of the frames of a window and of those from where further labels come, in order."""
+    names = source.frame_names(window.sequence)
+    places = [names.index(name) for name in (window.first, window.last, *window.further)]
+    return names[min(places) : max(places) + 1]
+
+
+def labelled_between(window: Window, names: Sequence[str]) -> tuple[int, int]:
+    """First and last of the frames that a window labels, its own labelled ones left out.
+
+    Args:
+      window: which one.
+      names: frame names in order, such as ``seen_frames``; the places are counted among them.
+    """
+    first, last = names.index(window.first), names.index(window.last)
+    return first + (window.first in window.keys), last - (window.last in window.keys)
+
+
 def whole_sequences(
     source: VideoSource, sequences: Iterable[str] | None = None
 ) -> tuple[Window, ...]:

@@ -226,7 +226,8 @@ def _largest(plan: Plan, jobs: Sequence[WindowJob]) -> tuple[WindowJob, int]:
 
 def _shortened(job: WindowJob, most: int) -> WindowJob:
     """The labelled frames of a window and those nearest to them, as if there were no others."""
-    places = sorted(range(len(job.names)), key=lambda i: abs(i - job.nearest(i)))[:most]
+    first, last = job.between or (0, len(job.names) - 1)
+    places = sorted(range(first, last + 1), key=lambda i: abs(i - job.nearest(i)))[:most]
     places = sorted({*places, *job.keys})
     place_of = {old: new for new, old in enumerate(places)}
 
@@ -241,4 +242,6 @@ def _shortened(job: WindowJob, most: int) -> WindowJob:
         owned=kept(job.owned),
         scored=kept(job.scored),
         partial=kept(job.partial),
+        further=(),
+        between=None,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +49,7 @@ class OutputFiles:
 
         Named by the window alone: others may come and go beside it.
         """
-        return self.scratch() / f"{fingerprint(dataclasses.astuple(job.window))[:24]}.npz"
+        return self.scratch() / f"{fingerprint(job.window.identity)[:24]}.npz"
 
     def quality_path(self, method: str) -> Path:
         """How good the labels of a method are expected to be, beside them."""

@@ -54,7 +54,7 @@ def judge(
             result.known,
             void,
             weights,
-            both_sides=len(job.keys) == 2,
+            both_sides=len(job.keys) + len(job.further) > 1,
         )
         distance = abs(i - job.nearest(i))
         rows.append(_row(sequence, name, distance, found, calibration, classes))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -166,7 +165,8 @@ def labels_of(job: WindowJob, digests: SourceDigests, known: KnownLabels) -> Win
       UserError: a file of them cannot be read.
     """
     sequence = job.window.sequence
-    found = {key: digests.label(sequence, key, known.label) for key in job.window.keys}
+    keys = *job.window.keys, *(job.names[i] for i in job.further)
+    found = {key: digests.label(sequence, key, known.label) for key in keys}
     for name in (job.names[i] for i in job.partial):
         found[name] = digests.label(sequence, name, known.partial_label)
     return WindowLabels(sequence, found)
@@ -186,7 +186,7 @@ def _mark(
     return fingerprint(
         RESULT_VERSION,
         run,
-        dataclasses.astuple(window),
+        window.identity,
         job.owned,
         digests.frames(window.sequence, job.names),
         list(labels.digests.items()),

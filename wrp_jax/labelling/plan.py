@@ -59,6 +59,8 @@ class WindowJob:
       names: of its frames, in order.
       start: place of the first of them in the sequence.
       keys: the labelled frame, or two.
+      further: labelled frames beyond those that have a say, too.
+      between: first and last of the frames that are labelled, where there are further ones.
       owned: frames whose labels are written from this window and from no other, in order.
       scored: frames with a true label, the labelled ones left out, in order.
       partial: frames with a partial label, in order.
@@ -72,6 +74,8 @@ class WindowJob:
     owned: tuple[int, ...]
     scored: tuple[int, ...]
     partial: tuple[int, ...] = ()
+    further: tuple[int, ...] = ()
+    between: tuple[int, int] | None = None
 
     @property
     def part(self) -> dict[str, str]:
@@ -96,7 +100,8 @@ class Plan:
       asked: labelled frames, and ends of listed windows, JSON values. Windows that follow from the
         frames may grow and shrink with the video.
       cut: ``--horizon``, or None.
-      protocol: ``windows`` of a list, or frames labelled from ``both`` sides, or ``nearest``.
+      protocol: ``windows`` of a list, or frames labelled from ``both`` sides, from ``all`` labelled
+        frames within reach, or from the ``nearest``.
       around: a window around each labelled frame, as training takes them.
       horizon: frames further than this from every labelled one are not labelled; None for
         windows of a list.
@@ -215,8 +220,8 @@ def make_plan(config: Config, request: Request) -> Plan:
     if not request.windows:
         horizon = request.horizon or config.propagation.horizon
         protocol = config.propagation.sides
-    if protocol == "both" and horizon is not None:
-        windows = between_keyframes(windows, source, horizon)
+    if protocol in ("both", "all") and horizon is not None:
+        windows = between_keyframes(windows, source, horizon, further=protocol == "all")
     partial = window_lists.choose_partial(source, request.keyframes)
     ends = ("first", "last") if request.windows else ()
     asked = [tuple(getattr(w, name) for name in ("sequence", "key", *ends)) for w in around]
@@ -283,7 +288,7 @@ def chosen_methods(method: str) -> tuple[str, ...]:
       UserError: there is no such method.
     """
     if method == ALL:
-        return tuple(METHODS)
+        return tuple(name for name, facts in METHODS.items() if not facts.by_name)
     if method not in METHODS:
         raise UserError(f"--method={method} is unknown: use {ALL} or one of {', '.join(METHODS)}.")
     return (method,)
@@ -345,21 +350,24 @@ def jobs_of(
     truth, owner = GroundTruth(source), window_lists.owners(windows, source)
     jobs = []
     for number, window in enumerate(windows):
-        names = window_lists.window_frames(window, source)
+        names = window_lists.seen_frames(window, source)
+        first, last = names.index(window.first), names.index(window.last)
         keys = tuple(names.index(key) for key in window.keys)
         scored = set(truth.scored(window.sequence, window.keys, names))
         owned = tuple(i for i, n in enumerate(names) if owner.get((window.sequence, n)) == window)
-        said = {*owned, *keys} if len(keys) == 2 else set(range(len(names)))
+        said = {*owned, *keys} if len(keys) == 2 else set(range(first, last + 1))
         jobs.append(
             WindowJob(
                 number=number,
                 window=window,
                 names=names,
-                start=source.frame_names(window.sequence).index(window.first),
+                start=source.frame_names(window.sequence).index(names[0]),
                 keys=keys,
                 owned=owned,
                 scored=tuple(i for i, name in enumerate(names) if name in scored and i in said),
                 partial=tuple(i for i in sorted(said) if (window.sequence, names[i]) in partial),
+                further=tuple(names.index(key) for key in window.further),
+                between=window_lists.labelled_between(window, names) if window.further else None,
             )
         )
     return tuple(jobs)

@@ -100,14 +100,18 @@ def _open(
     def read(i: int) -> np.ndarray:
         return read_frame(plan.source, sequence, names[i])
 
-    keys = [Keyframe(i, known.label(sequence, names[i])) for i in job.keys]
+    keys, further = (
+        [Keyframe(i, known.label(sequence, names[i])) for i in places]
+        for places in (job.keys, job.further)
+    )
     partial = [Keyframe(i, known.partial_label(sequence, names[i])) for i in job.partial]
     scratch = OutputFiles(plan).scratch()
     with (
         ReadAhead(read, len(names), frames_at_once(*keys[0].label.shape)) as frame,
         networks.open_window(
             Clip(len(names), frame, sequence, names), keys, plan.source.classes, scratch,
-            job.window.reach, leave_out=True, partial=partial,
+            job.window.reach, leave_out=True, partial=partial, further=further,
+            between=job.between,
         ) as window,
     ):  # fmt: skip
         yield window
@@ -192,7 +196,7 @@ def _label_window(
                     said.put_truth(*key)
             flips = said.flips(window, plan.methods)
             result.flips = {method: found.sums for method, found in flips.items()}
-    own = [key.label for key in window.keys]
+    own = [key.label for key in window.all_keys]
     result.known = np.isin(np.arange(classes.num_classes), own)
     result.evidence, result.left_out = watch.evidence, watch.left_out
     result.left_out_matrices = watch.left_out_matrices

@@ -22,7 +22,8 @@ from wrp_jax.propagation.step import MaskOptions, Refine, image_step, make_step,
 from wrp_jax.propagation.window_cues import window_chain
 from wrp_jax.types import Cues, UserError
 
-_CHUNK_BYTES = 1 << 29  # cues of one chunk on the device
+CHUNK_BYTES = 1 << 29
+"""Cues of one chunk on the device."""
 BUCKET = 32
 """Frames are filled up to multiples of this, and sizes that become one share their programs."""
 
@@ -133,9 +134,9 @@ def along_chains(
 
     Yields:
       Labelled frames first with their own label; then every frame once from each labelled frame
-      within reach, nearer frames first, with a posterior where there are two.
+      within reach, nearer frames first, with a posterior where there are several.
     """
-    shared = len(window.keys) == 2
+    shared = window.shared
     h, w = window.size
     num_classes = window.classes.num_classes
     carried = _Carried(config.carrier, num_classes, inpaint)
@@ -144,7 +145,7 @@ def along_chains(
     # Padded to whole chunks of one length, so that one program serves windows of any length,
     # and memory on the device does not grow with it.
     step_bytes = 2 * height * width * (3 + 2 + 2 + 3 + num_classes * (2 * inpaint + shared)) * 4
-    chunk = int(np.clip(_CHUNK_BYTES // step_bytes, 1, max(1, config.horizon)))
+    chunk = int(np.clip(CHUNK_BYTES // step_bytes, 1, max(1, config.horizon)))
     longest = window.orders().shape[1] - 1
     orders = window.orders(-(-longest // chunk) * chunk)
 

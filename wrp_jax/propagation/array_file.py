@@ -1,4 +1,4 @@
-"""Arrays that wait in a file without a name, so that memory does not grow with a window."""
+"""Arrays that wait in files without a name, so that memory does not grow with a window."""
 
 from __future__ import annotations
 
@@ -6,11 +6,51 @@ import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from wrp_jax.machine import machine_error
 from wrp_jax.types import OutputError
+
+
+@runtime_checkable
+class Arrays(Protocol):
+    """Arrays of one shape and type, by number."""
+
+    def put(self, start: int, arrays: np.ndarray) -> None:
+        """Keeps arrays number ``start`` and those after it, along the first axis."""
+        ...
+
+    def read(self, start: int, count: int) -> np.ndarray:
+        """Array number ``start`` and those after it, ``count`` in all."""
+        ...
+
+
+class HeldArrays:
+    """Arrays that wait in memory."""
+
+    def __init__(self) -> None:
+        """Holds none yet."""
+        self._held: dict[int, np.ndarray] = {}
+
+    def put(self, start: int, arrays: np.ndarray) -> None:
+        """See ``Arrays``."""
+        self._held |= dict(enumerate(np.array(arrays), start))
+
+    def read(self, start: int, count: int) -> np.ndarray:
+        """See ``Arrays``."""
+        return np.stack([self._held[i] for i in range(start, start + count)])
+
+
+@contextlib.contextmanager
+def array_store(directory: Path | None) -> Iterator[Arrays]:
+    """Arrays in a file in a folder, or in memory where there is none; they go with the context."""
+    if directory is None:
+        yield HeldArrays()
+        return
+    with ArrayFile(directory) as file:
+        yield file
 
 
 class ArrayFile:

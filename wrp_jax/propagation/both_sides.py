@@ -1,7 +1,8 @@
-"""Frames between two labelled ones: what comes from both sides becomes one label."""
+"""Frames between labelled ones: what comes from both sides, or from more, becomes one label."""
 
 from __future__ import annotations
 
+import collections
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,14 +17,14 @@ from wrp_jax.propagation.results import FramePrediction
 
 
 class _Waiting:
-    """What came first of some frames, until the other side comes: in files, or in memory."""
+    """What came first of some frames, until the others come: in files, or in memory."""
 
     def __init__(self, scratch: Path | None):
         self._scratch = scratch
         self._stack = contextlib.ExitStack()
         self._files: list[ArrayFile] | None = None
-        self._held: dict[int, FramePrediction] = {}
-        self._place: dict[int, int] = {}
+        self._held: dict[int, list[FramePrediction]] = collections.defaultdict(list)
+        self._place: dict[int, list[int]] = collections.defaultdict(list)
 
     def __enter__(self) -> _Waiting:
         return self
@@ -31,13 +32,14 @@ class _Waiting:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def __contains__(self, frame: int) -> bool:
-        return frame in self._held
+    def count(self, frame: int) -> int:
+        """How many have said something of a frame."""
+        return len(self._held.get(frame, ()))
 
     def put(self, said: FramePrediction) -> None:
         assert said.posterior is not None  # along_chains and ChooserRefiner see to it
         if self._scratch is None:
-            self._held[said.frame] = said
+            self._held[said.frame].append(said)
             return
         posterior, source = said.posterior, said.source
         arrays = [
@@ -46,26 +48,31 @@ class _Waiting:
         if self._files is None:
             files = [ArrayFile(self._scratch) for _ in arrays]
             self._files = [self._stack.enter_context(file) for file in files]
-        self._place[said.frame] = self._files[0].count
+        self._place[said.frame].append(self._files[0].count)
         for file, array in zip(self._files, arrays, strict=True):
             file.append(np.asarray(array)[None])
         # Labels are decided anew from the posterior.
         empty = np.empty((0, 0), np.int32)
-        self._held[said.frame] = said._replace(
-            labels=empty,
-            confidence=empty,
-            source=None if source is None else empty,
-            posterior=posterior._replace(
-                probs=empty, trust=None if posterior.trust is None else empty
-            ),
+        self._held[said.frame].append(
+            said._replace(
+                labels=empty,
+                confidence=empty,
+                source=None if source is None else empty,
+                posterior=posterior._replace(
+                    probs=empty, trust=None if posterior.trust is None else empty
+                ),
+            )
         )
 
-    def take(self, frame: int) -> FramePrediction:
-        said = self._held.pop(frame)
+    def take(self, frame: int) -> list[FramePrediction]:
+        """All that was said of a frame."""
+        held = self._held.pop(frame)
         if self._scratch is None:
-            return said
+            return held
+        return [self._read(*both) for both in zip(held, self._place.pop(frame), strict=True)]
+
+    def _read(self, said: FramePrediction, place: int) -> FramePrediction:
         assert self._files is not None and said.posterior is not None
-        place = self._place.pop(frame)
         arrays = iter([file.read(place, 1)[0] for file in self._files])
         posterior = said.posterior._replace(probs=next(arrays))
         if posterior.trust is not None:
@@ -77,27 +84,30 @@ class _Waiting:
 def fuse_sides(
     window: LabelledWindow, said: Iterator[FramePrediction], weight_per_frame: float
 ) -> Iterator[FramePrediction]:
-    """Decides every frame that is reached from both labelled frames of a window.
+    """Decides every frame that is reached from several labelled frames of a window.
 
     What comes of a frame first waits in the window's scratch folder for what comes from the other
-    side: memory does not grow with the window.
+    labelled frames: memory does not grow with the window. Their order plays no part.
 
     Args:
-      window: with two labelled frames.
-      said: labels of the frames from either, with posteriors.
+      window: with several labelled frames.
+      said: labels of the frames from each of them, with posteriors.
       weight_per_frame: see ``fusion.side_weight``.
 
     Yields:
       Every frame once: labelled frames, and those that one side alone reaches, as they came. So
       does what each labelled frame says of the other, where that was asked for.
     """
-    shared = _reached_by_both(window)
+    times = window.reached()
     with _Waiting(window.scratch) as waiting:
         for one in said:
-            if one.frame not in shared:
+            if times.get(one.frame, 1) == 1:
                 yield one
-            elif one.frame in waiting:
-                yield _decide(window, waiting.take(one.frame), one, weight_per_frame)
+                continue
+            if window.further:  # those of other pairs may have other columns
+                one = _over_all_classes(one, window.classes.num_classes)
+            if waiting.count(one.frame) == times[one.frame] - 1:
+                yield _decide(window, [*waiting.take(one.frame), one], weight_per_frame)
             else:
                 waiting.put(one)
 
@@ -111,18 +121,25 @@ def nearest_side(
     )
 
 
-def _reached_by_both(window: LabelledWindow) -> frozenset[int]:
-    forward, backward = (set(order[1:].tolist()) for order in window.orders())
-    return frozenset((forward & backward) - {key.index for key in window.keys})
+def _over_all_classes(said: FramePrediction, num_classes: int) -> FramePrediction:
+    """What is said, with a column for each class, and a last one for none of them."""
+    posterior = said.posterior
+    assert posterior is not None
+    probs = np.zeros((*posterior.probs.shape[:-1], num_classes + 1), posterior.probs.dtype)
+    for place, index in enumerate(posterior.classes):
+        probs[..., index] += posterior.probs[..., place]
+    classes = np.append(np.arange(num_classes, dtype=np.int32), np.int32(-1))
+    return said._replace(posterior=posterior._replace(probs=probs, classes=classes))
 
 
 def _decide(
-    window: LabelledWindow, one: FramePrediction, two: FramePrediction, weight_per_frame: float
+    window: LabelledWindow, sides: list[FramePrediction], weight_per_frame: float
 ) -> FramePrediction:
-    sides = sorted((one, two), key=lambda side: side.key or 0)  # the earlier first
+    sides = sorted(sides, key=lambda side: side.key or 0)  # the earliest first
+    frame = sides[0].frame
     found = [side.posterior for side in sides if side.posterior is not None]
     weights = [
-        side_weight(abs(one.frame - (side.key or 0)), posterior.trust, weight_per_frame)
+        side_weight(abs(frame - (side.key or 0)), posterior.trust, weight_per_frame)
         for side, posterior in zip(sides, found, strict=True)
     ]
     fused = fuse([posterior.probs for posterior in found], weights)
@@ -130,13 +147,15 @@ def _decide(
     void = window.classes.void_index
     if void is not None:
         labels[labels < 0] = void
+    at = [key.index for key in window.all_keys]
+    number = np.array([at.index(side.key or 0) for side in sides], np.int32)
     return FramePrediction(
-        one.frame,
+        frame,
         labels,
         fused.confidence,
         _of_side(sides, fused.side),
-        key=window.nearest(one.frame).index,
-        side=fused.side.astype(np.uint8),
+        key=window.nearest(frame).index,
+        side=number[fused.side],
     )
 
 
@@ -144,7 +163,7 @@ def _of_side(
     sides: list[FramePrediction], side: Int[np.ndarray, "h w"]
 ) -> Int[np.ndarray, "h w"] | None:
     """Where the label comes from on the side that speaks for it most."""
-    first, second = (one.source for one in sides)
-    if first is None or second is None:
+    sources = [one.source for one in sides if one.source is not None]
+    if len(sources) < len(sides):
         return None
-    return np.where(side == 0, first, second)
+    return np.take_along_axis(np.stack(sources), side[None], axis=0)[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -14,6 +15,7 @@ from wrp_jax.propagation.both_sides import fuse_sides, nearest_side
 from wrp_jax.propagation.labelled_window import LabelledWindow
 from wrp_jax.propagation.partial import with_partial
 from wrp_jax.propagation.results import FramePrediction
+from wrp_jax.propagation.voting.window import flow_voting
 from wrp_jax.sharding import frames_at_once
 from wrp_jax.types import UNLABELLED, UserError
 
@@ -48,13 +50,17 @@ class Method(NamedTuple):
 
     Attributes:
       run: ``run(config, window, refiner)`` labels every frame of the window once, in any order;
-        where labels move, once from each labelled frame within reach, as a ``Refiner`` does.
+        where labels move, once from each labelled frame within reach, as a ``Refiner`` does, or
+        once where it ``decides``.
       style: how charts draw it.
       moves: whether it reads f_θ.
       segments: whether it reads g_ψ.
       refines: whether it needs Ω.
       moves_images: whether it can move the labelled frame's image along with the labels: joint
         image-label propagation (the paper, 4.1).
+      decides: whether it says once what comes from all labelled frames together, and not what
+        comes from each of them.
+      by_name: whether it runs only where it is asked for by its name, not among ``all``.
     """
 
     run: Callable[[PropagationConfig, LabelledWindow, Refiner | None], Iterator[FramePrediction]]
@@ -63,10 +69,12 @@ class Method(NamedTuple):
     segments: bool = False
     refines: bool = False
     moves_images: bool = False
+    decides: bool = False
+    by_name: bool = False
 
 
 def _static(config: PropagationConfig, window: LabelledWindow) -> Iterator[FramePrediction]:
-    for frame in range(window.cues.count):
+    for frame in window.frames:
         yield window.key_frame(window.nearest(frame))._replace(frame=frame)
 
 
@@ -74,10 +82,10 @@ def _semantic(
     config: PropagationConfig, window: LabelledWindow, *, threshold: bool
 ) -> Iterator[FramePrediction]:
     void = window.classes.void_index
-    count, at_once = window.cues.count, frames_at_once(*window.size)
-    for start in range(0, count, at_once):
+    frames, at_once = window.frames, frames_at_once(*window.size)
+    for start in frames[::at_once]:
         for frame, probs in enumerate(
-            window.cues.section(start, min(start + at_once, count)).probs, start
+            window.cues.section(start, min(start + at_once, frames.stop)).probs, start
         ):
             key = window.nearest(frame)
             if frame == key.index:
@@ -115,6 +123,13 @@ METHODS: dict[str, Method] = {
     "motion-only": Method(
         _alone(_motion_only), PlotStyle("var(--motion)", "10 3"), moves=True, moves_images=True
     ),
+    "flow-voting": Method(
+        _alone(flow_voting),
+        PlotStyle("var(--votes)", "3 3"),
+        moves=True,
+        decides=True,
+        by_name=True,
+    ),
     "semantic-only": Method(
         _alone(functools.partial(_semantic, threshold=True)),
         PlotStyle("var(--semantic)", "7 3 2 3"),
@@ -148,9 +163,9 @@ def label_frames(
 
     The only way to the labels of a window. Memory does not grow with the window, but for what
     its cues hold. Where motion carries labels between two labelled frames, a frame's label is
-    decided from what comes from both (``fusion.py``); an image that is moved along comes from
-    the nearer alone, and so do the labels then: the two must fit. Pixels that partial labels fix
-    stay as they are (``partial.py``).
+    decided from what comes from both, and from further ones that have a say (``fusion.py``); an
+    image that is moved along comes from the nearest alone, and so do the labels then: the two must
+    fit. Pixels that partial labels fix stay as they are (``partial.py``).
 
     Args:
       method: a key of ``METHODS``.
@@ -173,13 +188,25 @@ def label_frames(
         raise UserError(f"method {method!r} needs a trained refiner, and none is given.")
     facts = METHODS[method]
     said = facts.run(config, window, refiner)
-    if facts.moves and len(window.keys) == 2:
+    if facts.moves and not facts.decides and window.shared:
         if facts.moves_images and config.move_images:
             said = nearest_side(window, said)
         else:
-            said = fuse_sides(window, said, config.weight_per_frame)
+            others = _from_further(facts, config, window, refiner)
+            said = fuse_sides(window, itertools.chain(said, others), config.weight_per_frame)
     said = map(_at_most_one, said)
     return with_partial(config, window, said, moves=facts.moves) if window.partial else said
+
+
+def _from_further(
+    facts: Method, config: PropagationConfig, window: LabelledWindow, refiner: Refiner | None
+) -> Iterator[FramePrediction]:
+    """What labelled frames beyond the window's own say of its frames."""
+    first, last = window.inner
+    for others in window.further_pairs():
+        for said in facts.run(config, others, refiner):
+            if first <= said.frame <= last:
+                yield said
 
 
 def _at_most_one(said: FramePrediction) -> FramePrediction:

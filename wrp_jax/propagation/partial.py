@@ -96,8 +96,9 @@ def _moved(
     rest = classes.num_classes - 1
     key = Keyframe(label.index, np.where(label.label == KEPT, rest, label.label))
     alone = dataclasses.replace(
-        window, keys=(key,), classes=classes, reach=None, leave_out=False, partial=()
-    )
+        window, keys=(key,), classes=classes, reach=None, leave_out=False, partial=(), further=(),
+        between=None,
+    )  # fmt: skip
     for one in along_chains(config, alone, inpaint=False, follow=True):
         if one.frame == label.index or one.trust is None:
             continue

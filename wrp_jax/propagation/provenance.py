@@ -69,7 +69,7 @@ def provenance(
       more steps.
     """
     shape = said.labels.shape
-    at = np.array([key.index for key in window.keys])
+    at = np.array([key.index for key in window.all_keys])
     if said.side is not None:
         key = at[said.side]
     else:

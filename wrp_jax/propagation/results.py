@@ -43,8 +43,8 @@ class FramePrediction(NamedTuple):
       posterior: what ``labels`` was decided from, where other labelled frames have a say; else
         None.
       trust: how far motion could follow the pixel from the labelled frame, 0 … 1, or None.
-      side: which of two labelled frames speaks for the label most, 0 or 1; None where it comes from
-        ``key`` alone.
+      side: which of the labelled frames speaks for the label most, by its place among
+        ``LabelledWindow.all_keys``; None where the label comes from ``key`` alone.
       partial: frames from the partial label that the pixel's label comes from to this one, negative
         backward in time, 0 where it is fixed here; ``NO_PARTIAL`` where it comes from none, None
         where that is so everywhere.

@@ -118,7 +118,7 @@ def estimate(
       known: classes that the labelled frames of the window have.
       void: of the class map.
       weights: of the method.
-      both_sides: whether the label was decided from two labelled frames.
+      both_sides: whether the label was decided from several labelled frames.
     """
     places = evidence[:, SIGNS.index("places")].astype(np.float64)
     here = (places > 0) & ~void

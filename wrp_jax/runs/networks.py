@@ -57,6 +57,8 @@ class Networks(NamedTuple):
         *,
         leave_out: bool = False,
         partial: Sequence[Keyframe] = (),
+        further: Sequence[Keyframe] = (),
+        between: tuple[int, int] | None = None,
     ) -> Iterator[LabelledWindow]:
         """A window as the methods take it; its cues are made once, for all of them.
 
@@ -68,11 +70,14 @@ class Networks(NamedTuple):
           reach: of ``LabelledWindow``.
           leave_out: of ``LabelledWindow``.
           partial: of ``LabelledWindow``.
+          further: of ``LabelledWindow``.
+          between: of ``LabelledWindow``.
         """
         with StoredCues(scratch, clip, self.motion, self.segment, self.at_once) as cues:
             yield LabelledWindow(
-                cues, tuple(keys), classes, self.motion, reach, scratch, leave_out, tuple(partial)
-            )
+                cues, tuple(keys), classes, self.motion, reach, scratch, leave_out, tuple(partial),
+                tuple(further), between,
+            )  # fmt: skip
 
 
 def moves(methods: Sequence[str]) -> bool:

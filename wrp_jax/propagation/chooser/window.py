@@ -73,9 +73,9 @@ class ChooserRefiner:
         Yields:
           Class indices and confidences in 0 … 1: labelled frames first with their label, and 1;
           then every frame once from each labelled frame within reach, nearer frames first, with a
-          posterior where there are two.
+          posterior where there are several.
         """
-        cues, starts, shared = window.cues, window.starts, len(window.keys) == 2
+        cues, starts, shared = window.cues, window.starts, window.shared
         for key in window.keys:
             yield window.key_frame(key)._replace(source=None)
         orders = window.orders()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Sequence
 
@@ -74,7 +73,7 @@ def train_refiner(
     metadata = run_metadata(config, known)
     # What was measured of g_ψ and f_θ stands for their weights.
     measured = [data.class_weights, *data.reliability]
-    made_from = [metadata, *map(dataclasses.astuple, windows), measured]
+    made_from = [metadata, *(window.identity for window in windows), measured]
     kept = ExampleFiles(examples_folder(workdir, REFINER), made_from)
     setup = make_setup(config, data, optimizer, kept)
     state = fit(
