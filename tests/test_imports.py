@@ -55,7 +55,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("evaluation", "quality", "runs", "reporting"),
     },
     "cli": {
-        *("types", "config", "machine", "interrupts", "processes", "files", "data", "weights"),
+        *("types", "config", "machine", "interrupts", "processes", "files", "progress"),
+        *("data", "weights"),
         *("exchange", "motion", "segmentation", "evaluation", "quality"),
         *("runs", "training", "api", "reporting", "labelling"),
     },

@@ -3,7 +3,7 @@ import types
 
 import pytest
 
-from wrp_jax.progress import Progress
+from wrp_jax.progress import Progress, duration, on_all_cores
 
 
 class Terminal(io.StringIO):
@@ -84,3 +84,23 @@ def test_the_last_line_stands_once(clock):
         "labelling 1/2",
         "labelling 2/2, 00:50",
     ]
+
+
+def test_the_time_is_told_before_the_first_step_unless_it_is_short(clock):
+    for stream in (io.StringIO(), Terminal()):
+        Progress("labelling", 1, 0, stream, expected=150.0)
+        assert stream.getvalue().startswith("labelling takes about 2 min where nothing else runs\n")
+    stream = io.StringIO()
+    Progress("labelling", 1, 0, stream, expected=9.0)
+    assert not stream.getvalue()
+
+
+def test_a_time_in_its_unit():
+    assert [duration(s) for s in (0.234, 12.3, 150.0, 9000.0)] == ["0.23 s", "12 s", "2 min", "2.5 h"]
+
+
+def test_work_is_spread_over_the_cores(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: range(2), raising=False)
+    assert on_all_cores(16.0) == 10.0
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: range(64), raising=False)
+    assert on_all_cores(64.0) == 10.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Any
@@ -12,6 +13,28 @@ import tqdm
 _SECONDS_BETWEEN_LINES = 20.0
 _SECONDS_OF_SPEED = 3.0
 """How long steps are watched before the time left is told for the first time."""
+_LEAST_FORETOLD = 10.0
+"""Seconds; nobody asks for the time of what takes less."""
+_BUSY = 0.8
+"""Share of its cores that a stage keeps busy."""
+
+
+def duration(seconds: float) -> str:
+    """A time in a unit that suits it, such as ``5 min``."""
+    if seconds >= 7200:
+        return f"{seconds / 3600:.1f} h"
+    if seconds >= 120:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
+
+
+def on_all_cores(seconds: float) -> float:
+    """How long work takes that keeps one core busy for so many seconds, on all of this machine.
+
+    Of eight cores or more, eight are counted: what runs here gets little out of further ones.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return seconds / (_BUSY * min(cores or 1, 8))
 
 
 class Progress:
@@ -27,9 +50,13 @@ class Progress:
       steps: number of steps in all.
       step: finished steps at the start.
       stream: where to write; stderr by default.
+      expected: seconds that the steps to do will take, where that is known before the first;
+        told from ten on.
     """
 
-    def __init__(self, name: str, steps: int, step: int, stream: Any = None):
+    def __init__(
+        self, name: str, steps: int, step: int, stream: Any = None, *, expected: float | None = None
+    ):
         self._name, self._steps, self._first = name, steps, step
         self._stream = sys.stderr if stream is None else stream
         self._start = self._last_line = time.monotonic()
@@ -40,6 +67,9 @@ class Progress:
         self._estimated = False  # a line has told the time left
         self._told: int | None = None  # the step of the newest line
         self._bar = None
+        if self._shown and expected is not None and expected >= _LEAST_FORETOLD:
+            told = f"{name} takes about {duration(expected)} where nothing else runs"
+            print(told, file=self._stream, flush=True)
         if self._shown and self._stream.isatty():
             self._bar = tqdm.tqdm(
                 total=steps, initial=step, desc=name, unit="step", file=self._stream,

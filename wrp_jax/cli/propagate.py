@@ -207,6 +207,7 @@ def propagate(
             workdir = plan.output / TRAINING
             known = KnownLabels(plan.source, plan.around)
             if not is_finished(workdir, training, known, stages):
+                print(_after_training(plan, request.limit), file=sys.stderr)
                 fit(plan.source, config=training, windows=plan.around, workdir=workdir)
             networks = _load(plan, workdir)
             plan, choice = _with_tau(plan, networks, request)
@@ -236,6 +237,14 @@ def _with_tau(
     if choice is None and networks is not None and not request.dry_run:
         choice = choose(plan, networks)
     return (plan if choice is None else with_tau(plan, choice)), choice
+
+
+def _after_training(plan: Plan, limit: int | None) -> str:
+    from wrp_jax.labelling.forecast import labelling_seconds
+    from wrp_jax.progress import duration
+
+    seconds = duration(labelling_seconds(plan, plan.own[:limit]))
+    return f"labelling takes about {seconds} where nothing else runs, after the training"
 
 
 def _say(metrics: dict[str, Any], output: Path) -> None:
@@ -344,7 +353,16 @@ def _dry_run(
     if not plan.shard.is_all:
         check_job(plan.output, job_of(plan, request, workdir))
     if stages:
-        print(f"first trains: {', '.join(stages)}, for a time that is not known before")
+        from wrp_jax.data.known_labels import KnownLabels
+        from wrp_jax.labelling.plan import TRAINING
+        from wrp_jax.training.forecast import foretell
+
+        known, folder = KnownLabels(plan.source, plan.around), plan.output / TRAINING
+        training = dataclasses.replace(plan.config, stages=tuple(stages))
+        print(f"first trains: {', '.join(stages)}")
+        command_line.print_lines(
+            filter(None, [foretell(training, known, plan.source, plan.around, folder)])
+        )
     command_line.print_lines(describe_labels(plan, networks, request.limit))
     return {}
 

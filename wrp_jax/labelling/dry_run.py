@@ -14,12 +14,14 @@ from wrp_jax.data.split import split_source
 from wrp_jax.files.failures import Failures
 from wrp_jax.files.shards import WHOLE, Shard
 from wrp_jax.labelling.finish import finish
+from wrp_jax.labelling.forecast import labelling_seconds
 from wrp_jax.labelling.kept import KeptWindows
 from wrp_jax.labelling.plan import Plan, WindowJob
 from wrp_jax.labelling.predict import Survey, write_predictions
 from wrp_jax.labelling.run import label_windows
 from wrp_jax.labelling.trial import PartOfSource, Trial, in_bytes, trial_frames, try_out
 from wrp_jax.motion.dump import GROUP, dump, survey_flow
+from wrp_jax.progress import duration
 from wrp_jax.propagation.methods import METHODS
 from wrp_jax.runs.networks import Networks
 from wrp_jax.types import Motion, Segment, UserError
@@ -63,7 +65,9 @@ def describe_labels(
         yield "time: none"
         return
     if networks is None:
-        yield "time, memory, disk: not known before the training"
+        seconds = duration(labelling_seconds(plan, rest))
+        yield f"time: about {seconds} after the training, where nothing else runs"
+        yield "memory, disk: not known before the training"
         return
     largest, scratch = _largest(plan, rest)
     job = _shortened(largest, trial_frames())

@@ -19,6 +19,7 @@ from wrp_jax.files.failures import Failures
 from wrp_jax.labelling.background import Background, ReadAhead
 from wrp_jax.labelling.files import OutputFiles
 from wrp_jax.labelling.flips import KeptLabels
+from wrp_jax.labelling.forecast import labelling_seconds
 from wrp_jax.labelling.kept import KeptWindows
 from wrp_jax.labelling.plan import Plan, WindowJob
 from wrp_jax.labelling.programs import CompiledBySize
@@ -63,7 +64,9 @@ def label_windows(
 
     steps, asked = len(plan.methods), frozenset(job.number for job in plan.own[:limit])
     done = steps * sum(number in results for number in asked)
-    progress = Progress("labelling", steps * len(asked), done)
+    rest = [job for job in plan.own if job.number in asked and job.number not in results]
+    expected = labelling_seconds(plan, rest)
+    progress = Progress("labelling", steps * len(asked), done, expected=expected)
     programs = CompiledBySize()
     for job in plan.own:
         interrupts.check()

@@ -17,6 +17,7 @@ from jaxtyping import Int32, UInt8
 
 from wrp_jax import interrupts
 from wrp_jax.data.source import VideoSource
+from wrp_jax.progress import duration
 from wrp_jax.types import ClassMap, UserError
 
 try:
@@ -52,8 +53,8 @@ class Trial:
         """How long so many parts take."""
         each = self.seconds / self.parts
         return (
-            f"about {_duration(self.starting + each * parts)}: {_duration(self.starting)} of "
-            f"compiling and {_duration(each)} per {unit}, as {self.what} took"
+            f"about {duration(self.starting + each * parts)}: {duration(self.starting)} of "
+            f"compiling and {duration(each)} per {unit}, as {self.what} took"
         )
 
     def peak(self) -> str:
@@ -168,11 +169,3 @@ def _peak() -> int | None:
 def _peak_on_device() -> int | None:
     found = [device.memory_stats() or {} for device in jax.local_devices()]
     return max((stats.get("peak_bytes_in_use", 0) for stats in found), default=0) or None
-
-
-def _duration(seconds: float) -> str:
-    if seconds >= 7200:
-        return f"{seconds / 3600:.1f} h"
-    if seconds >= 120:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"

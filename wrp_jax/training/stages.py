@@ -83,7 +83,12 @@ def run_stages(
 ) -> None:
     """Trains the stages of ``config.stages`` that are not finished, in their order."""
     check_stages(config)
+    from wrp_jax.training.forecast import foretell
+
+    expected = foretell(config, known, source, windows, workdir)
     made = _prepared(workdir, config, known)
+    if expected:
+        processes.say(expected)
     for name in config.stages:
         interrupts.check()
         if processes.first(lambda name=name: result_path(workdir, name).exists()):

@@ -41,15 +41,25 @@ def chooser_inputs(
 
 def init_chooser(network: Network, key: Array) -> Any:
     """Variables before the first step; they depend on what the chooser sees by its sizes alone."""
+    return network.init(key, *blank_inputs(8, 2))
+
+
+def blank_inputs(size: int, classes: int) -> tuple[Array, Array, Array]:
+    """As ``chooser_inputs`` of one square picture without content.
+
+    Args:
+      size: its side in pixels.
+      classes: how many have votes.
+    """
     n = len(HYPOTHESES)
-    of_pixel = {"votes": (n, 2), "error": (n,), "valid": (n,), "spread": (3,), "image": (3,)}
+    of_pixel = {"votes": (n, classes), "error": (n,), "valid": (n,), "spread": (3,), "image": (3,)}
     zeros = {
-        name: jnp.zeros((1, 8, 8, *of_pixel.get(name, ())), jnp.float32)
+        name: jnp.zeros((1, size, size, *of_pixel.get(name, ())), jnp.float32)
         for name in Hypotheses._fields
         if name != "distance"
     }
     blank = Hypotheses(distance=jnp.zeros((1, 1, 1), jnp.float32), **zeros)
-    return network.init(key, *chooser_inputs(blank, jnp.zeros((1, 2, 2))))
+    return chooser_inputs(blank, jnp.zeros((1, classes, 2)))
 
 
 def is_of_chooser(network: Network, variables: Any) -> bool:

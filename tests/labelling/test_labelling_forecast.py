@@ -1,0 +1,20 @@
+"""The time of labelling, foretold: arithmetic alone, no clock."""
+
+import pytest
+
+from wrp_jax.labelling import forecast
+from wrp_jax.progress import on_all_cores
+
+
+def test_time_goes_with_pixels_and_with_what_the_methods_look_at():
+    def each(*methods):
+        """Seconds of one core for a million pixels, the compiling left out."""
+        more, less = (forecast.seconds_of_pixels(methods, n) for n in (2_000_000, 1_000_000))
+        return (more - less) / on_all_cores(1.0)
+
+    assert each("static") == pytest.approx(0.5)
+    assert each("motion-only") == pytest.approx(0.5 + 0.65)
+    assert each("static", "motion-only") == pytest.approx(2 * 0.5 + 0.65)
+    assert each("warp-refine") == pytest.approx(0.5 + 0.65 + 2 + 6)
+    assert forecast.seconds_of_pixels(["motion-only"], 0) == 0
+    assert forecast.seconds_of_pixels(["warp-refine"], 0) == 40

@@ -1,0 +1,58 @@
+"""How long labelling will take, told before its first window; ``trial`` measures it instead.
+
+What was measured on a server's processor (``python -m benchmarks.pipeline``), in seconds of one
+core, goes with the pixels of all frames. Accelerators take less for networks, and no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wrp_jax.data.source import frame_size
+from wrp_jax.labelling.plan import Plan, WindowJob
+from wrp_jax.progress import on_all_cores
+from wrp_jax.propagation.methods import METHODS
+
+METHOD = 0.5e-6
+"""Seconds for a pixel by a method: its labels, confidence and overlay, moved and written."""
+MOTION, SEGMENTED, REFINED = 0.65e-6, 2e-6, 6e-6
+"""The same once for all methods: the flow, the segmentation, and what the refiner looks at."""
+COMPILING, COMPILING_REFINER = 10.0, 30.0
+"""Seconds for programs: of segmentation, and of the refiner besides."""
+
+
+def labelling_seconds(plan: Plan, jobs: Sequence[WindowJob]) -> float:
+    """Seconds that windows take on the cores of this machine.
+
+    Args:
+      plan: what is done with them.
+      jobs: the windows.
+    """
+    sizes: dict[str, int] = {}
+    for job in jobs:
+        sequence = job.window.sequence
+        if sequence not in sizes:  # frames of a sequence are of one size
+            height, width = frame_size(plan.source, sequence, job.window.key)
+            sizes[sequence] = height * width
+    pixels = sum(len(job.names) * sizes[job.window.sequence] for job in jobs)
+    return seconds_of_pixels(plan.methods, pixels)
+
+
+def seconds_of_pixels(methods: Sequence[str], pixels: int) -> float:
+    """Seconds for so many pixels by these methods; the programs are compiled in it.
+
+    Args:
+      methods: of ``METHODS``.
+      pixels: of all frames, labelled ones included.
+    """
+    facts = [METHODS[name] for name in methods]
+    refines = any(method.refines for method in facts)
+    segments = refines or any(method.segments for method in facts)
+    each = (
+        METHOD * len(facts)
+        + MOTION * any(method.moves for method in facts)
+        + SEGMENTED * segments
+        + REFINED * refines
+    )
+    compiling = COMPILING * segments + COMPILING_REFINER * refines
+    return compiling + on_all_cores(pixels * each)
