@@ -4,8 +4,9 @@ python train.py --config=configs/quick.py --data=D --workdir=RUN
 python propagate.py --config=configs/quick.py --data=D --workdir=RUN --output=OUT
 
 As configs/folder.py, with a smaller segmentation network on smaller frames, fewer simulated clips
-and shorter training. Labels are worse, by how much is not measured yet: train with
-configs/folder.py, in another workdir, for labels that you keep.
+and shorter training. Labels are worse; docs/RESULTS.md has both, measured on the same windows
+("What the quick config costs"). Train with configs/folder.py, in another workdir, for labels that
+you keep.
 """
 
 from wrp_jax.config import Config

@@ -96,7 +96,8 @@ def test_the_time_is_told_before_the_first_step_unless_it_is_short(clock):
 
 
 def test_a_time_in_its_unit():
-    assert [duration(s) for s in (0.234, 12.3, 150.0, 9000.0)] == ["0.23 s", "12 s", "2 min", "2.5 h"]
+    times = {0.234: "0.23 s", 12.3: "12 s", 150.0: "2 min", 9000.0: "2.5 h"}
+    assert {seconds: duration(seconds) for seconds in times} == times
 
 
 def test_work_is_spread_over_the_cores(monkeypatch):
