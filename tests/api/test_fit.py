@@ -7,6 +7,7 @@ import pytest
 from video_folder import write_frame
 
 import wrp_jax
+from wrp_jax.api.argument_names import naming_arguments
 from wrp_jax.config import Config, MotionConfig
 from wrp_jax.runs.results import save_result
 from wrp_jax.training import stages
@@ -150,3 +151,20 @@ def test_an_update_goes_on_from_a_workdir(folder, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="this config trains none"):
         config = Config(stages=("motion",), motion=MotionConfig(name="raft_small"))
         wrp_jax.fit(folder, config=config, workdir=tmp_path / "run", update=7)
+
+
+def test_mistakes_name_the_arguments(trained, clip, tmp_path):
+    (tmp_path / "keys.txt").write_text("video 000001\n")
+    listed = str(tmp_path / "keys.txt")
+    with pytest.raises(UserError, match=r"^windows and keyframes exclude each other"):
+        wrp_jax.fit(*clip, ["a", "b"], windows=listed, keyframes=listed)
+    with pytest.raises(UserError, match=r"^update=-1 must be at least 1\."):
+        wrp_jax.fit(*clip, ["a", "b"], workdir=tmp_path / "run", update=-1)
+
+    @naming_arguments
+    def refused():
+        raise UserError("run 'wrp train --data=D', then give --data=D and --config.stages.")
+
+    wanted = r"^run 'wrp train --data=D', then give video=D and config\.stages\."
+    with pytest.raises(UserError, match=wanted):
+        refused()

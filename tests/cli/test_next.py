@@ -2,6 +2,7 @@
 
 import pytest
 
+from wrp_jax.files.records import Records
 from wrp_jax.quality.table import FrameQuality, quality_csv
 
 
@@ -32,6 +33,23 @@ def test_mistakes_are_one_sentence(wrp, capsys, output, tmp_path):
     assert "--budget=0 must be at least 1" in capsys.readouterr().err
     assert wrp("next", str(tmp_path / "none")) == 2
     assert "quality.csv is missing: wrp propagate writes it" in capsys.readouterr().err
+
+
+def test_a_table_that_was_sorted_or_cut_is_refused(wrp, capsys, output):
+    path = output / "quality.csv"
+    content = path.read_bytes()
+    records = Records(output)
+    records.add("", [path])
+    records.save()
+    assert wrp("next", str(output)) == 0
+    head, *rows = content.splitlines(keepends=True)
+    for others in (rows[::-1], rows[:3]):
+        path.write_bytes(b"".join([head, *others]))
+        assert wrp("next", str(output)) == 2
+        said = capsys.readouterr().err
+        assert "quality.csv was changed after it was written: run the same command again" in said
+    path.write_bytes(content)
+    assert wrp("next", str(output)) == 0
 
 
 def test_it_says_why_there_is_nothing_to_label(wrp, capsys, output):

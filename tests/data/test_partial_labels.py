@@ -123,8 +123,12 @@ def test_mistakes_in_partial_labels_are_told(root):
 
 
 def test_the_doctor_knows_the_id(root, wrp, capsys):
-    wrp("doctor", root)
-    assert "ids that classes.json does not have" not in capsys.readouterr().out
+    assert wrp("doctor", root) == 0
+    said = capsys.readouterr().out
+    assert "ids of classes.json, where 254 keeps what is propagated" in said
+    assert "ids that classes.json does not have" not in said
     (root / "classes.json").write_text(json.dumps({"classes": CLASSES}))
-    wrp("doctor", root)
+    assert wrp("doctor", root) == 1
     assert "ids that classes.json does not have: 254" in capsys.readouterr().out
+    with pytest.raises(UserError, match=r'or "keep": 254 if it marks pixels that a partial label'):
+        open_folder(root).label("a", "2")

@@ -115,7 +115,7 @@ def test_frames_of_a_table_and_those_below_a_quality(tmp_path, caplog):
     table = tmp_path / "next_frames.csv"
     table.write_text("rank,sequence,frame,gain\n1,b_c,2,3.5\n2,a,1,2\n3,b_c,2,1\n")
     said = export_project(root, tmp_path / "E", "grey-ids", frames=table)
-    assert "holds 1 labelled frames" in said and (tmp_path / "E/labels/b_c/2.png").is_file()
+    assert "holds 1 labelled frame" in said and (tmp_path / "E/labels/b_c/2.png").is_file()
     assert "1 of its frames have no label and are left out (the first is a 1)" in caplog.text
     table.write_text("sequence,frame,miou,frame\na,0,80,90.00\n\n")  # a class called frame
     assert "holds 1 labelled" in export_project(root, tmp_path / "E", "grey-ids", frames=table)
@@ -131,11 +131,31 @@ def test_frames_of_a_table_and_those_below_a_quality(tmp_path, caplog):
     miou = {("a", "0"): 55.0, ("a", "2"): 75.0, ("b_c", "2"): float("nan")}
     rows = [FrameQuality(*key, 1, value, 0.0, 100.0, 0.0, "", {}) for key, value in miou.items()]
     (root / "quality.csv").write_bytes(quality_csv(rows, []))
-    said = export_project(root, tmp_path / "E3", "grey-ids", below=60.0)
-    assert "holds 1 labelled frames" in said and (tmp_path / "E3/labels/a/0.png").is_file()
-    for below, message in ((10.0, "give a higher --below"), (101.0, "--below=101 must be")):
+    export_project(root, tmp_path / "E3", "grey-ids", below=60.0)
+    # Of b_c 2 nothing is expected, so that it needs a look too.
+    written = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.glob("E3/labels/*/*"))
+    assert written == ["E3/labels/a/0.png", "E3/labels/b_c/2.png"]
+    (root / "quality.csv").write_bytes(quality_csv(rows[:2], []))
+    for below, message in (
+        (0.0, "below 0 % expected: give a higher --below"),
+        (10.0, "give a higher --below"),
+        (101.0, "--below=101 must be"),
+    ):
         with pytest.raises(UserError, match=message):
             export_project(root, tmp_path / "E4", "grey-ids", below=below)
+
+
+@pytest.mark.parametrize("kind", ["grey-ids", "train-ids", "fiftyone"])
+def test_a_class_may_be_called_as_what_has_no_class(tmp_path, kind):
+    classes = [{"id": 0, "name": "unlabelled", "void": False}, {"id": 1, "name": "no class"}]
+    root = video(tmp_path / "D", classes)
+    label = np.full(SIZE, UNLABELLED, np.int32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FolderSource, "label", lambda *_: label)
+        export_project(root, tmp_path / "E", kind)
+    assert "unlabelled 2" in (tmp_path / "E/classes.json").read_text()
+    if kind != "fiftyone":
+        import_project(tmp_path / "E", tmp_path / "D2")
 
 
 def test_train_ids_are_grey_and_count_the_classes(tmp_path):

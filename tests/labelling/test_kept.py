@@ -8,6 +8,7 @@ from PIL import Image
 
 from wrp_jax.files.records import verify
 from wrp_jax.labelling import kept, run
+from wrp_jax.labelling.dry_run import describe_labels
 from wrp_jax.labelling.finish import finish
 from wrp_jax.labelling.plan import check_free, claim, make_plan
 from wrp_jax.labelling.request import Request
@@ -39,6 +40,14 @@ def rerun(make_folder, tmp_path, config, networks, monkeypatch):
     assert label() == ["a 001", "b 001"]
     assert label() == []
     return label
+
+
+def test_a_dry_run_finds_what_is_finished_without_run_json(rerun, config, networks):
+    (rerun.out / "run.json").unlink()
+    plan = make_plan(config, Request(str(rerun.root), rerun.out, "static"))
+    said = list(describe_labels(plan, networks))
+    assert "finished before: 2 windows" in said and said[-1] == "time: none"
+    assert not (rerun.out / "run.json").exists() and rerun() == []
 
 
 def repaint(path):

@@ -94,6 +94,11 @@ def test_partial_labels_that_do_not_count(label, root, tmp_path, config, caplog)
     assert [job.partial for job in jobs(keyframes=str(listed))] == [(), (), ()]
     assert "the partial label of frame 004 of a is not used, because" in caplog.text
     caplog.clear()
+    listed.write_text("a 001\na 004\n")
+    jobs(keyframes=str(listed), horizon=9)
+    told = f"the label of frame 007 of a is used for scores alone: {listed} does not name it"
+    assert [told in message for message in caplog.messages] == [True]
+    caplog.clear()
     listed.write_text("a 001\na 007\na 004\n")
     assert [job.partial for job in jobs(keyframes=str(listed))] == [(), (3,), ()]
     assert not caplog.messages

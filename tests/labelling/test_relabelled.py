@@ -80,7 +80,7 @@ STEPS = (
     (correct, ["a 001 005", "a 005 008"],
      "2 of 9 spans are made again: changed label frame 005 of a"),
     (remove, ["a 008"], "1 of 8 spans is made again: no label frame 012 of a any more"),
-    (empty, [], "0 of 7 spans are made again: no label frame 002 of c any more"),
+    (empty, [], "no span is made again: no label frame 002 of c any more"),
 )  # fmt: skip
 ALL = ["a 001 005", "a 005 008", "a 008 012"]
 

@@ -7,6 +7,7 @@ import pytest
 from small_folder import command, refused, save, tree
 
 from wrp_jax.data.open_source import open_source
+from wrp_jax.files.output import claim_output
 from wrp_jax.labelling.dry_run import describe_predictions
 from wrp_jax.labelling.predict import write_predictions
 
@@ -82,7 +83,12 @@ def test_a_dry_run_of_flow_and_of_predictions(server, home):
     assert lines[:3] == ["frames: 5 in 1 sequences", "finished before: 0 frames",
                          "this run: 5 frames"]  # fmt: skip
     assert not tested.exists() and lines[3].startswith("time: about ")
+    run = {"weights": "a"}
+    claim_output(tested, run)
     write_predictions(segment, source, tested, "png", limit=1)
+    (tested / "run.json").unlink()
+    assert list(describe_predictions(segment, source, tested, "png", run=run))[3:] == ["time: none"]
+    claim_output(tested, run)
     assert list(describe_predictions(segment, source, tested, "png"))[2:] == [
         "this run: 0 frames", "time: none",
     ]  # fmt: skip

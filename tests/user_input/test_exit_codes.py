@@ -1,7 +1,7 @@
 """What the commands answer, in one place: each code with the event that it stands for.
 
-0 done; 2 a mistake in input or options, nothing is written; 3 some parts failed, the others are
-done; 4 interrupted, the same command goes on; 5 the machine.
+0 done; 1 wrp doctor has found problems; 2 a mistake in input or options, nothing is written; 3 some
+parts failed, the others are done; 4 interrupted, the same command goes on; 5 the machine.
 """
 
 import errno
@@ -49,6 +49,7 @@ def test_what_ends_a_command_decides_its_code(monkeypatch, capsys, main, code, s
 
 def test_the_codes_are_those_that_are_documented():
     codes = {
+        "1": command_line.EXIT_FOUND,
         "2": command_line.EXIT_USER_ERROR,
         "3": command_line.EXIT_FAILED,
         "4": interrupts.EXIT_CODE,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wrp_jax import processes
+from wrp_jax.api.argument_names import naming_arguments
 from wrp_jax.api.model import Model
 from wrp_jax.config import Config, check
 from wrp_jax.data.arrays import VIDEO, ArraySource, Labels
@@ -27,6 +28,7 @@ from wrp_jax.motion.precomputed import check_flows
 from wrp_jax.types import UserError, Window
 
 
+@naming_arguments
 def fit(
     video: Any,
     labels: Labels = None,

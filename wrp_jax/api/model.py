@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
+from wrp_jax.api.argument_names import naming_arguments
 from wrp_jax.api.results import FrameLabels, VideoLabels, collect
 from wrp_jax.config import Config, check
 from wrp_jax.data.arrays import VIDEO, ArraySource, Frames, Labels
@@ -93,6 +94,7 @@ class Model:
         """Names of the methods that this model can run."""
         return tuple(name for name in METHODS if not self._missing(name))
 
+    @naming_arguments
     def propagate(
         self,
         frames: Frames,
@@ -141,6 +143,7 @@ class Model:
             windows = between_keyframes(windows, source, int(reach), further=sides == "all")
         return self._label(source, windows, method)
 
+    @naming_arguments
     def segment(self, frames: Frames) -> Iterator[FrameLabels]:
         """What segmentation says of each frame by itself; no frame need be labelled.
 
@@ -281,6 +284,7 @@ class Model:
         return not all(map(self._trained, self.config.stages))
 
 
+@naming_arguments
 def load(run: str | os.PathLike, config: Config | None = None) -> Model:
     """Opens what ``fit`` or ``train.py`` trained.
 
@@ -305,6 +309,7 @@ def load(run: str | os.PathLike, config: Config | None = None) -> Model:
     return Model(trained_with if config is None else config, classes, folder)
 
 
+@naming_arguments
 def propagate(
     frames: Frames,
     labels: Labels,

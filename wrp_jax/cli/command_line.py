@@ -1,9 +1,9 @@
 """What the commands share: exit codes, ``--help``, ``--config``, ``~`` and ``gs://`` in any path.
 
-Exit codes, with one sentence on stderr: 0 done; 2 a user's mistake in what was given, nothing is
-written; 3 some clips failed, the others are done; 4 interrupted, the same command goes on where it
-stopped; 5 the machine (a full disk, too little memory, an output that was removed), the same
-command goes on once that is mended.
+Exit codes, with one sentence on stderr: 0 done; 1 wrp doctor has found problems; 2 a user's mistake
+in what was given, nothing is written; 3 some clips failed, the others are done; 4 interrupted, the
+same command goes on where it stopped; 5 the machine (a full disk, too little memory, an output that
+was removed), the same command goes on once that is mended.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from wrp_jax.files.failures import Failures
 from wrp_jax.machine import machine_error
 from wrp_jax.types import UserError
 
+EXIT_FOUND = 1
 EXIT_USER_ERROR = 2
 EXIT_FAILED = 3
 EXIT_INTERRUPTED = interrupts.EXIT_CODE

@@ -6,7 +6,8 @@
 PATH is a folder of frames and labels in any layout, or an export of a tool as a folder or zip. Of
 labels it says whether they are palette, RGB, grey or 16-bit, which ids they hold and what these
 seem to be (labelIds, trainIds, 0/255 masks), sizes that differ, gaps in time, ids and colours that
-classes.json lacks; where there is none, it proposes one. Nothing is written.
+classes.json lacks; where there is none, it proposes one. Nothing is written. The exit code is 1
+where a problem is found.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ def define_flags() -> None:
     )
 
 
-def main() -> None:
-    """Reads the flags, looks and says what there is."""
+def main() -> int:
+    """Reads the flags, looks and says what there is; the exit code says whether all is well."""
     from wrp_jax.data.survey.report import survey
 
     command_line.require(*POSITIONAL)
@@ -38,6 +39,7 @@ def main() -> None:
     print("\n".join([*lines, _machine(path)]))
     count = "1 problem" if problems == 1 else f"{problems} problems"
     print(f"{count} found." if problems else "No problem found.")
+    return command_line.EXIT_FOUND if problems else 0
 
 
 def _machine(path: Path) -> str:

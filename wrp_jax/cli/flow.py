@@ -82,6 +82,7 @@ def main(config_flag: flags.FlagHolder) -> int:
                 apart=apart,
                 limit=options.limit,
                 shard=shard,
+                run=run,
             )
         )
         return 0

@@ -16,7 +16,7 @@ from absl import flags
 
 from wrp_jax.cli import command_line
 from wrp_jax.quality.next_frames import BUDGET, next_frames, next_frames_csv
-from wrp_jax.quality.table import QUALITY_FILE, read_quality
+from wrp_jax.quality.table import read_output_quality
 from wrp_jax.types import UserError
 
 POSITIONAL = ("output",)
@@ -35,7 +35,7 @@ def main() -> None:
     options = flags.FLAGS
     if options.budget < 1:
         raise UserError(f"--budget={options.budget} must be at least 1.")
-    rows = read_quality(Path(options.output) / QUALITY_FILE)
+    rows = read_output_quality(Path(options.output))
     chosen = next_frames(rows, options.budget)
     if options.csv:
         print(next_frames_csv(chosen).decode(), end="")

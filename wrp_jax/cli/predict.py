@@ -49,7 +49,7 @@ def main(config_flag: flags.FlagHolder) -> int:
         check_run(output, what.run)
         command_line.print_lines(
             describe_predictions(
-                what.segment, what.source, output, options.format, options.limit, shard
+                what.segment, what.source, output, options.format, options.limit, shard, what.run
             )
         )
         return 0

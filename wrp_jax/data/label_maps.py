@@ -308,10 +308,13 @@ def _outside_message(
             f"{path} is a 0/255 mask and 255 is not an id of classes.json ({pixels}; {first}): "
             "save it with ids, or add a void class with id 255 if 255 means 'ignore'."
         )
-    return (
-        f"{path} has {pixels} with ids outside classes.json ({_short(values.tolist())}; {first}): "
-        "add these ids to classes.json or correct the label."
-    )
+    told = f"{path} has {pixels} with ids outside classes.json ({_short(values.tolist())}; {first})"
+    if classes.keep is None and len(values) == 1 and 0 <= values[0] <= 255:
+        return (
+            f"{told}: correct the label; or add to classes.json a class of this id, or "
+            f'"keep": {values[0]} if it marks pixels that a partial label leaves as they are.'
+        )
+    return f"{told}: add these ids to classes.json or correct the label."
 
 
 def _short(values: tuple[int, ...] | list[int]) -> str:

@@ -72,4 +72,5 @@ def export_project(
             content = json.dumps(label_maps.classes_to_json(labels.classes), indent=1) + "\n"
             sink.put(label_maps.CLASSES_FILE, content.encode())
     changed = f"{sink.made} files are new or changed" if sink.made else "it is unchanged"
-    return f"{dest} holds {len(labels.frames)} labelled frames for {to}; {changed}."
+    count = len(labels.frames)
+    return f"{dest} holds {count} labelled frame{'s' * (count != 1)} for {to}; {changed}."

@@ -20,7 +20,7 @@ from wrp_jax.data.source import StoredSource, VideoSource, reading
 from wrp_jax.data.windows import read_frames
 from wrp_jax.files.output import RUN_FILE
 from wrp_jax.files.regular import read_bytes
-from wrp_jax.quality.table import QUALITY_FILE, read_quality
+from wrp_jax.quality.table import read_output_quality
 from wrp_jax.types import UNLABELLED, ClassMap, UserError
 
 _PNG = b"\x89PNG"
@@ -105,7 +105,8 @@ def open_labels(
       frames: list of ``<sequence> <frame>``, or a ``.csv`` with columns of these names, as
         ``next_frames.csv``, of whose frames those without a label are left out and told; None: all
         that have a label.
-      below: of these the frames alone of which ``quality.csv`` expects a lower mIoU, in %.
+      below: of these the frames alone of which ``quality.csv`` expects a lower mIoU, in %, or none
+        since their labels are void alone.
 
     Raises:
       UserError: there are none, or ``data`` or ``min_confidence`` are missing or mean nothing.
@@ -176,10 +177,11 @@ def _read_table(path: Path, source: VideoSource) -> list[tuple[str, str]]:
 
 
 def _below(out: Path, listed: Sequence[tuple[str, str]], least: float) -> list[tuple[str, str]]:
-    if not 0 < least <= 100:
+    if not 0 <= least <= 100:
         raise UserError(f"--below={least:g} must be an mIoU in %, from 0 to 100.")
-    rows = read_quality(out / QUALITY_FILE)
-    worse = {(row.sequence, row.frame) for row in rows if row.miou < least}
+    rows = read_output_quality(out)
+    # Of void alone nothing is expected: nobody knows that it is better.
+    worse = {(row.sequence, row.frame) for row in rows if not row.miou >= least}
     found = [frame for frame in listed if frame in worse]
     if not found:
         raise UserError(

@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 
 from wrp_jax.data import images
 from wrp_jax.data.label_maps import default_palette
-from wrp_jax.data.tool_formats.project import BACKGROUND, NOTHING
+from wrp_jax.data.tool_formats.project import BACKGROUND, free_name
 from wrp_jax.data.tool_formats.voc import FRAMES, LABEL_MAP, LABELS, VOC_VOID
 from wrp_jax.exchange.labelled_frames import Labels
 from wrp_jax.exchange.sink import Sink
@@ -51,7 +51,7 @@ def write_voc(labels: Labels, sink: Sink) -> None:
     void = classes.void_index
     rows = [(classes.names[i], colors[i].tolist()) for i in kept]
     void_color = colors[void] if void is not None else np.array(VOC_VOID, np.uint8)
-    free = next(name for name in ("void", NOTHING, "no class") if name not in classes.names)
+    free = free_name(classes.names, "void")
     rows.append((free if void is None else classes.names[void], void_color.tolist()))
     _write_label_map(sink, rows)
     palette = np.zeros((256, 3), np.uint8)

@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 from wrp_jax.data import images, label_maps
 from wrp_jax.data.public_sets.cityscapes import cityscapes_classes
 from wrp_jax.data.tool_formats.cityscapes_tree import FRAME_END, FRAMES, LABEL_END, LABELS, NUMBER
-from wrp_jax.data.tool_formats.project import NOTHING
+from wrp_jax.data.tool_formats.project import free_name
 from wrp_jax.exchange.labelled_frames import Labels
 from wrp_jax.exchange.sink import Sink
 from wrp_jax.types import ClassMap, UserError
@@ -35,7 +35,7 @@ def write_train_ids(labels: Labels, sink: Sink) -> None:
         for id_, name, color in rows
         if id_ != _VOID
     ]
-    name = NOTHING if void is None else classes.names[void]
+    name = free_name(classes.names) if void is None else classes.names[void]
     color = [0, 0, 0] if void is None else classes.colors[void].tolist()
     entries.append({"id": _VOID, "name": name, "color": color, "void": True})
     text = json.dumps({"classes": entries}, indent=1) + "\n"
@@ -60,7 +60,7 @@ def write_grey_ids(labels: Labels, sink: Sink) -> None:
         sink.put(f"labels/{item.key}.png", images.encode_png(table[item.label]))
     content = label_maps.classes_to_json(classes)
     if unknown:
-        void = {"id": _VOID, "name": NOTHING, "color": [0, 0, 0], "void": True}
+        void = {"id": _VOID, "name": free_name(classes.names), "color": [0, 0, 0], "void": True}
         content = {"classes": [*content["classes"], void], "void_id": _VOID}
     sink.put(label_maps.CLASSES_FILE, (json.dumps(content, indent=1) + "\n").encode())
 
@@ -84,7 +84,7 @@ def write_fiftyone(labels: Labels, sink: Sink) -> None:
         if value
     ]
     targets = {str(entry["id"]): entry["name"] for entry in entries}
-    name = NOTHING if void is None else classes.names[void]
+    name = free_name(classes.names) if void is None else classes.names[void]
     color = [0, 0, 0] if void is None else classes.colors[void].tolist()
     entries.append({"id": 0, "name": name, "color": color, "void": True})
     label_maps.parse_classes({"classes": entries}, label_maps.CLASSES_FILE)

@@ -13,8 +13,9 @@ import json
 import logging
 import os
 import stat
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from wrp_jax import interrupts
 from wrp_jax.files.atomic import write_atomically
@@ -152,9 +153,10 @@ class Records:
             self._unlink(path)
             removed.append(name)
         if removed:
+            more = f" and {len(removed) - 1} more" if len(removed) > 1 else ""
             _log.warning(
-                "%s: removed %d files of frames that are labelled no more (the first is %s)",
-                self.output, len(removed), removed[0],
+                "%s: removed %s%s, of frames that are labelled no more",
+                self.output, removed[0], more,
             )  # fmt: skip
 
     def _forget(self, name: str) -> None:
@@ -280,14 +282,36 @@ def check_unchanged(output: Path) -> None:
         )
 
 
-def run_mark(output: Path, may_change: Collection[str] = ()) -> str:
+def check_as_written(output: Path, path: Path) -> None:
+    """Refuses a file of an output that somebody has changed since a run has written it.
+
+    A file that no run has recorded passes.
+
+    Args:
+      output: the output folder.
+      path: the file.
+
+    Raises:
+      UserError: the file is not as it was written.
+    """
+    digests = FileDigests()
+    entry = _read_all(output, digests)[0].get(path.relative_to(output).as_posix())
+    fault = _fault(path, entry[1], digests) if entry else ""
+    if fault:
+        raise UserError(f"{fault}: run the same command again, which writes it anew.")
+
+
+def run_mark(
+    output: Path, may_change: Collection[str] = (), run: Mapping[str, Any] | None = None
+) -> str:
     """Fingerprint of ``run.json``, for what files of the output are made from; "" without one.
 
     Args:
       output: the output folder.
       may_change: keys that play no part, see ``output.claim_output``.
+      run: what ``run.json`` is going to say, JSON values; None: what it says.
     """
-    run = read_run(output)
+    run = read_run(output) if run is None else run
     if run is None:
         return ""
     return fingerprint({key: value for key, value in run.items() if key not in may_change})

@@ -6,8 +6,9 @@ Time, memory and bytes are those of a trial, see ``trial``.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from wrp_jax.data.source import VideoSource, frame_size
 from wrp_jax.data.split import split_source
@@ -40,7 +41,8 @@ def describe_labels(
     Raises:
       UserError: a file of the input cannot be read.
     """
-    kept = KeptWindows(plan, Failures(plan.output, plan.shard, fail_fast=True))
+    failures = Failures(plan.output, plan.shard, fail_fast=True)
+    kept = KeptWindows(plan, failures, None if networks is None else networks.digest)
     changes, done = kept.relabelled().sentence(len(plan.own)), kept.finished()
     before = sum(job.number in done for job in plan.own)
     rest = [job for job in plan.own[:limit] if job.number not in done]
@@ -107,6 +109,7 @@ def describe_predictions(
     kind: str,
     limit: int | None = None,
     shard: Shard = WHOLE,
+    run: Mapping[str, Any] | None = None,
 ) -> Iterator[str]:
     """Frames, time, memory and bytes of a run of ``wrp predict``, line by line.
 
@@ -117,11 +120,12 @@ def describe_predictions(
       kind: of ``predictions.FORMATS``.
       limit: of all sequences the first so many are predicted only.
       shard: whose sequences are looked at.
+      run: what the files depend on beside the frames; None: what ``run.json`` says.
 
     Raises:
       UserError: a file of the input cannot be read.
     """
-    survey = Survey(source, output, kind, Failures(output, fail_fast=True), limit, shard)
+    survey = Survey(source, output, kind, Failures(output, fail_fast=True), limit, shard, run)
     count = len(survey.missing)
     yield f"frames: {len(survey.all)} in {len(survey.sequences)} sequences{_of_shard(shard)}"
     yield f"finished before: {len(survey.asked) - count} frames"
@@ -147,6 +151,7 @@ def describe_flow(
     apart: Sequence[int] = (1,),
     limit: int | None = None,
     shard: Shard = WHOLE,
+    run: Mapping[str, Any] | None = None,
 ) -> Iterator[str]:
     """Flows, time, memory and bytes of a run of ``wrp flow``, line by line.
 
@@ -158,12 +163,13 @@ def describe_flow(
       apart: distances in frames.
       limit: of all sequences the first so many are written only.
       shard: whose sequences are looked at.
+      run: what the files depend on beside the frames; None: what ``run.json`` says.
 
     Raises:
       UserError: a file of the input cannot be read.
     """
     before, missing = survey_flow(
-        source, output, suffix=suffix, apart=apart, limit=limit, shard=shard
+        source, output, suffix=suffix, apart=apart, limit=limit, shard=shard, run=run
     )
     own = split_source(source, shard.count)[shard.index]
     frames = sum(len(source.frame_names(sequence)) for sequence in own)

@@ -132,7 +132,10 @@ def _write_quality(
 
 
 def _below(plan: Plan, rows: Sequence[FrameQuality]) -> dict[str, list[str]]:
-    """Names of the labelled frames that are expected to be worse than was asked for."""
+    """Names of the labelled frames that are expected to be worse than was asked for.
+
+    Of a label that is void alone nothing is expected: it is among them, for it teaches nothing.
+    """
     found: dict[str, list[str]] = {}
     for row in rows:
         if row.reason != UNREACHED and plan.min_quality and not row.miou >= plan.min_quality:
@@ -148,7 +151,7 @@ def _below_notes(plan: Plan, left_out: Mapping[str, Sequence[str]]) -> list[str]
     count = sum(len(job.owned) for job in plan.jobs)
     return [
         f"{len(names)} of {count} frames are expected to have an mIoU below "
-        f"--min_quality={plan.min_quality:g} ({', '.join(names[:_TOLD])}{more}; "
+        f"--min_quality={plan.min_quality:g}, or are void alone ({', '.join(names[:_TOLD])}{more}; "
         "below_quality in metrics.json has them all): they are left out of tfds. Their labels and "
         "rows of quality.csv are there."
     ]

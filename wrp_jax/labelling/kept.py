@@ -37,18 +37,20 @@ class KeptWindows:
       labels: by number of the window, the labels among that.
     """
 
-    def __init__(self, plan: Plan, failures: Failures):
+    def __init__(self, plan: Plan, failures: Failures, networks_digest: str | None = None):
         """Looks at the frames and labels of the plan's own jobs; unchanged ones are not read again.
 
         Args:
           plan: of the run.
           failures: lists the windows whose files cannot be read.
+          networks_digest: of ``Networks``; None where ``run.json`` says what it was.
         """
         self._plan, self._files = plan, OutputFiles(plan)
         self._records = Records(plan.output, plan.shard)
         digests = SourceDigests(plan.source, self._records.digests)
         known, truth = plan.known_labels(), GroundTruth(plan.source)
-        run = run_mark(plan.output, MAY_CHANGE)
+        settings = None if networks_digest is None else plan.settings(networks_digest)
+        run = run_mark(plan.output, MAY_CHANGE, settings)
         self.marks: dict[int, str] = {}
         self.labels: dict[int, WindowLabels] = {}
         for job in plan.own:

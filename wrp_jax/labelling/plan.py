@@ -231,6 +231,7 @@ def make_plan(config: Config, request: Request) -> Plan:
     )  # fmt: skip
     _check_files(plan)
     _tell_unused(plan, partial, request.keyframes)
+    _tell_scored(plan, request.keyframes)
     return plan
 
 
@@ -279,6 +280,26 @@ def _tell_unused(
                 "%s: the partial label of frame %s of %s%s is not used, because %s",
                 plan.source.name, name, sequence, more, reason,
             )  # fmt: skip
+
+
+def _tell_scored(plan: Plan, keyframes: Path | str | None) -> None:
+    """Warns of whole labels that a list of labelled frames does not name."""
+    if not keyframes:
+        return
+    listed = {(window.sequence, window.key) for window in plan.around}
+    rest = {
+        (job.window.sequence, job.names[i])
+        for job in plan.jobs
+        for i in job.scored
+        if (job.window.sequence, job.names[i]) not in listed
+    }
+    if rest:
+        sequence, name = min(rest)
+        more = f" and of {len(rest) - 1} more" if len(rest) > 1 else ""
+        _log.warning(
+            "%s: the label of frame %s of %s%s is used for scores alone: %s does not name it",
+            plan.source.name, name, sequence, more, keyframes,
+        )  # fmt: skip
 
 
 def chosen_methods(method: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -148,8 +148,12 @@ class Survey:
         failures: Failures,
         limit: int | None = None,
         shard: Shard = WHOLE,
+        run: Mapping[str, Any] | None = None,
     ):
-        """Looks at every frame that is asked for; the arguments are ``write_predictions``'."""
+        """Looks at every frame that is asked for; the arguments are ``write_predictions``'.
+
+        ``run`` is what ``run.json`` is going to say; None: what it says.
+        """
         writer, self.records = LabelWriter(output, source.classes), Records(output, shard)
         digests = SourceDigests(source, self.records.digests)
         self.sequences = split_source(source, shard.count)[shard.index]
@@ -158,10 +162,10 @@ class Survey:
         within = frozenset(self.sequences[:limit])
         self.asked = [place for place in places if place[0] in within]
         self.marks: dict[tuple[str, str], str] = {}
-        run = run_mark(output)
+        mark = run_mark(output, run=run)
         for s, name in self.asked:
             with failures.of(sequence=s, frame=name):
-                self.marks[s, name] = fingerprint(RESULT_VERSION, run, digests.frame(s, name))
+                self.marks[s, name] = fingerprint(RESULT_VERSION, mark, digests.frame(s, name))
         self.missing = [place for place in self.asked if not self._is_current(place)]
 
     def _is_current(self, place: tuple[str, str]) -> bool:

@@ -52,8 +52,8 @@ class Relabelled:
         if not reasons:
             return ""
         count = len(self.touched)
-        are = "is" if count == 1 else "are"
-        return f"{count} of {windows} spans {are} made again: {'; '.join(reasons)}"
+        made = f"{count} of {windows} spans {'is' if count == 1 else 'are'} made again"
+        return f"{made if count else 'no span is made again'}: {'; '.join(reasons)}"
 
 
 def relabelled(

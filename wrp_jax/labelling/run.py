@@ -59,7 +59,7 @@ def label_windows(
     failures.keep_only(parts)
     known = plan.known_labels()
     truth = GroundTruth(plan.source)
-    files, kept = OutputFiles(plan), KeptWindows(plan, failures)
+    files, kept = OutputFiles(plan), KeptWindows(plan, failures, networks.digest)
     results = kept.load()
 
     steps, asked = len(plan.methods), frozenset(job.number for job in plan.own[:limit])

@@ -7,8 +7,9 @@ where the first was stopped.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from wrp_jax import interrupts
 from wrp_jax.config import MotionConfig
@@ -134,6 +135,7 @@ def survey_flow(
     apart: Sequence[int] = (1,),
     limit: int | None = None,
     shard: Shard = WHOLE,
+    run: Mapping[str, Any] | None = None,
 ) -> tuple[int, dict[str, int]]:
     """How many files are there already, and how many are missing, by sequence. Writes nothing.
 
@@ -144,6 +146,7 @@ def survey_flow(
       apart: distances in frames.
       limit: of those sequences the first so many are looked at only.
       shard: whose sequences are looked at.
+      run: what ``run.json`` is going to say; None: what it says.
 
     Raises:
       UserError: a frame cannot be read.
@@ -155,7 +158,7 @@ def survey_flow(
         wanted = [
             one
             for first, distance in _parts(names, apart)
-            for one in _wanted(records, digests, sequence, names, first, distance, suffix)
+            for one in _wanted(records, digests, sequence, names, first, distance, suffix, run)
         ]
         there = sum(records.is_current(path, mark) for _, path, mark in wanted)
         before += there
@@ -177,14 +180,15 @@ def _wanted(
     first: int,
     distance: int,
     suffix: str,
+    run: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[tuple[int, int], Path, str]]:
     """The pairs of a group, the file of each, and the fingerprint of what it is made from."""
-    run, last = run_mark(records.output), min(first + GROUP + distance, len(names))
+    mark, last = run_mark(records.output, run=run), min(first + GROUP + distance, len(names))
     for pair in _pairs(first, last, distance):
         path = _file(records.output, sequence, names, *pair, suffix)
         seen = names[max(min(pair) - distance, 0) : max(pair) + distance + 1]
         places = [seen.index(names[i]) for i in pair]
-        yield pair, path, fingerprint(RESULT_VERSION, run, places, digests.frames(sequence, seen))
+        yield pair, path, fingerprint(RESULT_VERSION, mark, places, digests.frames(sequence, seen))
 
 
 def _dump_part(

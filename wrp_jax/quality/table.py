@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wrp_jax.files.records import check_as_written
 from wrp_jax.files.regular import read_bytes
 from wrp_jax.types import UserError
 
@@ -72,6 +73,18 @@ def as_written(row: FrameQuality) -> FrameQuality:
     told = {name: _rounded(getattr(row, name)) for name in COLUMNS[3:7]}
     iou = {name: _rounded(value) for name, value in row.iou.items()}
     return dataclasses.replace(row, iou=iou, **told)
+
+
+def read_output_quality(output: Path) -> list[FrameQuality]:
+    """The table of an output.
+
+    Raises:
+      UserError: there is none, or somebody has sorted, cut or changed it since it was written.
+    """
+    path = output / QUALITY_FILE
+    if path.exists():
+        check_as_written(output, path)
+    return read_quality(path)
 
 
 def read_quality(path: Path) -> list[FrameQuality]:

@@ -88,7 +88,7 @@ def test_what_speaks_against_a_folder(tmp_path, wrp, capsys):
     (root / "b/labels/2.png").write_bytes(b"nothing")
     content = {"classes": [{"id": 3, "name": "x", "color": CITY.colors[0].tolist()}]}
     (root / "classes.json").write_text(json.dumps(content))
-    assert wrp("doctor", str(root)) == 0
+    assert wrp("doctor", str(root)) == 1
     text = capsys.readouterr().out
     for said in (
         "a gap in time between 000002 and 000007",
@@ -115,7 +115,7 @@ def test_ids_of_classes_json_are_not_guessed_at(tmp_path):
 
 def test_a_folder_without_pictures_is_a_problem(tmp_path, wrp, capsys):
     (tmp_path / "empty").mkdir()
-    assert wrp("doctor", str(tmp_path / "empty")) == 0
+    assert wrp("doctor", str(tmp_path / "empty")) == 1
     said = capsys.readouterr().out
     assert f"! {tmp_path / 'empty'} holds no pictures" in said and "1 problem found." in said
 

@@ -95,8 +95,9 @@ def _meaning(ids: set[int], classes: ClassMap | None) -> str:
         return "0/255 masks, where 255 is an object: make it an id, such as 1"
     if max(ids) > VOID:
         return "more than labels of 8 bits hold: instances, or depth"
-    if classes is not None and ids <= set(classes.ids):
-        return "ids of classes.json"
+    if classes is not None and ids <= {*classes.ids, classes.keep}:
+        kept = f", where {classes.keep} keeps what is propagated" if classes.keep in ids else ""
+        return f"ids of classes.json{kept}"
     labels = set(cityscapes_classes().ids)
     train = set(range(19)) | {VOID}
     if ids <= train and len(ids) > 5 and VOID in ids:

@@ -33,6 +33,12 @@ _UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")
 _log = logging.getLogger(__name__)
 
 
+def free_name(names: Collection[str], *preferred: str) -> str:
+    """A name for what has no class, which none of the classes has."""
+    more = (f"{NOTHING} {number}" for number in range(2, len(names) + 3))
+    return next(n for n in (*preferred, NOTHING, "no class", *more) if n not in names)
+
+
 @dataclasses.dataclass(frozen=True)
 class ToolClass:
     """A class as a tool has it.
