@@ -87,7 +87,7 @@ class ChooserRefiner:
         frames = cues.clip.stack([key.index for key in starts])
         carry = _init_carry(frames, active_indices(labels, active), num_classes=len(active))
         reliability = reliability_of(cues, window.keys, self.expected)
-        reliability = jnp.asarray(np.stack([compact(reliability.T, active).T] * 2))
+        reliability = np.stack([compact(reliability.T, active).T] * 2)
         mask, void = mask_options(config), window.classes.void_index
         for t, (chain, long) in enumerate(walk_chain(cues, orders, active, window.motion), 1):
             carry, (chosen, sure, probs) = _jitted_step(
