@@ -17,7 +17,7 @@ from wrp_jax.models.network import Network
 from wrp_jax.propagation.along_chains import mask_options
 from wrp_jax.propagation.chooser.agreement import reliability_of
 from wrp_jax.propagation.chooser.chains import step_cues, walk_chain
-from wrp_jax.propagation.chooser.choose import DEFAULT_DOUBT, Doubt, choose_step
+from wrp_jax.propagation.chooser.choose import DEFAULT_DOUBT, Doubt, choose_step, tile_side
 from wrp_jax.propagation.chooser.hypotheses import (
     active_classes,
     active_indices,
@@ -30,15 +30,15 @@ from wrp_jax.propagation.results import FramePrediction, Posterior
 _init_carry = jax.jit(init_carry, static_argnames="num_classes")
 
 
-@functools.partial(jax.jit, static_argnames=("network", "mask", "recursive", "doubt", "shared"))
+@functools.partial(jax.jit, static_argnames=("network", "mask", "recursive", "doubt", "posterior"))
 def _jitted_step(
-    network, variables, reliability, carry, chain, long, mask, recursive, doubt, shared
+    network, variables, reliability, carry, chain, long, mask, recursive, doubt, posterior
 ):
     now = step_cues(chain, long)
     carry, choice = choose_step(
         network, variables, reliability, carry, now, mask, recursive=recursive, doubt=doubt
     )
-    return carry, choice._replace(probs=choice.probs.astype(jnp.float16) if shared else None)
+    return carry, choice._replace(probs=choice.probs.astype(jnp.float16) if posterior else None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +89,8 @@ class ChooserRefiner:
         reliability = reliability_of(cues, window.keys, self.expected)
         reliability = np.stack([compact(reliability.T, active).T] * 2)
         mask, void = mask_options(config), window.classes.void_index
+        # Of small frames it is there in any case: one program for one labelled frame and for two.
+        posterior = shared or tile_side(*window.size, len(active)) is None
         for t, (chain, long) in enumerate(walk_chain(cues, orders, active, window.motion), 1):
             carry, (chosen, sure, probs) = _jitted_step(
                 self.network,
@@ -100,7 +102,7 @@ class ChooserRefiner:
                 mask,
                 self.recursive,
                 self.doubt,
-                shared,
+                posterior,
             )
             # Whole arrays come to the host: a part of one would be one more program.
             chosen, sure = np.asarray(chosen), np.asarray(sure)
