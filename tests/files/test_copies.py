@@ -36,16 +36,17 @@ def test_only_what_has_changed_comes_again(gs):
     put(gs, "b/d/classes.json", b"{}")
     put(gs, "b/d/a/frames/0.png", b"zero")
     put(gs, "b/d/a/frames/1.png", b"one")
+    put(gs, "b/d/b/frames/0.png", b"zero")
     copy = Copy("gs://b/d", written=False)
     copy.fetch()
     assert copy.path.name == "d"  # the name of a sequence may be that of its folder
     assert (copy.path / "a/frames/1.png").read_bytes() == b"one"
-    assert len(brought(gs)) == 3
+    assert len(brought(gs)) == 4
     before = os.stat(copy.path / "a/frames/0.png").st_ino
     put(gs, "b/d/a/frames/1.png", b"two")
     gs.age("/b/d/a/frames/1.png", 30)  # of the same length, but written later
     put(gs, "b/d/a/frames/2.png", b"2")
-    del gs.store["/b/d/classes.json"]
+    del gs.store["/b/d/classes.json"], gs.store["/b/d/b/frames/0.png"]
     (copy.path / "stray").write_bytes(b"of a killed run")
     Copy("gs://b/d", written=False).fetch()
     assert brought(gs) == ["/b/d/a/frames/1.png", "/b/d/a/frames/2.png"]

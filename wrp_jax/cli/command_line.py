@@ -138,6 +138,8 @@ def _copy_addresses() -> None:
     """Puts local copies in the place of addresses in all flags, such as ``--data=gs://…``."""
     for name in flags.FLAGS:
         flag = flags.FLAGS[name]
+        if flag.value == flag.default:
+            continue  # whichever library has defined it
         written = name in ("output", "workdir")
         if isinstance(flag.value, str):
             flag.value = local_copy(flag.value, f"--{name}", written=written)

@@ -119,7 +119,7 @@ class Copy:
                 entry = index.pop(name, None)
                 unchanged = entry is not None and entry[2:] == here.get(name)
                 if name in here and (unchanged or not self.written):
-                    self._local(name).unlink(missing_ok=True)
+                    self._drop(self._local(name))
 
     def send(self, *, remove: bool = False) -> None:
         """Sends what is new or has changed here.
@@ -175,6 +175,15 @@ class Copy:
                 if facts is not None:
                     found[path.relative_to(self._root).as_posix()] = facts
         return found
+
+    def _drop(self, path: Path) -> None:
+        """Removes a file, and the folders that it leaves empty: a store has none either."""
+        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            for folder in path.parents:
+                if folder == self._home:
+                    break
+                folder.rmdir()
 
     def _bring(self, name: str) -> str:
         with replacing(self._local(name)) as temporary, temporary.open("wb") as file:
@@ -362,7 +371,8 @@ def _order(names: list[str]) -> tuple[list[str], list[str], list[str]]:
     """What says whose a folder is, results, records."""
     first = [n for n in names if "/" not in n and n.endswith(".json")]
     last = [n for n in names if n.rsplit("/", 1)[-1].startswith(".records")]
-    return first, [n for n in names if n not in {*first, *last}], last
+    others = {*first, *last}
+    return first, [n for n in names if n not in others], last
 
 
 def _stays(name: str) -> bool:
