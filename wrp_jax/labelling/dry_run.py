@@ -99,7 +99,7 @@ def _of_shard(shard: Shard) -> str:
 
 
 def _frames(jobs: Iterable[WindowJob]) -> int:
-    return sum(len(job.names) for job in jobs)
+    return sum(len(job.labelled) for job in jobs)
 
 
 def describe_predictions(
@@ -236,8 +236,7 @@ def _largest(plan: Plan, jobs: Sequence[WindowJob]) -> tuple[WindowJob, int]:
 
 def _shortened(job: WindowJob, most: int) -> WindowJob:
     """The labelled frames of a window and those nearest to them, as if there were no others."""
-    first, last = job.between or (0, len(job.names) - 1)
-    places = sorted(range(first, last + 1), key=lambda i: abs(i - job.nearest(i)))[:most]
+    places = sorted(job.labelled, key=lambda i: abs(i - job.nearest(i)))[:most]
     places = sorted({*places, *job.keys})
     place_of = {old: new for new, old in enumerate(places)}
 

@@ -82,6 +82,12 @@ class WindowJob:
         """What names it in ``failures.jsonl``."""
         return {"sequence": self.window.sequence, "labelled": " and ".join(self.window.keys)}
 
+    @property
+    def labelled(self) -> range:
+        """The frames that are labelled, ``keys`` among them."""
+        first, last = self.between or (0, len(self.names) - 1)
+        return range(min(first, *self.keys), max(last, *self.keys) + 1)
+
     def nearest(self, frame: int) -> int:
         """The labelled frame nearest to one; of two equally near ones the earlier."""
         return min(self.keys, key=lambda key: abs(key - frame))

@@ -107,7 +107,7 @@ class LabelledWindow:
     def frames(self) -> range:
         """The frames that are labelled, ``keys`` among them."""
         at = [key.index for key in self.keys]
-        return range(min(self.inner[0], *at, *at), max(self.inner[1], *at, *at) + 1)
+        return range(min(self.inner[0], *at), max(self.inner[1], *at) + 1)
 
     @property
     def size(self) -> tuple[int, int]:
