@@ -7,6 +7,9 @@ import pytest
 
 from wrp_jax.config import Config
 from wrp_jax.data.class_map import class_map
+from wrp_jax.data.folder import open_folder
+from wrp_jax.data.known_labels import KnownLabels
+from wrp_jax.data.windows import windows_of_keyframes
 from wrp_jax.models.network import Network
 from wrp_jax.training import forecast
 
@@ -74,3 +77,20 @@ def test_of_a_stage_that_is_not_foretold_nothing_is(config, monkeypatch):
     assert forecast.stage_seconds(config, ("motion", *stages), CLASSES, SIZE, 1) is None
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert forecast.stage_seconds(config, stages, CLASSES, SIZE, 1) is None
+
+
+def test_what_is_trained_or_begun_is_left_out(config, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(forecast, "forward_flops", lambda *inputs: 1e9)
+    source = open_folder(folder)
+    windows = windows_of_keyframes(source, None, 2)
+    known = KnownLabels(source, windows)
+
+    def said():
+        return forecast.foretell(config, known, source, windows, tmp_path)
+
+    config.segmentation.optimiser.steps = 500
+    assert said().startswith("training takes about ") and "(segmentation " in said()
+    (tmp_path / "checkpoints/segmentation").mkdir(parents=True)
+    assert "segmentation" not in said() and "(refiner " in said()
+    config.refiner.steps = 2
+    assert said() == ""
