@@ -4,7 +4,7 @@ python -m experiments.thresholds NAME=DATA:RUN[:SEQUENCE+SEQUENCE...]... [--ever
   [--record=NAME]
 
 ``DATA`` is a folder of video whose frames all have true labels, ``RUN`` what ``train.py`` made of
-other frames of it. Every tenth frame counts as labelled; of so many gaps between two of them,
+other labels of it. Every tenth frame counts as labelled; of so many gaps between two of them,
 spread over the sequences, warp-inpaint carries the label of one end to the other with each
 candidate of τ. ``left out`` is its mIoU at the other end, by which ``wrp propagate
 --config.propagation.tau=auto`` chooses; ``true`` that of the frames between.
