@@ -74,9 +74,9 @@ def test_the_labelled_image_is_moved_along_on_request(make_run, networks, config
     moved = Image.open(plan.output / "methods/motion-only/a/images/004.png")
     labelled = Image.open(make_run.root / "a/frames/002.png")
     np.testing.assert_array_equal(np.array(moved), np.array(labelled))  # the motion is zero
-    assert set(KeptWindows(plan, Failures(plan.output)).load()) == {0, 1}
+    assert set(KeptWindows(plan, Failures(plan.output), networks.digest).load()) == {0, 1}
     (plan.output / "methods/motion-only/a/images/004.png").unlink()
-    assert set(KeptWindows(plan, Failures(plan.output)).load()) == {1}
+    assert set(KeptWindows(plan, Failures(plan.output), networks.digest).load()) == {1}
 
 
 def test_predictions_do_not_depend_on_labels_that_are_not_known(make_run, networks):
