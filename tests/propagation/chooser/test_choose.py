@@ -17,6 +17,7 @@ from wrp_jax.propagation.chooser.agreement import reliability_of
 from wrp_jax.propagation.chooser.network_inputs import chooser_inputs
 from wrp_jax.propagation.chooser.window import ChooserRefiner
 from wrp_jax.propagation.labelled_window import Keyframe, LabelledWindow
+from wrp_jax.propagation.methods import label_frames
 from wrp_jax.propagation.results import collect
 from wrp_jax.propagation.step import MaskOptions, make_step
 from wrp_jax.propagation.window_cues import HeldCues
@@ -59,6 +60,31 @@ def test_scan_equals_the_loop_over_a_window(recursive):
         np.testing.assert_array_equal(got[frame], active[np.asarray(chosen[t, b])])
         np.testing.assert_allclose(confidence[frame], sure[t, b], atol=1e-5)
     np.testing.assert_array_equal(got[1], labels[1])
+
+
+def test_a_labelled_frame_beyond_the_window_is_heard_beside_its_own():
+    carry, steps, _orders, labels, _ = guesses(4, 1, 1)
+    cues, _ = clip(4, 1)
+    known = jnp.full((2, carry.stepwise.shape[-1], 2), 0.5)
+    refiner = ChooserRefiner(CHOOSER, variables_for(carry, steps, known), EXPECTED)
+    own, further = Keyframe(0, labels[0]), Keyframe(3, labels[3])
+    window = LabelledWindow(
+        HeldCues(cues), (own,), CLASSES, shifting(0), further=(further,), between=(1, 2)
+    )
+    frames = label_frames("warp-refine", PropagationConfig(), window, refiner)
+    said = {one.frame: one for one in frames}
+    assert sorted(said) == [0, 1, 2]
+    both = [*refiner.label(PropagationConfig(), window)]
+    (others,) = window.further_pairs()
+    both += [one for one in refiner.label(PropagationConfig(), others) if one.frame in (1, 2)]
+    for frame in (1, 2):
+        first, second = (one.posterior for one in both if one.frame == frame)
+        assert first is not None and second is not None
+        near, far = 0.95**frame, 0.95 ** (3 - frame)
+        assert set(first.classes) == set(second.classes)
+        expected = near * first.probs.astype(np.float32) + far * second.probs.astype(np.float32)
+        sure = expected.max(-1) / (near + far)
+        np.testing.assert_allclose(said[frame].confidence, np.minimum(sure, 1), rtol=1e-4)
 
 
 @pytest.mark.parametrize(("composed", "full"), [(0, 0.2), (2, 0.55)])
