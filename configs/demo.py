@@ -1,10 +1,10 @@
-"""The whole pipeline on a video that it makes itself: nothing to download, no GPU.
+"""The whole pipeline on street clips that it renders: nothing to download, no GPU.
 
 python propagate.py --config=configs/demo.py
 
-Renders street clips, labels the middle frame of each, trains g_ψ and Ω on those frames alone,
-carries the labels to all others by every method, and writes labels, overlays, scores and
-demo_output/report.html.
+Renders street clips, takes the label of the middle frame of each, trains segmentation and refiner
+on those frames alone, carries the labels to all other frames by every method, and writes labels,
+overlays, scores and demo_output/report.html.
 """
 
 from wrp_jax.config import Config, RefinerConfig

@@ -1,11 +1,12 @@
-"""Anybody's folder of video with a few labelled frames, on a machine without a GPU.
+"""Your own folder of video with a few labelled frames, on a machine without a GPU.
 
 python train.py --config=configs/folder.py --data=D --workdir=RUN
 python propagate.py --config=configs/folder.py --data=D --workdir=RUN --output=OUT
 
 D holds <sequence>/frames/*, <sequence>/labels/* and classes.json. Every option has one value for
-all data sets; the length of training follows from the number of labelled frames. A longer
-training: --config.segmentation.optimiser.steps=8000.
+all data sets; the length of training follows from the number of labelled frames: 300 steps or
+more. With few labels and time to spare, --config.segmentation.optimiser.steps=600 labels better
+(docs/MODELS.md).
 """
 
 from wrp_jax.config import Config

@@ -5,9 +5,9 @@ python propagate.py --config=configs/motion_video.py --data=D --method=motion-on
     --output=OUT
 
 FOLDER holds frames, or folders of frames (<sequence>/*.jpg or <sequence>/frames/*.jpg). The small
-network that mends DIS flow goes on from the weights of the package and learns to fetch each frame
-from its neighbour, hidden places and all, as SDC-Net does (0.7 L1 + 0.2 gradient + 0.1
-smoothness). It carries labels better than as shipped, and as well as DIS alone, not better
+network that corrects DIS flow starts from the weights of the package. It learns to fetch each frame
+from its neighbour, occluded places included, as SDC-Net does (0.7 L1 + 0.2 gradient + 0.1
+smoothness). After this it carries labels better than as shipped, and about as well as DIS alone
 (docs/MODELS.md).
 
 RAFT, on a GPU, with a census loss and edge-aware smoothness where forward and backward flow agree

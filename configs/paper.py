@@ -1,10 +1,11 @@
-"""The paper's method, as printed, on anybody's folder: hard labels, its mask, Ω by cycles.
+"""The paper's method, as printed, on your own folder: hard labels, its mask, Ω by cycles.
 
 python train.py --config=configs/paper.py --data=D --workdir=RUN
 python propagate.py --config=configs/paper.py --data=D --workdir=RUN --output=OUT
 
-Motion and segmentation are the light ones of configs/folder.py. --config.refiner.unrolled=true
-trains Ω inside every step of the cycle, --config.refiner.learn_tau=true lets τ learn along.
+Motion and segmentation are the light ones of configs/folder.py. Its labels are worse than those of
+configs/folder.py (docs/REFINER.md). --config.refiner.unrolled=true trains Ω inside every step of
+the cycle; --config.refiner.learn_tau=true learns τ along with it.
 """
 
 from wrp_jax.config import Config, PropagationConfig, RefinerConfig

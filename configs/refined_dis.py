@@ -1,9 +1,9 @@
-"""A small network that mends DIS flow, from synthetic pairs alone; a CPU is enough.
+"""A small network that corrects DIS flow, from synthetic pairs alone; a CPU is enough.
 
 python train.py --config=configs/refined_dis.py --workdir=RUN \\
     --data=synthetic:clips=14,frames=4,height=240,width=320,speed=1.2,town=none
 
-700 pairs are made once, 7 of 10 of them pieces of the street's frames flying over other frames.
+It makes 700 pairs once. In 7 of 10 of them, pieces of the street's frames fly over other frames.
 """
 
 from wrp_jax.config import (

@@ -8,8 +8,8 @@ python train.py --config=configs/segment_cityscapes.py --workdir=RUN \\
     --config.segmentation.weights=MAPILLARY/segmentation.npz \\
     --config.segmentation.drop_classifier=true
 
-CITYSCAPES holds leftImg8bit, gtFine and gtCoarse as they are unpacked. Without the second list
-training is on fine labels alone; without MAPILLARY, the weights may be the ImageNet backbone or any
+CITYSCAPES holds leftImg8bit, gtFine and gtCoarse, unpacked. Without the second list training uses
+fine labels alone. In place of MAPILLARY's, the weights may be the ImageNet backbone or any
 published file (docs/MODELS.md).
 
 Of the coarsely labelled frames only crops around the centroids of 13 classes are drawn, as if

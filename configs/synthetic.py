@@ -2,8 +2,8 @@
 
 python propagate.py --config=configs/synthetic.py
 
-As the demo, with more streets, longer clips and a longer training: motion is ahead of
-segmentation near the labelled frame and behind it far from there. Some ten minutes on two cores.
+This is the demo with more streets, longer clips and a longer training. Motion is ahead of
+segmentation near the labelled frame and behind it far away. It takes some ten minutes on two cores.
 """
 
 from wrp_jax.config import Config, PropagationConfig, RefinerConfig
