@@ -74,7 +74,7 @@ def model(tmp_path, asked):
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_labels_every_frame_in_the_users_ids(model, clip, method):
     frames, labels, truth = clip
-    result = wrp_jax.collect(model.propagate(frames, labels, method="motion-only"))
+    result = wrp_jax.collect(model.propagate(frames, labels, method=method))
     assert result.labels.shape == result.confidence.shape == (N, H, W)
     assert result.labels.dtype == np.uint8 and result.confidence.dtype == np.float32
     assert result.confidence.min() >= 0 and result.confidence.max() <= 1
@@ -177,7 +177,7 @@ def test_a_model_knows_what_it_can_run(model):
     (model.workdir / "refiner.npz").unlink()
     assert model.methods == tuple(m for m in METHODS if m != "warp-refine")
     (model.workdir / "segmentation.npz").unlink()
-    assert model.methods == ("static", "motion-only")
+    assert model.methods == ("static", "motion-only", "flow-voting")
     assert "static, motion-only" in repr(model)
     config = dataclasses.replace(Config())
     config.segmentation.name, config.segmentation.weights = "hrnet_ocr", "x.pth"

@@ -49,16 +49,34 @@ def initial_variables(
     return laid_over(jax.jit(network.init)(key, images), loaded)
 
 
+def check_start(options: SegmentationConfig) -> None:
+    """Looks for what the network starts from, before anything is trained.
+
+    Raises:
+      UserError: a package is missing, or the file is not what a run calls its segmentation.
+    """
+    if is_of_a_run(options):
+        _result_of(options)
+    else:
+        start_file(options)
+
+
+def _result_of(options: SegmentationConfig) -> tuple[Path, str]:
+    """Workdir and stage of a run's result."""
+    path = Path(options.weights)
+    stage = path.stem
+    if stage not in (SEGMENTATION, STUDENT) or path != result_path(path.parent, stage):
+        raise UserError(f"{path} is no segmentation of a run: give RUN/{SEGMENTATION}.npz.")
+    return path.parent, stage
+
+
 def _of_a_run(options: SegmentationConfig, classes: ClassMap, shapes: Any) -> dict[str, Any]:
     """What a run made, all of it in ``shapes`` as well, without classifiers to be dropped.
 
     As with published files it may be a smaller network, which this one contains.
     """
     path = Path(options.weights)
-    stage = path.stem
-    if stage not in (SEGMENTATION, STUDENT) or path != result_path(path.parent, stage):
-        raise UserError(f"{path} is no segmentation of a run: give RUN/{SEGMENTATION}.npz.")
-    loaded, metadata = load_result(path.parent, stage)
+    loaded, metadata = load_result(*_result_of(options))
     trained = [entry["name"] for entry in metadata["classes"]["classes"]]
     if not options.drop_classifier and trained != list(classes.names):
         raise UserError(

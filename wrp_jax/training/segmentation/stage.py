@@ -36,7 +36,7 @@ from wrp_jax.training.segmentation.crops import (
     crops_of_epoch,
 )
 from wrp_jax.training.segmentation.losses import class_weights
-from wrp_jax.training.segmentation.pretrained import initial_variables
+from wrp_jax.training.segmentation.pretrained import check_start, initial_variables
 from wrp_jax.training.segmentation.recipe import (
     Loss,
     epoch_steps,
@@ -51,21 +51,20 @@ from wrp_jax.training.state import (
     inference_variables,
 )
 from wrp_jax.types import Window
-from wrp_jax.weights.segmentation import start_file
 
 
 def check_options(config: Config) -> None:
     """Refuses what the stage does not know.
 
     Raises:
-      UserError: the network does not have an option that is given, the package is missing that it
-        starts from, or the batch does not divide into its parts.
+      UserError: the network does not have an option that is given, what it starts from is missing,
+        or the batch does not divide into its parts.
     """
     options = config.segmentation
     if options.name == PRECOMPUTED:
         return
     build_segmentation(options, 2)
-    start_file(options)  # a package that is missing is told before anything is trained
+    check_start(options)
     check_parts(options.optimiser.batch_size, options.optimiser.accumulate)
 
 
