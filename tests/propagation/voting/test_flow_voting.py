@@ -12,6 +12,7 @@ from wrp_jax.motion.still import zero_motion
 from wrp_jax.propagation import along_chains
 from wrp_jax.propagation.labelled_window import Keyframe, LabelledWindow
 from wrp_jax.propagation.methods import label_frames
+from wrp_jax.propagation.provenance import provenance
 from wrp_jax.propagation.results import collect
 from wrp_jax.propagation.voting import votes as published
 from wrp_jax.propagation.voting import window as voting_window
@@ -127,6 +128,17 @@ def test_beyond_the_reach_of_the_other_side_one_alone_speaks(rng):
     said, _, window = said_of(clip, labels, (0, 4), reach=1)
     assert sorted(said) == [0, 1, 3, 4] and not window.reached_by_both()
     assert said[1].side is None and said[1].key == 0 and said[3].key == 4
+
+
+def test_the_side_counts_labelled_frames_beyond_the_two(rng):
+    clip, labels = shifting_clip(rng, n=6, w=24)
+    further = (Keyframe(0, labels[0]),)
+    said, _, window = said_of(clip, labels, (1, 5), further=further, between=(2, 4))
+    for frame in (2, 3, 4):
+        source = provenance(window, said[frame], inpaints=False, chooses=False)
+        alone = frame - 1, 5 - frame  # distances to the two that have a say
+        np.testing.assert_array_equal(source[..., 2], np.array(alone)[source[..., 1]])
+        assert (source[:, 0, 1] == 0).any() and (source[:, -1, 1] == 1).any()
 
 
 def test_time_may_run_the_other_way(rng):

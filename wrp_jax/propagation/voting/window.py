@@ -182,7 +182,9 @@ class _FirstVote:
             * np.take_along_axis(self.of_key(frame, side)[:h, :w], said.labels[..., None], -1)
             for side, weight in enumerate(weights)
         )
-        return said._replace(side=(second > first)[..., 0].astype(np.uint8))
+        at = [key.index for key in self._window.all_keys]
+        places = np.array([at.index(key) for key in sorted(self.keys)], np.int32)
+        return said._replace(side=places[(second > first)[..., 0].astype(int)])
 
     def _labels(self, frame: int, votes: Float[np.ndarray, "h w c"], key: int) -> FramePrediction:
         h, w = self._window.size
