@@ -2,12 +2,14 @@
 
 import os
 import time
+from pathlib import Path
 
 import bucket
 import pytest
 
 from wrp_jax.files import copies
 from wrp_jax.files.copies import Copies, Copy, copies_of_addresses, local_copy
+from wrp_jax.files.output import check_apart, check_output
 from wrp_jax.types import MachineError, UserError
 
 pytestmark = pytest.mark.fast
@@ -167,6 +169,44 @@ def test_values_of_flags(gs):
         assert opened.read() == "a 1 0 2"
     for plain in ("runs/a", "synthetic:clips=2", "C:/runs", "root:/list"):
         assert all_of_them.local(plain, "--data") == plain
+
+
+def test_what_lies_beside_a_file_comes_with_it_and_goes_again(gs):
+    put(gs, "b/labels/10.png", b"png")
+    put(gs, "b/labels/20.png", b"another")
+    put(gs, "b/labels/classes.json", b"{}")
+    label = Path(Copies().local("gs://b/labels/10.png", "--label", beside="classes.json"))
+    assert {path.name: path.read_bytes() for path in label.parent.iterdir()} == {
+        "10.png": b"png", "classes.json": b"{}",
+    }  # fmt: skip
+    del gs.store["/b/labels/classes.json"]
+    frame, _, again = Copies().local("7:gs://b/labels/10.png", "--label", beside="x").partition(":")
+    assert (frame, Path(again)) == ("7", label) and label.with_name("classes.json").exists()
+    Copies().local("gs://b/labels/10.png", "--label", beside="classes.json")
+    assert [path.name for path in label.parent.iterdir()] == ["10.png"]
+
+
+def test_two_data_sets_at_one_address(gs):
+    for name in ("one", "two"):
+        put(gs, f"b/sets/{name}/1.0.0/dataset_info.json", b"{}")
+    both = Copies()
+    for name in ("one", "two"):
+        folder = both.local(f"tfds:{name}:train@gs://b/sets", "--data").partition("@")[2]
+        assert [path.name for path in Path(folder).iterdir()] == [name]
+
+
+def test_addresses_in_one_another_are_told_as_folders_are(gs):
+    put(gs, "b/d/classes.json", b"{}")
+    with copies_of_addresses():
+        data, inside, run = (
+            Path(local_copy(f"gs://b/{name}", "--output", written=name != "d"))
+            for name in ("d", "d/out", "d/out/run")
+        )
+        with pytest.raises(UserError, match="gs://b/d/out lies inside the input gs://b/d:"):
+            check_output(inside, data)
+        check_output(Path(local_copy("gs://b/d2", "--output", written=True)), data)
+        with pytest.raises(UserError, match="output=gs://b/d/out and --workdir=gs://b/d/out/run"):
+            check_apart(inside, run)
 
 
 def test_mistakes(gs, monkeypatch):

@@ -41,6 +41,9 @@ EXIT_MACHINE = 5
 _SAID_ELSEWHERE = {"--config.propagation.tau=auto": "choose_tau"}
 """Flags by what stands for them: values of options that no option of its type can have."""
 
+_BESIDE = {"label": "classes.json"}
+"""Flags that name a file, and the file beside it that is read, too."""
+
 _HOME = re.compile(r"""(^|[:@,\s('"\[])(~[^/:@,\s)'"\]]*)(?=[/:@,\s)'"\]]|$)""")
 """``~`` or ``~user`` at the beginning of a path: also in ``ROOT:LIST``, after ``@``, in a tuple."""
 
@@ -140,14 +143,15 @@ def _copy_addresses() -> None:
         flag = flags.FLAGS[name]
         if flag.value == flag.default:
             continue  # whichever library has defined it
-        written = name in ("output", "workdir")
-        if isinstance(flag.value, str):
-            flag.value = local_copy(flag.value, f"--{name}", written=written)
-        elif isinstance(flag.value, list):
-            flag.value = [
-                local_copy(text, f"--{name}", written=written) if isinstance(text, str) else text
-                for text in flag.value
-            ]
+        written, beside = name in ("output", "workdir"), _BESIDE.get(name, "")
+        several = isinstance(flag.value, list)
+        values = [
+            local_copy(value, f"--{name}", written=written, beside=beside)
+            if isinstance(value, str)
+            else value
+            for value in (flag.value if several else [flag.value])
+        ]
+        flag.value = values if several else values[0]
 
 
 def define_config() -> flags.FlagHolder:

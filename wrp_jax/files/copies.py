@@ -224,17 +224,18 @@ class Copies:
     """The copies of one command. ``copies_of_addresses`` makes one."""
 
     def __init__(self) -> None:
-        self._copies: dict[str, Copy] = {}
+        self._copies: dict[tuple[str, str], Copy] = {}  # by address and part of it
         self._done = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def local(self, text: str, flag: str, *, written: bool = False) -> str:
+    def local(self, text: str, flag: str, *, written: bool = False, beside: str = "") -> str:
         """The value of a flag with local copies in the place of addresses, which are fetched.
 
         Args:
           text: the value; unchanged where it holds no address.
           flag: for messages.
           written: the command may write there, and there need not be anything yet.
+          beside: name of a file that is looked for in the folder of a file, and comes with it.
 
         Raises:
           UserError, MachineError: see ``Copy.fetch``; an address that cannot be read.
@@ -242,18 +243,31 @@ class Copies:
         data_set = _TFDS.fullmatch(text)
 
         def replace(address: str) -> str:
-            if address not in self._copies:
-                below = "" if data_set is None else _data_set(address, data_set["name"])
-                copy = Copy(address, written=written, below=below)
+            part = "" if data_set is None else _data_set(address, data_set["name"])
+            if (address, part) not in self._copies:
+                copy = Copy(address, written=written, below=part)
                 copy.fetch(may_be_missing=written)
-                self._copies[address] = copy
-            return os.fspath(self._copies[address].path)
+                self._copies[address, part] = copy
+            copy = self._copies[address, part]
+            if beside:
+                self._bring_beside(copy, beside)
+            return os.fspath(copy.path)
 
         replaced = replace_addresses(text, flag, replace)
         if self._thread is None and any(copy.written for copy in self._copies.values()):
             self._thread = threading.Thread(target=self._send_now_and_then, daemon=True)
             self._thread.start()
         return replaced
+
+    def _bring_beside(self, copy: Copy, name: str) -> None:
+        """Puts the file of this name in the folder of another beside the copy of that one."""
+        other = Copy(f"{copy.address.rpartition('/')[0]}/{name}", written=False)
+        other.fetch(may_be_missing=True)
+        target = copy.path.with_name(name)
+        if other.path.is_file():
+            write_atomically(target, other.path.read_bytes())
+        else:
+            target.unlink(missing_ok=True)
 
     def address_of(self, path: str | os.PathLike[str]) -> str | None:
         """The address of which a path is the local copy; None where it is none."""
@@ -321,9 +335,9 @@ def copies_of_addresses() -> Iterator[None]:
     _open.close(done=True)
 
 
-def local_copy(text: str, flag: str, *, written: bool = False) -> str:
+def local_copy(text: str, flag: str, *, written: bool = False, beside: str = "") -> str:
     """See ``Copies.local``."""
-    return _open.local(text, flag, written=written)
+    return _open.local(text, flag, written=written, beside=beside)
 
 
 def with_local_copies(value: Any, flag: str) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wrp_jax.files.atomic import write_atomically
+from wrp_jax.files.copies import address_of
 from wrp_jax.files.regular import MAX_BYTES
 from wrp_jax.files.strict_json import read_json
 from wrp_jax.types import UserError
@@ -36,12 +37,11 @@ def check_output(output: Path, *roots: Path | None) -> None:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{str(output)!r} is no place for an output: {reason}.") from error
     for root in filter(None, roots):
+        if _lies_in(output, root):
+            raise _inside(output, root)
         for inside in _real_folders(root.expanduser()):
             if resolved == inside or inside in resolved.parents:
-                raise UserError(
-                    f"{output} lies inside the input {root}: choose an output outside of it, so "
-                    "that results are not taken for labels."
-                )
+                raise _inside(output, root)
     if not existing.is_dir():
         raise UserError(f"{output} cannot be written: {existing} is a file; choose a directory.")
     if not os.access(existing, os.W_OK | os.X_OK):
@@ -61,11 +61,27 @@ def check_apart(output: Path, workdir: Path | None) -> None:
     if workdir is None:
         return
     results, run = output.expanduser().resolve(), workdir.expanduser().resolve()
-    if results == run or run in results.parents or results in run.parents:
+    nested = results == run or run in results.parents or results in run.parents
+    if nested or _lies_in(output, workdir) or _lies_in(workdir, output):
         raise UserError(
-            f"--output={output} and --workdir={workdir} lie in one another: choose an output "
+            f"--output={address_of(output) or output} and --workdir="
+            f"{address_of(workdir) or workdir} lie in one another: choose an output "
             "outside of the workdir."
         )
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    """Whether the address that one is the copy of lies in that of the other, or is the same."""
+    inner, outer = address_of(path), address_of(folder)
+    return bool(inner and outer and f"{inner}/".startswith(f"{outer}/"))
+
+
+def _inside(output: Path, root: Path) -> UserError:
+    where, whole = address_of(output) or output, address_of(root) or root
+    return UserError(
+        f"{where} lies inside the input {whole}: choose an output outside of it, so that results "
+        "are not taken for labels."
+    )
 
 
 def check_sequences(source: str, sequences: Iterable[str], own: Iterable[str] = ()) -> None:
