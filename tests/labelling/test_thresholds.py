@@ -11,6 +11,7 @@ from wrp_jax.labelling.request import Request
 from wrp_jax.labelling.run import label_windows
 from wrp_jax.labelling.thresholds import (
     Choice,
+    check_choice,
     choose,
     chosen_thresholds,
     read_choice,
@@ -94,6 +95,33 @@ def test_sentences_say_where_the_curve_is_flat():
     assert "flat" not in first
 
 
-def test_a_method_without_tau_is_refused(make, networks):
+def test_a_method_without_tau_is_refused(make):
     with pytest.raises(UserError, match="motion-only has no τ"):
-        choose(make(method="motion-only"), networks)
+        check_choice(make(method="motion-only"))
+
+
+def test_damaged_files_are_left_out_of_the_choice(make, networks, monkeypatch, caplog):
+    """Their windows are listed as failed; the others go on, and so does the choice."""
+    keys, read = ("000", "003", "006", "009"), thresholds.read_frame
+    whole = choose(make(keys), networks)
+
+    def broken(source, sequence, name):
+        if name in damaged:
+            raise UserError(f"{name} is damaged.")
+        return read(source, sequence, name)
+
+    monkeypatch.setattr(thresholds, "read_frame", broken)
+    damaged = {"004"}
+    found = choose(make(keys), networks)
+    assert found.confidence_curve.keys() == whole.confidence_curve.keys()
+    assert "004 is damaged. It plays no part" in caplog.text
+    damaged = {"001", "004", "007"}
+    with pytest.raises(UserError, match="001 is damaged"):
+        choose(make(keys), networks)
+
+
+def test_a_tau_of_many_digits_is_read_back_as_it_was(tmp_path):
+    tau = 0.123456789
+    curve, levels = {tau: 80.0, 0.5: 80.0}, {0.0: (100.0, 90.0)}
+    write_choice(tmp_path, Choice(tau, curve, 0.0, levels))
+    assert read_choice(tmp_path) == Choice(tau, curve, 0.0, levels)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import re
 import sys
@@ -143,15 +144,14 @@ def _copy_addresses() -> None:
         flag = flags.FLAGS[name]
         if flag.value == flag.default:
             continue  # whichever library has defined it
-        written, beside = name in ("output", "workdir"), _BESIDE.get(name, "")
-        several = isinstance(flag.value, list)
-        values = [
-            local_copy(value, f"--{name}", written=written, beside=beside)
-            if isinstance(value, str)
-            else value
-            for value in (flag.value if several else [flag.value])
-        ]
-        flag.value = values if several else values[0]
+        written = name in ("output", "workdir")
+        local = functools.partial(
+            local_copy, flag=f"--{name}", written=written, beside=_BESIDE.get(name, "")
+        )
+        if isinstance(flag.value, str):
+            flag.value = local(flag.value)
+        elif isinstance(flag.value, list):
+            flag.value = [local(text) if isinstance(text, str) else text for text in flag.value]
 
 
 def define_config() -> flags.FlagHolder:

@@ -229,10 +229,11 @@ def _with_tau(
 
     Without networks, or for a dry run, nothing is chosen that has not been chosen before.
     """
-    from wrp_jax.labelling.thresholds import choose, read_choice, with_tau
+    from wrp_jax.labelling.thresholds import check_choice, choose, read_choice, with_tau
 
     if not request.choose_tau:
         return plan, None
+    check_choice(plan)  # before anything is trained
     choice = read_choice(plan.output)
     if choice is None and networks is not None and not request.dry_run:
         choice = choose(plan, networks)

@@ -11,7 +11,9 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import logging
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,7 @@ from wrp_jax.labelling.plan import THRESHOLDS_FILE, Plan, WindowJob
 from wrp_jax.propagation.labelled_window import Keyframe
 from wrp_jax.propagation.methods import METHODS, label_frames
 from wrp_jax.runs.networks import Networks
-from wrp_jax.types import Clip, UserError
+from wrp_jax.types import Clip, OutputError, UserError
 
 TAUS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.8)
 """Candidates; no photometric error reaches the last, √3 is the largest."""
@@ -36,6 +38,7 @@ _TRIALS = 6
 """Labels that are carried, spread over the video: each takes what labelling a window takes."""
 _AWAY = 5  # frames of a round trip, in one direction
 _CARRIER = "warp-inpaint"
+_log = logging.getLogger(__name__)
 _COLUMNS = ("option", "value", "miou", "kept", "right", "chosen")
 
 
@@ -98,39 +101,61 @@ def choose(plan: Plan, networks: Networks) -> Choice:
       networks: motion and segmentation.
 
     Raises:
-      UserError: no method of the plan has a τ.
+      UserError: see ``check_choice``; no label can be carried, as files are damaged.
+    """
+    check_choice(plan)
+    jobs = _with_labels_to_carry(plan)
+    picked = np.unique(np.linspace(0, len(jobs) - 1, min(_TRIALS, len(jobs))).round().astype(int))
+    own = plan.config.propagation.tau
+    taus = sorted({*TAUS, own})
+    trials, damaged = [], []
+    for number in picked:
+        try:
+            trials.append(_try(plan, networks, jobs[number], taus))
+        except OutputError:
+            raise
+        except UserError as error:  # the windows that read this file are listed as failed
+            damaged.append(error)
+            _log.warning("%s It plays no part in the choice of τ.", error)
+    if not trials:
+        raise damaged[0]
+    void = plan.source.classes.void
+    curve = {t: 100.0 * mean_iou(np.sum([m[t] for m, _ in trials], 0), void) for t in taus}
+    best = max(taus, key=lambda tau: curve[tau])
+    tau = own if curve[best] - curve[own] < FLAT else best
+    return Choice(tau, curve, *_least(np.sum([pixels[tau] for _, pixels in trials], 0)))
+
+
+def check_choice(plan: Plan) -> None:
+    """Refuses a plan for which τ cannot be chosen; reads no frame.
+
+    Raises:
+      UserError: no method of the plan has a τ, or no labelled frame has a neighbour.
     """
     if not any(METHODS[method].segments and METHODS[method].moves for method in plan.methods):
         raise UserError(
             f"--config.propagation.tau=auto: {plan.main} has no τ; give a number, or --method="
             f"{_CARRIER}."
         )
-    gaps = [job for job in plan.jobs if len(job.keys) == 2]
-    jobs = gaps or [job for job in plan.jobs if len(job.names) > 1]
-    if not jobs:
+    if not _with_labels_to_carry(plan):
         raise UserError("--config.propagation.tau=auto needs a labelled frame with neighbours.")
-    picked = np.unique(np.linspace(0, len(jobs) - 1, min(_TRIALS, len(jobs))).round().astype(int))
-    count = plan.source.classes.num_classes
-    own = plan.config.propagation.tau
-    taus = sorted({*TAUS, own})
-    matrices = {tau: np.zeros((count, count + 1), np.int64) for tau in taus}
-    pixels = {tau: np.zeros((2, 256), np.int64) for tau in taus}
-    for number in picked:
-        _try(plan, networks, jobs[number], matrices, pixels)
-    curve = {t: 100.0 * mean_iou(m, plan.source.classes.void) for t, m in matrices.items()}
-    best = max(taus, key=lambda tau: curve[tau])
-    tau = own if curve[best] - curve[own] < FLAT else best
-    return Choice(tau, curve, *_least(pixels[tau]))
+
+
+def _with_labels_to_carry(plan: Plan) -> list[WindowJob]:
+    """Windows between two labelled frames; or else those of one that has neighbours."""
+    gaps = [job for job in plan.jobs if len(job.keys) == 2]
+    return gaps or [job for job in plan.jobs if len(job.names) > 1]
 
 
 def _try(
-    plan: Plan,
-    networks: Networks,
-    job: WindowJob,
-    matrices: dict[float, np.ndarray],
-    pixels: dict[float, np.ndarray],
-) -> None:
-    """Carries one label with every candidate, and adds what it is compared with."""
+    plan: Plan, networks: Networks, job: WindowJob, taus: Sequence[float]
+) -> tuple[dict[float, np.ndarray], dict[float, np.ndarray]]:
+    """Carries one label with every candidate.
+
+    Returns:
+      By candidate, ``confusion`` of what it is compared with; and of pixels by confidence in 255
+      steps, how many there are, and how many of them are right.
+    """
     source, sequence, known = plan.source, job.window.sequence, plan.known_labels()
     key = job.keys[0]
     if len(job.keys) == 2:
@@ -144,12 +169,13 @@ def _try(
     start, end = key - first, len(names) - 1 - (key - first)
     clip = Clip(len(names), lambda i: read_frame(source, sequence, names[i]), sequence, names)
     label = known.label(sequence, job.names[key])
+    matrices, pixels = {}, {}
     void, begin = np.asarray(source.classes.void), [Keyframe(start, label)]
     with (
         tempfile.TemporaryDirectory() as scratch,
         networks.open_window(clip, begin, source.classes, Path(scratch)) as window,
     ):
-        for tau in matrices:
+        for tau in taus:
             interrupts.check()
             options = dataclasses.replace(plan.config.propagation, tau=tau)
             said = {s.frame: s for s in label_frames(_CARRIER, options, window)}[end]
@@ -159,11 +185,12 @@ def _try(
                 back = dataclasses.replace(window, keys=(Keyframe(end, said.labels),))
                 said = {s.frame: s for s in label_frames(_CARRIER, options, back)}[start]
                 true = label
-            matrices[tau] += confusion(true, said.labels, len(void))
+            matrices[tau] = confusion(true, said.labels, len(void))
             counts = (true >= 0) & ~void[np.maximum(true, 0)] & (said.labels >= 0)
             level = np.rint(255.0 * said.confidence[counts]).astype(int)
             right = (said.labels == true)[counts]
-            pixels[tau] += [np.bincount(x, minlength=256) for x in (level, level[right])]
+            pixels[tau] = np.stack([np.bincount(x, minlength=256) for x in (level, level[right])])
+    return matrices, pixels
 
 
 def _least(
@@ -188,7 +215,7 @@ def write_choice(output: Path, choice: Choice) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
     for tau, miou in choice.tau_curve.items():
-        writer.writerow(["tau", f"{tau:g}", f"{miou:.3f}", "", "", int(tau == choice.tau)])
+        writer.writerow(["tau", tau, f"{miou:.3f}", "", "", int(tau == choice.tau)])
     for threshold, (kept, right) in choice.confidence_curve.items():
         chosen = int(threshold == choice.min_confidence)
         writer.writerow(
