@@ -41,6 +41,7 @@ def test_other_labels_are_told_and_another_config_is_refused(workdir, known, fol
     others = KnownLabels(open_folder(folder), [window])
     assert is_finished(workdir, Config(), others, STAGES)
     assert f"{workdir}: the networks have learnt from other labels" in caplog.text
+    assert "give another --output to train anew" in caplog.text  # this one is of these networks
     config = Config()
     config.refiner.steps += 1
     with pytest.raises(UserError, match="another config"):

@@ -104,7 +104,7 @@ def is_finished(workdir: Path, config: Config, known: KnownLabels, stages: Seque
     if labels is not None and labels.get("fingerprint") != now["fingerprint"]:
         _log.warning(
             "%s: the networks have learnt from other labels than there are now, and are used as "
-            "they are: remove that folder to train anew",
+            "they are: give another --output to train anew",
             workdir,
         )
     return True
