@@ -26,7 +26,9 @@ def define_flags() -> flags.FlagHolder:
     """Defines the flags; returns that of the config."""
     command_line.define_data()
     flags.DEFINE_string("frames", None, "List of '<sequence> <frame>' with labels.")
-    flags.DEFINE_string("workdir", None, "What train made; or give segmentation.weights.")
+    flags.DEFINE_string(
+        "workdir", None, "The folder that 'wrp train' wrote; or give segmentation.weights."
+    )
     flags.DEFINE_string("output", None, "Where the page goes.")
     return command_line.define_config()
 

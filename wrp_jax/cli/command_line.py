@@ -195,7 +195,7 @@ def define_partial(part: str, limited: str) -> None:
         "limit", None, f"Only the first so many {limited}; the next run goes on.", lower_bound=1
     )
     flags.DEFINE_bool("fail_fast", False, f"Ends at the first {part} whose files are damaged.")
-    flags.DEFINE_bool("dry_run", False, "Says what is to be done, and what it takes.")
+    flags.DEFINE_bool("dry_run", False, "Says how much there is to do, in what time and memory.")
 
 
 def print_lines(lines: Iterable[str]) -> None:

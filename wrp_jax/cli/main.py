@@ -34,7 +34,7 @@ COMMANDS = (
 
 _HELP = ("--help", "-h", "help")
 _TASKS = (
-    ("See it work, on streets that it makes itself", "wrp propagate --config=demo"),
+    ("See it work, on streets that it renders", "wrp propagate --config=demo"),
     ("Label one video from one label", "wrp propagate --data=clip.mp4 --label=000010.png"),
     ("Bring a video and its labels into one folder", "wrp import clip.mp4 D"),
     ("Ask what a folder holds, and what is wrong in it", "wrp doctor D"),
@@ -50,7 +50,7 @@ _TASKS = (
     ("Look at the labels, the worst clips first", "wrp view OUT"),
     ("Ask which frames to label next", "wrp next OUT"),
     (
-        "Take them to a tool",
+        "Take these frames and their labels to a tool",
         "wrp export OUT cvat.zip --to=cvat --data=D --frames=OUT/next_frames.csv",
     ),
 )

@@ -24,7 +24,9 @@ def define_flags() -> flags.FlagHolder:
     from wrp_jax.segmentation.predictions import FORMATS
 
     command_line.define_data()
-    flags.DEFINE_string("workdir", None, "What train made; or give segmentation.weights.")
+    flags.DEFINE_string(
+        "workdir", None, "The folder that 'wrp train' wrote; or give segmentation.weights."
+    )
     flags.DEFINE_string("output", None, "Where the predictions go.")
     flags.DEFINE_enum("format", "png", FORMATS, "png: labels and confidence; npz: all there is.")
     command_line.define_partial("frame", "sequences")

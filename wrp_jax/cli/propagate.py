@@ -5,28 +5,28 @@
   wrp propagate --data=clip.mp4 --label=000010.png
   wrp propagate --verify --output=OUT
 
-RUN is what train made; --method=static and --method=motion-only need none. The same command goes on
-where it was stopped; with --verify it compares all that lies in OUT with what was written there,
-and writes nothing. --dry-run says how much there is to do, and what it takes; --limit=1 labels one
-window. A window whose files are damaged is listed in OUT/failures.jsonl, the others are labelled
-(exit code 3). With --config=demo nothing else is needed.
+D is a folder of videos with labels, RUN what 'wrp train' made of it; --method=static and
+--method=motion-only need no RUN. You can stop the command at any time: the same command goes on.
+--dry-run says how much there is to do, and the time and memory it takes; --limit=1 labels one
+window. If the files of a window are damaged, OUT/failures.jsonl lists it; the command labels the
+others and ends with exit code 3. --verify compares all files in OUT with what was written there.
 
---label labels one video, a file (pip install 'wrp_jax[video]') or a folder of its frames, from one
-label PNG or several (the flag repeated). The number in the name of the PNG is that of its frame,
-counted from 0 in a video; --label=10:some.png says it for other names. Its classes are those of
-classes.json beside it, or else one for each id or colour in it. Frames and labels become a folder
-as 'wrp import' writes it, OUT/imported. The networks are trained in OUT/training, by the config
-quick where none is given; --method=motion-only trains nothing. Without --output it is clip_output.
+One video: --data is a file (pip install 'wrp_jax[video]') or a folder of its frames, --label a
+label PNG; repeat the flag for several. The number in the name of the PNG is that of its frame,
+counted from 0 in a video; for other names write --label=10:some.png. The classes are those of
+classes.json beside the PNG, or else one for each id or colour in it. Frames and labels go to
+OUT/imported. The networks are trained in OUT/training, with --config=quick unless you name another;
+--method=motion-only trains nothing. OUT is clip_output unless you give --output.
 
-Several processes share the work, sequence by sequence: the same command in each. On TPU slices,
-under srun, under Open MPI and in SLURM job arrays each finds out which it is; elsewhere give
---num_shards and --shard_id. They need no word of each other, and may run one after the other. The
-last one to end merges (wrp merge OUT does that by hand).
+Several processes: start the same command in each. They share the sequences, do not talk to each
+other, and may run one after the other. On TPU slices, under srun and Open MPI, and in SLURM job
+arrays each finds its number; elsewhere give --num_shards and --shard_id. The last one to end
+merges; 'wrp merge OUT' does it by hand.
 
-OUT/quality.csv says how good each frame's labels are expected to be, without any true label, and
-OUT/next_frames.csv which frames to label next (wrp next OUT); --min_quality=70 keeps frames below
-70 % mIoU out of the data set in OUT/tfds. --config.propagation.tau=auto chooses τ of eq. 6 before
-anything is labelled, and OUT/thresholds.csv holds what it was chosen by; later runs keep it.
+Quality: OUT/quality.csv says how good the labels of each frame are expected to be, without any true
+label, and OUT/next_frames.csv which frames to label next ('wrp next OUT'). --min_quality=70 keeps
+frames below 70 % mIoU out of the data set in OUT/tfds. --config.propagation.tau=auto chooses τ of
+eq. 6 before anything is labelled; OUT/thresholds.csv shows why, and later runs keep the choice.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def define_flags() -> flags.FlagHolder:
     """Defines the flags; returns that of the config."""
     command_line.define_data()
     command_line.define_label()
-    flags.DEFINE_string("workdir", None, "What train made.")
+    flags.DEFINE_string("workdir", None, "The folder that 'wrp train' wrote.")
     flags.DEFINE_string("output", None, "Where labels, scores and the report go.")
     flags.DEFINE_string(
         "method",
@@ -66,13 +66,19 @@ def define_flags() -> flags.FlagHolder:
         "or flow-voting, which all leaves out.",
     )
     flags.DEFINE_string("windows", None, "List of '<sequence> <labelled> <first> <last>'.")
-    flags.DEFINE_string("keyframes", None, "List of labelled frames; every one if absent.")
-    flags.DEFINE_integer("horizon", None, "Frames to label on both sides; the config's.")
+    flags.DEFINE_string("keyframes", None, "List of labelled frames to use; all if absent.")
+    flags.DEFINE_integer(
+        "horizon",
+        None,
+        "How far from a labelled frame to label, in frames; the config's if absent.",
+    )
     flags.DEFINE_float(
         "min_quality", None, "Leave frames with a lower expected mIoU, in %, out of tfds."
     )
     flags.DEFINE_boolean(
-        "choose_tau", False, "Chooses τ by labels left out; --config.propagation.tau=auto says so."
+        "choose_tau",
+        False,
+        "Chooses τ by left-out labels; short for --config.propagation.tau=auto.",
     )
     flags.DEFINE_boolean("verify", False, "Compare what lies in --output with what was written.")
     command_line.define_partial("window", "windows")

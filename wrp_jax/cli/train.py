@@ -4,16 +4,16 @@
   wrp train --config=segment_folder --stills=D:LIST --workdir=RUN
   wrp train --config=student --data=D --config.pseudo=OUT --workdir=W --config.test=TEST
 
-RUN is runs/<name of the config's file> where --workdir is not given. The same command goes on where
-it was stopped. Without --data segmentation alone can be trained. With --config.test what was
-trained is scored on the labelled frames of TEST, a video as --data or D:LIST: W/scores.json.
+RUN is runs/<name of the config's file> where --workdir is not given. You can stop the command at
+any time: the same command goes on. Without --data it can train segmentation alone. With
+--config.test it scores what it has trained on the labelled frames of TEST (a video as for --data,
+or D:LIST), into W/scores.json.
 
-Labels have been added or corrected since: --update trains the segmentation network of RUN on for a
-short while, into RUN/updates/1, 2, …; RUN stays as it is. The same command goes on where it was
-stopped.
+When you have added or corrected labels, --update trains the segmentation network of RUN on for a
+short while. The result goes to RUN/updates/1, 2, …, and RUN stays as it is.
 
-Several processes train one network: the same command in each. On TPU slices, under srun and under
-Open MPI they find each other; elsewhere give --coordinator, --num_processes and --process_id.
+Several processes train one network: start the same command in each. On TPU slices, under srun and
+under Open MPI they find each other; elsewhere give --coordinator, --num_processes and --process_id.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ def define_flags() -> flags.FlagHolder:
         None,
         "Where checkpoints, metrics and weights go; runs/<name of the config's file> if absent.",
     )
-    flags.DEFINE_string("windows", None, "List of windows; their labelled frames are known.")
-    flags.DEFINE_string("keyframes", None, "List of labelled frames; every one if absent.")
+    flags.DEFINE_string("windows", None, "List of windows; training uses their labelled frames.")
+    flags.DEFINE_string("keyframes", None, "List of labelled frames to use; all if absent.")
     flags.DEFINE_multi_string("stills", [], "ROOT:SPLITFILE, labelled frames without video.")
-    flags.DEFINE_boolean("update", False, "Go on from --workdir with the labels of now.")
-    flags.DEFINE_integer("update_steps", 100, "Steps of --update.")
+    flags.DEFINE_boolean("update", False, "Train on from --workdir with today's labels.")
+    flags.DEFINE_integer("update_steps", 100, "How many steps --update trains.")
     command_line.define_processes()
     return command_line.define_config()
 
