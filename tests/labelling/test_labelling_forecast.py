@@ -2,7 +2,9 @@
 
 import pytest
 
-from wrp_jax.labelling import forecast
+from wrp_jax.labelling import dry_run, forecast
+from wrp_jax.labelling.plan import make_plan
+from wrp_jax.labelling.request import Request
 from wrp_jax.progress import on_all_cores
 
 
@@ -18,3 +20,13 @@ def test_time_goes_with_pixels_and_with_what_the_methods_look_at():
     assert each("warp-refine") == pytest.approx(0.5 + 0.65 + 2 + 6)
     assert forecast.seconds_of_pixels(["motion-only"], 0) == 0
     assert forecast.seconds_of_pixels(["warp-refine"], 0) == 40
+
+
+def test_flow_voting_waits_in_files_that_a_dry_run_counts(make_folder, config, tmp_path):
+    root, out = make_folder({"a": 5}), tmp_path / "out"
+    sizes = {}
+    for method in ("motion-only", "flow-voting"):
+        plan = make_plan(config, Request(str(root), out, method))
+        job, sizes[method] = dry_run._largest(plan, plan.jobs)
+    votes = len(job.names) * 24 * 32 * (32 + 8 * 3)
+    assert sizes["flow-voting"] == sizes["motion-only"] + votes

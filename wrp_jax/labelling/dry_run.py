@@ -15,7 +15,7 @@ from wrp_jax.data.split import split_source
 from wrp_jax.files.failures import Failures
 from wrp_jax.files.shards import WHOLE, Shard
 from wrp_jax.labelling.finish import finish
-from wrp_jax.labelling.forecast import labelling_seconds
+from wrp_jax.labelling.forecast import frame_pixels, labelling_seconds
 from wrp_jax.labelling.kept import KeptWindows
 from wrp_jax.labelling.plan import Plan, WindowJob
 from wrp_jax.labelling.predict import Survey, write_predictions
@@ -214,22 +214,19 @@ def _part(source: VideoSource, sequences: Iterable[str], most: int) -> PartOfSou
 
 
 def _largest(plan: Plan, jobs: Sequence[WindowJob]) -> tuple[WindowJob, int]:
-    """The window of the largest frames, of these the longest; and the most that cues take."""
+    """The window of the largest frames, of these the longest; and the most that waits in files."""
     facts = [METHODS[name] for name in plan.methods]
     reads = any(method.segments or method.refines for method in facts)
     channels = plan.source.classes.num_classes if reads else 0
-    sizes: dict[str, int] = {}
-    for job in jobs:
-        sequence = job.window.sequence
-        if sequence not in sizes:  # frames of a sequence are of one size
-            height, width = frame_size(plan.source, sequence, job.window.key)
-            sizes[sequence] = height * width
+    sizes = frame_pixels(plan, jobs)
 
     def pixels(job: WindowJob) -> int:
         return sizes[job.window.sequence]
 
     # Frame, flow there and back, probabilities; see ``StoredCues``.
     each = 3 + 2 * 8 + 4 * channels if reads or any(m.moves for m in facts) else 0
+    if any(method.decides for method in facts):  # votes and flows, see ``flow_voting``
+        each += 32 + 8 * plan.source.classes.num_classes
     scratch = max(len(job.names) * pixels(job) * each for job in jobs)
     return max(jobs, key=lambda job: (pixels(job), len(job.names))), scratch
 

@@ -28,14 +28,25 @@ def labelling_seconds(plan: Plan, jobs: Sequence[WindowJob]) -> float:
       plan: what is done with them.
       jobs: the windows.
     """
+    sizes = frame_pixels(plan, jobs)
+    pixels = sum(len(job.names) * sizes[job.window.sequence] for job in jobs)
+    return seconds_of_pixels(plan.methods, pixels)
+
+
+def frame_pixels(plan: Plan, jobs: Sequence[WindowJob]) -> dict[str, int]:
+    """Pixels of a frame, by sequence: all frames of one are of one size.
+
+    Args:
+      plan: whose video it is.
+      jobs: windows of the sequences.
+    """
     sizes: dict[str, int] = {}
     for job in jobs:
         sequence = job.window.sequence
-        if sequence not in sizes:  # frames of a sequence are of one size
+        if sequence not in sizes:
             height, width = frame_size(plan.source, sequence, job.window.key)
             sizes[sequence] = height * width
-    pixels = sum(len(job.names) * sizes[job.window.sequence] for job in jobs)
-    return seconds_of_pixels(plan.methods, pixels)
+    return sizes
 
 
 def seconds_of_pixels(methods: Sequence[str], pixels: int) -> float:
