@@ -32,6 +32,7 @@ def imported(request: Request, labels: Sequence[str]) -> Iterator[Request]:
         yield request
         return
     from wrp_jax.data.tool_formats.import_project import import_project
+    from wrp_jax.files.lock import sole_writer
     from wrp_jax.files.output import check_output
     from wrp_jax.files.records import check_free
     from wrp_jax.labelling.plan import IMPORTED, RESERVED, TRAINING, chosen_methods
@@ -52,7 +53,9 @@ def imported(request: Request, labels: Sequence[str]) -> Iterator[Request]:
         if request.dry_run:
             temporary = tempfile.TemporaryDirectory(prefix="wrp-dry-run-")
             folder = Path(stack.enter_context(temporary)) / IMPORTED
-        said = import_project(source, folder, labels=labels)
-        if not request.dry_run:
+            import_project(source, folder, labels=labels)
+        else:
+            with sole_writer(output, "--output"):  # a run that is at work reads what is there
+                said = import_project(source, folder, labels=labels)
             print(said, file=sys.stderr)
         yield dataclasses.replace(request, data=str(folder))

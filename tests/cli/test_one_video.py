@@ -1,0 +1,37 @@
+"""``--label``: what is brought in before anything is trained."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wrp_jax.cli.one_video import imported
+from wrp_jax.files.lock import HeldElsewhereError, sole_writer
+from wrp_jax.labelling.request import Request
+
+
+def test_what_a_run_at_work_reads_is_not_written_over(tmp_path):
+    video, out = tmp_path / "video", tmp_path / "out"
+    video.mkdir()
+    for number in range(3):
+        Image.fromarray(np.full((4, 6, 3), number, np.uint8)).save(video / f"{number:03d}.png")
+    labels = []
+    for value in (0, 1):
+        folder = tmp_path / str(value)
+        folder.mkdir()
+        pixels = np.full((4, 6), value, np.uint8)
+        pixels[0] = 2
+        Image.fromarray(pixels).save(folder / "001.png")
+        labels.append(str(folder / "001.png"))
+    request = Request(str(video), out, "motion-only")
+    with imported(request, labels[:1]) as found:
+        assert found.data == str(out / "imported")
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with (
+        sole_writer(out, "--output"),
+        pytest.raises(HeldElsewhereError, match="being written by another run"),
+        imported(request, labels[1:]),
+    ):
+        pass
+    assert all(path.read_bytes() == content for path, content in before.items())
+    with imported(request, labels[1:]):
+        assert any(path.read_bytes() != content for path, content in before.items())
