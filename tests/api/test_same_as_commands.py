@@ -103,6 +103,7 @@ def test_both_ways_give_the_same_bytes(server, tmp_path, clip, refiner):
     for words in (
         ["train.py", *flags],
         ["propagate.py", *flags, "--output=OUT"],
+        ["propagate.py", *flags, "--output=VOTED", "--method=flow-voting"],  # not one of all
         [str(programs / "api.py"), refiner],
     ):
         process.stdin.write(json.dumps([str(tmp_path), words]) + "\n")
@@ -111,11 +112,12 @@ def test_both_ways_give_the_same_bytes(server, tmp_path, clip, refiner):
         assert code == 0, error
 
     methods = [path.stem for path in tmp_path.glob("*-*.npz")] + ["static"]
-    assert len(methods) == 6
+    assert len(methods) == 7
     for method in methods:
         result = np.load(tmp_path / f"{method}.npz")
         assert result["frames"].tolist() == list(range(FRAMES))
-        out = tmp_path / "OUT" / ("" if method == "warp-refine" else f"methods/{method}") / "video"
+        places = {"warp-refine": "OUT", "flow-voting": "VOTED"}
+        out = tmp_path / places.get(method, f"OUT/methods/{method}") / "video"
         for t in range(FRAMES):
             label = np.array(Image.open(out / "labels" / f"{t:06d}.png"))
             grey = np.array(Image.open(out / "confidence" / f"{t:06d}.png"))
