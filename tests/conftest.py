@@ -40,10 +40,15 @@ jax.config.update("jax_default_matmul_precision", "highest")
 
 
 _FAST = ("config", "data", "evaluation", "files", "ops", "reporting", "runs", "simulation")
+_SECONDS = (  # in these folders: a browser, gradients that are compiled, damage to every file
+    *("data/tfds/test_tfds_builder.py", "files/test_digests.py", "ops/test_convolution.py"),
+    *("ops/test_lookup.py", "reporting/test_player.py", "reporting/test_report_page.py"),
+    "runs/test_checkpoints.py",
+)
 
 
 def pytest_collection_modifyitems(items):
-    """Tests of the folders above are ``fast``: ``pytest -m fast`` ends in a minute.
+    """Tests of the folders above are ``fast``, but for some: ``pytest -m fast`` ends in a minute.
 
     Whole commands go first: a file of them that began last would leave the other workers idle.
     """
@@ -51,7 +56,8 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path not in commands)
     here = pathlib.Path(__file__).parent
     for item in items:
-        if item.path.relative_to(here).parts[0] in _FAST:
+        place = item.path.relative_to(here)
+        if place.parts[0] in _FAST and place.as_posix() not in _SECONDS:
             item.add_marker("fast")
 
 

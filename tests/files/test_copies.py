@@ -12,8 +12,6 @@ from wrp_jax.files.copies import Copies, Copy, copies_of_addresses, local_copy
 from wrp_jax.files.output import check_apart, check_output
 from wrp_jax.types import MachineError, UserError
 
-pytestmark = pytest.mark.fast
-
 
 @pytest.fixture
 def gs(monkeypatch, tmp_path):

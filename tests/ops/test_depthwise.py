@@ -6,8 +6,6 @@ import pytest
 from wrp_jax.ops import depthwise
 from wrp_jax.ops.depthwise import depthwise_conv, same_padding
 
-pytestmark = pytest.mark.fast
-
 
 @pytest.mark.parametrize(
     ("size", "k", "stride"),

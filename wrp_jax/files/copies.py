@@ -36,7 +36,7 @@ from wrp_jax.files.atomic import replacing, write_atomically
 from wrp_jax.files.digests import DIGESTS_FILE
 from wrp_jax.files.lock import LOCK_FILE, TEMPORARY, HeldElsewhereError, sole_writer
 from wrp_jax.files.object_store import Facts, ObjectStore
-from wrp_jax.files.regular import MAX_BYTES, open_regular
+from wrp_jax.files.regular import MAX_BYTES, open_regular, read_bytes
 from wrp_jax.files.remote import replace_addresses
 from wrp_jax.files.strict_json import read_json
 from wrp_jax.types import MachineError, UserError
@@ -265,7 +265,7 @@ class Copies:
         other.fetch(may_be_missing=True)
         target = copy.path.with_name(name)
         if other.path.is_file():
-            write_atomically(target, other.path.read_bytes())
+            write_atomically(target, read_bytes(other.path))
         else:
             target.unlink(missing_ok=True)
 

@@ -10,7 +10,6 @@ from wrp_jax.models.segmentation.efficientnet_lite import FIXED, EfficientNetLit
 SMALL = (Stage(1, 3, 1, 1, 4), Stage(1, 3, 2, 2, 4), Stage(1, 5, 2, 2, 6), Stage(1, 3, 2, 2, 6))
 
 
-@pytest.mark.fast
 @pytest.mark.parametrize("size", [(17, 31), (1, 70)])
 def test_any_size_gives_logits_at_stride_2(size):
     network = build_segmentation(SegmentationConfig(name="efficient"), 3)
