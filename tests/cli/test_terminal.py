@@ -62,3 +62,13 @@ def test_what_an_encoding_lacks_is_escaped(tmp_path):
     _, output, _ = shell(tmp_path, "", PYTHONIOENCODING="utf-8")
     assert output.startswith("0 \u00b1 \u6f22 \\udc80\n1 ".encode())
     assert output.count(b"\n") == 3000
+
+
+@pytest.mark.parametrize("words", ["--help", "--version"])
+def test_the_overview_is_taken_by_a_reader_that_has_ended(tmp_path, words):
+    line = f"{sys.executable} -m wrp_jax {words} | true; exit ${{PIPESTATUS[1]}}"
+    result = subprocess.run(
+        ["bash", "-c", line], cwd=tmp_path, capture_output=True, timeout=120, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert result.returncode == 0 and result.stderr == b""

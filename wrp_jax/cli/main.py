@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import wrp_jax
+from wrp_jax.cli.terminal import keep_output_open
 
 COMMANDS = (
     "train",
@@ -66,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
       The exit code; see ``command_line``.
     """
+    keep_output_open()
     name, *rest = (sys.argv[1:] if arguments is None else arguments) or _HELP[:1]
     if name in _HELP:
         print(overview())
