@@ -11,6 +11,8 @@ from wrp_jax.data.label_maps import default_palette, parse_classes
 from wrp_jax.data.public_sets.cityscapes import cityscapes_classes
 from wrp_jax.data.survey.pictures import gaps
 from wrp_jax.data.survey.report import survey
+from wrp_jax.data.tool_formats.import_project import import_project
+from wrp_jax.types import UserError
 
 
 def put(path, pixels, palette=None):
@@ -152,3 +154,19 @@ def test_pictures_are_not_kept_in_memory(tmp_path):
     finally:
         tracemalloc.stop()
     assert peak < 10 * 3 * 500 * 500
+
+
+def test_an_output_and_a_video_are_named_with_the_commands_that_take_them(tmp_path):
+    out, film = tmp_path / "out", tmp_path / "clip.mp4"
+    put(out / "a/labels/000001.png", ids(0, 1))
+    put(out / "a/overlays/000001.png", ids(0, 1))
+    (out / "run.json").write_text(json.dumps({"methods": [], "protocol": "", "windows": []}))
+    lines, problems = survey(out, 200)
+    assert problems == 0 and len(lines) == 1
+    assert "an output of wrp propagate: 'wrp view" in lines[0] and "wrp import" not in lines[0]
+    with pytest.raises(UserError, match="is an output of wrp propagate: 'wrp view"):
+        import_project(out, tmp_path / "D")
+    assert not (tmp_path / "D").exists()
+    film.write_bytes(b"film")
+    lines, problems = survey(film, 200)
+    assert problems == 0 and "is a video: run 'wrp import" in lines[0]

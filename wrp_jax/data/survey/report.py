@@ -11,7 +11,7 @@ from wrp_jax.data import label_maps
 from wrp_jax.data.public_sets.cityscapes import cityscapes_classes
 from wrp_jax.data.survey.pictures import Pictures, look_at
 from wrp_jax.data.survey.unnamed_classes import VOID, entries, is_mask, unnamed_classes
-from wrp_jax.data.tool_formats.recognise import OURS, recognise
+from wrp_jax.data.tool_formats.recognise import OURS, OUTPUT, export_hint, output_hint, recognise
 from wrp_jax.data.tool_formats.tree import Tree, open_tree
 from wrp_jax.data.tool_formats.voc import VOC_NAMES
 from wrp_jax.files.strict_json import parse_json
@@ -36,7 +36,9 @@ def survey(path: Path, limit: int) -> tuple[list[str], int]:
       UserError: there is no such thing, or an archive that is refused.
     """
     with open_tree(path) as tree:
-        lines, problems = _what(path, tree)
+        lines, problems, kind = _what(path, tree)
+        if kind == OUTPUT:
+            return lines, 0  # whose folders are neither frames nor labels to learn from
         folders: dict[str, list[str]] = {}
         for name in tree.pictures():
             folders.setdefault(name.rpartition("/")[0], []).append(name)
@@ -58,17 +60,23 @@ def survey(path: Path, limit: int) -> tuple[list[str], int]:
     return lines, len(problems)
 
 
-def _what(path: Path, tree: Tree) -> tuple[list[str], list[str]]:
-    """A line that says what it is, or a problem if that cannot be told."""
+def _what(path: Path, tree: Tree) -> tuple[list[str], list[str], str]:
+    """A line that says what it is, or a problem if that cannot be told; and its kind."""
     try:
         found = recognise(tree)
     except UserError as error:
-        return [], [f"{path}: {error}"]
+        return [], [f"{path}: {error}"], ""
     if found is None:
-        return [], [f"{path} holds no pictures and no export that wrp knows."]
-    if found.kind == OURS:
-        return [f"{path} is a folder that wrp reads: give it as --data"], []
-    return [f"{path} is an export ({found.kind}): run 'wrp import {path} D'"], []
+        if hint := export_hint(path):  # of a video
+            return [hint], [], ""
+        return [], [f"{path} holds no pictures and no export that wrp knows."], ""
+    if found.kind == OUTPUT:
+        line = output_hint(path)
+    elif found.kind == OURS:
+        line = f"{path} is a folder that wrp reads: give it as --data"
+    else:
+        line = f"{path} is an export ({found.kind}): run 'wrp import {path} D'"
+    return [line], [], found.kind
 
 
 def _told(found: Pictures, classes: ClassMap | None) -> list[str]:

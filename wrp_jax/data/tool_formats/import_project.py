@@ -20,6 +20,8 @@ from wrp_jax.data.tool_formats.recognise import (
     FRAMES,
     KNOWN,
     OURS,
+    OUTPUT,
+    output_hint,
     read_project,
     recognise,
 )
@@ -72,6 +74,8 @@ def import_project(
         found = recognise(tree)
         if found is None:
             raise UserError(f"{source} is no export that wrp import knows. It reads {KNOWN}.")
+        if found.kind == OUTPUT:
+            raise UserError(output_hint(source))
         if given and found.kind != FRAMES:
             raise UserError(
                 f"--label goes with a video or a folder of its frames, and {source} is "

@@ -13,12 +13,14 @@ from wrp_jax.data.tool_formats.cityscapes_tree import LABELS as CITYSCAPES_LABEL
 from wrp_jax.data.tool_formats.cityscapes_tree import read_cityscapes_tree
 from wrp_jax.data.tool_formats.project import Project
 from wrp_jax.data.tool_formats.tree import MAX_TEXT, Tree, is_picture, open_tree
+from wrp_jax.files.output import RUN_FILE
 from wrp_jax.files.strict_json import parse_json
 from wrp_jax.types import ClassMap, UserError
 
 CVAT_XML, LABEL_STUDIO, COCO = "CVAT's XML", "Label Studio", "COCO"
 MASKS, CITYSCAPES, DAVIS = "SegmentationClass", "Cityscapes", "DAVIS"
 PAIRS, FRAMES, OURS = "two folders", "frames", "the folder of wrp"
+OUTPUT = "an output of wrp propagate"
 KNOWN = (
     "CVAT (segmentation masks, CVAT for images), PASCAL VOC, COCO (panoptic, instances, stuff), "
     "Label Studio (JSON, brush masks beside it), Cityscapes, DAVIS, images "
@@ -63,6 +65,8 @@ def recognise(tree: Tree) -> Recognised | None:
 
 def _at_root(tree: Tree) -> Recognised | None:
     folders = tree.folders()
+    if _is_output(tree):
+        return Recognised(OUTPUT, tree, {})
     for name in tree.files:
         if "/" not in name and name.lower().endswith(".xml"):
             data = tree.read(name, MAX_TEXT)
@@ -89,6 +93,17 @@ def _at_root(tree: Tree) -> Recognised | None:
     if picture_pairs.pair_of_folders(tree):
         return Recognised(PAIRS, tree, {})
     return None
+
+
+def _is_output(tree: Tree) -> bool:
+    """Whether ``run.json`` is one of ``wrp propagate``: its overlays would pass for frames."""
+    if RUN_FILE not in tree:
+        return False
+    try:
+        run = parse_json(tree.read(RUN_FILE, MAX_TEXT))
+    except ValueError:
+        return False  # told where JSON is looked for
+    return isinstance(run, dict) and {"methods", "protocol", "windows"} <= run.keys()
 
 
 def _json(tree: Tree) -> Recognised | None:
@@ -119,7 +134,7 @@ def read_project(found: Recognised, classes: ClassMap | None) -> Project:
     """Reads what was recognised.
 
     Args:
-      found: as ``recognise`` gives it; none of ``OURS``.
+      found: as ``recognise`` gives it; neither ``OURS`` nor ``OUTPUT``.
       classes: of pairs of folders, whose labels do not say theirs.
 
     Raises:
@@ -146,6 +161,14 @@ def read_project(found: Recognised, classes: ClassMap | None) -> Project:
     return picture_pairs.read_frames(tree)
 
 
+def output_hint(path: Path) -> str:
+    """What to do with an output that is given as an input."""
+    return (
+        f"{path} is {OUTPUT}: 'wrp view {path}' shows it, 'wrp export {path} DEST --to=… --data=D' "
+        f"takes its labels to a tool, 'wrp propagate --verify --output={path}' checks its files."
+    )
+
+
 def export_hint(path: Path) -> str:
     """What to do with an export that is given as ``--data``; empty if it is none.
 
@@ -164,4 +187,6 @@ def export_hint(path: Path) -> str:
         return ""
     if found is None or found.kind in (OURS, FRAMES):
         return ""
+    if found.kind == OUTPUT:
+        return output_hint(path)
     return f"{path} is an export ({found.kind}): run 'wrp import {path} D', then give --data=D."
