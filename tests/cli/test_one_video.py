@@ -7,6 +7,7 @@ from PIL import Image
 from wrp_jax.cli.one_video import imported
 from wrp_jax.files.lock import HeldElsewhereError, sole_writer
 from wrp_jax.labelling.request import Request
+from wrp_jax.types import UserError
 
 
 def test_what_a_run_at_work_reads_is_not_written_over(tmp_path):
@@ -35,3 +36,25 @@ def test_what_a_run_at_work_reads_is_not_written_over(tmp_path):
     assert all(path.read_bytes() == content for path, content in before.items())
     with imported(request, labels[1:]):
         assert any(path.read_bytes() != content for path, content in before.items())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"method": "magic"}, "--method=magic is unknown"),
+        ({"horizon": 0}, "--horizon=0"),
+        ({"min_quality": 500.0}, "--min_quality=500"),
+        ({"method": "motion-only", "choose_tau": True}, "motion-only has no τ"),
+    ],
+)
+def test_a_wrong_request_leaves_nothing(tmp_path, wrong, says):
+    video = tmp_path / "video"
+    video.mkdir()
+    for number in range(2):
+        pixels = np.full((4, 6), number, np.uint8)
+        Image.fromarray(np.stack([pixels] * 3, -1)).save(video / f"{number:03d}.png")
+        Image.fromarray(pixels).save(tmp_path / f"{number:03d}.png")
+    request = Request(str(video), tmp_path / "out", **wrong)
+    with pytest.raises(UserError, match=says), imported(request, [str(tmp_path / "001.png")]):
+        pass
+    assert not (tmp_path / "out").exists()

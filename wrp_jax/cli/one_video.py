@@ -25,8 +25,8 @@ def imported(request: Request, labels: Sequence[str]) -> Iterator[Request]:
       labels: values of ``--label``; without any the request is given back as it is.
 
     Raises:
-      UserError: the video or a label cannot be read or do not fit together, or the output holds
-        files of others; nothing has been written then.
+      UserError: the video or a label cannot be read or do not fit together, the request is wrong
+        whatever they are, or the output holds files of others; nothing has been written then.
     """
     if not labels:
         yield request
@@ -35,7 +35,7 @@ def imported(request: Request, labels: Sequence[str]) -> Iterator[Request]:
     from wrp_jax.files.lock import sole_writer
     from wrp_jax.files.output import check_output
     from wrp_jax.files.records import check_free
-    from wrp_jax.labelling.plan import IMPORTED, RESERVED, TRAINING, chosen_methods
+    from wrp_jax.labelling.plan import IMPORTED, RESERVED, TRAINING, check_request
 
     source, output = Path(request.data), request.output
     if not source.exists():
@@ -45,7 +45,7 @@ def imported(request: Request, labels: Sequence[str]) -> Iterator[Request]:
         )
     if not request.shard.is_all:
         raise UserError("--label labels one video, which one process does: leave --num_shards out.")
-    chosen_methods(request.method)
+    check_request(request)
     check_output(output, source if source.is_dir() else None)
     check_free(output, sorted(RESERVED - {IMPORTED, TRAINING}))
     with contextlib.ExitStack() as stack:

@@ -206,11 +206,8 @@ def make_plan(config: Config, request: Request) -> Plan:
     Raises:
       UserError: the first thing found wrong.
     """
-    methods = chosen_methods(request.method)
+    methods = check_request(request)
     check(config)
-    if request.horizon is not None and request.horizon < 1:
-        raise UserError(f"--horizon={request.horizon} must be at least 1.")
-    _check_quality(request.min_quality, methods[-1])
     source = open_source(request.data)
     check_output(request.output, input_folder(request.data))
     windows = window_lists.choose_windows(
@@ -306,6 +303,34 @@ def _tell_scored(plan: Plan, keyframes: Path | str | None) -> None:
             "%s: the label of frame %s of %s%s is used for scores alone: %s does not name it",
             plan.source.name, name, sequence, more, keyframes,
         )  # fmt: skip
+
+
+def check_request(request: Request) -> tuple[str, ...]:
+    """Checks what can be told without the video; the methods, see ``chosen_methods``.
+
+    Raises:
+      UserError: the method is unknown, or the horizon, the quality or τ do not go with it.
+    """
+    methods = chosen_methods(request.method)
+    if request.horizon is not None and request.horizon < 1:
+        raise UserError(f"--horizon={request.horizon} must be at least 1.")
+    _check_quality(request.min_quality, methods[-1])
+    if request.choose_tau:
+        check_has_tau(methods)
+    return methods
+
+
+def check_has_tau(methods: tuple[str, ...]) -> None:
+    """Refuses methods for which τ cannot be chosen, the main one last.
+
+    Raises:
+      UserError: none of them both moves labels and segments.
+    """
+    if not any(METHODS[method].segments and METHODS[method].moves for method in methods):
+        raise UserError(
+            f"--config.propagation.tau=auto: {methods[-1]} has no τ; give a number, or "
+            "--method=warp-inpaint."
+        )
 
 
 def chosen_methods(method: str) -> tuple[str, ...]:

@@ -24,9 +24,9 @@ from wrp_jax.data.source import read_frame
 from wrp_jax.evaluation.confusion import confusion, mean_iou
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.regular import read_bytes
-from wrp_jax.labelling.plan import THRESHOLDS_FILE, Plan, WindowJob
+from wrp_jax.labelling.plan import THRESHOLDS_FILE, Plan, WindowJob, check_has_tau
 from wrp_jax.propagation.labelled_window import Keyframe
-from wrp_jax.propagation.methods import METHODS, label_frames
+from wrp_jax.propagation.methods import label_frames
 from wrp_jax.runs.networks import Networks
 from wrp_jax.types import Clip, OutputError, UserError
 
@@ -132,11 +132,7 @@ def check_choice(plan: Plan) -> None:
     Raises:
       UserError: no method of the plan has a τ, or no labelled frame has a neighbour.
     """
-    if not any(METHODS[method].segments and METHODS[method].moves for method in plan.methods):
-        raise UserError(
-            f"--config.propagation.tau=auto: {plan.main} has no τ; give a number, or --method="
-            f"{_CARRIER}."
-        )
+    check_has_tau(plan.methods)
     if not _with_labels_to_carry(plan):
         raise UserError("--config.propagation.tau=auto needs a labelled frame with neighbours.")
 
