@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from wrp_jax.types import UserError
 
 RUN_FILE = "run.json"
 _SHOWN = 4
+_SHORT = 40
+"""Characters of a value that is told."""
 
 
 def check_output(output: Path, *roots: Path | None) -> None:
@@ -149,6 +152,7 @@ def check_run(output: Path, run: Mapping[str, Any], may_change: Collection[str] 
         raise UserError(
             f"{output} holds results of a run that differs in {', '.join(differing[:_SHOWN])}"
             f"{more}: give the same options, or another output, or remove this one."
+            f"{_values(before, wanted, differing[:_SHOWN])}"
         )
     return before == wanted
 
@@ -161,6 +165,20 @@ def _differing(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator
             yield from (f"{key}.{inner}" for inner in _differing(old, new))
         elif old != new:
             yield key
+
+
+def _values(before: Mapping[str, Any], wanted: Mapping[str, Any], names: Sequence[str]) -> str:
+    """What differs, in a sentence, as far as it is short: lists and hashes say nothing to read."""
+    told = []
+    for name in names:
+        old, new = (functools.reduce(_inner, name.split("."), run) for run in (before, wanted))
+        if all(isinstance(v, str | int | float) and len(str(v)) <= _SHORT for v in (old, new)):
+            told.append(f"{name} is {old} there and {new} now")
+    return f" ({'; '.join(told)}.)" if told else ""
+
+
+def _inner(run: Any, key: str) -> Any:
+    return run.get(key) if isinstance(run, dict) else None
 
 
 _NO_NAME = re.compile(r"[/\\\0\ud800-\udfff]")  # the last are bytes that are not UTF-8

@@ -14,7 +14,7 @@ from wrp_jax.data.frame_files import frame_file
 from wrp_jax.data.label_maps import palette
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.labelling.files import OutputFiles
-from wrp_jax.labelling.plan import Plan
+from wrp_jax.labelling.plan import IMPORTED, Plan
 from wrp_jax.labelling.window_result import WindowResult
 from wrp_jax.propagation.methods import METHODS
 from wrp_jax.quality.estimate import UNREACHED
@@ -62,7 +62,7 @@ def write_report(
         written.append(path)
     without = [s for s in plan.source.sequences if s not in {clip.sequence for clip in clips}]
     page = render_report(
-        title=f"Propagated labels: {_short(plan.source.name)}",
+        title=f"Propagated labels: {_title(plan)}",
         classes=_as_written(plan.source.classes),
         method=plan.main,
         metrics=metrics,
@@ -191,6 +191,9 @@ def _unlabelled_note(sequences: Sequence[str]) -> list[str]:
     ]
 
 
-def _short(name: str) -> str:
-    """A folder's own name, without the path to it."""
+def _title(plan: Plan) -> str:
+    """A folder's own name, without the path to it; of one video that was brought in, its name."""
+    name = plan.source.name
+    if Path(name).resolve() == (plan.output / IMPORTED).resolve():
+        return ", ".join(plan.source.sequences)
     return Path(name).resolve().name if Path(name).is_dir() else name
