@@ -219,6 +219,7 @@ def test_one_label_and_nothing_else_labels_a_video(home, run):
     assert {f"{t}.png" for t in range(FRAMES)} == {
         path.name for path in output.glob("clip/labels/*.png")
     }
+    assert "<title>Propagated labels: clip<" in (output / "report.html").read_text()
     config = json.loads((output / "training/config.json").read_text())
     assert config["segmentation"]["network"]["max_pixels"] == 240 * 320  # the quick one's
     before = {path: path.stat().st_mtime_ns for path in output.glob("clip/*/*.png")}
