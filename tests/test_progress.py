@@ -46,7 +46,7 @@ def test_elsewhere_a_line_now_and_then_with_the_time_left(clock):
         progress.update(step, {"loss": 0.5})
     progress.close()
     assert stream.getvalue().splitlines() == [
-        "refiner: 80 to do",
+        "refiner: 80 to do; programs are compiled first",
         "refiner 25/100, loss 0.5, 01:15 left",
         "refiner 46/100, loss 0.5, 00:54 left",
         "refiner 60/100, loss 0.5, 00:40 left",
@@ -63,7 +63,7 @@ def test_the_first_step_compiles_and_says_nothing_of_the_others(clock):
         progress.update(step)
     progress.close()
     assert stream.getvalue().splitlines() == [
-        "refiner: 31 to do",
+        "refiner: 31 to do; programs are compiled first",
         "refiner 1/31",
         "refiner 3/31, 00:56 left",
         "refiner 14/31, 00:34 left",
@@ -80,7 +80,7 @@ def test_the_last_line_stands_once(clock):
         progress.update(step)
     progress.close()
     assert stream.getvalue().splitlines() == [
-        "labelling: 2 to do",
+        "labelling: 2 to do; programs are compiled first",
         "labelling 1/2",
         "labelling 2/2, 00:50",
     ]

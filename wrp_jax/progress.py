@@ -15,6 +15,8 @@ _SECONDS_OF_SPEED = 3.0
 """How long steps are watched before the time left is told for the first time."""
 _LEAST_FORETOLD = 10.0
 """Seconds; nobody asks for the time of what takes less."""
+_FIRST = "programs are compiled first"
+"""Told where a stage begins: on few cores this takes longer than many steps, and shows nothing."""
 _BUSY = 0.8
 """Share of its cores that a stage keeps busy."""
 
@@ -73,10 +75,10 @@ class Progress:
         if self._shown and self._stream.isatty():
             self._bar = tqdm.tqdm(
                 total=steps, initial=step, desc=name, unit="step", file=self._stream,
-                dynamic_ncols=True,
+                dynamic_ncols=True, postfix=_FIRST,
             )  # fmt: skip
         elif self._shown and steps - step > 1:
-            print(f"{name}: {steps - step} to do", file=self._stream, flush=True)
+            print(f"{name}: {steps - step} to do; {_FIRST}", file=self._stream, flush=True)
 
     def update(self, step: int, metrics: dict[str, float] | None = None) -> None:
         """Shows that ``step`` steps are finished, and the newest metrics."""

@@ -16,7 +16,7 @@ label PNG; repeat the flag for several. The number in the name of the PNG is tha
 counted from 0 in a video; for other names write --label=10:some.png. The classes are those of
 classes.json beside the PNG, or else one for each id or colour in it. Frames and labels go to
 OUT/imported. The networks are trained in OUT/training, with --config=quick unless you name another;
---method=motion-only trains nothing. OUT is clip_output unless you give --output.
+--method=motion-only trains nothing. Without --output, OUT is clip_output for clip.mp4.
 
 Several processes: start the same command in each. They share the sequences, do not talk to each
 other, and may run one after the other. On TPU slices, under srun and Open MPI, and in SLURM job
