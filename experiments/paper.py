@@ -102,7 +102,9 @@ def main(name: str, command: str, config_flag: flags.FlagHolder) -> None:
         {**figures, "cpu_minutes": setting.cpu_minutes()},
         command=command,
         seeds=setting.seeds,
-        note=f"{NOTES[name]}; data {data}" + (f"; test {config.test}" if config.test else ""),
+        note=record.without_folders(
+            f"{NOTES[name]}; data {data}" + (f"; test {config.test}" if config.test else "")
+        ),
         folder=Path(options.results),
     )
     print(f"{path} holds these figures.")

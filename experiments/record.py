@@ -158,8 +158,12 @@ def this_command() -> str:
     path = Path(sys.argv[0]).resolve()
     inside = path.is_relative_to(ROOT) and path.suffix == ".py"
     module = ".".join(path.relative_to(ROOT).with_suffix("").parts) if inside else path.name
-    words = [re.sub(r"(^|=)/\S*/(?=[^/\s])", r"\1", word) for word in sys.argv[1:]]
-    return shlex.join(["python", "-m", module, *words])
+    return shlex.join(["python", "-m", module, *map(without_folders, sys.argv[1:])])
+
+
+def without_folders(text: str) -> str:
+    """A text with the last part of absolute paths alone: where a machine keeps them is its own."""
+    return re.sub(r"(^|[=:@,\s])/[^\s:@,]*/(?=[^/\s])", r"\1", text)
 
 
 def _commit() -> dict[str, Any]:

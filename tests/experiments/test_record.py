@@ -5,7 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from experiments.record import MACHINE, RESULTS, check_result, read_results, write_result
+from experiments.record import (
+    MACHINE,
+    RESULTS,
+    check_result,
+    read_results,
+    without_folders,
+    write_result,
+)
 
 
 def test_a_result_is_read_back_as_it_was_written(tmp_path):
@@ -43,3 +50,22 @@ def test_all_stored_results_have_the_documented_fields():
     documented = (RESULTS / "README.md").read_text()
     for name, result in read_results().items():
         assert all(f"| `{field}` |" in documented for field in result), name
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("--data=/a/b/c", "--data=c"),
+        ("test /a/camvid:/b/c/test.txt", "test camvid:test.txt"),
+        ("camvid=0.5@/a/camvid", "camvid=0.5@camvid"),
+        ("synthetic:clips=4,seed=0 results/x.json", "synthetic:clips=4,seed=0 results/x.json"),
+    ],
+)
+def test_folders_of_a_machine_are_left_out(text, kept):
+    assert without_folders(text) == kept
+
+
+def test_no_result_names_a_folder_of_a_machine():
+    for name, found in read_results(RESULTS).items():
+        for text in (found["command"] or "", found["note"] or ""):
+            assert without_folders(text) == text, name
