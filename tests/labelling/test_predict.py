@@ -233,7 +233,7 @@ def test_predictions_asked_for_otherwise_are_not_mixed(
     assert predict(config, str(root), workdir, output, "png") == 2
     assert predict(config, str(root), workdir, output, "png") == 0
     setattr(config.segmentation.inference, name, value)
-    with pytest.raises(UserError, match=f"differs in segmentation.inference.{name}: give"):
+    with pytest.raises(UserError, match=f"differs in segmentation.inference.{name}"):
         predict(config, str(root), workdir, output, "png")
 
 

@@ -151,8 +151,8 @@ def check_run(output: Path, run: Mapping[str, Any], may_change: Collection[str] 
         more = ", ..." if len(differing) > _SHOWN else ""
         raise UserError(
             f"{output} holds results of a run that differs in {', '.join(differing[:_SHOWN])}"
-            f"{more}: give the same options, or another output, or remove this one."
-            f"{_values(before, wanted, differing[:_SHOWN])}"
+            f"{more}{_values(before, wanted, differing[:_SHOWN])}: give the same options, or "
+            "another output, or remove this one."
         )
     return before == wanted
 
@@ -174,7 +174,7 @@ def _values(before: Mapping[str, Any], wanted: Mapping[str, Any], names: Sequenc
         old, new = (functools.reduce(_inner, name.split("."), run) for run in (before, wanted))
         if all(isinstance(v, str | int | float) and len(str(v)) <= _SHORT for v in (old, new)):
             told.append(f"{name} is {old} there and {new} now")
-    return f" ({'; '.join(told)}.)" if told else ""
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def _inner(run: Any, key: str) -> Any:
