@@ -131,7 +131,7 @@ def test_signals_at_any_moment(data, number):
     took, whole = time.monotonic() - begin, pictures(out)
     shutil.rmtree(out)
     rng, codes = random.Random(number), []
-    for _ in range(6):
+    for _ in range(4):
         before = written(out)
         process = start("propagate.py", data, f"--output={out}", *flags)
         time.sleep(rng.uniform(0.05, 1.0) * took)

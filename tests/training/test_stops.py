@@ -71,7 +71,7 @@ def whole(tmp_path_factory):
 def test_signals_at_any_moment(whole, tmp_path, number):
     """From the first line of ``main`` on: in imports, compiling, between steps, at the end."""
     rng, workdir, codes = random.Random(number), tmp_path / "RUN", []
-    for _ in range(7):
+    for _ in range(4):
         process = start(workdir, STEPS, 0.01)
         assert process.stdout is not None and process.stdout.readline() == "begins\n"
         time.sleep(rng.uniform(0.0, 0.7) * whole[1])
