@@ -1,9 +1,11 @@
 import io
+import threading
 import types
 
 import pytest
 
-from wrp_jax.progress import Progress, duration, on_all_cores
+from wrp_jax import progress
+from wrp_jax.progress import Progress, duration, on_all_cores, waiting
 
 
 class Terminal(io.StringIO):
@@ -105,3 +107,82 @@ def test_work_is_spread_over_the_cores(monkeypatch):
     assert on_all_cores(16.0) == 10.0
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: range(64), raising=False)
     assert on_all_cores(64.0) == 10.0
+
+
+@pytest.fixture
+def look(clock, monkeypatch):
+    """``look(seconds)``: so many seconds later, one look at what is waited for; no thread looks."""
+    waits = progress._Waits()
+    monkeypatch.setattr(progress, "_waits", waits)
+    monkeypatch.setattr(progress, "_LOOK_EVERY", 3600.0)
+
+    def look(seconds):
+        clock.now += seconds
+        waits.look()
+
+    return look
+
+
+def test_long_silence_says_what_is_waited_for_and_since_when(look, capsys):
+    with waiting("working on the stage motion"):
+        look(20.0)
+        with waiting("compiling the training step of motion"):
+            look(9.0)
+            assert capsys.readouterr().err == ""
+            look(1.0)
+            look(29.0)
+            look(61.0)
+        look(29.0)
+        look(2.0)
+    look(100.0)
+    assert capsys.readouterr().err.splitlines() == [
+        "compiling the training step of motion, 10 s so far",
+        "compiling the training step of motion, 1 min 40 s so far",
+        "working on the stage motion, 2 min 31 s so far",
+    ]
+
+
+def test_steps_break_the_silence(look, clock):
+    stream = io.StringIO()
+    with Progress("refiner", 9, 0, stream, first="compiling the training step") as bar:
+        look(31.0)
+        bar.update(1)
+        look(29.0)
+        bar.update(2)
+        look(29.0)
+        look(2.0)
+    look(100.0)
+    assert stream.getvalue().splitlines() == [
+        "refiner: 9 to do; programs are compiled first",
+        "compiling the training step, 31 s so far",
+        "refiner 1/9",
+        "refiner 2/9, 03:23 left",
+        "refiner: still at 3 of 9, 31 s so far",
+    ]
+
+
+def test_a_bar_shows_what_is_waited_for(look):
+    stream = Terminal()
+    with Progress("refiner", 9, 0, stream) as bar:
+        with waiting("making a checkpoint"):
+            look(31.0)
+        assert stream.getvalue().endswith("making a checkpoint, 31 s so far]")
+        bar.update(1, {"loss": 0.5})
+        assert "loss 0.5" in stream.getvalue()
+    assert "\n" not in stream.getvalue().rstrip("\n")
+
+
+def test_nobody_looks_any_more_where_the_waiting_ended(monkeypatch):
+    waits = progress._Waits()
+    monkeypatch.setattr(progress, "_waits", waits)
+    with pytest.raises(KeyboardInterrupt), waiting("a step"), Progress("refiner", 9, 0):
+        (watcher,) = (thread for thread in threading.enumerate() if thread is waits._thread)
+        raise KeyboardInterrupt
+    assert not watcher.is_alive() and not waits._open
+
+
+def test_other_processes_than_the_first_say_nothing(look, capsys, monkeypatch):
+    monkeypatch.setattr("jax.process_index", lambda: 1)
+    with waiting("compiling"), Progress("refiner", 9, 0):
+        look(60.0)
+    assert capsys.readouterr().err == ""

@@ -1,10 +1,14 @@
-"""A progress bar with the time left."""
+"""A progress bar with the time left, and what is waited for while nothing else is said."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -17,6 +21,9 @@ _LEAST_FORETOLD = 10.0
 """Seconds; nobody asks for the time of what takes less."""
 _FIRST = "programs are compiled first"
 """Told where a stage begins: on few cores this takes longer than many steps, and shows nothing."""
+_SILENCE = 30.0
+"""Seconds without a word after which it is said what is waited for, and how long already."""
+_LOOK_EVERY = 1.0  # seconds between looks at the clock
 _BUSY = 0.8
 """Share of its cores that a stage keeps busy."""
 
@@ -39,6 +46,106 @@ def on_all_cores(seconds: float) -> float:
     return seconds / (_BUSY * min(cores or 1, 8))
 
 
+@contextlib.contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Says what is waited for, and for how long, after every thirty seconds without a word.
+
+    It ends with the body, however that ends. Of what is waited for at the same time the innermost
+    is told. Nothing is printed where the body is quick, where it says enough itself (`Progress`),
+    and in other processes than the first.
+
+    Args:
+      what: begins the line, such as ``compiling the training step of motion``.
+    """
+    if jax.process_index() != 0:
+        yield
+        return
+    wait = _Wait(lambda: what, time.monotonic())
+    _waits.begin(wait)
+    try:
+        yield
+    finally:
+        _waits.end(wait)
+
+
+@dataclasses.dataclass(eq=False)
+class _Wait:
+    """Something that is waited for.
+
+    Attributes:
+      what: says it.
+      since: when the waiting began.
+      bar: that is shown meanwhile.
+      stream: where else to write; stderr if absent.
+    """
+
+    what: Callable[[], str]
+    since: float
+    bar: tqdm.tqdm | None = None
+    stream: Any = None
+
+
+class _Waits:
+    """All that is waited for, outermost first, and the thread that tells of it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: list[_Wait] = []
+        self._told = 0.0  # when the newest word was said
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def begin(self, wait: _Wait) -> None:
+        with self._lock:
+            self._open.append(wait)
+            if self._thread is None:
+                self._told, self._over = time.monotonic(), threading.Event()
+                self._thread = threading.Thread(
+                    target=self._watch, args=[self._over], name="waiting", daemon=True
+                )
+                self._thread.start()
+
+    def end(self, wait: _Wait) -> None:
+        with self._lock:
+            self._open.remove(wait)
+            if self._open or self._thread is None:
+                return
+            thread, self._thread = self._thread, None
+            self._over.set()
+        thread.join(timeout=5.0)  # nothing is told any more; a terminal may hold its output
+
+    def told(self) -> None:
+        """Something has been said: silence begins anew."""
+        self._told = time.monotonic()
+
+    def look(self) -> None:
+        """Says what is waited for if nothing has been said for long."""
+        now = time.monotonic()
+        with self._lock:
+            if not self._open or now - self._told < _SILENCE:
+                return
+            self._told = now
+            newest = self._open[-1]
+            bar = next((wait.bar for wait in reversed(self._open) if wait.bar is not None), None)
+        text = f"{newest.what()}, {_so_far(now - newest.since)} so far"
+        if bar is not None:
+            bar.set_postfix_str(text)
+        else:
+            print(text, file=newest.stream or sys.stderr, flush=True)
+
+    def _watch(self, over: threading.Event) -> None:
+        while not over.wait(_LOOK_EVERY):
+            self.look()
+
+
+_waits = _Waits()
+
+
+def _so_far(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
 class Progress:
     """A bar with the time left on a terminal; elsewhere a line every twenty seconds.
 
@@ -47,6 +154,9 @@ class Progress:
     than on a terminal there are two lines at once: one that says what begins, and one with the time
     as soon as a few seconds of steps have been seen.
 
+    As a context manager it also says what is waited for, as `waiting` does, where a step takes
+    long.
+
     Args:
       name: of the stage.
       steps: number of steps in all.
@@ -54,10 +164,18 @@ class Progress:
       stream: where to write; stderr by default.
       expected: seconds that the steps to do will take, where that is known before the first;
         told from ten on.
+      first: what is waited for until the first step is done.
     """
 
     def __init__(
-        self, name: str, steps: int, step: int, stream: Any = None, *, expected: float | None = None
+        self,
+        name: str,
+        steps: int,
+        step: int,
+        stream: Any = None,
+        *,
+        expected: float | None = None,
+        first: str = "",
     ):
         self._name, self._steps, self._first = name, steps, step
         self._stream = sys.stderr if stream is None else stream
@@ -68,10 +186,13 @@ class Progress:
         self._text = ""
         self._estimated = False  # a line has told the time left
         self._told: int | None = None  # the step of the newest line
-        self._bar = None
+        self._bar: tqdm.tqdm | None = None
+        self._first_wait = first or f"{name}: still at {step + 1} of {steps} ({_FIRST})"
+        self._wait: _Wait | None = None
         if self._shown and expected is not None and expected >= _LEAST_FORETOLD:
             told = f"{name} takes about {duration(expected)} where nothing else runs"
             print(told, file=self._stream, flush=True)
+            _waits.told()
         if self._shown and self._stream.isatty():
             self._bar = tqdm.tqdm(
                 total=steps, initial=step, desc=name, unit="step", file=self._stream,
@@ -79,6 +200,23 @@ class Progress:
             )  # fmt: skip
         elif self._shown and steps - step > 1:
             print(f"{name}: {steps - step} to do; {_FIRST}", file=self._stream, flush=True)
+            _waits.told()
+
+    def __enter__(self) -> Progress:
+        if self._shown and self._step < self._steps:
+            self._wait = _Wait(self._awaited, time.monotonic(), self._bar, self._stream)
+            _waits.begin(self._wait)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _awaited(self) -> str:
+        if self._warm is None:
+            return self._first_wait
+        if self._step >= self._steps:
+            return f"{self._name}: ending"
+        return f"{self._name}: still at {self._step + 1} of {self._steps}"
 
     def update(self, step: int, metrics: dict[str, float] | None = None) -> None:
         """Shows that ``step`` steps are finished, and the newest metrics."""
@@ -88,7 +226,10 @@ class Progress:
         first = self._warm is None and advanced > 0
         if first:
             self._warm = time.monotonic(), step
+        if self._wait is not None:
+            self._wait.since = time.monotonic()
         if self._bar is not None:
+            _waits.told()
             self._bar.set_postfix_str(self._text, refresh=False)
             if first:
                 self._bar.reset()  # it counts the speed from here
@@ -101,9 +242,12 @@ class Progress:
 
     def close(self) -> None:
         """Ends the bar, or writes the last line."""
+        if self._wait is not None:
+            _waits.end(self._wait)
+            self._wait = None
         if self._bar is not None:
             self._bar.close()
-        elif self._shown and self._step != self._told:
+        elif self._shown and self._steps and self._step != self._told:
             self._line()
 
     def _is_due(self) -> bool:
@@ -129,3 +273,4 @@ class Progress:
         elif self._step > self._first:
             line += f", {tqdm.tqdm.format_interval(now - self._start)}"
         print(line, file=self._stream, flush=True)
+        _waits.told()

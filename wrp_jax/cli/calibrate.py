@@ -71,6 +71,7 @@ def calibrate(
     from wrp_jax.files.atomic import write_atomically
     from wrp_jax.files.lock import sole_writer
     from wrp_jax.files.output import check_apart, check_output
+    from wrp_jax.progress import waiting
     from wrp_jax.reporting.reliability import reliability_drawing, reliability_page
     from wrp_jax.runs.segmentation import load_segmentation
     from wrp_jax.segmentation.clip import segment_clip
@@ -82,7 +83,8 @@ def calibrate(
     listed = read_frames(frames, source)
     network, variables = load_segmentation(workdir, config, source.classes)
     segment = functools.partial(segment_clip, network, variables)
-    scores = score_segmentation(segment, source, listed, float(variables.get(KEY, 1.0)))
+    with waiting("segmenting the frames of --frames"):
+        scores = score_segmentation(segment, source, listed, float(variables.get(KEY, 1.0)))
     with sole_writer(output, "--output"):
         text = json.dumps(scores, indent=1) + "\n"
         write_atomically(output / "reliability.json", text.encode())

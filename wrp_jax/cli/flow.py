@@ -46,6 +46,7 @@ def main(config_flag: flags.FlagHolder) -> int:
     from wrp_jax.files.shards import remove_shards, work_in_shards
     from wrp_jax.motion.build import build_motion
     from wrp_jax.motion.dump import dump, settings, unfinished
+    from wrp_jax.progress import waiting
 
     options = flags.FLAGS
     config = command_line.read_config(config_flag).motion
@@ -89,21 +90,24 @@ def main(config_flag: flags.FlagHolder) -> int:
     write = functools.partial(dump, motion, source, output, suffix=suffix, apart=apart)
     failures = Failures(output, shard, fail_fast=options.fail_fast)
     counts = []
-    if shard.is_all:
-        with sole_writer(output, "--output"):
-            claim_output(output, run)
-            counts.append(write(failures=failures, limit=options.limit))
-            remove_shards(output)
-    else:
-        work_in_shards(
-            output,
-            shard,
-            job_of_source(options.data, source, apart),
-            begin=lambda: claim_output(output, run),
-            check=lambda: check_run(output, run),
-            work=lambda: counts.append(write(failures=failures, limit=options.limit, shard=shard)),
-            unfinished=lambda: unfinished(source, output, suffix, apart, shard.count),
-            merge=lambda: write(limit=0),
-        )
+    with waiting("computing optical flow"):
+        if shard.is_all:
+            with sole_writer(output, "--output"):
+                claim_output(output, run)
+                counts.append(write(failures=failures, limit=options.limit))
+                remove_shards(output)
+        else:
+            work_in_shards(
+                output,
+                shard,
+                job_of_source(options.data, source, apart),
+                begin=lambda: claim_output(output, run),
+                check=lambda: check_run(output, run),
+                work=lambda: counts.append(
+                    write(failures=failures, limit=options.limit, shard=shard)
+                ),
+                unfinished=lambda: unfinished(source, output, suffix, apart, shard.count),
+                merge=lambda: write(limit=0),
+            )
     print(f"{sum(counts)} flow files written to {output}.")
     return command_line.failed(failures, output)

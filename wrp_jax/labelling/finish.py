@@ -25,6 +25,7 @@ from wrp_jax.labelling.plan import THRESHOLDS_FILE, Plan
 from wrp_jax.labelling.report_files import write_report
 from wrp_jax.labelling.thresholds import chosen_thresholds
 from wrp_jax.labelling.window_result import WindowResult
+from wrp_jax.progress import waiting
 from wrp_jax.quality.estimate import UNREACHED
 from wrp_jax.quality.next_frames import (
     BUDGET,
@@ -38,6 +39,7 @@ from wrp_jax.quality.table import FrameQuality, as_written, quality_csv
 _TOLD = 6  # stretches of frames that a note names; metrics.json has them all
 
 
+@waiting("writing scores and the report")
 def finish(
     plan: Plan,
     results: Mapping[int, WindowResult],

@@ -83,7 +83,6 @@ def write_predictions(
     records.tell()
     records.save()
     done, written = len(places) - len(rest), 0
-    progress = Progress("predicting", len(places), done)
 
     def write(sequence: str, names: Sequence[str], probs: np.ndarray, features: np.ndarray) -> None:
         for i, name in enumerate(names):
@@ -99,6 +98,7 @@ def write_predictions(
     with (
         ReadAhead(lambda i: source.frame(*readable[i]), len(readable), at_once) as read,
         Background(threads=1) as background,  # one: the records know no other thread
+        Progress("predicting", len(places), done) as progress,
     ):
         for sequence in survey.sequences:
             names = [name for s, name in rest if s == sequence]
@@ -120,8 +120,6 @@ def write_predictions(
                 background.run(write, sequence, clip.names, np.asarray(probs), np.asarray(features))
                 done, written = done + len(frames), written + len(frames)
                 progress.update(done)
-    if places:
-        progress.close()
     failures.keep_only(parts)  # in order
     failures.save()
     records.save()

@@ -66,27 +66,25 @@ def label_windows(
     done = steps * sum(number in results for number in asked)
     rest = [job for job in plan.own if job.number in asked and job.number not in results]
     expected = labelling_seconds(plan, rest)
-    progress = Progress("labelling", steps * len(asked), done, expected=expected)
     programs = CompiledBySize()
-    for job in plan.own:
-        interrupts.check()
-        if job.number in asked and job.number not in results and job.number in kept.marks:
-            with failures.of(**job.part):
-                labels = kept.labels[job.number]
-                result = WindowResult(kept.marks[job.number], labels, code_digest())
-                size = frame_size(plan.source, job.window.sequence, job.window.key)
-                with programs.of(size, job.window.sequence):
-                    _label_window(plan, job, result, networks, known, truth, progress, done)
-                result.save(files.window_path(job))
-                kept.add(job)
-                results[job.number] = result
-            done += steps
-        if job.number in results:
-            failures.succeeded(**job.part)
-        elif job.part in failures:
-            kept.remove(job)
-    if asked:
-        progress.close()
+    with Progress("labelling", steps * len(asked), done, expected=expected) as progress:
+        for job in plan.own:
+            interrupts.check()
+            if job.number in asked and job.number not in results and job.number in kept.marks:
+                with failures.of(**job.part):
+                    labels = kept.labels[job.number]
+                    result = WindowResult(kept.marks[job.number], labels, code_digest())
+                    size = frame_size(plan.source, job.window.sequence, job.window.key)
+                    with programs.of(size, job.window.sequence):
+                        _label_window(plan, job, result, networks, known, truth, progress, done)
+                    result.save(files.window_path(job))
+                    kept.add(job)
+                    results[job.number] = result
+                done += steps
+            if job.number in results:
+                failures.succeeded(**job.part)
+            elif job.part in failures:
+                kept.remove(job)
     failures.keep_only(parts)  # in order
     failures.save()
     kept.save()

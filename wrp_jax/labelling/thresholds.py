@@ -25,6 +25,7 @@ from wrp_jax.evaluation.confusion import confusion, mean_iou
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.regular import read_bytes
 from wrp_jax.labelling.plan import THRESHOLDS_FILE, Plan, WindowJob, check_has_tau
+from wrp_jax.progress import waiting
 from wrp_jax.propagation.labelled_window import Keyframe
 from wrp_jax.propagation.methods import label_frames
 from wrp_jax.runs.networks import Networks
@@ -92,6 +93,7 @@ def with_tau(plan: Plan, choice: Choice) -> Plan:
     return dataclasses.replace(plan, config=config)
 
 
+@waiting("choosing τ by labels that are left out")
 def choose(plan: Plan, networks: Networks) -> Choice:
     """Carries labels and compares; writes nothing that stays.
 

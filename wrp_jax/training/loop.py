@@ -118,8 +118,8 @@ def fit(
             return state
         log = MetricsLog(workdir, name, step)
         stack.callback(log.close)
-        progress = Progress(name, steps, step)
-        stack.callback(progress.close)
+        compiling = f"compiling the training step of {name}"
+        progress = stack.enter_context(Progress(name, steps, step, first=compiling))
         start = time.monotonic()
 
         def save() -> None:

@@ -19,6 +19,7 @@ from wrp_jax import interrupts, processes
 from wrp_jax.config import Config, check
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
+from wrp_jax.progress import waiting
 from wrp_jax.runs.compatibility import check_metadata
 from wrp_jax.runs.results import load_result, result_path
 from wrp_jax.runs.workdir import prepare_workdir, run_metadata, withdraw
@@ -98,7 +99,8 @@ def run_stages(
             continue
         stage: Stage = _imported(STAGES[name])
         try:
-            stage(config, known, source, windows, Path(workdir))
+            with waiting(f"working on the stage {name}"):
+                stage(config, known, source, windows, Path(workdir))
         except UserError:
             if jax.process_index() == 0:
                 withdraw(Path(workdir), made)

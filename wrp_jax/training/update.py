@@ -21,6 +21,7 @@ from wrp_jax.data.source import VideoSource
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.regular import read_bytes, sha256
 from wrp_jax.files.strict_json import read_json
+from wrp_jax.progress import waiting
 from wrp_jax.runs.compatibility import check_metadata
 from wrp_jax.runs.results import SEGMENTATION, load_result, result_path
 from wrp_jax.runs.workdir import prepare_workdir, run_metadata
@@ -87,7 +88,8 @@ def update_run(
     interrupts.check()
     start, _ = load_result(_start(folder, workdir), SEGMENTATION)
     dataset = build_crop_dataset(options.segmentation, known, source, windows)
-    train_network(SEGMENTATION, options, known, dataset, folder, start=start)
+    with waiting("working on the update of the segmentation"):
+        train_network(SEGMENTATION, options, known, dataset, folder, start=start)
     processes.align()
     return folder
 

@@ -17,6 +17,7 @@ from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
 from wrp_jax.models.network import Network
 from wrp_jax.models.segmentation.build import build_segmentation
+from wrp_jax.progress import waiting
 from wrp_jax.runs.results import SEGMENTATION, save_result
 from wrp_jax.runs.workdir import run_metadata
 from wrp_jax.segmentation.for_classes import build_for_classes
@@ -164,9 +165,10 @@ def train_network(
     if dataset.held:
         unseen = FrameCache(dataset.held, known.classes, options.network.learn_void)
         asked = for_inference(network, options.inference)
-        variables[TEMPERATURE] = np.float32(
-            measure_temperature(asked, variables, unseen, known.classes.num_classes, config.seed)
-        )
+        size = known.classes.num_classes
+        with waiting(f"measuring how sure {stage} may be"):
+            measured = measure_temperature(asked, variables, unseen, size, config.seed)
+        variables[TEMPERATURE] = np.float32(measured)
     save_result(workdir, stage, variables, metadata)
 
 

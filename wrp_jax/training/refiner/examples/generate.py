@@ -81,17 +81,16 @@ def generate_examples(
         makers["running cycles"] = _of_cycles(rng, data, options, generator)
     examples: list[Example] = []
     for place, (name, make) in enumerate(makers.items()):
-        progress = Progress(name, options.clips, 0)
-        for number in range(options.clips):
-            file = place * options.clips + number
-            more = None if kept is None else kept.load(file, generator.kind, rng)
-            if more is None:
-                more = make()
-                if kept is not None:
-                    kept.add(file, more, rng)
-            examples += more
-            progress.update(number + 1)
-        progress.close()
+        with Progress(name, options.clips, 0) as progress:
+            for number in range(options.clips):
+                file = place * options.clips + number
+                more = None if kept is None else kept.load(file, generator.kind, rng)
+                if more is None:
+                    more = make()
+                    if kept is not None:
+                        kept.add(file, more, rng)
+                examples += more
+                progress.update(number + 1)
     if not examples:
         raise UserError(
             "There is nothing to train the refiner on: give windows of more than one frame."

@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
+from wrp_jax.progress import waiting
 from wrp_jax.training.refiner.examples.calibrate import ReliabilityInWindows, measure_reliability
 from wrp_jax.types import Motion, Segment, Window
 
@@ -50,6 +51,7 @@ def frequency_weights(known: KnownLabels, power: float = 0.5) -> Float[np.ndarra
     return (weights / max(float((weights * share).sum()), 1e-6)).astype(np.float32)
 
 
+@waiting("measuring on the video how good the segmentation is")
 def gather_training_data(
     known: KnownLabels,
     source: VideoSource,
