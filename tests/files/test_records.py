@@ -32,6 +32,15 @@ def test_kept_where_inputs_and_file_are_the_same(out, caplog):
     assert "made from has changed" in caplog.text and "a/0.png" in caplog.text
 
 
+def test_what_a_killed_run_has_begun_is_told_as_such(out, caplog):
+    (out / "a/2.png").write_text("not recorded yet")
+    records = Records(out)
+    assert not records.is_current(out / "a/2.png", "inputs")
+    records.tell()
+    assert "was stopped before it had finished" in caplog.text and "a/2.png" in caplog.text
+    assert "has changed" not in caplog.text
+
+
 @pytest.mark.parametrize("damage", ["changed", "cut", "gone", "link", "folder"])
 def test_damage_is_told_and_verified(out, caplog, damage):
     path = out / "a/1.png"

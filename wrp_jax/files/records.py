@@ -59,6 +59,7 @@ class Records:
         self._own = set(own)
         self._spoilt: list[str] = []
         self._outdated: list[str] = []
+        self._unfinished: list[str] = []
 
     def is_current(self, path: Path, made_from: str) -> bool:
         """Whether a file is there as it was written, made from the same.
@@ -71,7 +72,7 @@ class Records:
         recorded = self._entries.get(name)
         if recorded is None or recorded[0] != made_from:
             if os.path.lexists(path):
-                self._outdated.append(name)
+                (self._unfinished if recorded is None else self._outdated).append(name)
             return False
         fault = _fault(path, recorded[1], self.digests)
         if fault:
@@ -87,11 +88,18 @@ class Records:
             _log.warning("%d more files of %s were changed or are gone", more, self.output)
         if self._outdated:
             _log.warning(
-                "%s: what %d of its files were made from has changed, or is not recorded (the "
-                "first is %s): they are made again",
+                "%s: what %d of its files were made from has changed (the first is %s): they are "
+                "made again",
                 self.output, len(self._outdated), self._outdated[0],
             )  # fmt: skip
-        self._spoilt, self._outdated = [], []
+        if self._unfinished:
+            # A part is recorded once all of its files are there.
+            _log.warning(
+                "%s: an earlier run was stopped before it had finished the parts that %d files "
+                "are of (the first is %s): these parts are made again",
+                self.output, len(self._unfinished), self._unfinished[0],
+            )  # fmt: skip
+        self._spoilt, self._outdated, self._unfinished = [], [], []
 
     def add(self, made_from: str, paths: Iterable[Path]) -> None:
         """Records files that have just been written.
