@@ -265,14 +265,19 @@ def test_home_folders_wherever_options_come_from(config, monkeypatch, tmp_path):
     assert options.motion_training.sampling.mix == (f"9 {tmp_path}/a",)
 
 
-def test_a_tau_that_is_to_be_chosen_becomes_a_flag(monkeypatch):
-    given = ["--config=folder", "--config.propagation.tau=auto"]
+@pytest.mark.parametrize(
+    "tau", [["--config.propagation.tau=auto"], ["--config.propagation.tau", "auto"]]
+)
+def test_a_tau_that_is_to_be_chosen_becomes_a_flag(monkeypatch, tau):
+    given = ["--config=folder", *tau, "--data=D"]
     found = command_line._with_config_file(given)
     assert found[1:] == given[1:]  # no flag of this command stands for it
     values = flags.FlagValues()
     flags.DEFINE_boolean("choose_tau", False, "", flag_values=values)
     monkeypatch.setattr(flags, "FLAGS", values)
-    assert command_line._with_config_file(given)[1:] == ["--choose_tau"]
+    assert command_line._with_config_file(given)[1:] == ["--choose_tau", "--data=D"]
+    other = ["--config.propagation.tau", "0.3", "auto"]
+    assert command_line._with_config_file(other) == other
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,8 @@ EXIT_FAILED = 3
 EXIT_INTERRUPTED = interrupts.EXIT_CODE
 EXIT_MACHINE = 5
 
-_SAID_ELSEWHERE = {"--config.propagation.tau=auto": "choose_tau"}
-"""Flags by what stands for them: values of options that no option of its type can have."""
+_SAID_ELSEWHERE = {("config.propagation.tau", "auto"): "choose_tau"}
+"""Flags by the option and the value that stand for them, which no option of its type can have."""
 
 _BESIDE = {"label": "classes.json"}
 """Flags that name a file, and the file beside it that is read, too."""
@@ -347,18 +347,28 @@ def _with_quick_config(arguments: list[str]) -> list[str]:
 def _with_config_file(arguments: list[str]) -> list[str]:
     """The arguments, with the path of the file in the place of a config's name.
 
-    And with a flag in the place of a value that its option cannot have.
+    And with a flag in the place of a value that its option cannot have. A value may be given after
+    ``=`` or as the next argument.
     """
-    found = list(arguments)
-    for i, argument in enumerate(arguments):
+    found: list[str] = []
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
         name, is_set, value = argument.lstrip("-").partition("=")
-        if argument in _SAID_ELSEWHERE and _SAID_ELSEWHERE[argument] in flags.FLAGS:
-            found[i] = f"--{_SAID_ELSEWHERE[argument]}"
-        elif argument.startswith("-") and name.startswith("config."):
+        if not argument.startswith("-"):
+            found.append(argument)
+            continue
+        apart = [] if is_set else rest[:1]
+        flag = _SAID_ELSEWHERE.get((name, apart[0] if apart else value), "")
+        if flag in flags.FLAGS:
+            del rest[: len(apart)]
+            argument = f"--{flag}"
+        elif name.startswith("config."):
             check_key(name)
-        elif argument.startswith("-") and name == "config":
+        elif name == "config":
             if is_set:
-                found[i] = f"--config={config_file(value)}"
-            elif i + 1 < len(found):
-                found[i + 1] = config_file(found[i + 1])
+                argument = f"--config={config_file(value)}"
+            elif apart:
+                rest[0] = config_file(rest[0])
+        found.append(argument)
     return found
