@@ -58,7 +58,7 @@ def test_the_tau_of_the_options_stays_where_the_curve_is_flat(make, networks):
 
 def test_the_choice_is_written_read_back_and_told(make, networks):
     plan = make()
-    assert read_choice(plan.output) is None and chosen_thresholds(plan) == []
+    assert read_choice(plan.output) is None and chosen_thresholds(plan) is None
     plan = with_tau(plan, choice := choose(plan, networks))
     assert plan.config.propagation.tau == choice.tau == 0.3
     claim(plan, networks.digest)
@@ -69,6 +69,7 @@ def test_the_choice_is_written_read_back_and_told(make, networks):
     assert read.min_confidence == choice.min_confidence
     notes = finish(plan, label_windows(plan, networks))["notes"]
     assert any("τ = 0.3 was chosen" in note for note in notes)
+    assert '<svg class="chart threshold"' in (plan.output / "report.html").read_text()
     assert verify(plan.output) == (verify(plan.output)[0], [])
     assert THRESHOLDS_FILE in {path.name for path in plan.output.iterdir()}
     (plan.output / THRESHOLDS_FILE).write_text("option,value\n")

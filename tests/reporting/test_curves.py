@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from wrp_jax.reporting import curves
-from wrp_jax.reporting.curves import curve_chart
+from wrp_jax.reporting.curves import curve_chart, threshold_chart
 
 CURVES = {
     "motion-only": {str(k): 90.0 - 3 * k for k in range(1, 11)},
@@ -55,3 +55,18 @@ def test_a_narrow_chart_has_the_same_points_and_no_names():
     assert len(list(svg.iter("circle"))) == 20
     assert all(float(c.get("cx")) < curves.NARROW_WIDTH for c in svg.iter("circle"))
     assert {t.get("class") for t in svg.iter("text")} == {"tick", "axis"}
+
+
+def test_the_curve_of_a_threshold_marks_what_was_chosen():
+    curve = {1.8: 78.0, 0.1: 65.0, 0.5: 79.0}
+    svg = ET.fromstring(str(threshold_chart(curve, 0.5, "τ")))
+    circles = list(svg.iter("circle"))
+    assert [c.find("title").text for c in circles] == [
+        "0.1: 65.0",
+        "0.5: 79.0, chosen",
+        "1.8: 78.0",
+    ]
+    assert [c.get("class") for c in circles] == [None, "chosen", None]
+    xs, ys = ([float(c.get(k)) for c in circles] for k in ("cx", "cy"))
+    assert xs[1] - xs[0] == pytest.approx(xs[2] - xs[1], abs=0.11) and xs == sorted(xs)
+    assert ys[1] < ys[2] < ys[0]  # the better, the higher

@@ -7,7 +7,7 @@ import pytest
 from wrp_jax.evaluation.evaluator import Evaluator
 from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.reporting.clips import Clip, FrameRow
-from wrp_jax.reporting.report import ClassQuality, Proposal, render_report
+from wrp_jax.reporting.report import ClassQuality, Proposal, ThresholdCurve, render_report
 from wrp_jax.types import ClassMap
 
 CLASSES = ClassMap(
@@ -103,6 +103,17 @@ def test_page_is_well_formed_and_loads_nothing_by_itself():
     assert data_of(text)["classes"][1] == {
         "id": 7, "name": "<script>car", "color": [0, 0, 142], "void": False,
     }  # fmt: skip
+
+
+def test_the_curve_of_tau_is_shown_where_it_was_chosen():
+    tau = ThresholdCurve(0.5, {1.8: 78.0, 0.5: 79.04}, "The curve is flat.")
+    text = make_report(tau=tau)
+    page = Page(text)
+    assert {"href": "#tau"} in page.all("a")
+    assert sum("threshold" in svg.get("class", "") for svg in page.all("svg")) == 1
+    section = text.split('id="tau"')[1]
+    assert "The curve is flat." in section and "0.5, chosen" in section and "79.0" in section
+    assert 'id="tau"' not in make_report()
 
 
 def test_the_page_stays_small_with_many_clips():

@@ -65,7 +65,8 @@ def finish(
     notes = _missing_notes(len(plan.jobs), missing)
     beyond = out_of_reach(plan)
     notes += _reach_notes(plan, beyond)
-    notes += chosen_thresholds(plan)
+    thresholds = chosen_thresholds(plan)
+    notes += thresholds.sentences() if thresholds else []
     plan = dataclasses.replace(plan, jobs=tuple(j for j in plan.jobs if j.number in results))
     notes += _notes(plan, trained_on)
     quality = {
@@ -93,7 +94,8 @@ def finish(
     records = Records(plan.output)
     digests = SourceDigests(plan.source, records.digests)
     export_tfds(plan.output / "tfds", plan.source, rows, writer, digests)
-    written = write_report(plan, results, metrics, notes, quality.get(plan.main, ()), chosen)
+    rated = quality.get(plan.main, ())
+    written = write_report(plan, results, metrics, notes, rated, chosen, thresholds)
     record_results(plan, records, [*paths, *written])
     return metrics
 

@@ -15,13 +15,14 @@ from wrp_jax.data.label_maps import palette
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.labelling.files import OutputFiles
 from wrp_jax.labelling.plan import IMPORTED, Plan
+from wrp_jax.labelling.thresholds import Choice
 from wrp_jax.labelling.window_result import WindowResult
 from wrp_jax.propagation.methods import METHODS
 from wrp_jax.quality.estimate import UNREACHED
 from wrp_jax.quality.next_frames import NextFrame
 from wrp_jax.quality.table import FrameQuality
 from wrp_jax.reporting.clips import Clip, FrameRow, clip_script
-from wrp_jax.reporting.report import ClassQuality, Proposal, render_report
+from wrp_jax.reporting.report import ClassQuality, Proposal, ThresholdCurve, render_report
 from wrp_jax.types import UNLABELLED, ClassMap
 
 REPORT_FILE = "report.html"
@@ -39,6 +40,7 @@ def write_report(
     notes: Sequence[str],
     quality: Sequence[FrameQuality],
     chosen: Sequence[NextFrame],
+    thresholds: Choice | None = None,
 ) -> list[Path]:
     """Writes the report.
 
@@ -49,6 +51,7 @@ def write_report(
       notes: sentences that a reader must not miss.
       quality: of the frames of the main method; empty where it has no estimate.
       chosen: frames to label next.
+      thresholds: that left-out labels chose.
 
     Returns:
       The files.
@@ -70,6 +73,8 @@ def write_report(
         clips=clips,
         proposal=_proposal(chosen),
         class_quality=_class_quality(plan, results, quality),
+        tau=thresholds
+        and ThresholdCurve(thresholds.tau, thresholds.tau_curve, thresholds.flat_sentence),
         video=plan.source.name,
         notes=[*notes, *_unlabelled_note(without)],
         footer=f"Made by wrp_jax from {len(plan.jobs)} windows. Scores are in metrics.json; labels "

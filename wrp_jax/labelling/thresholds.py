@@ -66,19 +66,23 @@ class Choice:
         values = [miou for tau, miou in self.tau_curve.items() if tau > min(self.tau_curve)]
         return max(values) - min(values) < FLAT
 
+    @property
+    def flat_sentence(self) -> str:
+        """Says where the curve of τ is flat; empty where it is not."""
+        if not self.is_flat:
+            return ""
+        return (
+            f"The curve is flat: from {sorted(self.tau_curve)[1]:g} on, τ changes mIoU by less "
+            f"than {FLAT:g}."
+        )
+
     def sentences(self) -> list[str]:
         """What a reader of the report must know."""
         curve = ", ".join(f"{tau:g}: {miou:.1f}" for tau, miou in self.tau_curve.items())
-        flat = (
-            f" The curve is flat: from {sorted(self.tau_curve)[1]:g} on, τ changes mIoU by less "
-            f"than {FLAT:g}."
-            if self.is_flat
-            else ""
-        )
         kept, right = self.confidence_curve[self.min_confidence]
         return [
             f"τ = {self.tau:g} was chosen by labels that were left out; their mIoU in % by τ: "
-            f"{curve}.{flat}",
+            f"{curve}. {self.flat_sentence}".rstrip(),
             f"Labels less sure than {self.min_confidence:g} are more often wrong than right: with "
             f"--min_confidence={self.min_confidence:g}, wrp export keeps {kept:.1f} % of the "
             f"pixels, {right:.1f} % of them right where labels were left out. "
@@ -247,7 +251,7 @@ def read_choice(output: Path) -> Choice | None:
     return Choice(tau, taus, least, levels)
 
 
-def chosen_thresholds(plan: Plan) -> list[str]:
-    """Sentences on the choice by which an output was made; none where nothing was chosen."""
+def chosen_thresholds(plan: Plan) -> Choice | None:
+    """The choice by which an output was made; None where nothing was chosen."""
     found = read_choice(plan.output)
-    return found.sentences() if found and found.tau == plan.config.propagation.tau else []
+    return found if found and found.tau == plan.config.propagation.tau else None

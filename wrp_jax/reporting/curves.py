@@ -58,30 +58,10 @@ def curve_chart(
             width, HEIGHT, f"{y_label} by distance from the labelled frame"
         )
     ]
-    for value in range(low, high + 1, step):
-        parts.append(
-            Markup(
-                '<line class="rule" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
-                '<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{}</text>'
-            ).format(
-                _LEFT, width - right, y_of(value), y_of(value), _LEFT - 8, y_of(value) + 4, value
-            )
-        )
     every = -(-len(distances) // (6 if is_narrow else 12))
-    for k in distances[::every]:
-        parts.append(
-            Markup(
-                '<text class="tick" x="{:.1f}" y="{}" text-anchor="middle">&#177;{}</text>'
-            ).format(x_of(k), HEIGHT - _BOTTOM + 20, k)
-        )
-    parts.append(
-        Markup(
-            '<text class="axis" x="{}" y="{}" text-anchor="middle">'
-            "frames from the labelled one</text>"
-            '<text class="axis" transform="translate(14 {}) rotate(-90)" text-anchor="middle">'
-            "{}</text>"
-        ).format((_LEFT + width - right) / 2, HEIGHT - 6, (_TOP + HEIGHT - _BOTTOM) / 2, y_label)
-    )
+    ticks = {x_of(k): f"±{k}" for k in distances[::every]}
+    values_at = {value: y_of(value) for value in range(low, high + 1, step)}
+    parts += _axes(ticks, values_at, (width, right), "frames from the labelled one", y_label)
     # The emphasised line is drawn last, on top.
     for name in sorted(points, key=lambda n: n == emphasis):
         parts.append(_line(name, points[name], styles[name], x_of, y_of, heavy=name == emphasis))
@@ -97,6 +77,49 @@ def curve_chart(
             )
         )
     return Markup("").join(parts) + Markup("</svg>")
+
+
+def threshold_chart(curve: Mapping[float, float], chosen: float, x_label: str) -> Markup:
+    """Draws mIoU by the value of a threshold; candidates stand at equal distances.
+
+    Args:
+      curve: mIoU in % by candidate.
+      chosen: the candidate that was taken, drawn filled.
+      x_label: title of the horizontal axis.
+    """
+    candidates = sorted(curve)
+    low, high, step = _value_range(list(curve.values()))
+    width, right = NARROW_WIDTH, _NARROW_RIGHT
+    end = width - right - 12
+
+    def x_of(value: float) -> float:
+        place = candidates.index(value) / max(len(candidates) - 1, 1)
+        return _LEFT + 12 + (end - _LEFT - 12) * place
+
+    def y_of(v: float | int) -> float:
+        return _TOP + (HEIGHT - _TOP - _BOTTOM) * (high - v) / (high - low)
+
+    ticks = {x_of(value): f"{value:g}" for value in candidates}
+    values_at = {value: y_of(value) for value in range(low, high + 1, step)}
+    parts = [
+        Markup(
+            '<svg class="chart threshold" viewBox="0 0 {} {}" role="img" aria-label="{}">'
+        ).format(width, HEIGHT, f"mIoU by {x_label}"),
+        *_axes(ticks, values_at, (width, right), x_label, "mIoU (%)"),
+        Markup('<g class="line" style="color:var(--inpaint)"><polyline points="{}"/>').format(
+            " ".join(f"{x_of(value):.1f},{y_of(curve[value]):.1f}" for value in candidates)
+        ),
+    ]
+    for value in candidates:
+        is_chosen = value == chosen
+        parts.append(
+            Markup('<circle{} cx="{:.1f}" cy="{:.1f}" r="{}"><title>{}</title></circle>').format(
+                Markup(' class="chosen"') if is_chosen else "",
+                x_of(value), y_of(curve[value]), 6 if is_chosen else 3,
+                f"{value:g}: {curve[value]:.1f}{', chosen' if is_chosen else ''}",
+            )
+        )  # fmt: skip
+    return Markup("").join(parts) + Markup("</g></svg>")
 
 
 def line_sample(style: tuple[str, str]) -> Markup:
@@ -187,6 +210,49 @@ def reliability_chart(
             )  # fmt: skip
         parts.append(Markup("</g>"))
     return Markup("").join(parts) + Markup("</svg>")
+
+
+def _axes(
+    x_ticks: Mapping[float, str],
+    y_ticks: Mapping[int, float],
+    widths: tuple[int, int],
+    x_label: str,
+    y_label: str,
+) -> list[Markup]:
+    """Rules, figures and titles of a chart.
+
+    Args:
+      x_ticks: what stands below the horizontal axis, by where.
+      y_ticks: where figures of the vertical axis stand.
+      widths: of the chart, and of what it leaves free on the right.
+      x_label: title of the horizontal axis.
+      y_label: of the vertical one.
+    """
+    width, right = widths
+    parts = [
+        Markup(
+            '<line class="rule" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
+            '<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{}</text>'
+        ).format(_LEFT, width - right, y, y, _LEFT - 8, y + 4, value)
+        for value, y in y_ticks.items()
+    ]
+    parts += [
+        Markup('<text class="tick" x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
+            x, HEIGHT - _BOTTOM + 20, text
+        )
+        for x, text in x_ticks.items()
+    ]
+    parts.append(
+        Markup(
+            '<text class="axis" x="{}" y="{}" text-anchor="middle">{}</text>'
+            '<text class="axis" transform="translate(14 {}) rotate(-90)" text-anchor="middle">'
+            "{}</text>"
+        ).format(
+            (_LEFT + width - right) / 2, HEIGHT - 6, x_label,
+            (_TOP + HEIGHT - _BOTTOM) / 2, y_label,
+        )
+    )  # fmt: skip
+    return parts
 
 
 def _line(name, line, style, x_of, y_of, *, heavy: bool) -> Markup:

@@ -20,7 +20,13 @@ import numpy as np
 from markupsafe import Markup
 
 from wrp_jax.reporting.clips import Clip, FrameRow, least_sure, worst_first
-from wrp_jax.reporting.curves import Styles, curve_chart, line_sample, reliability_chart
+from wrp_jax.reporting.curves import (
+    Styles,
+    curve_chart,
+    line_sample,
+    reliability_chart,
+    threshold_chart,
+)
 from wrp_jax.reporting.overlays import VIRIDIS
 from wrp_jax.types import ClassMap
 
@@ -74,6 +80,20 @@ class ClassQuality(NamedTuple):
         return "#at=" + "/".join(parts)
 
 
+class ThresholdCurve(NamedTuple):
+    """A threshold that was chosen without true labels, and what it was chosen by.
+
+    Attributes:
+      value: the candidate that was taken.
+      curve: mIoU in %, by candidate.
+      what: a reader must know of it, in a sentence or two.
+    """
+
+    value: float
+    curve: Mapping[float, float]
+    what: str
+
+
 def render_report(
     *,
     title: str,
@@ -84,6 +104,7 @@ def render_report(
     clips: Sequence[Clip],
     proposal: Proposal | None = None,
     class_quality: Mapping[str, ClassQuality] | None = None,
+    tau: ThresholdCurve | None = None,
     video: str = "D",
     notes: Sequence[str] = (),
     footer: str = "",
@@ -99,6 +120,7 @@ def render_report(
       clips: every clip of the output, in order.
       proposal: frames to fix next; None: those that are least sure.
       class_quality: by name of the class, where something is known of it.
+      tau: of eq. 6; None where it was not chosen.
       video: what was labelled, as commands name it.
       notes: sentences that a reader must not miss.
       footer: how the page was made.
@@ -130,6 +152,8 @@ def render_report(
             emphasis=method,
         ),
         reliability_table=_reliability_table(scored, styles),
+        tau=tau,
+        tau_chart=threshold_chart(tau.curve, tau.value, "τ") if tau else "",
         fix=proposal,
         exports=_export_commands(video),
         footer=footer,
