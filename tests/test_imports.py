@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "segmentation": {
         *("types", "config", "interrupts", "files", "sharding", "ops", "models", "weights", "data"),
     },
-    "propagation": {"types", "config", "machine", "sharding", "ops", "models"},
+    "propagation": {"types", "config", "machine", "interrupts", "sharding", "ops", "models"},
     "evaluation": {"types"},
     "runs": {
         *("types", "config", "machine", "processes", "files", "sharding", "models", "data"),

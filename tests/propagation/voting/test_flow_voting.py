@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from propagation.clips import shifting_clip
 
+from wrp_jax import interrupts
 from wrp_jax.config import PropagationConfig
 from wrp_jax.motion.still import zero_motion
 from wrp_jax.propagation import along_chains
@@ -18,7 +19,7 @@ from wrp_jax.propagation.voting import votes as published
 from wrp_jax.propagation.voting import window as voting_window
 from wrp_jax.propagation.voting.votes import shares, side_weights
 from wrp_jax.propagation.window_cues import HeldCues
-from wrp_jax.types import ClassMap, ClipCues
+from wrp_jax.types import ClassMap, ClipCues, Interrupted
 
 CLASSES = ClassMap((0, 1, 2), ("a", "b", "c"), np.zeros((3, 3), np.uint8), (False,) * 3)
 longer_flow, two_votes = jax.jit(published.longer_flow), jax.jit(published.two_votes)
@@ -169,3 +170,19 @@ def test_files_filled_up_frames_and_long_chunks_change_nothing(rng, tmp_path, mo
     for other in (files, exact):
         for a, b in zip(collect(n, memory.values()), collect(n, other.values()), strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("part", ["_longer", "_gather"])
+def test_rounds_that_are_told_to_stop_end(part, monkeypatch):
+    done, work = [], getattr(voting_window, part)
+
+    def told_meanwhile(*arguments):
+        done.append(part)
+        interrupts.request("stopped by SIGTERM")
+        return work(*arguments)
+
+    monkeypatch.setattr(voting_window, part, told_meanwhile)
+    labels = np.zeros((4, 6), np.int32)
+    with interrupts.listening(), pytest.raises(Interrupted, match="SIGTERM"):
+        said_of(still(21), {0: labels, 20: labels}, (0, 20))
+    assert len(done) <= 4  # of one stretch

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
+from wrp_jax import interrupts
 from wrp_jax.config import PropagationConfig
 from wrp_jax.propagation.along_chains import BUCKET, CHUNK_BYTES
 from wrp_jax.propagation.array_file import Arrays, array_store
@@ -46,6 +47,10 @@ def flow_voting(config: PropagationConfig, window: LabelledWindow) -> Iterator[F
     Yields:
       Labelled frames first with their own label, and what each says of the other where that is
       asked for; then every other frame within reach once, nearer ones first.
+
+    Raises:
+      Interrupted: the program was told to stop, see ``interrupts.check``; it need not wait for the
+        rounds.
     """
     yield from map(window.key_frame, window.keys)
     with contextlib.ExitStack() as stack:
@@ -61,6 +66,7 @@ def flow_voting(config: PropagationConfig, window: LabelledWindow) -> Iterator[F
             flows, other = _LongFlows(window, frames, store), store()
             for _ in range(ROUNDS):
                 for frame in sorted(first.there):
+                    interrupts.check()
                     said = votes.read(frame, 1)
                     if frame not in first.keys:
                         said = _gather(frame, votes, flows, first, frames)[None]
@@ -135,6 +141,7 @@ class _FirstVote:
             chunks(),
         )
         for step, both in enumerate((both for output in outputs for both in output), 1):
+            interrupts.check()
             for side, key in enumerate(window.starts):
                 frame = int(orders[side, step])
                 if frame == orders[side, step - 1]:
@@ -208,6 +215,7 @@ class _LongFlows:
 
         start, stop = window.frames.start, window.frames.stop
         for first in range(start, stop - SHORT):
+            interrupts.check()
             # Forward from the first frame of the stretch, backward from its last one.
             last = first + SHORT - 1
             flows = neighbours(first, last)
@@ -215,6 +223,7 @@ class _LongFlows:
                 flows = _longer(flows, neighbours(first + i, last - i), frames.extent)
             self._put(SHORT, first, np.asarray(flows))
         for first in range(start, stop - LONG):
+            interrupts.check()
             middle = first + SHORT
             begin = np.concatenate([self.read(SHORT, first, 1), self.read(SHORT, first + LONG, -1)])
             onward = np.concatenate([self.read(SHORT, middle, way) for way in (1, -1)])
