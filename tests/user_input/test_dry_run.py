@@ -44,7 +44,7 @@ def test_a_dry_run_tells_what_is_to_be_done_and_what_was_done(server, home):
     for t in range(5, 9):  # frames that no labelled one reaches
         save(home / "D/a/frames" / f"{t}.png", np.zeros((17, 31, 3)))
     said = dry(server, home, "propagate.py", *STATIC)
-    assert said["windows"] == "2 in 1 sequences; labelled frames: 2"
+    assert said["windows"] == "2 in 1 sequence; labelled frames: 2"
     # 1 reaches 0 and 2; 3 reaches 4.
     assert said["frames to label"] == "3; out of reach of every window: 4 of 9"
     assert said["finished before"] == "0 windows"
@@ -53,18 +53,18 @@ def test_a_dry_run_tells_what_is_to_be_done_and_what_was_done(server, home):
 
     assert command(server, home, "propagate.py", *STATIC, "--limit=1")[0] == 0
     said = dry(server, home, "propagate.py", *STATIC)
-    assert said["finished before"] == "1 windows"
-    assert said["this run"] == "1 windows, 2 frames, labelled ones included"
+    assert said["finished before"] == "1 window"
+    assert said["this run"] == "1 window, 2 frames, labelled ones included"
     assert command(server, home, "propagate.py", *STATIC)[0] == 0
     assert forecast / 2 < written(home / "OUT") < 2 * forecast  # of 5 frames; a report has a size
     assert dry(server, home, "propagate.py", *STATIC)["time"] == "none"
     save(home / "D/a/frames/0.png", np.zeros((17, 31, 3)))  # of the window that is finished
-    assert dry(server, home, "propagate.py", *STATIC)["finished before"] == "1 windows"
+    assert dry(server, home, "propagate.py", *STATIC)["finished before"] == "1 window"
 
 
 def test_a_dry_run_of_flow_and_of_predictions(server, home):
     said = dry(server, home, "wrp flow")
-    assert said["frames"] == "5 in 1 sequences" and said["finished before"] == "0 flow files"
+    assert said["frames"] == "5 in 1 sequence" and said["finished before"] == "0 flow files"
     assert said["this run"] == "8 flow files"
     assert command(server, home, "wrp flow")[0] == 0
     assert size(said["disk"]) == pytest.approx(written(home / "OUT"), rel=0.2)
@@ -80,7 +80,7 @@ def test_a_dry_run_of_flow_and_of_predictions(server, home):
         return np.full((len(positions), 17, 31, 2), 0.5, np.float32), np.zeros((9, 1, 1, 0))
 
     lines = list(describe_predictions(segment, source, tested, "png"))
-    assert lines[:3] == ["frames: 5 in 1 sequences", "finished before: 0 frames",
+    assert lines[:3] == ["frames: 5 in 1 sequence", "finished before: 0 frames",
                          "this run: 5 frames"]  # fmt: skip
     assert not tested.exists() and lines[3].startswith("time: about ")
     run = {"weights": "a"}

@@ -24,6 +24,7 @@ from wrp_jax.labelling.trial import PartOfSource, Trial, in_bytes, trial_frames,
 from wrp_jax.motion.dump import GROUP, dump, survey_flow
 from wrp_jax.progress import duration
 from wrp_jax.propagation.methods import METHODS
+from wrp_jax.reporting.report import counted
 from wrp_jax.runs.networks import Networks
 from wrp_jax.types import Motion, Segment, UserError
 
@@ -50,7 +51,8 @@ def describe_labels(
     frames = {(job.window.sequence, job.names[i]) for job in plan.jobs for i in job.owned}
     keys = {(job.window.sequence, key) for job in plan.jobs for key in job.window.keys}
     whole = sum(len(plan.source.frame_names(s)) for s in plan.source.sequences)
-    yield f"windows: {len(plan.jobs)} in {len(sequences)} sequences; labelled frames: {len(keys)}"
+    where = counted(len(sequences), "sequence")
+    yield f"windows: {len(plan.jobs)} in {where}; labelled frames: {len(keys)}"
     if changes:
         yield f"labels: {changes}"
     yield f"methods: {', '.join(plan.methods)}"
@@ -60,9 +62,10 @@ def describe_labels(
     )
     if not plan.shard.is_all:
         yield _share(plan)
-    yield f"finished before: {before} windows"
+    yield f"finished before: {counted(before, 'window')}"
     count = _frames(rest)
-    yield f"this run: {len(rest)} windows, {count} frames, labelled ones included"
+    asked = f"{counted(len(rest), 'window')}, {counted(count, 'frame')}"
+    yield f"this run: {asked}, labelled ones included"
     if not rest:
         yield "time: none"
         return
@@ -79,7 +82,7 @@ def describe_labels(
         results = label_windows(trial, networks, Failures(folder, fail_fast=True))
         finish(trial, results, networks.trained_on)
 
-    what = f"{len(job.names)} frames of {job.window.sequence}"
+    what = f"{counted(len(job.names), 'frame')} of {job.window.sequence}"
     yield from _needs(count, "frame", try_out(what, len(job.names), work))
     if scratch:
         yield f"disk meanwhile: {in_bytes(scratch)} more while the largest window is labelled"
@@ -89,8 +92,9 @@ def _share(plan: Plan) -> str:
     """What this shard has to do."""
     frames = [_frames(part) for part in plan.parts]
     return (
-        f"shard {plan.shard.index} of {plan.shard.count}: {len(plan.own)} windows, "
-        f"{frames[plan.shard.index]} frames (the shards have {min(frames)} to {max(frames)})"
+        f"shard {plan.shard.index} of {plan.shard.count}: {counted(len(plan.own), 'window')}, "
+        f"{counted(frames[plan.shard.index], 'frame')} "
+        f"(the shards have {min(frames)} to {max(frames)})"
     )
 
 
@@ -127,9 +131,10 @@ def describe_predictions(
     """
     survey = Survey(source, output, kind, Failures(output, fail_fast=True), limit, shard, run)
     count = len(survey.missing)
-    yield f"frames: {len(survey.all)} in {len(survey.sequences)} sequences{_of_shard(shard)}"
-    yield f"finished before: {len(survey.asked) - count} frames"
-    yield f"this run: {count} frames"
+    where = counted(len(survey.sequences), "sequence")
+    yield f"frames: {len(survey.all)} in {where}{_of_shard(shard)}"
+    yield f"finished before: {counted(len(survey.asked) - count, 'frame')}"
+    yield f"this run: {counted(count, 'frame')}"
     if not count:
         yield "time: none"
         return
@@ -138,7 +143,7 @@ def describe_predictions(
     def work(folder: Path) -> None:
         write_predictions(segment, part, folder, kind, Failures(folder, fail_fast=True))
 
-    what = f"{len(part.names)} frames of {part.sequence}"
+    what = f"{counted(len(part.names), 'frame')} of {part.sequence}"
     yield from _needs(count, "frame", try_out(what, len(part.names), work))
 
 
@@ -173,10 +178,9 @@ def describe_flow(
     )
     own = split_source(source, shard.count)[shard.index]
     frames = sum(len(source.frame_names(sequence)) for sequence in own)
-    yield f"frames: {frames} in {len(own)} sequences{_of_shard(shard)}"
-    yield f"finished before: {before} flow files"
-    yield f"this run: {sum(missing.values())} flow files"
-
+    yield f"frames: {frames} in {counted(len(own), 'sequence')}{_of_shard(shard)}"
+    yield f"finished before: {counted(before, 'flow file')}"
+    yield f"this run: {counted(sum(missing.values()), 'flow file')}"
     if not missing:
         yield "time: none"
         return

@@ -197,7 +197,7 @@ def _least_sure(clips: Sequence[Clip]) -> Proposal:
     measure = "estimated mIoU (%)" if is_rated else "confidence (%)"
     values = [f.miou if is_rated else 100.0 * (f.confidence or 0.0) for f in found]
     return Proposal(
-        f"The {_count(len(found), 'frame')} with the lowest "
+        f"The {counted(len(found), 'frame')} with the lowest "
         f"{'estimated mIoU' if is_rated else 'mean confidence'}. Labels of some of them, given to "
         "the next run, improve those around them.",
         ("sequence", "frame", measure),
@@ -226,17 +226,18 @@ def _hex(color: np.ndarray) -> str:
     return "#{:02x}{:02x}{:02x}".format(*(int(c) for c in color))
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """A number of things, such as ``1 frame`` and ``2 frames``."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _summary(method, methods, frames, distances, classes: ClassMap) -> list[str]:
     """What happened, in words."""
     keys, new = sum(f.is_key for f in frames), _new(frames)
-    where = _count(len({f.sequence for f in frames}), "sequence")
+    where = counted(len({f.sequence for f in frames}), "sequence")
     out = [
-        f"From {_count(keys, 'frame')} labelled by hand, {method} labelled "
-        f"{_count(len(new), 'more frame')} in {where}."
+        f"From {counted(keys, 'frame')} labelled by hand, {method} labelled "
+        f"{counted(len(new), 'more frame')} in {where}."
     ]
     if method in methods:
         scores = methods[method]
