@@ -11,15 +11,22 @@ from wrp_jax.progress import on_all_cores
 def test_time_goes_with_pixels_and_with_what_the_methods_look_at():
     def each(*methods):
         """Seconds of one core for a million pixels, the compiling left out."""
-        more, less = (forecast.seconds_of_pixels(methods, n) for n in (2_000_000, 1_000_000))
+        more, less = (forecast.seconds_of_pixels(methods, n, 20) for n in (2_000_000, 1_000_000))
         return (more - less) / on_all_cores(1.0)
 
     assert each("static") == pytest.approx(0.5)
     assert each("motion-only") == pytest.approx(0.5 + 0.65)
     assert each("static", "motion-only") == pytest.approx(2 * 0.5 + 0.65)
     assert each("warp-refine") == pytest.approx(0.5 + 0.65 + 2 + 6)
-    assert forecast.seconds_of_pixels(["motion-only"], 0) == 0
-    assert forecast.seconds_of_pixels(["warp-refine"], 0) == 40
+    assert forecast.seconds_of_pixels(["motion-only"], 0, 20) == 0
+    assert forecast.seconds_of_pixels(["warp-refine"], 0, 20) == 40
+
+
+def test_flow_voting_takes_one_core_and_goes_with_the_classes():
+    motion = forecast.seconds_of_pixels(["motion-only"], 1_000_000, 9)
+    few, many = (forecast.seconds_of_pixels(["flow-voting"], 1_000_000, n) for n in (3, 23))
+    assert few - motion == pytest.approx(0.5 + 3 * 0.12)
+    assert many - few == pytest.approx(20 * 0.12)
 
 
 def test_flow_voting_waits_in_files_that_a_dry_run_counts(make_folder, config, tmp_path):

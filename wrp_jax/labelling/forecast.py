@@ -17,6 +17,8 @@ METHOD = 0.5e-6
 """Seconds for a pixel by a method: its labels, confidence and overlay, moved and written."""
 MOTION, SEGMENTED, REFINED = 0.65e-6, 2e-6, 6e-6
 """The same once for all methods: the flow, the segmentation, and what the refiner looks at."""
+VOTES, VOTES_OF_CLASS = 0.5e-6, 0.12e-6
+"""Seconds for a pixel by flow voting besides, and for each class more; one core alone does that."""
 COMPILING, COMPILING_REFINER = 10.0, 30.0
 """Seconds for programs: of segmentation, and of the refiner besides."""
 
@@ -30,7 +32,7 @@ def labelling_seconds(plan: Plan, jobs: Sequence[WindowJob]) -> float:
     """
     sizes = frame_pixels(plan, jobs)
     pixels = sum(len(job.names) * sizes[job.window.sequence] for job in jobs)
-    return seconds_of_pixels(plan.methods, pixels)
+    return seconds_of_pixels(plan.methods, pixels, plan.source.classes.num_classes)
 
 
 def frame_pixels(plan: Plan, jobs: Sequence[WindowJob]) -> dict[str, int]:
@@ -49,12 +51,13 @@ def frame_pixels(plan: Plan, jobs: Sequence[WindowJob]) -> dict[str, int]:
     return sizes
 
 
-def seconds_of_pixels(methods: Sequence[str], pixels: int) -> float:
+def seconds_of_pixels(methods: Sequence[str], pixels: int, classes: int) -> float:
     """Seconds for so many pixels by these methods; the programs are compiled in it.
 
     Args:
       methods: of ``METHODS``.
       pixels: of all frames, labelled ones included.
+      classes: how many there are.
     """
     facts = [METHODS[name] for name in methods]
     refines = any(method.refines for method in facts)
@@ -65,5 +68,6 @@ def seconds_of_pixels(methods: Sequence[str], pixels: int) -> float:
         + SEGMENTED * segments
         + REFINED * refines
     )
+    votes = sum(VOTES + VOTES_OF_CLASS * classes for method in facts if method.decides)
     compiling = COMPILING * segments + COMPILING_REFINER * refines
-    return compiling + on_all_cores(pixels * each)
+    return compiling + on_all_cores(pixels * each) + pixels * votes
