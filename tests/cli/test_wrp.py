@@ -124,7 +124,7 @@ def test_every_command_is_a_module_of_the_package():
         "config-files",
         "help-text",
         "memory",
-        "one-video",
+        "imported-data",
         "reference",
         "shard-flags",
         "terminal",

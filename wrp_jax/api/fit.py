@@ -7,7 +7,7 @@ import copy
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +45,9 @@ def fit(
 
     Args:
       video: a ``VideoSource``; what ``open_source`` takes (a folder, ``tfds:…``,
-        ``synthetic:…``); or a clip as ``Model.propagate`` takes it: uint8 RGB ``[n, h, w, 3]``, or
-        a sequence of frames. None where stills are all there is.
+        ``synthetic:…``); an export of an annotation tool, which is imported to
+        ``workdir/imported``; or a clip as ``Model.propagate`` takes it: uint8 RGB ``[n, h, w, 3]``,
+        or a sequence of frames. None where stills are all there is.
       labels: of a clip: by index of a frame, the ids of the classes, ``[h, w]``.
       classes: of a clip: see ``class_map``.
       config: all options; the defaults (those of ``configs/folder.py``) if None.
@@ -75,8 +76,8 @@ def fit(
       >>> model = fit(frames, {10: label}, ["road", "car"])  # doctest: +SKIP
       >>> model = fit("D", workdir="RUN")  # doctest: +SKIP
     """
-    from wrp_jax.training.stages import check_stages, reads_labels, run_stages
-    from wrp_jax.training.update import check_update, update_run
+    from wrp_jax.training.stages import check_stages, reads_labels
+    from wrp_jax.training.update import check_update
 
     config = copy.deepcopy(config) if config is not None else Config()
     check(config)
@@ -94,7 +95,29 @@ def fit(
             f"video is None: the stages {', '.join(config.stages)} look at video; stills alone "
             "train config.stages=('segmentation',)."
         )
-    source = known_stills[0][0] if video is None else _source(video, labels, classes, labelled)
+    with contextlib.ExitStack() as stack:
+        if isinstance(video, str | os.PathLike) and labels is None and classes is None:
+            imported = _imported(os.fspath(video), workdir, labelled=labelled)
+            video = processes.first(lambda: stack.enter_context(imported))
+        source = None if video is None else _source(video, labels, classes, labelled)
+        return _fit(source, config, workdir, windows, keyframes, known_stills, update)
+
+
+def _fit(
+    video: VideoSource | None,
+    config: Config,
+    workdir: str | os.PathLike | None,
+    windows: str | os.PathLike | Sequence[Window] | None,
+    keyframes: str | os.PathLike | None,
+    known_stills: Sequence[Stills],
+    update: int,
+) -> Model:
+    """As ``fit``, of a source that is open."""
+    from wrp_jax.training.stages import reads_labels, run_stages
+    from wrp_jax.training.update import update_run
+
+    source = known_stills[0][0] if video is None else video
+    labelled = reads_labels(config.stages)
     if workdir is not None:
         inputs = (source.name, *(still.name for still, _ in known_stills))
         check_output(Path(workdir), *(input_folder(name) for name in inputs))
@@ -134,6 +157,19 @@ def _further(
     from wrp_jax.training.segmentation.student import further_frames
 
     return further_frames(config, source, windows)
+
+
+@contextlib.contextmanager
+def _imported(video: str, workdir: str | os.PathLike | None, *, labelled: bool) -> Iterator[str]:
+    """What to open: of an export its import, in the workdir or in a folder that goes again."""
+    from wrp_jax.data.tool_formats.imported import imported
+
+    with contextlib.ExitStack() as stack:
+        if workdir is None:
+            workdir = stack.enter_context(tempfile.TemporaryDirectory(prefix="wrp_jax_import_"))
+        home, say = Path(workdir), processes.say
+        source = imported(video, home, labelled=labelled, flag="--workdir", say=say)
+        yield stack.enter_context(source)
 
 
 def _enter(stack: contextlib.ExitStack, context: contextlib.AbstractContextManager[None]) -> None:

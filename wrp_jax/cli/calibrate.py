@@ -19,7 +19,9 @@ from typing import Any
 from absl import flags
 
 from wrp_jax.cli import command_line
+from wrp_jax.cli.imported_data import imported_data
 from wrp_jax.config import Config
+from wrp_jax.files.shards import WHOLE
 
 
 def define_flags() -> flags.FlagHolder:
@@ -39,7 +41,8 @@ def main(config_flag: flags.FlagHolder) -> None:
     command_line.require("data", "frames", "output")
     workdir = Path(options.workdir) if options.workdir else None
     output = Path(options.output)
-    scores = calibrate(config, options.data, options.frames, workdir, output)
+    with imported_data(options.data, output, WHOLE) as data:
+        scores = calibrate(config, data, options.frames, workdir, output)
     print(
         f"mIoU {scores['miou']:.1f} %, expected calibration error "
         f"{scores['calibrated']['expected_error']:.4f} at T = {scores['temperature']:.3f}, "

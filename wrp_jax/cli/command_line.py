@@ -169,7 +169,9 @@ def define_config() -> flags.FlagHolder:
 
 def define_data() -> None:
     """Defines ``--data`` of the commands that read video."""
-    flags.DEFINE_string("data", None, "A folder, tfds:NAME/CONFIG:SPLIT[@dir], synthetic:….")
+    flags.DEFINE_string(
+        "data", None, "A folder, a tool's export, tfds:NAME/CONFIG:SPLIT[@dir], synthetic:…."
+    )
 
 
 def define_label() -> None:

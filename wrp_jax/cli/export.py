@@ -6,8 +6,9 @@
   wrp export OUT DEST --to=fiftyone --data=D --below=70
   wrp export D DEST --to=label-studio
 
-OUT is what 'wrp propagate' wrote, which needs --data; or a folder of frames and labels. DEST is a
-folder or ends in .zip. 'wrp import' reads it back with the same classes and labels.
+OUT is what 'wrp propagate' wrote, which needs --data unless OUT/imported holds the video; or a
+folder of frames and labels. DEST is a folder or ends in .zip. 'wrp import' reads it back with the
+same classes and labels.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def define_flags() -> None:
     flags.DEFINE_string("labels", None, "OUT or D; or the first argument.")
     flags.DEFINE_string("output", None, "DEST; or the second argument.")
     flags.DEFINE_enum("to", None, sorted(FORMATS), "Which tool or format it is for.")
-    flags.DEFINE_string("data", None, "The video that OUT was made from.")
+    flags.DEFINE_string("data", None, "The video of OUT, where OUT/imported does not hold it.")
     flags.DEFINE_float(
         "min_confidence", 0.0, "Pixels of OUT below it are void, or without a class: 0 to 1."
     )

@@ -17,6 +17,9 @@ from pathlib import Path
 from absl import flags
 
 from wrp_jax.cli import command_line, shard_flags
+from wrp_jax.cli.imported_data import imported_data
+from wrp_jax.config import MotionConfig
+from wrp_jax.files.shards import Shard
 from wrp_jax.types import UserError
 
 
@@ -35,6 +38,27 @@ def define_flags() -> flags.FlagHolder:
 
 def main(config_flag: flags.FlagHolder) -> int:
     """Reads the flags and writes the flow."""
+    options = flags.FLAGS
+    config = command_line.read_config(config_flag).motion
+    command_line.require("data", "output")
+    apart = [int(text) if text.isdecimal() else 0 for text in options.apart]
+    if min(apart, default=0) < 1:
+        raise UserError(f"--apart={','.join(options.apart)}: give distances in frames, as in 1,3.")
+    output = Path(options.output)
+    shard, given = shard_flags.shard(), options.data
+    with imported_data(given, output, shard, labelled=False, dry_run=options.dry_run) as data:
+        return _write_flow(config, data, output, apart, shard, labelled=data == given)
+
+
+def _write_flow(
+    config: MotionConfig,
+    data: str,
+    output: Path,
+    apart: list[int],
+    shard: Shard,
+    *,
+    labelled: bool,
+) -> int:
     from wrp_jax.data.open_source import input_folder, open_source
     from wrp_jax.data.source import validate
     from wrp_jax.data.split import job_of_source, split_source
@@ -49,14 +73,8 @@ def main(config_flag: flags.FlagHolder) -> int:
     from wrp_jax.progress import waiting
 
     options = flags.FLAGS
-    config = command_line.read_config(config_flag).motion
-    command_line.require("data", "output")
-    apart = [int(text) if text.isdecimal() else 0 for text in options.apart]
-    if min(apart, default=0) < 1:
-        raise UserError(f"--apart={','.join(options.apart)}: give distances in frames, as in 1,3.")
-    output = Path(options.output)
-    source = open_source(options.data)
-    check_output(output, input_folder(options.data))
+    source = open_source(data, labelled=labelled)
+    check_output(output, input_folder(data))
     check_sequences(source.name, source.sequences, [FAILURES_FILE])
     longest = max(len(source.frame_names(sequence)) for sequence in source.sequences)
     if max(apart) >= longest:
@@ -64,7 +82,6 @@ def main(config_flag: flags.FlagHolder) -> int:
             f"--apart={max(apart)}: the longest sequence of {source.name} has {longest} frames; "
             "give smaller distances."
         )
-    shard = shard_flags.shard()
     own = split_source(source, shard.count)[shard.index]
     check_free(output, own)
     validate(source, whole_sequences(source, own), labels=())
@@ -100,7 +117,7 @@ def main(config_flag: flags.FlagHolder) -> int:
             work_in_shards(
                 output,
                 shard,
-                job_of_source(options.data, source, apart),
+                job_of_source(data, source, apart),
                 begin=lambda: claim_output(output, run),
                 check=lambda: check_run(output, run),
                 work=lambda: counts.append(

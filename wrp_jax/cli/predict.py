@@ -16,6 +16,7 @@ from pathlib import Path
 from absl import flags
 
 from wrp_jax.cli import command_line, shard_flags
+from wrp_jax.cli.imported_data import imported_data
 from wrp_jax.files.failures import Failures
 
 
@@ -44,20 +45,22 @@ def main(config_flag: flags.FlagHolder) -> int:
     output = Path(options.output)
     workdir = Path(options.workdir) if options.workdir else None
     shard = shard_flags.shard()
-    if options.dry_run:
-        from wrp_jax.labelling.dry_run import describe_predictions
+    with imported_data(options.data, output, shard, dry_run=options.dry_run) as data:
+        if options.dry_run:
+            from wrp_jax.labelling.dry_run import describe_predictions
 
-        what = prepare(config, options.data, workdir, output, options.format, shard)
-        check_run(output, what.run)
-        command_line.print_lines(
-            describe_predictions(
-                what.segment, what.source, output, options.format, options.limit, shard, what.run
-            )
+            what = prepare(config, data, workdir, output, options.format, shard)
+            check_run(output, what.run)
+            command_line.print_lines(
+                describe_predictions(
+                    what.segment, what.source, output, options.format, options.limit, shard,
+                    what.run,
+                )
+            )  # fmt: skip
+            return 0
+        failures = Failures(output, shard, fail_fast=options.fail_fast)
+        count = predict(
+            config, data, workdir, output, options.format, failures, options.limit, shard
         )
-        return 0
-    failures = Failures(output, shard, fail_fast=options.fail_fast)
-    count = predict(
-        config, options.data, workdir, output, options.format, failures, options.limit, shard
-    )
     print(f"Predictions of {count} frames written to {output}.")
     return command_line.failed(failures, output)

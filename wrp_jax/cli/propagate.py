@@ -6,7 +6,8 @@
   wrp propagate --verify --output=OUT
 
 D is a folder of videos with labels, RUN what 'wrp train' made of it; --method=static and
---method=motion-only need no RUN. You can stop the command at any time: the same command goes on.
+--method=motion-only need no RUN. D can be an export of an annotation tool (see 'wrp import'), which
+goes to OUT/imported. You can stop the command at any time: the same command goes on.
 --dry-run says how much there is to do, and the time and memory it takes; --limit=1 labels one
 window. If the files of a window are damaged, OUT/failures.jsonl lists it; the command labels the
 others and ends with exit code 3. --verify compares all files in OUT with what was written there.
@@ -41,7 +42,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 from ml_collections import config_flags
 
-from wrp_jax.cli import command_line, one_video, shard_flags
+from wrp_jax.cli import command_line, imported_data, shard_flags
 from wrp_jax.config import Config
 from wrp_jax.files.failures import Failures
 from wrp_jax.labelling.request import Request
@@ -92,6 +93,10 @@ def main(config_flag: flags.FlagHolder) -> int:
     if options.verify:
         verify_output()
         return 0
+    if options.data and not options.label:
+        from wrp_jax.data.tool_formats.imported import refuse_film
+
+        refuse_film(options.data)  # before a config is asked for, which it would not help
     config = command_line.read_config(config_flag)
     data, output = options.data or config.data, options.output
     if not data or (options.label and not options.data):
@@ -117,7 +122,7 @@ def main(config_flag: flags.FlagHolder) -> int:
     workdir = Path(options.workdir) if options.workdir else None
     failures = Failures(request.output, request.shard, fail_fast=options.fail_fast)
     train = not options.data or bool(options.label)
-    with one_video.imported(request, options.label) as request:
+    with imported_data.imported_request(request, options.label) as request:
         propagate(config, request, workdir=workdir, train=train, failures=failures)
     return 0 if options.dry_run else command_line.failed(failures, request.output)
 

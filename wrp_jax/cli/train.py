@@ -4,7 +4,8 @@
   wrp train --config=segment_folder --stills=D:LIST --workdir=RUN
   wrp train --config=student --data=D --config.pseudo=OUT --workdir=W --config.test=TEST
 
-RUN is runs/<name of the config's file> where --workdir is not given. You can stop the command at
+RUN is runs/<name of the config's file> where --workdir is not given. D can be an export of an
+annotation tool (see 'wrp import'), which goes to RUN/imported. You can stop the command at
 any time: the same command goes on. Without --data it can train segmentation alone. With
 --config.test it scores what it has trained on the labelled frames of TEST (a video as for --data,
 or D:LIST), into W/scores.json.

@@ -220,7 +220,8 @@ def _sequence_folders(root: Path) -> dict[str, Path]:
             found[folder.name] = folder
         elif passed_over.existing_folder(folder / "labels") and not (root / "frames").is_dir():
             raise UserError(
-                f"{folder} has labels but no frames: put its frames in {folder}/frames."
+                export_hint(root)  # of an output, whose labels look like these
+                or f"{folder} has labels but no frames: put its frames in {folder}/frames."
             )
     if passed_over.existing_folder(root / "frames"):
         if not found:
@@ -246,7 +247,10 @@ def _what_there_is(root: Path) -> str:
         if path.suffix.lower() in passed_over.VIDEO_FILES:
             return f", but {path} (a video: give it to wrp import)"
         if path.suffix.lower() in images.SUFFIXES:
-            return f", but pictures like {path.name} in no sequence"
+            return (
+                f", but pictures like {path.name} in no sequence ('wrp propagate --data={root} "
+                "--label=000010.png' labels them as one video, from the label of one)"
+            )
     deep = next((path for path in sorted(root.glob("*/*/frames")) if path.is_dir()), None)
     return f", but {deep} one level too deep (give {deep.parent.parent})" if deep else ""
 

@@ -17,6 +17,7 @@ from wrp_jax.data import images
 from wrp_jax.data.open_source import open_source
 from wrp_jax.data.propagated.folder import FRAMES, PropagatedFolder
 from wrp_jax.data.source import StoredSource, VideoSource, reading
+from wrp_jax.data.tool_formats.imported import imported_in
 from wrp_jax.data.windows import read_frames
 from wrp_jax.files.output import RUN_FILE
 from wrp_jax.files.regular import read_bytes
@@ -100,7 +101,8 @@ def open_labels(
 
     Args:
       out: what ``propagate`` wrote, or a folder of data.
-      data: the video that was labelled; for the former alone.
+      data: the video that was labelled; for the former alone, and not needed where ``propagate``
+        has imported it.
       min_confidence: 0 … 1; pixels below it are void, or nothing; for the former alone.
       frames: list of ``<sequence> <frame>``, or a ``.csv`` with columns of these names, as
         ``next_frames.csv``, of whose frames those without a label are left out and told; None: all
@@ -114,9 +116,10 @@ def open_labels(
     if not 0 <= min_confidence <= 1:
         raise UserError(f"--min_confidence={min_confidence}: give a number from 0 to 1.")
     if (out / RUN_FILE).is_file() and not (out / "classes.json").is_file():
-        if not data:
+        found = imported_in(out, data)
+        if found is None:
             raise UserError(f"{out} holds labels without frames: give --data, the video of it.")
-        video = open_source(data)
+        video = open_source(found)
         source = PropagatedFolder(out, video, "", FRAMES, min_confidence)
     else:
         if data or min_confidence:

@@ -20,11 +20,13 @@ from wrp_jax.data.open_source import input_folder, open_source
 from wrp_jax.data.sides import between_keyframes
 from wrp_jax.data.source import VideoSource, partial_names, validate
 from wrp_jax.data.split import split_sequences
+from wrp_jax.data.tool_formats.imported import IMPORTED
 from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.files import records
 from wrp_jax.files.failures import FAILURES_FILE
 from wrp_jax.files.output import check_output, check_run, check_sequences, claim_output
 from wrp_jax.files.records import fingerprint
+from wrp_jax.files.regular import open_regular
 from wrp_jax.files.shards import WHOLE, Shard
 from wrp_jax.labelling.request import ALL, Request
 from wrp_jax.propagation.methods import METHODS
@@ -32,8 +34,8 @@ from wrp_jax.quality.next_frames import NEXT_FRAMES_FILE
 from wrp_jax.quality.table import QUALITY_FILE
 from wrp_jax.types import UserError, Window
 
-IMPORTED, TRAINING = "imported", "training"
-"""Folders of the output for what ``--label`` brings in, and for networks that no workdir has."""
+TRAINING = "training"
+"""Folder of the output for networks that no workdir has."""
 THRESHOLDS_FILE = "thresholds.csv"
 RESERVED = frozenset(
     {
@@ -309,11 +311,14 @@ def check_request(request: Request) -> tuple[str, ...]:
     """Checks what can be told without the video; the methods, see ``chosen_methods``.
 
     Raises:
-      UserError: the method is unknown, or the horizon, the quality or τ do not go with it.
+      UserError: the method is unknown, or the horizon, the quality or τ do not go with it; a list
+        is not there.
     """
     methods = chosen_methods(request.method)
     if request.horizon is not None and request.horizon < 1:
         raise UserError(f"--horizon={request.horizon} must be at least 1.")
+    for listed in filter(None, (request.windows, request.keyframes)):
+        open_regular(listed).close()
     _check_quality(request.min_quality, methods[-1])
     if request.choose_tau:
         check_has_tau(methods)

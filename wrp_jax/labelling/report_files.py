@@ -12,9 +12,10 @@ import numpy as np
 
 from wrp_jax.data.frame_files import frame_file
 from wrp_jax.data.label_maps import palette
+from wrp_jax.data.tool_formats.imported import IMPORTED
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.labelling.files import OutputFiles
-from wrp_jax.labelling.plan import IMPORTED, Plan
+from wrp_jax.labelling.plan import Plan
 from wrp_jax.labelling.thresholds import Choice
 from wrp_jax.labelling.window_result import WindowResult
 from wrp_jax.propagation.methods import METHODS
@@ -197,8 +198,9 @@ def _unlabelled_note(sequences: Sequence[str]) -> list[str]:
 
 
 def _title(plan: Plan) -> str:
-    """A folder's own name, without the path to it; of one video that was brought in, its name."""
-    name = plan.source.name
+    """A folder's own name, without the path to it; of what was imported, that of its videos."""
+    name, sequences = plan.source.name, plan.source.sequences
     if Path(name).resolve() == (plan.output / IMPORTED).resolve():
-        return ", ".join(plan.source.sequences)
+        more = f" and {len(sequences) - _NAMED} more" if len(sequences) > _NAMED else ""
+        return f"{', '.join(sequences[:_NAMED])}{more}"
     return Path(name).resolve().name if Path(name).is_dir() else name

@@ -169,4 +169,4 @@ def test_an_output_and_a_video_are_named_with_the_commands_that_take_them(tmp_pa
     assert not (tmp_path / "D").exists()
     film.write_bytes(b"film")
     lines, problems = survey(film, 200)
-    assert problems == 0 and "is a video: run 'wrp import" in lines[0]
+    assert problems == 0 and "is a video without labels: 'wrp propagate" in lines[0]

@@ -110,5 +110,5 @@ def test_what_is_no_film(tmp_path):
     path.write_bytes(b"nothing of the kind" * 100)
     with pytest.raises(UserError, match="cannot be read as a video"):
         import_project(path, tmp_path / "D")
-    with pytest.raises(UserError, match=r"clip.mp4 is a video: run 'wrp import"):
+    with pytest.raises(UserError, match=r"clip.mp4 is a video without labels: 'wrp propagate"):
         open_source(str(path))

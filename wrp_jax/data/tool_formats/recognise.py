@@ -169,17 +169,23 @@ def output_hint(path: Path) -> str:
     )
 
 
+def label_hint(path: Path) -> str:
+    """What to do with a video file where labels are needed."""
+    return (
+        f"{path} is a video without labels: 'wrp propagate --data={path} --label=000010.png' "
+        f"labels it from the label of one frame; or run 'wrp import {path} D', put labels into "
+        "D/<sequence>/labels, and give --data=D."
+    )
+
+
 def export_hint(path: Path) -> str:
-    """What to do with an export that is given as ``--data``; empty if it is none.
+    """What to do with an export where one cannot be given; empty if it is none.
 
     Args:
       path: as it was given.
     """
     if path.suffix.lower() in VIDEO_FILES and path.is_file():
-        return (
-            f"{path} is a video: run 'wrp import {path} D', then give --data=D; or label it from "
-            f"one frame by 'wrp propagate --data={path} --label=000010.png'."
-        )
+        return label_hint(path)
     try:
         with open_tree(path) as tree:
             found = recognise(tree)

@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from types import TracebackType
+from typing import IO
 
 from wrp_jax.data import images
 from wrp_jax.data.frame_names import natural_key
@@ -24,6 +25,9 @@ MAX_TEXT = 2**29
 """Bytes that a JSON or XML may have; the largest file of COCO's annotations has 470 million."""
 MAX_DEPTH, MAX_NAME = 64, 4096
 """Folders around a file, and characters of its path, in an archive."""
+_OTHER_ARCHIVES = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!", b"\x28\xb5\x2f\xfd")
+"""How files packed by gzip, bzip2, xz, 7z, rar and zstd begin; a tar has its mark further on."""
+_TAR_MARK = slice(257, 262)
 _SUPPORTED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -142,6 +146,7 @@ def open_tree(source: Path) -> Tree:
     file = open_regular(source)
     try:
         if not zipfile.is_zipfile(file):
+            _check_no_archive(source, file)
             file.close()
             return Tree(source, (source.name,))
         archive = zipfile.ZipFile(file)
@@ -153,6 +158,16 @@ def open_tree(source: Path) -> Tree:
     except Exception as error:  # as above
         file.close()
         raise UserError(f"{source} is damaged or cut off: export it again.") from error
+
+
+def _check_no_archive(source: Path, file: IO[bytes]) -> None:
+    """Refuses what is no whole zip, though it begins as an archive or is called so."""
+    file.seek(0)
+    start = file.read(_TAR_MARK.stop)
+    if start.startswith(b"PK") or source.suffix.lower() == ".zip":
+        raise UserError(f"{source} is damaged or cut off: export it again.")
+    if start.startswith(_OTHER_ARCHIVES) or start[_TAR_MARK] == b"ustar":
+        raise UserError(f"{source} is an archive, but no zip: unpack it and give the folder.")
 
 
 def is_picture(name: str) -> bool:

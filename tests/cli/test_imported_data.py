@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wrp_jax.cli.one_video import imported
+from wrp_jax.cli.imported_data import imported_request
 from wrp_jax.files.lock import HeldElsewhereError, sole_writer
 from wrp_jax.labelling.request import Request
 from wrp_jax.types import UserError
@@ -24,17 +24,17 @@ def test_what_a_run_at_work_reads_is_not_written_over(tmp_path):
         Image.fromarray(pixels).save(folder / "001.png")
         labels.append(str(folder / "001.png"))
     request = Request(str(video), out, "motion-only")
-    with imported(request, labels[:1]) as found:
+    with imported_request(request, labels[:1]) as found:
         assert found.data == str(out / "imported")
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     with (
         sole_writer(out, "--output"),
         pytest.raises(HeldElsewhereError, match="being written by another run"),
-        imported(request, labels[1:]),
+        imported_request(request, labels[1:]),
     ):
         pass
     assert all(path.read_bytes() == content for path, content in before.items())
-    with imported(request, labels[1:]):
+    with imported_request(request, labels[1:]):
         assert any(path.read_bytes() != content for path, content in before.items())
 
 
@@ -55,6 +55,9 @@ def test_a_wrong_request_leaves_nothing(tmp_path, wrong, says):
         Image.fromarray(np.stack([pixels] * 3, -1)).save(video / f"{number:03d}.png")
         Image.fromarray(pixels).save(tmp_path / f"{number:03d}.png")
     request = Request(str(video), tmp_path / "out", **wrong)
-    with pytest.raises(UserError, match=says), imported(request, [str(tmp_path / "001.png")]):
+    with (
+        pytest.raises(UserError, match=says),
+        imported_request(request, [str(tmp_path / "001.png")]),
+    ):
         pass
     assert not (tmp_path / "out").exists()
