@@ -30,6 +30,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
+from PIL import Image
 
 from benchmarks.pipeline_torch import label_clip, light_of
 from benchmarks.timing import threads
@@ -72,7 +73,7 @@ def write_clips(root: Path, size: tuple[int, int], clips: int, frames: int) -> N
             if factor > 1:  # the noise of a sensor, which enlarging has smoothed
                 frame = cv2.resize(frame, size[::-1], interpolation=cv2.INTER_CUBIC).astype(int)
                 frame = np.clip(frame + rng.integers(-4, 5, frame.shape), 0, 255).astype(np.uint8)
-            (root / sequence / "frames" / f"{i:04d}.png").write_bytes(images.encode_png(frame))
+            Image.fromarray(frame).save(root / sequence / "frames" / f"{i:04d}.png")
         label = cv2.resize(
             clip.labels[frames // 2].astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST
         )

@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -97,11 +99,22 @@ def test_png_takes_8_bit_only():
         images.encode_png(np.zeros((2, 2), np.int32))
 
 
-def test_a_natural_picture_is_packed_quickly_and_without_loss(rng):
-    slopes = np.add.outer(np.arange(60), np.arange(80))[..., None] + [0, 40, 80]
-    picture = (slopes + rng.integers(0, 6, (60, 80, 3))).astype(np.uint8)
-    quick, plain = (images.encode_png(picture, natural=n) for n in (True, False))
-    assert quick != plain
-    assert len(quick) < 1.1 * len(plain)
-    for data in (quick, plain):
-        np.testing.assert_array_equal(images.decode_frame(data, "a.png"), picture)
+@pytest.mark.parametrize("kind", ["frame", "labels", "palette"])
+@pytest.mark.parametrize("shape", [(1, 1), (60, 80)])
+def test_pictures_are_packed_small_and_without_loss(rng, kind, shape):
+    colors = rng.integers(0, 256, (256, 3), np.uint8) if kind == "palette" else None
+    picture = np.kron(rng.integers(0, 20, (6, 8)), np.ones((10, 10)))[: shape[0], : shape[1]]
+    if kind == "frame":
+        slopes = np.add.outer(np.arange(shape[0]), np.arange(shape[1]))
+        picture = slopes[..., None] + [0, 40, 80] + rng.integers(0, 6, (*shape, 3))
+    picture = picture.astype(np.uint8)
+    data = images.encode_png(picture, colors)
+    read = images.decode_frame if kind == "frame" else lambda *a: images.decode_label(*a).pixels
+    np.testing.assert_array_equal(read(data, "a.png"), picture)
+    pillows = Image.fromarray(picture)
+    if colors is not None:
+        pillows.putpalette(colors.tobytes())
+        np.testing.assert_array_equal(images.decode_label(data, "a.png").palette, colors)
+    buffer = io.BytesIO()
+    pillows.save(buffer, "PNG")
+    assert len(data) < 1.1 * len(buffer.getvalue())

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import logging
+import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -43,6 +44,9 @@ _TRANSPOSE = {
 }
 _EXIF_KEYS = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"})
 """Where Pillow finds an orientation."""
+_PNG_BEGIN = b"\x89PNG\r\n\x1a\n"
+_PNG_GREY, _PNG_RGB, _PNG_PALETTE = 0, 2, 3  # colour types
+_PNG_UP = 2  # filter: differences from the row above
 _GREY_MODES = ("L", "1", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 _log = logging.getLogger(__name__)
 _warned: set[str] = set()
@@ -199,30 +203,36 @@ def plain_bytes(data: bytes, where: Path | str, max_pixels: int = MAX_PIXELS) ->
     return encode_png(pixels)
 
 
-def encode_png(
-    pixels: np.ndarray,
-    colors: UInt8[np.ndarray, "256 3"] | None = None,
-    *,
-    natural: bool = False,
-) -> bytes:
+def encode_png(pixels: np.ndarray, colors: UInt8[np.ndarray, "256 3"] | None = None) -> bytes:
     """PNG of uint8 ``[H, W]`` (grey, or palette where ``colors`` are given) or ``[H, W, 3]``.
+
+    Each row is kept as its difference from the one above, in which runs of equal bytes alone are
+    looked for. Against zlib's and Pillow's own settings that takes a third to a tenth of the time;
+    labels become smaller, cameras' pictures a twentieth larger and soft confidence a fifth.
 
     Args:
       pixels: as above.
       colors: of the palette, RGB.
-      natural: whether a camera's picture is in it, in which nothing repeats but runs: looking for
-        those alone takes a quarter of the time, and the file is as small.
     """
     if pixels.dtype != np.uint8:
         raise TypeError(f"encode_png takes uint8, not {pixels.dtype}")
-    image = Image.fromarray(pixels)
+    height, width = pixels.shape[:2]
+    rows = pixels.reshape(height, -1)
+    lines = np.empty((height, 1 + rows.shape[1]), np.uint8)
+    lines[:, 0] = _PNG_UP
+    lines[:1, 1:] = rows[:1]
+    np.subtract(rows[1:], rows[:-1], out=lines[1:, 1:])
+    packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
+    packed = packer.compress(lines.data) + packer.flush()
+    kind = _PNG_PALETTE if colors is not None else _PNG_GREY if pixels.ndim == 2 else _PNG_RGB
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0))]
     if colors is not None:
-        # The values are indices already: putpalette on a grey picture keeps them.
-        image.putpalette(colors.tobytes())
-    buffer = io.BytesIO()
-    quick = {"compress_level": 1, "compress_type": zlib.Z_RLE}
-    image.save(buffer, format="PNG", **(quick if natural else {}))
-    return buffer.getvalue()
+        chunks.append((b"PLTE", colors.tobytes()))
+    parts = [_PNG_BEGIN]
+    for name, data in (*chunks, (b"IDAT", packed), (b"IEND", b"")):
+        sum_ = zlib.crc32(data, zlib.crc32(name))
+        parts += [struct.pack(">I", len(data)), name, data, struct.pack(">I", sum_)]
+    return b"".join(parts)
 
 
 def _open(

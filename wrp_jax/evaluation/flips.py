@@ -32,15 +32,16 @@ def changed_along(
     """
     h, w = target.shape
     total, column = np.zeros(2, np.int64), np.arange(w, dtype=np.float32)
+    labels = source.reshape(-1)
     for top in range(0, h, _ROWS):
         rows = slice(top, min(top + _ROWS, h))
         row = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]
         # NaN lies nowhere: it fails both comparisons.
         x, y = flow[rows, :, 0] + column, flow[rows, :, 1] + row
         inside = (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1)
-        there = np.rint(y[inside]).astype(np.int32), np.rint(x[inside]).astype(np.int32)
-        changed = source[there] != target[rows][inside]
-        total += [changed.size, np.count_nonzero(changed)]
+        x, y = (np.rint(np.where(inside, ends, 0)).astype(np.int32) for ends in (x, y))
+        changed = inside & (labels.take(w * y + x) != target[rows])
+        total += [np.count_nonzero(inside), np.count_nonzero(changed)]
     return total
 
 

@@ -121,7 +121,7 @@ class OutputFiles:
             picture = jpeg(image, _PICTURE_QUALITY)
             write_atomically(self._picture_path(sequence, name), picture)
         picture = overlay(image, labels, self._plan.source.classes, is_key=is_key)
-        write_atomically(self._overlay_path(sequence, name), encode_png(picture, natural=True))
+        write_atomically(self._overlay_path(sequence, name), encode_png(picture))
 
     def _overlay_path(self, sequence: str, name: str) -> Path:
         return self.writers[self._plan.main].picture_path("overlays", sequence, name)

@@ -20,10 +20,12 @@ from wrp_jax.propagation.results import FramePrediction, Posterior
 from wrp_jax.propagation.rollout import rollout, rollout_chunked
 from wrp_jax.propagation.step import MaskOptions, Refine, image_step, make_step, trust_step
 from wrp_jax.propagation.window_cues import window_chain
+from wrp_jax.sharding import frames_at_once
 from wrp_jax.types import Cues, UserError
 
-CHUNK_BYTES = 1 << 29
-"""Cues of one chunk on the device."""
+CHUNK_BYTES = 1 << 26
+"""Cues of one chunk on the device. The allocator keeps arrays of this size for the next chunk; the
+pages of larger ones are cleared by the system every time, which took a tenth of motion-only."""
 BUCKET = 32
 """Frames are filled up to multiples of this, and sizes that become one share their programs."""
 
@@ -145,7 +147,10 @@ def along_chains(
     # Padded to whole chunks of one length, so that one program serves windows of any length,
     # and memory on the device does not grow with it.
     step_bytes = 2 * height * width * (3 + 2 + 2 + 3 + num_classes * (2 * inpaint + shared)) * 4
-    chunk = int(np.clip(CHUNK_BYTES // step_bytes, 1, max(1, config.horizon)))
+    both_flows = inpaint or shared or follow
+    # Flows of one direction are made for a chunk at a time: as many as are made together.
+    least = 1 if both_flows else frames_at_once(h, w)
+    chunk = min(max(CHUNK_BYTES // step_bytes, least), max(1, config.horizon))
     longest = window.orders().shape[1] - 1
     orders = window.orders(-(-longest // chunk) * chunk)
 
@@ -180,7 +185,7 @@ def along_chains(
                 window.cues,
                 orders[:, start : start + chunk + 1],
                 semantics=inpaint,
-                reverse=inpaint or shared or follow,
+                reverse=both_flows,
                 size=(height, width),
             )
             if refine is None:  # nobody reads features, whose size is the network's own

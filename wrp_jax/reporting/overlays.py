@@ -6,6 +6,7 @@ class index (``types.UNLABELLED``) means that nothing is said.
 
 from __future__ import annotations
 
+import functools
 import io
 
 import cv2
@@ -34,8 +35,7 @@ def contours(labels: Integer[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
 
 def colorize(labels: Integer[np.ndarray, "h w"], classes: ClassMap) -> UInt8[np.ndarray, "h w 3"]:
     """The class colours; mid-grey where nothing is said."""
-    table = np.vstack([classes.colors, [[128, 128, 128]]]).astype(np.uint8)
-    return table[_indices(labels, classes)]
+    return _colored(labels, classes)[0]
 
 
 def overlay(
@@ -58,11 +58,11 @@ def overlay(
       opacity: of the colours, 0 … 1.
       is_key: draws the frame and the tag that mark a frame labelled by hand.
     """
-    mixed = cv2.addWeighted(image, 1.0 - opacity, colorize(labels, classes), opacity, 0.0)
-    is_drawn = np.append(classes.colors.any(axis=1) | np.asarray(classes.void), False)
-    said = is_drawn[_indices(labels, classes)]
-    out = np.where(said[..., None], mixed, image)
-    out[contours(labels)] = 255
+    colors, is_drawn = _colored(labels, classes)
+    mixed = cv2.addWeighted(image, 1.0 - opacity, colors, opacity, 0.0)
+    out = np.array(image)
+    cv2.copyTo(mixed, is_drawn, out)
+    cv2.copyTo(np.full_like(out, 255), contours(labels).view(np.uint8), out)
     return _mark_key(out) if is_key else out
 
 
@@ -86,10 +86,18 @@ def jpeg(image: UInt8[np.ndarray, "h w 3"], quality: int = 80) -> bytes:
     return buffer.getvalue()
 
 
-def _indices(labels: np.ndarray, classes: ClassMap) -> np.ndarray:
-    """Class indices, and ``num_classes`` where nothing is said."""
+def _colored(
+    labels: np.ndarray, classes: ClassMap
+) -> tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w"]]:
+    """The class colours, and 255 where an overlay shows them."""
+    is_drawn = classes.colors.any(axis=1) | np.asarray(classes.void)
+    table = np.full((classes.num_classes + 1, 4), [128, 128, 128, 0], np.uint8)
+    table[:-1, :3], table[:-1, 3] = classes.colors, 255 * is_drawn
     known = (labels >= 0) & (labels < classes.num_classes)
-    return np.where(known, labels, classes.num_classes).astype(np.int64)
+    # Colour and mask of a pixel are read together, as one number.
+    found = table.view(np.uint32)[:, 0][np.where(known, labels, classes.num_classes)]
+    both = found.view(np.uint8).reshape(*labels.shape, 4)
+    return np.asarray(cv2.cvtColor(both, cv2.COLOR_RGBA2RGB)), np.ascontiguousarray(both[..., 3])
 
 
 def _mark_key(image: np.ndarray) -> np.ndarray:
@@ -99,17 +107,18 @@ def _mark_key(image: np.ndarray) -> np.ndarray:
     out = np.ascontiguousarray(image)
     cv2.rectangle(out, (0, 0), (width - 1, height - 1), KEY_COLOR, 2 * border - 1)
     if min(height, width) >= 96:
-        scale = min(height, width) / 480 + 0.2
-        (tw, th), base = cv2.getTextSize("labelled", cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
-        cv2.rectangle(out, (0, 0), (tw + 4 * border, th + base + 4 * border), KEY_COLOR, -1)
-        cv2.putText(
-            out,
-            "labelled",
-            (2 * border, th + 2 * border),
-            cv2.FONT_HERSHEY_SIMPLEX,
-            scale,
-            (0, 0, 0),
-            1,
-            cv2.LINE_AA,
-        )
+        tag = _tag(min(height, width) / 480 + 0.2, border)
+        rows, columns = min(height, len(tag)), min(width, tag.shape[1])
+        out[:rows, :columns] = tag[:rows, :columns]
     return out
+
+
+@functools.cache  # OpenCV reads its font anew in each thread, which takes longer than a frame
+def _tag(scale: float, border: int) -> UInt8[np.ndarray, "h w 3"]:
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    (width, height), base = cv2.getTextSize("labelled", font, scale, 1)
+    size = height + base + 4 * border + 1, width + 4 * border + 1
+    tag = np.full((*size, 3), KEY_COLOR, np.uint8)
+    place = 2 * border, height + 2 * border
+    cv2.putText(tag, "labelled", place, font, scale, (0, 0, 0), 1, cv2.LINE_AA)
+    return tag
