@@ -28,7 +28,7 @@ FRAMES = (10**3, 10**6, 10**9)
 def seconds_of_shards(root: Path, frames: int, size: tuple[int, int]) -> tuple[float, float]:
     """Processor seconds of labelling one clip, and of merging it."""
     data, output = root / f"{frames}", root / f"out_{frames}"
-    write_video(data, frames, size)
+    write_video(data, frames, size, [frames // 2])
     spent = []
     for index in range(2):
         before = _children()

@@ -4,9 +4,9 @@
    piece by piece, beside that of a process that stops before propagating.
 2. What XLA sets aside for the gradient of eq. 9-12 with a small Ω in every step, against the
    length l of the cycle, with and without remat.
-3. With ``command``, instead of these: peak resident memory of ``propagate.py`` with motion alone
-   and with all methods, networks trained for a few steps, against the length of its one window, and
-   the time it takes; ``--size HEIGHT WIDTH --frames N...`` for other videos.
+3. With ``command``, instead of these: peak resident memory of ``propagate.py`` by method, networks
+   trained for a few steps, against the length of its one window, whose first and last frame are
+   labelled, and the time it takes; ``--size HEIGHT WIDTH --frames N...`` for other videos.
 4. With ``forecast``: what ``--dry-run`` of propagate, predict and flow forecasts, beside what the
    run takes.
 """
@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,13 +34,13 @@ FRAMES = (20, 40, 80)
 LENGTHS = (2, 4, 6, 8)
 HEIGHT, WIDTH, CLASSES = 360, 480, 12
 COMMAND_FRAMES = (50, 200, 1000)
-COMMAND_METHODS = ("motion-only", "all")
-COMMAND_SIZE = (120, 160)
+COMMAND_METHODS = ("motion-only", "semantic-only", "warp-inpaint", "warp-refine")
+COMMAND_SIZE = (64, 96)
 FORECAST_FRAMES = 31
-FORECAST_SIZES = (COMMAND_SIZE,)
+FORECAST_SIZES = ((120, 160),)
 SHORT_TRAINING = (
     "--config.segmentation.optimiser.steps=4",
-    "--config.segmentation.sampling.crop=(96,128)",
+    "--config.segmentation.sampling.crop=(64,96)",
     "--config.refiner.steps=4",
     "--config.refiner.clips=1",
 )
@@ -122,8 +123,8 @@ def gradient_memory(length: int, remat: bool) -> tuple[float, float]:
     return analysis.temp_size_in_bytes / 2**20, analysis.argument_size_in_bytes / 2**20
 
 
-def write_video(folder: Path, n: int, size: tuple[int, int]) -> None:
-    """A picture that moves by a pixel per frame, its middle frame labelled."""
+def write_video(folder: Path, n: int, size: tuple[int, int], keys: Sequence[int]) -> None:
+    """A picture that moves by a pixel per frame; ``keys`` are labelled."""
     rng = np.random.default_rng(0)
     height, width = size
     small = rng.integers(0, CLASSES, (height // 12 + 1, (width + n) // 12 + 1), dtype=np.uint8)
@@ -133,17 +134,18 @@ def write_video(folder: Path, n: int, size: tuple[int, int]) -> None:
         (folder / "a" / kind).mkdir(parents=True)
     for t in range(n):
         Image.fromarray(image[:, t : t + width]).save(folder / "a" / "frames" / f"{t:04d}.png")
-    key = n // 2
-    label = Image.fromarray(wide[:, key : key + width])
-    label.save(folder / "a" / "labels" / f"{key:04d}.png")
+    for key in keys:
+        label = Image.fromarray(wide[:, key : key + width])
+        label.save(folder / "a" / "labels" / f"{key:04d}.png")
     classes = [{"id": i, "name": str(i)} for i in range(CLASSES)]
     (folder / "classes.json").write_text(json.dumps({"classes": classes}))
 
 
-def trained(root: Path, n: int, size: tuple[int, int]) -> list[str]:
+def trained(root: Path, n: int, size: tuple[int, int], keys: Sequence[int]) -> list[str]:
     """Writes a video and trains on it for a few steps, once; the flags that name both."""
     data, run = root / str(n), root / "run"
-    write_video(data, n, size)
+    if not data.exists():
+        write_video(data, n, size, keys)
     common = ["--config=configs/folder.py", f"--data={data}", f"--workdir={run}", *SHORT_TRAINING]
     if not run.exists():
         subprocess.run([sys.executable, "train.py", *common], check=True, capture_output=True)
@@ -152,12 +154,13 @@ def trained(root: Path, n: int, size: tuple[int, int]) -> list[str]:
 
 def command_memory(root: Path, n: int, size: tuple[int, int], method: str) -> tuple[float, float]:
     """Peak resident memory of ``propagate.py`` in MB, and its wall time in seconds."""
+    keys = 0, n - 1
     if method == "motion-only":
         data = root / method / str(n)
-        write_video(data, n, size)
+        write_video(data, n, size, keys)
         common = ["--config=configs/folder.py", f"--data={data}"]
     else:
-        common = trained(root, n, size)
+        common = trained(root, n, size, keys)
     output = root / "out" / method / str(n)
     words = [*common, f"--method={method}", f"--horizon={n}", f"--output={output}"]
     return measured(["propagate.py", *words])
@@ -179,7 +182,7 @@ def measured(words: list[str], environment: dict[str, str] | None = None) -> tup
 
 def forecast(root: Path, n: int, size: tuple[int, int]) -> dict[str, dict[str, float]]:
     """Forecast and measured peak memory (MB) and time in seconds of each command."""
-    common, found = trained(root, n, size), {}
+    common, found = trained(root, n, size, [n // 2]), {}
     flow = [word for word in common if "workdir" not in word]
     for name, words in {
         "propagate": ["propagate", *common, f"--horizon={n}"],
