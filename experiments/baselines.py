@@ -3,8 +3,7 @@
 References:
   Zhang, Borse, Cai, Wang, Bi, Jiang, Porikli, "Perceptual Consistency in Video Segmentation",
   WACV 2022, arXiv 2110.12385;
-  Wannenwetsch, Keuper, Roth, "ProbFlow", ICCV 2017 (sparsification);
-  Barlow, Bartholomew, Bremner, Brunk, "Statistical Inference under Order Restrictions", 1972.
+  Wannenwetsch, Keuper, Roth, "ProbFlow", ICCV 2017 (sparsification).
 """
 
 from __future__ import annotations
@@ -76,20 +75,6 @@ def _at_places(labels: Integer[np.ndarray, "h w"]) -> Integer[np.ndarray, " n"]:
     return labels[np.ix_(rows, columns)].ravel()
 
 
-def by_confidence(
-    sure: Float[np.ndarray, "h w"],
-    labels: Integer[np.ndarray, "h w"],
-    truth: Integer[np.ndarray, "h w"],
-    scored: np.ndarray,
-) -> Integer[np.ndarray, "2 256"]:
-    """Pixels whose true label counts, by confidence in 1/255: all, and those that are right."""
-    keep = (truth >= 0) & (truth < len(scored))
-    keep &= np.asarray(scored)[np.where(keep, truth, 0)]
-    level = np.rint(255.0 * sure[keep]).astype(int)
-    right = (labels == truth)[keep]
-    return np.stack([np.bincount(x, minlength=256) for x in (level, level[right])])
-
-
 def removed(counts: Integer[np.ndarray, "2 256"], share: float = FLAGGED) -> tuple[float, float]:
     """Share of the errors that go when the least sure pixels are fixed, and with a perfect flag.
 
@@ -102,22 +87,6 @@ def removed(counts: Integer[np.ndarray, "2 256"], share: float = FLAGGED) -> tup
     before = np.cumsum(pixels) - pixels
     part = np.clip((flagged - before) / np.maximum(pixels, 1.0), 0.0, 1.0)
     return float((part * wrong).sum() / errors), float(min(flagged / errors, 1.0))
-
-
-def isotonic(counts: Integer[np.ndarray, "2 256"]) -> Float[np.ndarray, " 256"]:
-    """The rising curve of accuracy over confidence that fits best (pool adjacent violators).
-
-    Levels without a pixel take what lies between their neighbours.
-    """
-    blocks: list[list[float]] = []  # pixels, right ones, levels
-    there = np.flatnonzero(counts[0])
-    for level in there:
-        blocks.append([float(counts[0, level]), float(counts[1, level]), 1])
-        while len(blocks) > 1 and blocks[-2][1] * blocks[-1][0] >= blocks[-1][1] * blocks[-2][0]:
-            last = blocks.pop()
-            blocks[-1] = [a + b for a, b in zip(blocks[-1], last, strict=True)]
-    fitted = np.concatenate([np.full(int(n), right / pixels) for pixels, right, n in blocks])
-    return np.interp(np.arange(256), there, fitted)
 
 
 def expected_error(

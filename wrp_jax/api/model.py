@@ -209,9 +209,12 @@ class Model:
         )
         between = labelled_between(window, names) if further else None
         with networks.open_window(
-            clip, keys, self.classes, scratch, window.reach, further=further, between=between
-        ) as opened:
+            clip, keys, self.classes, scratch, window.reach, leave_out=True, further=further,
+            between=between,
+        ) as opened:  # fmt: skip
             for said in label_frames(method, options, opened, networks.refiner):
+                if opened.is_left_out(said):
+                    continue
                 yield FrameLabels(
                     frame=first + said.frame,
                     labels=indices_to_ids(said.labels, self.classes),

@@ -20,7 +20,7 @@ from wrp_jax.quality.next_frames import NEXT_FRAMES_FILE
 from wrp_jax.quality.table import QUALITY_FILE
 from wrp_jax.reporting.clips import CLIP_SCRIPT
 
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 """Raised when the program labels the same input otherwise than before: windows are made again."""
 
 _OF_WINDOWS = "methods"

@@ -50,19 +50,23 @@ class Watch:
         self._stack.close()
 
     def see(self, method: str, said: FramePrediction) -> None:
-        """Notes the labels of one frame, if they are asked for."""
+        """Notes the labels of one frame, if they are asked for.
+
+        Estimates are made from the confidence that the method states.
+        """
         if method not in self.methods:
             return
+        stated = said.confidence if said.stated is None else said.stated
         if self._window.is_left_out(said):
             true = next(key.label for key in self._window.keys if key.index == said.frame)
             matrix = confusion(true, said.labels, self._window.classes.num_classes)
-            self._left_out[method, said.frame] = _both(said.labels, said.confidence), matrix
+            self._left_out[method, said.frame] = _both(said.labels, stated), matrix
         elif said.frame in self.frames:
             if method not in self._files:
                 assert self._window.scratch is not None
                 file = self._stack.enter_context(ArrayFile(self._window.scratch))
                 self._files[method] = file
-            self._files[method].put(said.frame, _both(said.labels, said.confidence)[None])
+            self._files[method].put(said.frame, _both(said.labels, stated)[None])
 
     def finish(self) -> None:
         """Works out the evidence, once the window is labelled: by method, in the order of frames.

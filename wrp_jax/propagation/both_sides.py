@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int
 
-from wrp_jax.propagation.array_file import ArrayFile
 from wrp_jax.propagation.fusion import fuse, side_weight
+from wrp_jax.propagation.held import HeldPredictions
 from wrp_jax.propagation.labelled_window import LabelledWindow
 from wrp_jax.propagation.results import FramePrediction
 
@@ -20,65 +19,29 @@ class _Waiting:
     """What came first of some frames, until the others come: in files, or in memory."""
 
     def __init__(self, scratch: Path | None):
-        self._scratch = scratch
-        self._stack = contextlib.ExitStack()
-        self._files: list[ArrayFile] | None = None
-        self._held: dict[int, list[FramePrediction]] = collections.defaultdict(list)
-        self._place: dict[int, list[int]] = collections.defaultdict(list)
+        self._held = HeldPredictions(scratch)
+        self._numbers: dict[int, list[int]] = collections.defaultdict(list)
 
     def __enter__(self) -> _Waiting:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        self._held.__exit__()
 
     def count(self, frame: int) -> int:
         """How many have said something of a frame."""
-        return len(self._held.get(frame, ()))
+        return len(self._numbers.get(frame, ()))
 
     def put(self, said: FramePrediction) -> None:
         assert said.posterior is not None  # along_chains and ChooserRefiner see to it
-        if self._scratch is None:
-            self._held[said.frame].append(said)
-            return
-        posterior, source = said.posterior, said.source
-        arrays = [
-            array for array in (posterior.probs, posterior.trust, source) if array is not None
-        ]
-        if self._files is None:
-            files = [ArrayFile(self._scratch) for _ in arrays]
-            self._files = [self._stack.enter_context(file) for file in files]
-        self._place[said.frame].append(self._files[0].count)
-        for file, array in zip(self._files, arrays, strict=True):
-            file.append(np.asarray(array)[None])
         # Labels are decided anew from the posterior.
         empty = np.empty((0, 0), np.int32)
-        self._held[said.frame].append(
-            said._replace(
-                labels=empty,
-                confidence=empty,
-                source=None if source is None else empty,
-                posterior=posterior._replace(
-                    probs=empty, trust=None if posterior.trust is None else empty
-                ),
-            )
-        )
+        waits = said._replace(labels=empty, confidence=empty)
+        self._numbers[said.frame].append(self._held.put(waits))
 
     def take(self, frame: int) -> list[FramePrediction]:
         """All that was said of a frame."""
-        held = self._held.pop(frame)
-        if self._scratch is None:
-            return held
-        return [self._read(*both) for both in zip(held, self._place.pop(frame), strict=True)]
-
-    def _read(self, said: FramePrediction, place: int) -> FramePrediction:
-        assert self._files is not None and said.posterior is not None
-        arrays = iter([file.read(place, 1)[0] for file in self._files])
-        posterior = said.posterior._replace(probs=next(arrays))
-        if posterior.trust is not None:
-            posterior = posterior._replace(trust=next(arrays))
-        source = None if said.source is None else next(arrays)
-        return said._replace(posterior=posterior, source=source)
+        return [self._held.take(number) for number in self._numbers.pop(frame)]
 
 
 def fuse_sides(

@@ -12,6 +12,7 @@ import numpy as np
 from wrp_jax.config import PropagationConfig
 from wrp_jax.propagation.along_chains import along_chains
 from wrp_jax.propagation.both_sides import fuse_sides, nearest_side
+from wrp_jax.propagation.confidence import believable
 from wrp_jax.propagation.labelled_window import LabelledWindow
 from wrp_jax.propagation.partial import with_partial
 from wrp_jax.propagation.results import FramePrediction
@@ -177,7 +178,8 @@ def label_frames(
       Every frame within reach once, labelled ones with their own label; nearer frames come first
       where labels travel from one labelled frame. Where ``window.leave_out`` asks for it, methods
       that move labels say of each of two labelled frames, too, what comes from the other
-      (``window.is_left_out``).
+      (``window.is_left_out``). By that their confidence is mapped to the share of labels that was
+    right, and frames between the two come last (``confidence.py``).
 
     Raises:
       UserError: the method is unknown, or there is no refiner where it needs one.
@@ -195,7 +197,9 @@ def label_frames(
             others = _from_further(facts, config, window, refiner)
             said = fuse_sides(window, itertools.chain(said, others), config.weight_per_frame)
     said = map(_at_most_one, said)
-    return with_partial(config, window, said, moves=facts.moves) if window.partial else said
+    if window.partial:
+        said = with_partial(config, window, said, moves=facts.moves)
+    return believable(window, said) if facts.moves else said
 
 
 def _from_further(

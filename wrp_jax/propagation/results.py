@@ -60,6 +60,7 @@ class FramePrediction(NamedTuple):
     trust: Float[np.ndarray, "h w"] | None = None
     side: Int[np.ndarray, "h w"] | None = None
     partial: Int[np.ndarray, "h w"] | None = None
+    stated: Float[np.ndarray, "h w"] | None = None
 
     def image_bytes(self) -> UInt8[np.ndarray, "h w 3"] | None:
         """The moved image, RGB, 0 … 255."""
