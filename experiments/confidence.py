@@ -60,10 +60,11 @@ def measure(
     ):  # fmt: skip
         for method, sums in found.items():
             for said in label_frames(method, options, opened, networks.refiner):
-                if said.stated is None or said.frame in (0, last):
+                if said.frame in (0, last):
                     continue
                 true = source.label(sequence, names[said.frame])
-                for reliability, sure in zip(sums, (said.stated, said.confidence), strict=True):
+                stated = said.confidence if said.stated is None else said.stated
+                for reliability, sure in zip(sums, (stated, said.confidence), strict=True):
                     reliability.add(sure, said.labels, true, scored)
 
 

@@ -20,7 +20,6 @@ import importlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -45,7 +44,7 @@ from wrp_jax.motion.build import build_motion
 from wrp_jax.propagation.confidence import by_confidence, isotonic
 from wrp_jax.propagation.labelled_window import Keyframe
 from wrp_jax.propagation.results import FramePrediction
-from wrp_jax.quality.calibration import calibrate, score
+from wrp_jax.quality.calibration import COVERAGE, calibrate, score
 from wrp_jax.quality.estimate import estimate
 from wrp_jax.quality.evidence import SIGNS
 from wrp_jax.quality.prior import Prior, prior_of
@@ -57,8 +56,12 @@ NOTE = (
     "estimates in percentage points of mIoU; held: % of the frames in their 90 % interval; "
     "calibration_error: expected calibration error of the pixels' confidence in %; removed: % of "
     "the errors in the 5 % least sure pixels, removed_perfect: at most; left_out: frames at the "
-    "ends of windows, with whose labels off, held and calibration_error are those of the others"
+    "ends of windows, with whose labels off, held and calibration_error are those of the others; "
+    "held_others: with intervals from the true labels of the other sets, the residuals as today; "
+    "held_distance: by groups of the distance; held_error: scaled by the estimated error"
 )
+_GROUPS = (0, 3, 6)
+"""Distances above which groups of frames begin."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -267,6 +270,58 @@ def _with_left_out(frames: Sequence[Frame], void: np.ndarray, prior: Prior) -> d
     }
 
 
+def with_other_sets(
+    sets: Mapping[str, Mapping[str, Sequence[Frame]]], voids: Mapping[str, np.ndarray]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """By set and method % of the frames in intervals that come from the true labels of all others.
+
+    No run has these labels. It shows what a prior from real video could do at best, with the
+    residuals as they are, by distance (Mondrian conformal prediction), and normalised by the
+    estimated error.
+    """
+    rows = {
+        (name, method): _residuals(frames, voids[name], prior_of(method))
+        for name, methods in sets.items()
+        for method, frames in methods.items()
+    }
+    found: dict[str, dict[str, dict[str, float]]] = {name: {} for name in sets}
+    for (name, method), own in rows.items():
+        others = [row for (other, _), row in rows.items() if other != name]
+        if not others:
+            continue
+        rest = np.concatenate(others)
+        both = own, rest
+        plain = [np.sqrt(rows[:, 1]) * rows[:, 0] for rows in both]
+        groups = [np.digitize(rows[:, 3], _GROUPS, right=True) for rows in both]
+        normed = [x * np.sqrt(rows[:, 2]) for x, rows in zip(plain, both, strict=True)]
+        by_distance = [
+            _held(*(x[group == number] for x, group in zip(plain, groups, strict=True)))
+            for number in np.unique(groups[0])
+        ]
+        found[name][method] = {
+            "held_others": 100 * float(_held(*plain).mean()),
+            "held_distance": 100 * float(np.concatenate(by_distance).mean()),
+            "held_error": 100 * float(_held(*normed).mean()),
+        }
+    return found
+
+
+def _residuals(frames: Sequence[Frame], void: np.ndarray, prior: Prior) -> np.ndarray:
+    """Of each frame its score, its classes, its estimated error, and its distance."""
+    rows = []
+    for frame in frames:
+        said = estimate(frame.evidence, frame.known, void, prior.weights)
+        true = float(np.nanmean(frame.iou))
+        rows.append((score(true, said.miou), said.classes, 1.0 - said.miou, frame.distance))
+    return np.array(rows)
+
+
+def _held(own: np.ndarray, others: np.ndarray) -> np.ndarray:
+    tail = (1.0 - COVERAGE) / 2.0
+    low, high = np.quantile(others, [tail, 1.0 - tail])
+    return (low <= own) & (own <= high)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints a line per set and method."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -277,20 +332,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     record_option(parser)
     parsed = parser.parse_args(arguments)
     config = importlib.import_module(f"configs.{parsed.config}").get_config()
-    figures: dict[str, Any] = {}
+    sets: dict[str, dict[str, list[Frame]]] = {}
+    voids: dict[str, np.ndarray] = {}
     for text in parsed.sets:
         one = read_set(text, config, parsed.method)
-        for method, frames in one.frames(judged(one.plan)).items():
-            figures.setdefault(one.name, {})[method] = compare(
-                frames, np.asarray(one.plan.source.classes.void), prior_of(method)
-            )
-            told = figures[one.name][method].items()
-            print(
-                one.name,
-                method,
-                *(f"{key}: {value:.2f}" for key, value in told),
-                sep="  ",
-            )
+        voids[one.name] = np.asarray(one.plan.source.classes.void)
+        sets[one.name] = one.frames(judged(one.plan))
+    figures: dict[str, dict[str, dict[str, float]]] = {}
+    others = with_other_sets(sets, voids)
+    for name, methods in sets.items():
+        for method, frames in methods.items():
+            told = compare(frames, voids[name], prior_of(method)) | others[name].get(method, {})
+            figures.setdefault(name, {})[method] = told
+            print(name, method, *(f"{key}: {x:.2f}" for key, x in told.items()), sep="  ")
     if parsed.record:
         write_result(parsed.record, figures, command=parsed.command, note=NOTE)
 

@@ -1,8 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from experiments.prior import fit_weights, quantiles_of_spreads
-from experiments.quality import Frame, compare, spearman
+from experiments.quality import Frame, compare, spearman, with_other_sets
 from wrp_jax.evaluation.reliability import BINS
 from wrp_jax.quality.estimate import Weights, class_errors
 from wrp_jax.quality.evidence import SIGNS
@@ -60,3 +62,22 @@ def test_estimates_are_compared_with_baselines():
     assert figures["left_out"] == 4 and figures["held_left_out"] == 100
     assert figures["off_left_out"] < 0.1
     assert figures["calibration_error_left_out"] == pytest.approx(0.0)
+
+
+def test_intervals_of_other_sets_hold_what_errs_alike():
+    def of(seed, worse=0.0):
+        found = frames(60, noise=0.02)
+        rng = np.random.default_rng(seed)
+        return {
+            "motion-only": [
+                dataclasses.replace(f, iou=f.iou - worse - 0.1 * rng.uniform()) for f in found
+            ]
+        }
+
+    voids = dict.fromkeys("abc", VOID)
+    figures = with_other_sets({"a": of(1), "b": of(2)}, voids)["a"]["motion-only"]
+    assert set(figures) == {"held_others", "held_distance", "held_error"}
+    assert all(70 <= held <= 98 for held in figures.values()), figures
+    worse = with_other_sets({"a": of(1, 0.3), "b": of(2)}, voids)["a"]["motion-only"]
+    assert max(worse.values()) < 50
+    assert with_other_sets({"a": of(1)}, voids) == {"a": {}}

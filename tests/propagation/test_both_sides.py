@@ -176,7 +176,7 @@ def test_leaving_out_shows_labelled_frames_and_changes_no_other(method, scene):
         np.testing.assert_array_equal(one.labels, two.labels)
         stated = two.confidence if two.stated is None else two.stated
         np.testing.assert_array_equal(one.confidence, stated)
-        assert (two.stated is not None) == (method in MOVING and 0 < two.frame < N - 1)
+        assert (two.stated is not None) == (method in INPAINTING and 0 < two.frame < N - 1)
     if method not in MOVING:
         assert not hidden
         return

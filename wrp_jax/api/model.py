@@ -208,9 +208,10 @@ class Model:
             for given in (window.keys, window.further)
         )
         between = labelled_between(window, names) if further else None
+        facts = METHODS[method]
         with networks.open_window(
-            clip, keys, self.classes, scratch, window.reach, leave_out=True, further=further,
-            between=between,
+            clip, keys, self.classes, scratch, window.reach,
+            leave_out=facts.moves and facts.segments, further=further, between=between,
         ) as opened:  # fmt: skip
             for said in label_frames(method, options, opened, networks.refiner):
                 if opened.is_left_out(said):

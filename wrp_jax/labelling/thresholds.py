@@ -26,6 +26,7 @@ from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.regular import read_bytes
 from wrp_jax.labelling.plan import THRESHOLDS_FILE, Plan, WindowJob, check_has_tau
 from wrp_jax.progress import waiting
+from wrp_jax.propagation.confidence import by_confidence, told
 from wrp_jax.propagation.labelled_window import Keyframe
 from wrp_jax.propagation.methods import label_frames
 from wrp_jax.runs.networks import Networks
@@ -188,10 +189,9 @@ def _try(
                 said = {s.frame: s for s in label_frames(_CARRIER, options, back)}[start]
                 true = label
             matrices[tau] = confusion(true, said.labels, len(void))
-            counts = (true >= 0) & ~void[np.maximum(true, 0)] & (said.labels >= 0)
-            level = np.rint(255.0 * said.confidence[counts]).astype(int)
-            right = (said.labels == true)[counts]
-            pixels[tau] = np.stack([np.bincount(x, minlength=256) for x in (level, level[right])])
+            pixels[tau] = by_confidence(said.confidence, said.labels, true, ~void)
+            if len(job.keys) == 2:  # as it is written there
+                pixels[tau] = told(pixels[tau])
     return matrices, pixels
 
 

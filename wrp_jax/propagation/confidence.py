@@ -2,9 +2,9 @@
 
 Of two labelled frames each is shown by the other, as if it had no label (``leave_out``). There the
 share of right labels is known for every confidence; the rising curve that fits it best (isotonic
-regression) says what a confidence is worth as far away as that. Nearer to a label less goes wrong:
-the share of wrong labels is taken to grow with a power of the distance. A window's confidence thus
-depends on its own two labels alone.
+regression) says what a confidence is worth as far away as that. Nearer to a label less goes wrong
+where the method was sure; a pixel that was in doubt stays so. A window's confidence thus depends on
+its own two labels alone.
 
 References:
   Zadrozny, Elkan, "Transforming Classifier Scores into Accurate Multiclass Probability Estimates",
@@ -25,9 +25,6 @@ from wrp_jax.propagation.results import FramePrediction
 
 LEVELS = 256
 """Confidence in steps of 1/255, as pictures have it."""
-_POWER = 0.7
-"""Of the distance with which the share of wrong labels grows between two labelled frames: chosen on
-Chen's videos and a gap of CamVid, where 0.5 to 1 did about as well."""
 _SURE = np.arange(LEVELS) / (LEVELS - 1)
 
 
@@ -55,8 +52,8 @@ def by_confidence(
 def isotonic(counts: Integer[np.ndarray, "2 256"]) -> Float[np.ndarray, " 256"]:
     """The rising curve of accuracy over confidence that fits best (pool adjacent violators).
 
-    Levels without a pixel take what lies between their neighbours; without any, all stay as they
-    are.
+    Levels without a pixel take what lies between their neighbours, below all others a part of the
+    lowest; without any pixel all stay as they are.
 
     Args:
       counts: of ``by_confidence``.
@@ -71,18 +68,28 @@ def isotonic(counts: Integer[np.ndarray, "2 256"]) -> Float[np.ndarray, " 256"]:
             last = blocks.pop()
             blocks[-1] = [a + b for a, b in zip(blocks[-1], last, strict=True)]
     fitted = np.concatenate([np.full(int(n), right / pixels) for pixels, right, n in blocks])
-    return np.interp(np.arange(LEVELS), there, fitted)
+    return np.interp(np.arange(LEVELS), np.append(-1, there), np.append(0.0, fitted))
 
 
 def nearer(curve: Float[np.ndarray, " 256"], distance: int, span: int) -> Float[np.ndarray, " 256"]:
     """What a confidence is worth nearer to a label; rises with it, and falls with the distance.
 
+    The share of wrong labels falls with a power of the distance that is 1 where all were right far
+    away, as what motion does to sure labels adds up on the way, and 0 where half were.
+
     Args:
       curve: of ``isotonic``, as far away as labels were left out.
-      distance: to the nearest labelled frame, 0 … ``span``.
-      span: from one labelled frame to the other, at least 1.
+      distance: to the nearest labelled frame, 1 … ``span``.
+      span: from one labelled frame to the other.
     """
-    return 1.0 - (1.0 - curve) * (distance / span) ** _POWER
+    power = np.maximum(2.0 * curve - 1.0, 0.0)
+    return 1.0 - (1.0 - curve) * (distance / span) ** power
+
+
+def told(counts: Integer[np.ndarray, "2 256"]) -> Integer[np.ndarray, "2 256"]:
+    """Left-out pixels by what their confidence is worth, of pixels by the confidence stated."""
+    levels = _level(isotonic(counts))
+    return np.stack([np.bincount(levels, x, LEVELS).astype(np.int64) for x in counts])
 
 
 def believable(

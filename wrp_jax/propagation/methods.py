@@ -178,8 +178,8 @@ def label_frames(
       Every frame within reach once, labelled ones with their own label; nearer frames come first
       where labels travel from one labelled frame. Where ``window.leave_out`` asks for it, methods
       that move labels say of each of two labelled frames, too, what comes from the other
-      (``window.is_left_out``). By that their confidence is mapped to the share of labels that was
-    right, and frames between the two come last (``confidence.py``).
+      (``window.is_left_out``). By that the confidence of methods that segment, too, becomes the
+      share of labels that was right, and frames between the two come last (``confidence.py``).
 
     Raises:
       UserError: the method is unknown, or there is no refiner where it needs one.
@@ -199,7 +199,8 @@ def label_frames(
     said = map(_at_most_one, said)
     if window.partial:
         said = with_partial(config, window, said, moves=facts.moves)
-    return believable(window, said) if facts.moves else said
+    # Motion alone states no probability: how far two sides agree is more than one side knows.
+    return believable(window, said) if facts.moves and facts.segments else said
 
 
 def _from_further(
