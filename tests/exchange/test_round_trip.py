@@ -167,20 +167,34 @@ def test_train_ids_are_grey_and_count_the_classes(tmp_path):
     np.testing.assert_array_equal(np.array(picture), np.array([0, 1, 255, 2])[label])
 
 
-def test_what_is_not_known_becomes_void_where_there_is_none(tmp_path, monkeypatch):
-    """Grey of the ids, for programs that turn a palette into colours."""
+def test_grey_ids_are_those_of_the_classes(tmp_path):
+    """For programs that turn a palette into colours."""
     root = video(tmp_path / "D", OBJECTS)
     export_project(root, tmp_path / "E", "grey-ids")
     path = tmp_path / "E/labels/a/0.png"
     label = np.array(Image.open(root / "a/labels/0.png"))
     np.testing.assert_array_equal(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), label)
-    with monkeypatch.context() as patch:
-        patch.setattr(FolderSource, "label", lambda *_: np.full(SIZE, UNLABELLED, np.int32))
-        export_project(root, tmp_path / "E2", "grey-ids")
-    import_project(tmp_path / "E2", tmp_path / "D2")
-    source = open_source(str(tmp_path / "D2"))
-    assert source.classes.names[-1] == "unlabelled" and source.classes.void_index == 2
-    assert (source.label("a", "0") == 2).all()
+
+
+@pytest.mark.parametrize("to", sorted(set(FORMATS) - {"cityscapes", "train-ids", "fiftyone"}))
+def test_what_is_not_known_becomes_void_where_there_is_none(tmp_path, monkeypatch, to):
+    """Not the background, though it is what tools take for pixels on which nothing is drawn."""
+    root = video(tmp_path / "D", OBJECTS)
+    label = np.where(np.arange(SIZE[1]) > 3, UNLABELLED, np.ones(SIZE, np.int32))
+    label[0] = 0
+    for number, given in enumerate((label, np.full(SIZE, UNLABELLED))):
+        with monkeypatch.context() as patch:
+            patch.setattr(FolderSource, "label", lambda *_, given=given: given.astype(np.int32))
+            export_project(root, tmp_path / f"E{number}", to)
+        import_project(tmp_path / f"E{number}", tmp_path / f"D{number}")
+        source = open_source(str(tmp_path / f"D{number}"))
+        assert source.classes.names[-1] == "unlabelled" and source.classes.void_index == 2
+        assert source.classes.ids == (0, 1, 255)
+        if number and to in ("coco-stuff", "label-studio"):  # nothing is drawn on it: no label
+            assert not source.label_names("a")
+            continue
+        expected = np.where(given == UNLABELLED, 2, given)
+        np.testing.assert_array_equal(source.label("a", "0"), expected)
 
 
 def test_a_list_of_frames_and_a_second_run(tmp_path, wrp, capsys):

@@ -70,10 +70,9 @@ def _frame(item: LabelledFrame, number: int, sink: Sink) -> dict[str, Any]:
 
 
 def _parts(item: LabelledFrame, classes: ClassMap) -> list[tuple[int, Bool[np.ndarray, "h w"]]]:
-    """The classes of a label, without void and nothing, and their pixels."""
+    """The classes of a label but void, and their pixels."""
     present = np.unique(item.label).tolist()
-    left_out = {classes.void_index, classes.num_classes}
-    return [(index, item.label == index) for index in present if index not in left_out]
+    return [(index, item.label == index) for index in present if index != classes.void_index]
 
 
 def _described(mask: Bool[np.ndarray, "h w"], category: int) -> dict[str, Any]:

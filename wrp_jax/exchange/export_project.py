@@ -33,7 +33,7 @@ FORMATS: dict[str, Callable[[Labels, Sink], None]] = {
     "voc": write_voc,
 }
 """The writers, by what is given as ``--to``."""
-_WITH_OWN_CLASSES = ("fiftyone", "grey-ids", "train-ids")
+_WITH_OWN_CLASSES = ("fiftyone", "train-ids")
 
 
 def export_project(

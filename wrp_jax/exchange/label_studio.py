@@ -47,7 +47,7 @@ def _brushes(item: LabelledFrame, classes: ClassMap) -> list[dict[str, Any]]:
     height, width = item.label.shape
     results = []
     for index in np.unique(item.label).tolist():
-        if index in (classes.void_index, classes.num_classes):
+        if index == classes.void_index:
             continue
         name = classes.names[index]
         region = hashlib.sha256(f"{item.key} {name}".encode()).hexdigest()[:10]

@@ -18,6 +18,7 @@ from wrp_jax.data.open_source import open_source
 from wrp_jax.data.propagated.folder import FRAMES, PropagatedFolder
 from wrp_jax.data.source import StoredSource, VideoSource, reading
 from wrp_jax.data.tool_formats.imported import imported_in
+from wrp_jax.data.tool_formats.project import free_name
 from wrp_jax.data.windows import read_frames
 from wrp_jax.files.output import RUN_FILE
 from wrp_jax.files.regular import read_bytes
@@ -36,7 +37,7 @@ class LabelledFrame(NamedTuple):
       name: of the frame.
       frame: as PNG or JPEG.
       suffix: of its file.
-      label: class indices; ``num_classes`` where nothing is known and no class is void.
+      label: class indices, that of void where nothing is known.
     """
 
     sequence: str
@@ -61,7 +62,8 @@ class Labels:
     """The labels to export.
 
     Attributes:
-      classes: of the labels.
+      classes: of the labels; with one more, which is void, where there is none and pixels are
+        without a label.
       frames: sequence and name of each.
     """
 
@@ -70,17 +72,18 @@ class Labels:
         self.classes: ClassMap = source.classes
         self.frames = tuple(frames)
         self._source, self._video = source, video
+        if self.classes.void_index is None and self._leaves_pixels_out():
+            self.classes = _with_void(self.classes)
 
     def __iter__(self) -> Iterator[LabelledFrame]:
         """Reads one after the other."""
-        void = self.classes.void_index
-        nothing = self.classes.num_classes if void is None else void
+        nothing = self.classes.void_index
         for sequence, name in self.frames:
             interrupts.check()
             with reading(name):
                 label = self._source.label(sequence, name)
                 # The index 255 is that of a class where there are 256.
-                if self.classes.num_classes <= UNLABELLED:
+                if nothing is not None and self.classes.num_classes <= UNLABELLED:
                     label = np.where(label == UNLABELLED, nothing, label)
                 if isinstance(self._video, StoredSource):
                     data = self._video.frame_bytes(sequence, name)
@@ -88,6 +91,27 @@ class Labels:
                     data = images.encode_png(self._video.frame(sequence, name))
             suffix = ".png" if data.startswith(_PNG) else ".jpg"
             yield LabelledFrame(sequence, name, data, suffix, label.astype(np.int32))
+
+    def _leaves_pixels_out(self) -> bool:
+        """Whether a label has pixels without a class; reads labels until one has."""
+        if self.classes.num_classes > UNLABELLED:
+            return False  # 255 is the index of a class
+        for sequence, name in self.frames:
+            interrupts.check()
+            with reading(name):
+                if (self._source.label(sequence, name) == UNLABELLED).any():
+                    return True
+        return False
+
+
+def _with_void(classes: ClassMap) -> ClassMap:
+    id_ = next(i for i in range(UNLABELLED, -1, -1) if i not in classes.ids)
+    return ClassMap(
+        (*classes.ids, id_),
+        (*classes.names, free_name(classes.names)),
+        np.concatenate([classes.colors, np.zeros((1, 3), np.uint8)]),
+        (*classes.void, True),
+    )
 
 
 def open_labels(

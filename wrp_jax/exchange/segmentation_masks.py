@@ -34,17 +34,16 @@ def write_cvat(labels: Labels, sink: Sink) -> None:
     if is_free and BACKGROUND not in lower:
         rows.append((BACKGROUND, list(_BLACK)))
     _write_label_map(sink, rows)
-    table = np.concatenate([colors, np.zeros((1, 3), np.uint8)])
     names = []
     for item in labels:
         sink.put(f"{FRAMES}/{item.key}{item.suffix}", item.frame)
-        sink.put(f"{LABELS}/{item.key}.png", images.encode_png(table[item.label]))
+        sink.put(f"{LABELS}/{item.key}.png", images.encode_png(colors[item.label]))
         names.append(item.key)
     _write_list(sink, "default", names)
 
 
 def write_voc(labels: Labels, sink: Sink) -> None:
-    """Writes a tree like VOC's; void classes, and nothing, are 255."""
+    """Writes a tree like VOC's; void is 255."""
     classes = labels.classes
     kept = [i for i in range(classes.num_classes) if i != classes.void_index]
     colors = _own_colors(classes)
@@ -57,7 +56,7 @@ def write_voc(labels: Labels, sink: Sink) -> None:
     palette = np.zeros((256, 3), np.uint8)
     palette[: len(kept)] = colors[kept]
     palette[_VOID_INDEX] = void_color
-    table = np.full(classes.num_classes + 1, _VOID_INDEX, np.uint8)
+    table = np.full(classes.num_classes, _VOID_INDEX, np.uint8)
     table[kept] = np.arange(len(kept))
     names = []
     for item in labels:

@@ -47,22 +47,11 @@ def write_train_ids(labels: Labels, sink: Sink) -> None:
 
 
 def write_grey_ids(labels: Labels, sink: Sink) -> None:
-    """Writes ``images``, ``labels`` with the ids of the classes, and their ``classes.json``.
-
-    What is not known is 255, a class of its own where there is no void.
-    """
-    classes = labels.classes
-    table = np.array([*classes.ids, _VOID], np.uint8)
-    unknown = False
+    """Writes ``images``, and ``labels`` with the ids of the classes."""
+    table = np.array(labels.classes.ids, np.uint8)
     for item in labels:
-        unknown |= bool((item.label == classes.num_classes).any())
         sink.put(f"images/{item.key}{item.suffix}", item.frame)
         sink.put(f"labels/{item.key}.png", images.encode_png(table[item.label]))
-    content = label_maps.classes_to_json(classes)
-    if unknown:
-        void = {"id": _VOID, "name": free_name(classes.names), "color": [0, 0, 0], "void": True}
-        content = {"classes": [*content["classes"], void], "void_id": _VOID}
-    sink.put(label_maps.CLASSES_FILE, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def write_fiftyone(labels: Labels, sink: Sink) -> None:
