@@ -32,6 +32,12 @@ def test_mistakes_are_one_sentence(wrp, capsys, output, tmp_path):
     assert wrp("next", str(output), "--budget=0") == 2
     assert "--budget=0 must be at least 1" in capsys.readouterr().err
     assert wrp("next", str(tmp_path / "none")) == 2
+    assert f"{tmp_path / 'none'} does not exist: give the folder" in capsys.readouterr().err
+    (tmp_path / "other").mkdir()
+    assert wrp("next", str(tmp_path / "other")) == 2
+    assert "is no output of wrp propagate: give the folder that it wrote" in capsys.readouterr().err
+    (tmp_path / "other/run.json").write_text("{}")
+    assert wrp("next", str(tmp_path / "other")) == 2
     assert "quality.csv is missing: wrp propagate writes it" in capsys.readouterr().err
 
 

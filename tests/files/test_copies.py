@@ -1,5 +1,6 @@
 """Copies of what lies in a bucket; the bucket is a stand-in, see ``bucket``."""
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import bucket
 import pytest
 
+from wrp_jax import interrupts
 from wrp_jax.files import copies
 from wrp_jax.files.copies import Copies, Copy, copies_of_addresses, local_copy
+from wrp_jax.files.lock import sole_writer
 from wrp_jax.files.output import check_apart, check_output
-from wrp_jax.types import MachineError, UserError
+from wrp_jax.types import Interrupted, MachineError, UserError
 
 
 @pytest.fixture
@@ -230,3 +233,25 @@ def test_a_store_without_its_package_is_one_sentence(gs, monkeypatch):
     monkeypatch.setattr(type(backend.fsspec_backend), "fs", missing)
     with pytest.raises(UserError, match=r'gs://b/d needs a package.*pip install "wrp_jax\[gcs\]"'):
         Copy("gs://b/d", written=False).fetch()
+
+
+def test_who_waits_for_another_process_can_be_stopped(gs, monkeypatch):
+    put(gs, "b/d/x")
+    copy = Copy("gs://b/d", written=False)
+    place = copy.path.parents[1] / "state"
+    with interrupts.listening(), sole_writer(place, copies.PLACE):
+        monkeypatch.setattr(copies.time, "sleep", lambda _: interrupts.request("stopped by SIGINT"))
+        with pytest.raises(Interrupted, match="stopped by SIGINT"):
+            copy.fetch()
+    assert not brought(gs)
+    # What is left is sent all the same, as soon as the other one is done.
+    with interrupts.listening():
+        interrupts.request("stopped by SIGINT")
+        copy = Copy("gs://b/d", written=True)
+        (copy.path).mkdir(parents=True, exist_ok=True)
+        (copy.path / "y").write_bytes(b"y")
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(sole_writer(place, copies.PLACE))
+            monkeypatch.setattr(copies.time, "sleep", lambda _: stack.close())
+            copy.send()
+    assert gs.writes == ["/b/d/y"]

@@ -6,7 +6,7 @@ from wrp_jax.cli.propagate import propagate
 from wrp_jax.config import Config, MotionConfig, SegmentationConfig
 from wrp_jax.labelling.request import Request
 from wrp_jax.propagation.methods import METHODS
-from wrp_jax.runs.networks import stages_to_train
+from wrp_jax.runs.networks import stages_to_train, tell_missing
 from wrp_jax.training import stages
 from wrp_jax.types import UserError
 
@@ -51,3 +51,13 @@ def test_a_demo_trains_the_motion_it_lacks(make_folder, tmp_path, monkeypatch):
     config.stages = EVERY[1:]
     with pytest.raises(UserError, match=r"raft_small has no weights: .*configs/motion_video\.py"):
         propagate(config, request, workdir=None, train=True)
+
+
+def test_weights_that_are_not_there_are_told_where_nothing_reads_them(tmp_path, caplog):
+    config = Config(segmentation=SegmentationConfig(weights=str(tmp_path / "none.pth")))
+    tell_missing(config)
+    assert f"--config.segmentation.weights={tmp_path / 'none.pth'} is not there" in caplog.text
+    caplog.clear()
+    (tmp_path / "none.pth").touch()
+    tell_missing(config)
+    assert not caplog.text

@@ -7,8 +7,8 @@ PATH is a folder of frames and labels in any layout, or an export of a tool as a
 labels it says whether they are palette, RGB, grey or 16-bit, which ids they hold and what these
 seem to be (labelIds, trainIds, 0/255 masks), sizes that differ, gaps in time, ids and colours that
 classes.json lacks; where there is none, it proposes one. Of a video and of an output of 'wrp
-propagate' it says which command takes it. Nothing is written. The exit code is 1 where a problem is
-found.
+propagate' it says which command takes it, what it holds and whether it is whole. Nothing is
+written. The exit code is 1 where a problem is found.
 """
 
 from __future__ import annotations

@@ -201,11 +201,15 @@ class Copy:
     @contextlib.contextmanager
     def _alone(self) -> Iterator[dict[str, tuple[int, ...]]]:
         """The index, while no other process of this machine works on the copy; saved at the end."""
+        # Who was told to stop before still sends what is left; another signal ends that at once.
+        told_before = interrupts.requested() is not None
         with contextlib.ExitStack() as stack:
             while True:
                 with contextlib.suppress(HeldElsewhereError):
                     stack.enter_context(sole_writer(self._index.parent, PLACE))
                     break
+                if not told_before:
+                    interrupts.check()
                 time.sleep(0.1)
             index: dict[str, tuple[int, ...]] = {}
             with contextlib.suppress(UserError, ValueError, TypeError, AttributeError, KeyError):

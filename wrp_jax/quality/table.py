@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wrp_jax.files.output import RUN_FILE
 from wrp_jax.files.records import check_as_written
 from wrp_jax.files.regular import read_bytes
 from wrp_jax.types import UserError
@@ -79,11 +80,15 @@ def read_output_quality(output: Path) -> list[FrameQuality]:
     """The table of an output.
 
     Raises:
-      UserError: there is none, or somebody has sorted, cut or changed it since it was written.
+      UserError: it is no output, or one without a table, or somebody has sorted, cut or changed
+        the table since it was written.
     """
     path = output / QUALITY_FILE
     if path.exists():
         check_as_written(output, path)
+    elif not (output / RUN_FILE).is_file():
+        what = "is no output of wrp propagate" if output.is_dir() else "does not exist"
+        raise UserError(f"{output} {what}: give the folder that it wrote, its --output.")
     return read_quality(path)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import logging
+import operator
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +28,8 @@ from wrp_jax.propagation.window_cues import StoredCues
 from wrp_jax.runs.results import result_path
 from wrp_jax.segmentation.predictions import PRECOMPUTED
 from wrp_jax.types import ClassMap, Clip, Motion, Segment, UserError, Window
+
+_log = logging.getLogger(__name__)
 
 
 class Networks(NamedTuple):
@@ -131,6 +136,7 @@ def load_networks(
     if workdir is not None and "motion" in config.stages and not still:
         parts.append(sha256(result_path(workdir, "motion")))
     if not any(METHODS[name].segments or METHODS[name].refines for name in methods):
+        tell_missing(config)
         return Networks(motion, None, None, _digest(parts))
     if workdir is None and needs_training(methods, config.segmentation):
         trained = [name for name in methods if needs_training([name], config.segmentation)]
@@ -149,8 +155,20 @@ def load_networks(
         if refines:
             refiner = _load_refiner(config, source.classes, workdir)
             parts.append(sha256(result_path(workdir, "refiner")))
+    tell_missing(config)
     digest, at_once = _digest(parts), 4 * jax.local_device_count()
     return Networks(motion, segment, refiner, digest, trained_on, at_once)
+
+
+def tell_missing(config: Config) -> None:
+    """Warns of weights that are not there; to be called where all that is needed has been read."""
+    for name in ("motion.weights", "motion.flow_weights", "segmentation.weights"):
+        path = operator.attrgetter(name)(config)
+        if path and not os.path.exists(path):
+            _log.warning(
+                "--config.%s=%s is not there; nothing reads it here: correct it, or leave it out",
+                name, path,
+            )  # fmt: skip
 
 
 def _digest(parts: Sequence[bytes]) -> str:

@@ -12,6 +12,7 @@ from wrp_jax.data.public_sets.cityscapes import cityscapes_classes
 from wrp_jax.data.survey.pictures import gaps
 from wrp_jax.data.survey.report import survey
 from wrp_jax.data.tool_formats.import_project import import_project
+from wrp_jax.files.records import Records
 from wrp_jax.types import UserError
 
 
@@ -162,11 +163,25 @@ def test_an_output_and_a_video_are_named_with_the_commands_that_take_them(tmp_pa
     put(out / "a/overlays/000001.png", ids(0, 1))
     (out / "run.json").write_text(json.dumps({"methods": [], "protocol": "", "windows": []}))
     lines, problems = survey(out, 200)
-    assert problems == 0 and len(lines) == 1
+    assert problems == 1 and "is not finished" in lines[-1]
+    metrics = {"method": "static", "methods": {"static": {"mean": 71.25}}, "frames": 1}
+    (out / "metrics.json").write_text(json.dumps({**metrics, "windows": 1}))
+    records = Records(out)
+    records.add("", [out / "a/labels/000001.png", out / "a/overlays/000001.png"])
+    records.save()
+    lines, problems = survey(out, 200)
+    assert problems == 0 and lines[1:] == [
+        "labelled by static: frames 1, windows 1; mIoU 71.2 %",
+        "files it records: 2, of which 0 are gone",
+    ]
+    (out / "a/overlays/000001.png").unlink()
+    lines, problems = survey(out, 200)
+    assert problems == 1 and "000001.png is gone (1 in all)" in lines[-1]
     assert "an output of wrp propagate: 'wrp view" in lines[0] and "wrp import" not in lines[0]
     with pytest.raises(UserError, match="is an output of wrp propagate: 'wrp view"):
         import_project(out, tmp_path / "D")
     assert not (tmp_path / "D").exists()
     film.write_bytes(b"film")
     lines, problems = survey(film, 200)
-    assert problems == 0 and "is a video without labels: 'wrp propagate" in lines[0]
+    assert problems == 1 and "is a video without labels: 'wrp propagate" in lines[0]
+    assert "cannot be read as a video" in lines[1]

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from wrp_jax.data.open_source import open_source
+from wrp_jax.data.survey.report import survey
 from wrp_jax.data.tool_formats.import_project import import_project
 from wrp_jax.types import UserError
 
@@ -100,9 +101,19 @@ def test_a_cut_film_says_how_far_it_goes(tmp_path):
     with pytest.raises(UserError, match=r"broken or cut off \(.*\) after frame \d+ at .* s: copy"):
         import_project(path, tmp_path / "D")
     assert not (tmp_path / "D").exists()
+    lines, problems = survey(path, 200)
+    assert problems == 1 and "frames of 48x32" in lines[1] and "is broken or cut off" in lines[2]
     import_project(path, tmp_path / "D", partial=True)
     names = open_source(str(tmp_path / "D"), labelled=False).frame_names("clip")
     assert 20 < len(names) < 60
+
+
+@pytest.mark.parametrize(("limit", "count"), [(200, "8"), (3, "8 (3 looked at)")])
+def test_what_the_doctor_says_of_a_film(tmp_path, limit, count):
+    path = film(tmp_path / "clip.mp4")
+    lines, problems = survey(path, limit)
+    assert problems == 0 and lines[1].startswith(f"{path}: {count} frames of 48x32; ")
+    assert ("a rate that varies" in lines[1]) == (limit == 200)
 
 
 def test_what_is_no_film(tmp_path):

@@ -22,6 +22,7 @@ FEW_COLORS = 64
 _LABEL_FOLDERS = frozenset(
     {"labels", "masks", "annotations", "segmentationclass", "gtfine", "gtcoarse", "ann_dir"}
 )
+_FRAME_FOLDERS = frozenset({"frames", "jpegimages", "images"})
 _KINDS = {
     "1": "1-bit", "L": "8-bit grey", "P": "palette", "I;16": "16-bit grey", "I;16B": "16-bit grey",
     "I": "16-bit grey", "RGB": "RGB", "RGBA": "RGB with alpha", "LA": "grey with alpha",
@@ -123,7 +124,7 @@ def _are_labels(folder: str, first: LabelPicture | None) -> bool:
     parts = [part.lower() for part in folder.split("/")]
     if _LABEL_FOLDERS & set(parts):
         return True
-    if parts[-1] in ("frames", "jpegimages", "images", "confidence"):
+    if _FRAME_FOLDERS & set(parts) or parts[-1] == "confidence":
         return False
     if first is None:
         return False

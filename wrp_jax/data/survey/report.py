@@ -8,15 +8,26 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from wrp_jax.data import label_maps
+from wrp_jax.data.passed_over import VIDEO_FILES
 from wrp_jax.data.public_sets.cityscapes import cityscapes_classes
+from wrp_jax.data.survey.films_and_outputs import film_told, output_told
 from wrp_jax.data.survey.pictures import Pictures, look_at
 from wrp_jax.data.survey.unnamed_classes import VOID, entries, is_mask, unnamed_classes
-from wrp_jax.data.tool_formats.recognise import OURS, OUTPUT, export_hint, output_hint, recognise
+from wrp_jax.data.tool_formats.recognise import (
+    FRAMES,
+    OURS,
+    OUTPUT,
+    PAIRS,
+    label_hint,
+    output_hint,
+    recognise,
+)
 from wrp_jax.data.tool_formats.tree import Tree, open_tree
 from wrp_jax.data.tool_formats.voc import VOC_NAMES
 from wrp_jax.files.strict_json import parse_json
 from wrp_jax.types import ClassMap, UserError
 
+FILM = "a video"
 _SHOWN = 12
 _FOLDERS = 20
 """Of folders that are told one by one."""
@@ -37,8 +48,9 @@ def survey(path: Path, limit: int) -> tuple[list[str], int]:
     """
     with open_tree(path) as tree:
         lines, problems, kind = _what(path, tree)
-        if kind == OUTPUT:
-            return lines, 0  # whose folders are neither frames nor labels to learn from
+        if kind in (OUTPUT, FILM):  # neither holds frames or labels to learn from
+            told, wrong = output_told(path) if kind == OUTPUT else film_told(path, limit)
+            return [*lines, *told, *(f"! {problem}" for problem in wrong)], len(wrong)
         folders: dict[str, list[str]] = {}
         for name in tree.pictures():
             folders.setdefault(name.rpartition("/")[0], []).append(name)
@@ -54,7 +66,8 @@ def survey(path: Path, limit: int) -> tuple[list[str], int]:
         labels = [p for p in found if p.is_labels]
         problems += _against_classes(labels, classes)
         lines += [f"! {problem}" for problem in problems]
-        proposal = _proposal(labels) if labels and classes is None else {"classes": []}
+        lacks_classes = labels and classes is None and kind in ("", OURS, PAIRS, FRAMES)
+        proposal = _proposal(labels) if lacks_classes else {"classes": []}
         if proposal["classes"]:
             lines.append(f"a classes.json to begin with: {json.dumps(proposal)}")
     return lines, len(problems)
@@ -67,15 +80,17 @@ def _what(path: Path, tree: Tree) -> tuple[list[str], list[str], str]:
     except UserError as error:
         return [], [f"{path}: {error}"], ""
     if found is None:
-        if hint := export_hint(path):  # of a video
-            return [hint], [], ""
+        if path.suffix.lower() in VIDEO_FILES and path.is_file():
+            return [label_hint(path)], [], FILM
         return [], [f"{path} holds no pictures and no export that wrp knows."], ""
     if found.kind == OUTPUT:
         line = output_hint(path)
     elif found.kind == OURS:
         line = f"{path} is a folder that wrp reads: give it as --data"
     else:
-        line = f"{path} is an export ({found.kind}): run 'wrp import {path} D'"
+        line = (
+            f"{path} is an export ({found.kind}): give it as --data, or run 'wrp import {path} D'"
+        )
     return [line], [], found.kind
 
 

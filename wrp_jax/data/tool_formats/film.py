@@ -39,14 +39,18 @@ class Film:
     Attributes:
       times: of the frames, in seconds; None where the file gives none.
       size: height and width of the frames, turned as the file says.
+      fault: why the frames end before the file does; empty where they do not.
+      announced: frames that the file says it has; 0 where it does not say.
+      seconds: that the file says it lasts; 0 where it does not say.
     """
 
-    def __init__(self, path: Path, *, partial: bool):
+    def __init__(self, path: Path, *, partial: bool, most: int | None = None):
         """Decodes the file once.
 
         Args:
           path: the file.
           partial: whether to take the frames before a break.
+          most: frames to decode; all if absent.
 
         Raises:
           UserError: PyAV is not installed, the file is no video, has no frames, or is broken or
@@ -57,8 +61,8 @@ class Film:
         self.size = (0, 0)
         self._decoded: Iterator[Any] | None = None
         self._next = 0
+        self.fault, self.announced, self.seconds = "", 0, 0.0
         av = _library(path)
-        fault = ""
         try:
             with open_regular(path) as file, contextlib.closing(av.open(file)) as container:
                 if not container.streams.video:
@@ -67,43 +71,51 @@ class Film:
                 stream.thread_type = "AUTO"
                 if stream.width * stream.height > images.MAX_PIXELS:
                     raise UserError(f"{path} has frames of {stream.width}x{stream.height}.")
-                declared = stream.frames
-                seconds = (container.duration or 0) / av.time_base
+                self.announced = stream.frames
+                self.seconds = (container.duration or 0) / av.time_base
                 try:
                     for frame in container.decode(stream):
                         interrupts.check()
                         if frame.is_corrupt:
-                            fault = "a frame is damaged"
+                            self.fault = "a frame is damaged"
                             break
                         if not self.times:
                             size = (frame.height, frame.width)
                             self.size = size[:: -1 if _turns(frame) % 2 else 1]
                         self.times.append(frame.time)
+                        if len(self.times) == most:
+                            break
                 except av.error.FFmpegError as error:
-                    fault = error.strerror or str(error)
+                    self.fault = error.strerror or str(error)
         except av.error.FFmpegError as error:
             raise UserError(
                 f"{path} cannot be read as a video ({error.strerror or error}): copy it again."
             ) from error
-        fault = fault or self._cut(declared, seconds)
+        if len(self.times) != most:
+            self.fault = self.fault or self._cut()
         if not self.times:
-            raise UserError(f"{path} has no frames{f' ({fault})' if fault else ''}: copy it again.")
-        if fault and not partial:
-            reached = len(self.times) - 1
-            time = self.times[-1]
+            why = f" ({self.fault})" if self.fault else ""
+            raise UserError(f"{path} has no frames{why}: copy it again.")
+        if self.fault and not partial:
             raise UserError(
-                f"{path} is broken or cut off ({fault}) after frame {reached}"
-                f"{'' if time is None else f' at {time:.2f} s'}: copy it again, or give --partial "
-                "to take the frames until there."
+                f"{path} {self.broken}: copy it again, or give --partial to take the frames until "
+                "there."
             )
 
-    def _cut(self, declared: int, seconds: float) -> str:
+    @property
+    def broken(self) -> str:
+        """That the file is broken, why, and the frame and time that were reached."""
+        time = self.times[-1]
+        at = "" if time is None else f" at {time:.2f} s"
+        return f"is broken or cut off ({self.fault}) after frame {len(self.times) - 1}{at}"
+
+    def _cut(self) -> str:
         """Why the frames are fewer than the file announces; empty if they are not."""
-        if declared and len(self.times) < declared - _SPARE_FRAMES:
-            return f"{len(self.times)} of {declared} frames"
+        if self.announced and len(self.times) < self.announced - _SPARE_FRAMES:
+            return f"{len(self.times)} of {self.announced} frames"
         last = self.times[-1] if self.times else None
-        if not declared and last is not None and last < 0.95 * seconds - _SPARE_SECONDS:
-            return f"{last:.2f} of {seconds:.2f} s"
+        if not self.announced and last is not None and last < 0.95 * self.seconds - _SPARE_SECONDS:
+            return f"{last:.2f} of {self.seconds:.2f} s"
         return ""
 
     def set_of_frames(self, sequence: str) -> PublicSet:
