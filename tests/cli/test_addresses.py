@@ -1,5 +1,7 @@
 """Whole commands on a bucket, which is a stand-in: see ``bucket``."""
 
+import contextlib
+
 import bucket
 import pytest
 
@@ -44,3 +46,13 @@ def test_an_output_in_a_bucket(gs, wrp, monkeypatch, tmp_path, capsys):
     assert label("two", "parts", "--num_shards=2", "--shard_id=1") == 0
     assert results(gs, "parts") == whole
     assert not any(".shards" in name for name in gs.names())
+
+
+def test_several_processes_are_told_to_mount_the_bucket(gs, wrp, monkeypatch, capsys):
+    monkeypatch.setattr("wrp_jax.processes.joined", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr("jax.process_count", lambda: 2)
+    words = ["--config=segment_folder", "--data=gs://b/videos", "--workdir=gs://b/runs/RUN"]
+    assert wrp("train", *words) == 2
+    said = capsys.readouterr().err
+    assert "-limit=1000 b MOUNT)" in said and "--workdir=MOUNT/runs/RUN" in said
+    assert not [name for name in gs.names() if name.startswith("/b/runs")]

@@ -45,6 +45,9 @@ _SAID_ELSEWHERE = {("config.propagation.tau", "auto"): "choose_tau"}
 _BESIDE = {"label": "classes.json"}
 """Flags that name a file, and the file beside it that is read, too."""
 
+_MOUNT = "gcsfuse --implicit-dirs --rename-dir-limit=1000"
+"""Checkpoints are folders that are renamed once they are whole."""
+
 _HOME = re.compile(r"""(^|[:@,\s('"\[])(~[^/:@,\s)'"\]]*)(?=[/:@,\s)'"\]]|$)""")
 """``~`` or ``~user`` at the beginning of a path: also in ``ROOT:LIST``, after ``@``, in a tuple."""
 
@@ -237,7 +240,8 @@ def joined_processes() -> Iterator[None]:
     """See ``processes.joined``; JAX is imported here.
 
     Raises:
-      UserError: several processes, and ``--workdir`` is an address: they write one folder.
+      UserError: several processes, and ``--workdir`` is an address: each reads what the others
+        have written (parts of checkpoints, results of stages), which a local copy does not have.
     """
     import jax
 
@@ -247,9 +251,12 @@ def joined_processes() -> Iterator[None]:
     with joined(given.coordinator, given.num_processes, given.process_id):
         address = address_of(given.workdir) if given.workdir else None
         if address and jax.process_count() > 1:
+            bucket, _, folder = address.partition("://")[2].partition("/")
+            how = f" ({_MOUNT} {bucket} MOUNT)" if address.startswith("gs://") else ""
             raise UserError(
-                f"--workdir={address} is an address, and several processes write one folder: give "
-                "one that they share, such as a mounted bucket; see docs/POD.md."
+                f"--workdir={address} is an address, and several processes read what each of them "
+                f"has written: mount {bucket} in every machine{how}, and give "
+                f"--workdir=MOUNT/{folder}; see docs/POD.md."
             )
         yield
 
