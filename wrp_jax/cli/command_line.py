@@ -39,6 +39,14 @@ EXIT_FAILED = 3
 EXIT_INTERRUPTED = interrupts.EXIT_CODE
 EXIT_MACHINE = 5
 
+WINDOWS_HELP = (
+    "A file of windows, one a line: '<sequence> <labelled frame> <first> <last>'. Default: "
+    "around every labelled frame."
+)
+KEYFRAMES_HELP = (
+    "A file of the labelled frames to use, one a line: '<sequence> <frame>'. Default: all."
+)
+
 _SAID_ELSEWHERE = {("config.propagation.tau", "auto"): "choose_tau"}
 """Flags by the option and the value that stand for them, which no option of its type can have."""
 
@@ -173,7 +181,9 @@ def define_config() -> flags.FlagHolder:
 def define_data() -> None:
     """Defines ``--data`` of the commands that read video."""
     flags.DEFINE_string(
-        "data", None, "A folder, a tool's export, tfds:NAME/CONFIG:SPLIT[@dir], synthetic:…."
+        "data",
+        None,
+        "A folder of video, a tool's export, tfds:NAME/CONFIG:SPLIT[@DIR] or synthetic:….",
     )
 
 
@@ -230,9 +240,9 @@ def failed(failures: Failures, output: Path) -> int:
 
 def define_processes() -> None:
     """Defines the flags of ``joined_processes``."""
-    flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0, where there are several.")
-    flags.DEFINE_integer("num_processes", None, "How many processes there are.")
-    flags.DEFINE_integer("process_id", None, "Which of them this one is, from 0.")
+    flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0, if there are several.")
+    flags.DEFINE_integer("num_processes", None, "How many processes train together.")
+    flags.DEFINE_integer("process_id", None, "The number of this process, from 0.")
 
 
 @contextlib.contextmanager

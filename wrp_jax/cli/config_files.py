@@ -10,8 +10,8 @@ from wrp_jax.types import UserError
 _PACKAGE = Path(__file__).parents[1]
 
 CONFIG_HELP = (
-    "A file whose get_config() returns the options, or the name of a packaged one; FILE:VARIANT "
-    "hands VARIANT to it. --config.key=value sets an option."
+    "The options: a packaged config, such as folder, quick or demo, or a file whose get_config() "
+    "returns them (FILE:VARIANT calls get_config(VARIANT)). --config.key=value sets an option."
 )
 
 

@@ -54,7 +54,7 @@ def meaning(flag: flags.Flag) -> str:
 
 def _explained(flag: flags.Flag) -> str:
     parts = [meaning(flag)]
-    if flag.default not in (None, [], ""):
+    if flag.default not in (None, [], "") and flag.default is not False:
         default = ",".join(flag.default) if isinstance(flag.default, list) else flag.default
         parts.append(f"Default: {default}.")
     return " ".join(parts)

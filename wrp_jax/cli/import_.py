@@ -7,7 +7,7 @@
 
 SRC is a folder, a zip or a file of CVAT (segmentation masks, CVAT for images), PASCAL VOC, COCO
 (panoptic, instances, stuff), Label Studio, Cityscapes, DAVIS, a folder of frames, or a video (which
-needs PyAV: pip install 'wrp_jax[video]'). Which of them is found out by its content. Frames without
+needs PyAV: pip install -e ".[video]"). Which of them is found out by its content. Frames without
 labels are kept as video; a video, or a folder of its frames, takes labels by --label. Frames are
 linked, or written where they come out of a zip or a video; the same command again writes what has
 changed in SRC.

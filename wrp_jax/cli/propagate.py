@@ -5,19 +5,20 @@
   wrp propagate --data=clip.mp4 --label=000010.png
   wrp propagate --verify --output=OUT
 
-D is a folder of videos with labels, RUN what 'wrp train' made of it; --method=static and
---method=motion-only need no RUN. D can be an export of an annotation tool (see 'wrp import'), which
-goes to OUT/imported. You can stop the command at any time: the same command goes on.
---dry-run says how much there is to do, and the time and memory it takes; --limit=1 labels one
-window. If the files of a window are damaged, OUT/failures.jsonl lists it; the command labels the
-others and ends with exit code 3. --verify compares all files in OUT with what was written there.
+D is a folder of videos with labels, and RUN is what 'wrp train' made of it (--method=motion-only
+and --method=static need no RUN). D can also be an export of an annotation tool (see 'wrp import');
+it goes to OUT/imported. OUT gets the labels and report.html; 'wrp view OUT' shows it. You can stop
+the command at any time: the same command goes on. --dry-run says how much there is to do, and the
+time and memory that it takes; --limit=1 labels one window only. If files of a window are damaged,
+OUT/failures.jsonl lists it; the command labels the others and ends with exit code 3. --verify
+compares all files in OUT with what was written there.
 
-One video: --data is a file (pip install 'wrp_jax[video]') or a folder of its frames, --label a
-label PNG; repeat the flag for several. The number in the name of the PNG is that of its frame,
-counted from 0 in a video; for other names write --label=10:some.png. The classes are those of
-classes.json beside the PNG, or else one for each id or colour in it. Frames and labels go to
-OUT/imported. The networks are trained in OUT/training, with --config=quick unless you name another;
---method=motion-only trains nothing. Without --output, OUT is clip_output for clip.mp4.
+One video: --data is a file (which takes pip install -e ".[video]") or a folder of its frames, and
+--label is a label PNG; repeat the flag for several. The number in the name of the PNG is that of
+its frame, counted from 0 in a video; for other names write --label=10:some.png. The classes are
+those of classes.json beside the PNG, or else one for each id or colour in it. Frames and labels go
+to OUT/imported. The networks are trained in OUT/training, with --config=quick unless you name
+another; --method=motion-only trains nothing. Without --output, OUT is clip_output for clip.mp4.
 
 Several processes: start the same command in each. They share the sequences, do not talk to each
 other, and may run one after the other. On TPU slices, under srun and Open MPI, and in SLURM job
@@ -58,30 +59,32 @@ def define_flags() -> flags.FlagHolder:
     """Defines the flags; returns that of the config."""
     command_line.define_data()
     command_line.define_label()
-    flags.DEFINE_string("workdir", None, "The folder that 'wrp train' wrote.")
-    flags.DEFINE_string("output", None, "Where labels, scores and the report go.")
+    flags.DEFINE_string("workdir", None, "The folder that 'wrp train' wrote (RUN).")
+    flags.DEFINE_string("output", None, "The folder for labels, scores and the report.")
     flags.DEFINE_string(
         "method",
         "all",
-        "all, static, motion-only, semantic-only, semantic-argmax, warp-inpaint or warp-refine; "
-        "or flow-voting, which all leaves out.",
+        "How to label: static, motion-only, semantic-only, semantic-argmax, warp-inpaint or "
+        "warp-refine, which is best; all for each of these; or flow-voting.",
     )
-    flags.DEFINE_string("windows", None, "List of '<sequence> <labelled> <first> <last>'.")
-    flags.DEFINE_string("keyframes", None, "List of labelled frames to use; all if absent.")
+    flags.DEFINE_string("windows", None, command_line.WINDOWS_HELP)
+    flags.DEFINE_string("keyframes", None, command_line.KEYFRAMES_HELP)
     flags.DEFINE_integer(
         "horizon",
         None,
-        "How far from a labelled frame to label, in frames; the config's if absent.",
+        "How many frames away from a labelled one to label. Default: as the config says.",
     )
     flags.DEFINE_float(
-        "min_quality", None, "Leave frames with a lower expected mIoU, in %, out of tfds."
+        "min_quality", None, "Leaves frames whose expected mIoU is lower, in %, out of OUT/tfds."
     )
     flags.DEFINE_boolean(
         "choose_tau",
         False,
-        "Chooses τ by left-out labels; short for --config.propagation.tau=auto.",
+        "Short for --config.propagation.tau=auto: chooses τ by labels that are left out.",
     )
-    flags.DEFINE_boolean("verify", False, "Compare what lies in --output with what was written.")
+    flags.DEFINE_boolean(
+        "verify", False, "Compares the files in --output with what was written there."
+    )
     command_line.define_partial("window", "windows")
     shard_flags.define_shards()
     return command_line.define_config()

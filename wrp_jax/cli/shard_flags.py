@@ -14,9 +14,11 @@ from wrp_jax.types import UserError
 def define_shards() -> None:
     """Defines the flags of ``shard``."""
     flags.DEFINE_integer(
-        "num_shards", None, "So many processes share the sequences; those of the cluster if absent."
+        "num_shards",
+        None,
+        "How many processes share the sequences. Default: as the cluster says.",
     )
-    flags.DEFINE_integer("shard_id", None, "Which of them this one is, from 0.")
+    flags.DEFINE_integer("shard_id", None, "The number of this process, from 0.")
 
 
 def shard() -> Shard:

@@ -1,14 +1,19 @@
-"""Trains what a config lists, from labelled frames and the video around them.
+"""Trains the networks of a config on your labelled frames and the video around them.
 
-  wrp train --config=folder --data=D --workdir=RUN [--config.key=value]
+  wrp train --config=folder --data=D --workdir=RUN
+  wrp train --config=quick --data=D --workdir=RUN
   wrp train --config=segment_folder --stills=D:LIST --workdir=RUN
   wrp train --config=student --data=D --config.pseudo=OUT --workdir=W --config.test=TEST
 
-RUN is runs/<name of the config's file> where --workdir is not given. D can be an export of an
-annotation tool (see 'wrp import'), which goes to RUN/imported. You can stop the command at
-any time: the same command goes on. Without --data it can train segmentation alone. With
---config.test it scores what it has trained on the labelled frames of TEST (a video as for --data,
-or D:LIST), into W/scores.json.
+D is a folder of videos with labels ('wrp doctor D' looks for mistakes in it), or an export of an
+annotation tool (see 'wrp import'), which goes to RUN/imported. RUN gets checkpoints and weights,
+and 'wrp propagate' reads them there. You can stop the command at any time: the same command goes
+on. --config=folder holds the defaults, and --config=quick trains smaller networks for a shorter
+time. --config.key=value changes an option; docs/OPTIONS.md lists them.
+
+The third command trains segmentation alone, on pictures without video. The fourth trains a student
+on the labels that 'wrp propagate' wrote to OUT, and scores it on the labelled frames of TEST (a
+video as for --data, or D:LIST), into W/scores.json.
 
 When you have added or corrected labels, --update trains the segmentation network of RUN on for a
 short while. The result goes to RUN/updates/1, 2, …, and RUN stays as it is.
@@ -35,12 +40,22 @@ def define_flags() -> flags.FlagHolder:
     flags.DEFINE_string(
         "workdir",
         None,
-        "Where checkpoints, metrics and weights go; runs/<name of the config's file> if absent.",
+        "The folder for checkpoints, metrics and weights. Default: runs/NAME, as the config's "
+        "file is named.",
     )
-    flags.DEFINE_string("windows", None, "List of windows; training uses their labelled frames.")
-    flags.DEFINE_string("keyframes", None, "List of labelled frames to use; all if absent.")
-    flags.DEFINE_multi_string("stills", [], "ROOT:SPLITFILE, labelled frames without video.")
-    flags.DEFINE_boolean("update", False, "Train on from --workdir with today's labels.")
+    flags.DEFINE_string("windows", None, command_line.WINDOWS_HELP)
+    flags.DEFINE_string("keyframes", None, command_line.KEYFRAMES_HELP)
+    flags.DEFINE_multi_string(
+        "stills",
+        [],
+        "Labelled pictures without video: a folder, a colon, and a file of lines '<sequence> "
+        "<frame>'.",
+    )
+    flags.DEFINE_boolean(
+        "update",
+        False,
+        "Trains the segmentation network of --workdir on, with the labels that there are now.",
+    )
     flags.DEFINE_integer("update_steps", 100, "How many steps --update trains.")
     command_line.define_processes()
     return command_line.define_config()

@@ -127,7 +127,8 @@ class ObjectStore:
         except ImportError as error:
             raise UserError(
                 f"{where} needs a package for its kind of store ({_first_line(error)}): pip "
-                'install "wrp_jax[gcs]" for gs://, s3fs for s3://, adlfs for az://.'
+                'install -e ".[gcs]" in the folder of wrp_jax for gs://, s3fs for s3://, adlfs for '
+                "az://."
             ) from error
         except PermissionError as error:
             what = "written" if write else "read"

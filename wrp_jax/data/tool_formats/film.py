@@ -173,6 +173,6 @@ def _library(path: Path) -> types.ModuleType:
         return importlib.import_module("av")
     except ImportError as error:
         raise UserError(
-            f"{path} is a video, which PyAV reads: pip install 'wrp_jax[video]', or save its "
-            "frames as pictures."
+            f'{path} is a video, which PyAV reads: pip install -e ".[video]" in the folder '
+            "of wrp_jax, or save its frames as pictures."
         ) from error
