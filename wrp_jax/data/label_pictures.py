@@ -122,7 +122,7 @@ def ids_of(
     if picture.mode not in ("RGB", "RGBA", "LA"):
         raise UserError(f"{where} is a colour picture of the kind {picture.mode}: {_AS_IDS}.")
     if picture.mode != "RGB":
-        _refuse_transparent(pixels, where)
+        refuse_transparent(pixels, where)
         pixels = pixels[..., 0] if picture.mode == "LA" else pixels[..., :3]
     return pixels if pixels.ndim == 2 else _ids_of_colors(pixels, classes, where, class_of)
 
@@ -264,7 +264,12 @@ def _refuse_stretched(
         )
 
 
-def _refuse_transparent(pixels: np.ndarray, where: Path | str) -> None:
+def refuse_transparent(pixels: np.ndarray, where: Path | str) -> None:
+    """Refuses pixels whose last channel, the alpha, is not that of opaque ones.
+
+    Raises:
+      UserError: there are such pixels.
+    """
     clear = pixels[..., -1] != _OPAQUE
     if clear.any():
         y, x = (int(v) for v in np.argwhere(clear)[0])

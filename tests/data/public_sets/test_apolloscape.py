@@ -134,7 +134,7 @@ def test_a_stopped_run_goes_on(unpacked, tmp_path):
 @parametrize_mistakes(
     ("nothing", "holds no road01_ins/Label/<record>/<camera>"),
     ("frame", f"{_name(3)}_bin.png has no frame .*{_name(3)}.jpg .2 of 50 labels have none"),
-    ("size", f"{_name(3)}_bin.png is no map of ids of 10x4"),
+    ("size", f"{_name(3)}_bin.png is .*but its frame is 10x4"),
     ("ids", f"{_name(3)}_bin.png has 40 pixels with ids that are none of this set, the first 2"),
     ("list", f"road01_ins_val.lst:2: there is no .*{_name(55)}.jpg .2 in all.: unpack road01_ins"),
     ("label", f"frame {SEQUENCE} {_name(3)} is in a list and has no label: unpack Label"),

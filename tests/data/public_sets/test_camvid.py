@@ -150,7 +150,7 @@ def test_a_stopped_run_goes_on(unpacked, tmp_path):
 @parametrize_mistakes(
     ("nothing", "holds no 0001TP_006690_L.png"),
     ("frame", "0006R0_f00930_L.png has no frame .*0006R0_f00930.png .2 of 6 labels have none"),
-    ("size", "0006R0_f00930_L.png is no map of ids of 8x4"),
+    ("size", "0006R0_f00930_L.png is .*but its frame is 8x4"),
     ("twice", "0006R0_f00930_L.png and .*0006R0_f00930_L.png are labels of one frame"),
     ("film", "2 frames are missing between those around labelled ones, the first is number 6695"),
 )

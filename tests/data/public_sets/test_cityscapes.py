@@ -136,7 +136,7 @@ def test_a_stopped_run_goes_on(unpacked, tmp_path):
 @parametrize_mistakes(
     ("nothing", "holds no gtFine/<split>/<city>"),
     ("frame", "bonn_000000_000019_gtCoarse_labelIds.png has no frame"),
-    ("size", "labelIds.png is no map of ids of 10x6"),
+    ("size", "labelIds.png is .*but its frame is 10x6"),
     ("ids", "labelIds.png has 1 pixels with ids that are none of this set, the first 77 at row 2"),
     ("output", "lies inside the input"),
 )

@@ -123,7 +123,7 @@ def test_a_stopped_run_goes_on(semantics, tmp_path):
 @parametrize_mistakes(
     ("nothing", "holds no training/semantic/000000_10.png"),
     ("frame", "semantic/000009_10.png has no frame .*image_2/000009_10.png"),
-    ("size", "000003_10.png is no map of ids of 6x4"),
+    ("size", "000003_10.png is .*but its frame is 6x4"),
     ("ids", "000003_10.png has 24 pixels with ids that are none of this set, the first 40"),
 )
 def test_mistakes_are_told_in_one_sentence(semantics, tmp_path, spoil, says):

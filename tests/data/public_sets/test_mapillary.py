@@ -98,7 +98,7 @@ def test_a_stopped_run_goes_on(unpacked, tmp_path):
     ("nothing", r"holds no config_v1.2.json nor config.json"),
     ("labels", r"holds no training/v1.2/labels/\*.png"),
     ("frame", r"labels/-0aBc_dEf.png has no frame .*training/images/-0aBc_dEf.jpg"),
-    ("size", r"-0aBc_dEf.png is no map of ids of 6x4"),
+    ("size", r"-0aBc_dEf.png is .*but its frame is 6x4"),
     ("ids", r"-0aBc_dEf.png has 24 pixels with ids that are none of this set, the first 3"),
     ("json", r"config_v1.2.json is no list of classes"),
     ("evaluate", r"config_v1.2.json is no list of classes of Mapillary Vistas \('evaluate'\)"),

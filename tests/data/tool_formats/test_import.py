@@ -368,7 +368,7 @@ def spoil_size(root):
         (spoil_color, r"000000.png has the colour \[1, 2, 3\] at row 2, column 3"),
         (spoil_map, "labelmap.txt:1: 'road:1,2::' is no"),
         (spoil_frame, "000000.png is a label of 000000, a frame that is not there .*--frames"),
-        (spoil_size, "000000.png is no map of ids of 8x6"),
+        (spoil_size, "000000.png is .*but its frame is 8x6"),
     ],
 )
 def test_mistakes_are_told_in_one_sentence(tmp_path, spoil, says):

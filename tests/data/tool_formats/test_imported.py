@@ -170,7 +170,7 @@ def film(root):
 
 REFUSED = {
     "an output": (an_output, "is an output of wrp propagate: 'wrp view"),
-    "a zip of ours": (ours_in_a_zip, "is an archive of a folder that wrp reads: unpack it first"),
+    "a zip of ours": (ours_in_a_zip, "is an archive of a folder that wrp reads: unpack it, then"),
     "a zip that is cut off": (cut_off, r"job.zip is damaged or cut off: export it again"),
     "what needs a flag of import": (pairs, r"give --classes=FILE.* flag of 'wrp import .*set D'"),
     "a film": (film, "is a video without labels: 'wrp propagate --data=.*clip.MP4 --label="),

@@ -199,10 +199,13 @@ def _put_label(records: Records, picture: Picture, found: PublicSet) -> tuple[Pa
         class_of = {id_: found.classes.ids.index(ours) for id_, ours in found.ids.items()}
         raw = label_pictures.ids_of(decoded, found.classes, where, class_of)
     height, width = picture_size(picture.frame)
-    if raw.shape != (height, width) or not np.issubdtype(raw.dtype, np.integer):
+    if not np.issubdtype(raw.dtype, np.integer) or raw.ndim != 2:
+        raise UserError(f"{where} is no map of ids: save labels as PNG of ids, or export again.")
+    if raw.shape != (height, width):
+        turned = " (turned as its file says)" if raw.shape == (width, height) else ""
         raise UserError(
-            f"{where} is no map of ids of {width}x{height}, the size of its frame: unpack both "
-            "again."
+            f"{where} is {raw.shape[1]}x{raw.shape[0]} but its frame is {width}x{height}{turned}: "
+            "labels must have the size of their frame; unpack or export both again."
         )
     ids = _ids_to_write(raw, found, where)
     void = [i for i, is_void in zip(found.classes.ids, found.classes.void, strict=True) if is_void]

@@ -44,12 +44,14 @@ class Packed:
       file: the archive.
       suffix: of the picture's file.
       read: gives its bytes.
+      size: so many they are.
     """
 
     where: str
     file: Path
     suffix: str
     read: Callable[[], bytes]
+    size: int
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,20 +7,23 @@ the folder since, or has made there, is never written over.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from wrp_jax.data import label_maps, passed_over
 from wrp_jax.data.public_sets.convert import Written, convert_set, write_set
+from wrp_jax.data.public_sets.public_set import Packed, PublicSet
 from wrp_jax.data.tool_formats.film import TIMES_FILE, Film
 from wrp_jax.data.tool_formats.label_files import GivenLabel, parse_label, with_labels
 from wrp_jax.data.tool_formats.project import to_set
 from wrp_jax.data.tool_formats.recognise import (
     CITYSCAPES,
     FRAMES,
-    KNOWN,
     OURS,
     OUTPUT,
+    not_known,
+    ours_hint,
     output_hint,
     read_project,
     recognise,
@@ -31,7 +34,7 @@ from wrp_jax.files.lock import sole_writer
 from wrp_jax.files.output import check_name, check_output
 from wrp_jax.files.records import check_free, check_unchanged
 from wrp_jax.files.strict_json import parse_json
-from wrp_jax.types import ClassMap, UserError
+from wrp_jax.types import ClassMap, MachineError, UserError
 
 _DEFAULT_NAME = "video"
 
@@ -64,16 +67,17 @@ def import_project(
     Raises:
       UserError: the export is none that is read, or is broken; it lacks frames; labels hold what
         its list of classes does not have; files in ``output`` were changed since they were written.
+      MachineError: the disk has no room for the frames of an archive.
     """
     check_output(output, source if source.is_dir() else None)
     given = [parse_label(text) for text in labels]
     listed = None if classes is None else label_maps.read_classes(classes)
     if source.is_file() and source.suffix.lower() in passed_over.VIDEO_FILES:
         return _import_film(source, output, given, listed, partial=partial)
-    with open_tree(source) as tree:
-        found = recognise(tree)
+    with open_tree(source) as whole:
+        found = recognise(whole)
         if found is None:
-            raise UserError(f"{source} is no export that wrp import knows. It reads {KNOWN}.")
+            raise UserError(not_known(source, whole))
         if found.kind == OUTPUT:
             raise UserError(output_hint(source))
         if given and found.kind != FRAMES:
@@ -82,7 +86,7 @@ def import_project(
                 f"{found.kind}: leave --label out, and put labels where the others lie."
             )
         if found.kind == OURS:
-            raise UserError(f"{source} is a folder that wrp reads: give it as --data.")
+            raise UserError(ours_hint(source))
         own = _own_classes(found.tree)
         known = listed or own
         if found.kind == CITYSCAPES and known is None and source.is_dir() and frames is None:
@@ -100,6 +104,7 @@ def import_project(
                 sequences = (picture.sequence for picture in result.pictures)
                 check_free(output, (*sequences, label_maps.CLASSES_FILE))
                 check_unchanged(output)
+                _check_room(source, result, output)
                 written = write_set(source.name, result, output, {"import": project.kind})
     return _sentence(written, project.kind, output)
 
@@ -125,6 +130,26 @@ def _import_film(
         written = write_set(source.name, found, output, {"import": "video", "file": source.name})
         write_atomically(output / sequence / TIMES_FILE, film.times_file())
     return _sentence(written, "video", output)
+
+
+def _check_room(source: Path, found: PublicSet, output: Path) -> None:
+    """Refuses an archive whose frames have no room on the disk, before any of them is written.
+
+    Raises:
+      MachineError: it says how much they take, and how much is free.
+    """
+    needed = 0
+    for picture in found.pictures:
+        frame = picture.frame
+        if isinstance(frame, Packed):
+            path = output / picture.sequence / "frames" / f"{picture.name}{frame.suffix}"
+            needed += 0 if path.exists() else frame.size
+    free = shutil.disk_usage(output).free
+    if needed > free:
+        raise MachineError(
+            f"{source} unpacks to {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free on the "
+            f"disk of {output}: make room there."
+        )
 
 
 def _sequence_name(source: Path) -> str:

@@ -30,6 +30,8 @@ from wrp_jax.data.tool_formats.recognise import (
     OURS,
     OUTPUT,
     label_hint,
+    not_known,
+    ours_hint,
     output_hint,
     recognise,
 )
@@ -76,6 +78,8 @@ def export_at(data: str, home: Path, labels: Sequence[str] = (), *, labelled: bo
     try:
         with open_tree(path) as tree:
             found = recognise(tree)
+            if found is None and path.is_file():
+                raise UserError(not_known(path, tree))
     except UserError:
         if path.is_dir() and _has_our_layout(path, labelled=False):
             return False  # whose reader says what it lacks
@@ -85,7 +89,7 @@ def export_at(data: str, home: Path, labels: Sequence[str] = (), *, labelled: bo
     if found.kind == OUTPUT:
         raise UserError(output_hint(path))
     if found.kind == OURS:
-        raise UserError(f"{path} is an archive of a folder that wrp reads: unpack it first.")
+        raise UserError(ours_hint(path))
     return found.kind != FRAMES or (not labelled and path.is_file())
 
 

@@ -102,7 +102,7 @@ def read_label_studio(tree: Tree, name: str, tasks: Sequence[Any]) -> Project:
         ) as error:
             raise UserError(
                 f"{where}: task {task.get('id')} has no picture or a result that cannot be read "
-                f"({error!r})."
+                f"({error}): export pictures with brushes or polygons."
             ) from error
         if frame in regions:
             raise UserError(f"{where} has two tasks of frame {frame}: export one of them.")
@@ -144,7 +144,7 @@ def _frame_of(task: Mapping[str, Any]) -> str:
         path = served[0] if served else urllib.parse.unquote(address.path)
         if is_picture(path):
             return path.strip("/") if served else PurePosixPath(path).name
-    raise ValueError("no address of a picture")
+    raise ValueError("its data name no picture")
 
 
 def _regions(task: Mapping[str, Any], others: dict[str, int]) -> list[_Region]:

@@ -11,8 +11,10 @@ import dataclasses
 import functools
 import logging
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Int32
@@ -31,6 +33,7 @@ NOTHING = "unlabelled"
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")
 """Label Studio puts eight digits in front of the names of files that are uploaded."""
 _log = logging.getLogger(__name__)
+_Value = TypeVar("_Value")
 
 
 def free_name(names: Collection[str], *preferred: str) -> str:
@@ -166,16 +169,33 @@ def _frame_places(
     file name. They get the names that these have, and so do the other frames in the same folders:
     they belong to the same video.
     """
-    places = {key: _place(tree, path) for key, path in project.frames.items()}
+    labels = _in_one_spelling(project.labels, str(tree.source))
+    named = _in_one_spelling(project.frames, str(tree.source))
+    places = {key: _place(tree, path) for key, path in named.items()}
     if frames is None:
-        return places, dict(project.labels)
-    given = videos_below(frames)
-    labels = named_as(project.labels, {*places, *given})
+        return places, labels
+    given = _in_one_spelling(videos_below(frames), str(frames.source))
+    labels = named_as(labels, {*places, *given})
     used = {key.rpartition("/")[0] for key in labels if key in given and key not in places}
     for key, path in given.items():
         if key.rpartition("/")[0] in used:
             places.setdefault(key, _place(frames, path))
     return places, labels
+
+
+def _in_one_spelling(found: Mapping[str, _Value], where: str) -> dict[str, _Value]:
+    """By names in Unicode's composed form: file systems and packers differ in that of an umlaut.
+
+    Raises:
+      UserError: two names that look the same.
+    """
+    spelt: dict[str, _Value] = {}
+    for name, value in found.items():
+        composed = unicodedata.normalize("NFC", name)
+        if composed in spelt:
+            raise UserError(f"{where} has two files of the name {composed}: rename one.")
+        spelt[composed] = value
+    return spelt
 
 
 def videos_below(tree: Tree) -> dict[str, str]:
@@ -220,7 +240,7 @@ def _place(tree: Tree, name: str) -> Path | Packed:
         return path
     suffix = PurePosixPath(name).suffix.lower()
     read = functools.partial(tree.read, name)
-    return Packed(tree.where(name), tree.origin(name), suffix, read)
+    return Packed(tree.where(name), tree.origin(name), suffix, read, tree.size(name))
 
 
 def _resolve(

@@ -12,7 +12,7 @@ from wrp_jax.data.tool_formats.cityscapes_tree import FRAMES as CITYSCAPES_FRAME
 from wrp_jax.data.tool_formats.cityscapes_tree import LABELS as CITYSCAPES_LABELS
 from wrp_jax.data.tool_formats.cityscapes_tree import read_cityscapes_tree
 from wrp_jax.data.tool_formats.project import Project
-from wrp_jax.data.tool_formats.tree import MAX_TEXT, Tree, is_picture, open_tree
+from wrp_jax.data.tool_formats.tree import ARCHIVES, MAX_TEXT, Tree, is_picture, open_tree
 from wrp_jax.files.output import RUN_FILE
 from wrp_jax.files.strict_json import parse_json
 from wrp_jax.types import ClassMap, UserError
@@ -49,18 +49,43 @@ def recognise(tree: Tree) -> Recognised | None:
     Folders around the whole export, as archives have them, are passed.
 
     Raises:
-      UserError: a JSON or XML that cannot be read.
+      UserError: a JSON or XML that cannot be read; folders that are exports each.
     """
     while True:
         found = _at_root(tree)
         inside = tree.folders()
         others = [name for name in tree.files if "/" not in name and is_picture(name)]
         if found is not None or len(inside) != 1 or others:
+            if found is None:
+                _refuse_several(tree)  # whose labels would pass for frames
             return found or _pictures(tree)
         deeper = tree.inside(next(iter(inside)))
         if not deeper.folders() and all(map(is_picture, deeper.files)):
             return _pictures(tree)
         tree = deeper
+
+
+def _refuse_several(tree: Tree) -> None:
+    for folder in sorted(tree.folders()):
+        found = _at_root(tree.inside(folder))
+        if found is not None and found.kind not in (OURS, OUTPUT):
+            raise UserError(
+                f"{tree.where(folder)} is an export of its own ({found.kind}) beside others: "
+                "import each folder by itself."
+            )
+
+
+def not_known(path: Path, tree: Tree) -> str:
+    """That nothing here is an export, and what to give instead."""
+    if not tree.files:
+        return f"{path} holds no files: export it again."
+    packed = next((f for f in tree.files if f.lower().endswith(ARCHIVES)), None)
+    films = [f for f in tree.files if PurePosixPath(f).suffix.lower() in VIDEO_FILES]
+    if packed and packed != path.name:
+        return f"{path} holds an archive, {packed}: unpack {path.name} and give that."
+    if films and films[0] != path.name:
+        return f"{path} holds videos, such as {films[0]}: give one of them."
+    return f"{path} is no export that wrp import knows. It reads {KNOWN}."
 
 
 def _at_root(tree: Tree) -> Recognised | None:
@@ -159,6 +184,13 @@ def read_project(found: Recognised, classes: ClassMap | None) -> Project:
         assert folders is not None
         return picture_pairs.read_pairs(tree, folders, classes)
     return picture_pairs.read_frames(tree)
+
+
+def ours_hint(path: Path) -> str:
+    """What to do with our own layout where an export is expected."""
+    if path.is_file():
+        return f"{path} is an archive of a folder that wrp reads: unpack it, then give --data."
+    return f"{path} is a folder that wrp reads: give it as --data."
 
 
 def output_hint(path: Path) -> str:

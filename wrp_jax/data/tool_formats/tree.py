@@ -23,6 +23,8 @@ from wrp_jax.types import UserError
 MAX_FILES = 1_000_000
 MAX_TEXT = 2**29
 """Bytes that a JSON or XML may have; the largest file of COCO's annotations has 470 million."""
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
+"""Endings of archives, of which the first kind is read."""
 MAX_DEPTH, MAX_NAME = 64, 4096
 """Folders around a file, and characters of its path, in an archive."""
 _OTHER_ARCHIVES = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!", b"\x28\xb5\x2f\xfd")
@@ -100,6 +102,12 @@ class Tree:
     def origin(self, name: str) -> Path:
         """The file on disk that a file comes from: the archive, or itself."""
         return self.path(name) or self.source
+
+    def size(self, name: str) -> int:
+        """Bytes of a file."""
+        if self._archive is None:
+            return self.origin(name).stat().st_size
+        return self._archive.getinfo(self._members[self._prefix + name]).file_size
 
     def read(self, name: str, limit: int = MAX_BYTES) -> bytes:
         """The content of a file.
@@ -203,7 +211,8 @@ def _members(source: Path, archive: zipfile.ZipFile) -> dict[str, str]:
         _check_member(source, info)
         if info.is_dir():
             continue
-        path = str(PurePosixPath(info.filename))  # without the ./ that some packers write
+        # Without the ./ and with the / that some packers write, or do not.
+        path = str(PurePosixPath(info.filename.replace("\\", "/")))
         if path in names:
             raise UserError(f"{source} holds two files {path!r}: export it again.")
         names[path] = info.filename
@@ -216,7 +225,7 @@ def _check_member(source: Path, info: zipfile.ZipInfo) -> None:
     if len(parts) > MAX_DEPTH or len(name) > MAX_NAME:
         raise UserError(f"{source} holds {name[:40]!r}..., a path too long or deep: pack anew.")
     leads_out = ".." in parts or not parts[0] or ":" in parts[0]
-    if leads_out or any(c in name for c in "\\\0"):
+    if leads_out or "\0" in name:
         raise UserError(f"{source} holds {name!r}, a name that leads elsewhere: it is not read.")
     if stat.S_ISLNK(info.external_attr >> 16):
         raise UserError(f"{source} holds {name!r}, a link: pack the files themselves.")

@@ -23,7 +23,7 @@ from jaxtyping import Int32
 
 from wrp_jax.data import images
 from wrp_jax.data.label_maps import default_palette
-from wrp_jax.data.label_pictures import find_colors
+from wrp_jax.data.label_pictures import find_colors, refuse_transparent
 from wrp_jax.data.tool_formats.project import Project, ToolClass, ToolLabel, frames_below
 from wrp_jax.data.tool_formats.tree import MAX_TEXT, Tree
 from wrp_jax.types import UserError
@@ -36,6 +36,8 @@ VOC_NAMES = (
 )
 VOC_VOID = (224, 224, 192)
 _VOID_INDEX = 255
+_BLACK = (0, 0, 0)
+"""What CVAT draws where nothing is drawn, usually a class ``background`` of its own."""
 
 
 def read_voc(tree: Tree) -> Project:
@@ -61,7 +63,8 @@ def read_voc(tree: Tree) -> Project:
     if not labels:
         raise UserError(f"{tree.where(LABELS)} holds no pictures: export the labels as well.")
     kind = "CVAT's segmentation masks" if ours else "PASCAL VOC"
-    return Project(kind, classes, labels, frames_below(tree, FRAMES), partial=False)
+    partial = _BLACK not in (c.color for c in classes)
+    return Project(kind, classes, labels, frames_below(tree, FRAMES), partial=partial)
 
 
 def _voc_classes() -> tuple[ToolClass, ...]:
@@ -115,19 +118,36 @@ def _read_label(
         pixels = palette[pixels]
     elif pixels.ndim == 2:
         return _of_indices(pixels, classes, where)
-    return places_of_colors(pixels[..., :3], classes, where, LABEL_MAP)
+    if pixels.shape[-1] in (2, 4):
+        refuse_transparent(pixels, where)
+    if pixels.shape[-1] == 2:
+        return _of_indices(pixels[..., 0], classes, where)
+    return places_of_colors(pixels[..., :3], classes, where, LABEL_MAP, nothing=_BLACK)
 
 
 def places_of_colors(
-    pixels: np.ndarray, classes: tuple[ToolClass, ...], where: Path | str, listed_in: str
+    pixels: np.ndarray,
+    classes: tuple[ToolClass, ...],
+    where: Path | str,
+    listed_in: str,
+    nothing: tuple[int, int, int] | None = None,
 ) -> Int32[np.ndarray, "h w"]:
     """The class of each pixel by its colour.
+
+    Args:
+      pixels: RGB.
+      classes: with colours.
+      where: what to name in messages.
+      listed_in: the file of the classes, for messages.
+      nothing: the colour of pixels on which nothing was drawn, unless a class has it.
 
     Raises:
       UserError: a colour that no class has, or that two classes in use have.
     """
     colors = np.array([c.color or (0, 0, 0) for c in classes], np.uint8)
     places = find_colors(pixels, colors)
+    if nothing is not None:
+        places = np.where((places < 0) & (pixels == nothing).all(-1), len(classes), places)
     if places.size and places.min() < 0:
         y, x = (int(v) for v in np.argwhere(places < 0)[0])
         raise UserError(
@@ -135,7 +155,7 @@ def places_of_colors(
             f"{listed_in} does not have ({int((places < 0).sum())} pixels have such colours): add "
             "its class there, or export again."
         )
-    for place in np.unique(places).tolist():
+    for place in np.unique(places[places < len(classes)]).tolist():
         same = [c.name for c in classes if c.color == classes[place].color]
         if len(same) > 1:
             raise UserError(
