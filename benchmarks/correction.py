@@ -23,6 +23,7 @@ from pathlib import Path
 from experiments.record import ROOT, record_option, write_result
 
 FRAMES, KEYS, CORRECTED = 41, (10, 30), 20
+SEQUENCE = "0016E5_15hz_a"
 
 
 def take_clip(data: Path, sequence: str, folder: Path) -> Path:
@@ -88,7 +89,7 @@ def main() -> None:
     """Reads the flags, measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of labelled video")
-    parser.add_argument("--sequence", default="0016E5_15hz_a")
+    parser.add_argument("--sequence", default=SEQUENCE)
     parser.add_argument("--workdir", type=Path, required=True, help="what train made")
     parser.add_argument("--method", default="warp-refine")
     parser.add_argument("--times", type=int, default=3)

@@ -6,7 +6,9 @@ Both label the same clips with the same networks, in one process, files and all.
 report and no data set, checks and records nothing, and has no counterpart of warp-refine: its
 chooser written a second time would be another program, so warp-inpaint is compared in its place.
 The networks are not trained, which decides nothing but how much is in dispute: a g_ψ that knows
-nothing disagrees nearly everywhere, so warp-refine puts nearly every tile to its chooser.
+nothing disagrees nearly everywhere, so warp-refine puts nearly every tile to its chooser. With
+``--data=D --workdir=RUN`` they are those of RUN, on the clip of ``benchmarks.correction``: 41
+frames, two of them labelled. There is no peer then.
 
 The report shows three windows at most: its share falls with the number of windows.
 Frames per second are those of a quiet machine only; processor seconds depend on it less.
@@ -29,10 +31,9 @@ import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
-import torch
 from PIL import Image
 
-from benchmarks.pipeline_torch import label_clip, light_of
+from benchmarks.correction import SEQUENCE, take_clip
 from benchmarks.timing import threads
 from experiments.record import record_option, write_result
 from wrp_jax.config import Config
@@ -50,7 +51,7 @@ from wrp_jax.propagation.chooser import window as chooser_window
 from wrp_jax.propagation.chooser.network_inputs import init_chooser
 from wrp_jax.propagation.chooser.window import ChooserRefiner
 from wrp_jax.propagation.methods import METHODS
-from wrp_jax.runs.networks import Networks
+from wrp_jax.runs.networks import Networks, load_networks
 from wrp_jax.segmentation.clip import segment_clip
 from wrp_jax.segmentation.for_classes import build_for_classes
 
@@ -171,26 +172,25 @@ def label(
 
 
 def measure(
-    root: Path, size: tuple[int, int], method: str, clips: int, frames: int, peer: bool, once: bool
+    root: Path,
+    config: Config,
+    method: str,
+    networks: Networks,
+    *,
+    once: bool,
+    peers_variables: Any = None,
 ) -> dict[str, Any]:
-    """Figures of one method at one size.
+    """Figures of one method.
 
     Args:
-      root: for what is written.
-      size: height and width.
+      root: for what is written; ``data`` is there.
+      config: of the run.
       method: its name.
-      clips: how many.
-      frames: of each.
-      peer: also the peer's.
+      networks: that it needs, and perhaps others.
       once: the run by stages alone, whose stages do not overlap.
+      peers_variables: of g_ψ: also the peer's figures, with these; None: not those.
     """
-    data = root / "data"
-    if not data.exists():
-        write_clips(data, size, clips, frames)
-    config = Config()
-    config.propagation.horizon = frames // 2  # as long as the clips: no step is made for nothing
-    networks, variables = untrained(config)
-    facts = METHODS[method]
+    data, facts = root / "data", METHODS[method]
     networks = networks._replace(
         segment=networks.segment if facts.segments or facts.refines else None,
         refiner=networks.refiner if facts.refines else None,
@@ -223,8 +223,10 @@ def measure(
         1 - core / (total - stages.seconds["report and data set"])
     )
 
-    if peer:
-        light = None if method == "motion-only" else light_of(variables, CLASSES.num_classes)
+    if peers_variables is not None:
+        from benchmarks.pipeline_torch import label_clip, light_of
+
+        light = None if method == "motion-only" else light_of(peers_variables, CLASSES.num_classes)
         opened = source_of(data)
         wall, cpu = time.perf_counter(), time.process_time()
         for sequence, paths, key, truth in opened:
@@ -254,26 +256,50 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=3)
     parser.add_argument("--frames", type=int, default=7, help="of each clip")
     parser.add_argument("--once", action="store_true", help="by stages alone, without the peer")
+    parser.add_argument("--data", type=Path, help="a folder of labelled video, with --workdir")
+    parser.add_argument("--sequence", default=SEQUENCE, help="of --data")
+    parser.add_argument("--workdir", type=Path, help="what train made")
     record_option(parser)
     options = parser.parse_args()
-    torch.set_num_threads(threads())
     figures: dict[str, dict[str, Any]] = {}
+    note = "processor seconds are per frame, stages in ms of them; outside in %; "
+    note += "the peak is the process's since its start"
+
+    def found(name: str, of: dict[str, Any]) -> None:
+        figures[name] = of
+        print(name, *(f"  {key}: {value}" for key, value in of.items()), sep="\n", flush=True)
+        if options.record:
+            write_result(options.record, figures, note=note)
+
+    if options.workdir:
+        for method in options.methods:
+            with tempfile.TemporaryDirectory() as folder:
+                root, config = Path(folder), Config()
+                take_clip(options.data, options.sequence, root / "data")
+                made = plan.make_plan(config, Request(str(root / "data"), root / "plan", method))
+                windows = [job.window for job in made.own]
+                args = (made.config, made.methods, made.source, windows, options.workdir)
+                of = measure(root, config, method, load_networks(*args), once=options.once)
+                found(f"{method}, trained", of)
+        return
+    if not options.once:  # which needs no PyTorch
+        import torch
+
+        torch.set_num_threads(threads())
     for text in options.sizes:
-        size = tuple(int(side) for side in text.split("x"))
+        height, width = map(int, text.split("x"))
         with tempfile.TemporaryDirectory() as folder:
+            write_clips(Path(folder) / "data", (height, width), options.clips, options.frames)
+            config = Config()
+            # As long as the clips: no step is made for nothing.
+            config.propagation.horizon = options.frames // 2
+            networks, variables = untrained(config)
             for method in options.methods:
-                found = measure(
-                    Path(folder), (size[0], size[1]), method, options.clips, options.frames,
-                    peer=method != "warp-refine" and not options.once, once=options.once,
-                )  # fmt: skip
-                figures[f"{method} {text}"] = found
-                print(f"{method} at {text}")
-                for name, value in found.items():
-                    print(f"  {name}: {value}", flush=True)
-                if options.record:
-                    note = "processor seconds are per frame, stages in ms of them; outside in %; "
-                    note += "the peak is the process's since its start"
-                    write_result(options.record, figures, note=note)
+                peer = None if options.once or method == "warp-refine" else variables
+                of = measure(
+                    Path(folder), config, method, networks, once=options.once, peers_variables=peer
+                )
+                found(f"{method} {text}", of)
 
 
 if __name__ == "__main__":
