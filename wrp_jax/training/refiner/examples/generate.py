@@ -105,25 +105,49 @@ def _of_clips(
     generator: ExampleGenerator[Example],
 ) -> Callable[[], list[Example]]:
     """Makes the examples of one more simulated clip at each call."""
-    known, motion = data.known, data.motion
-    cutouts = collect_cutouts(known, rng)
-    speeds = measure_speeds(data.source, data.windows, motion)
+    simulation = SimulationOptions(jitter=options.jitter)
+    draw = clip_maker(rng, data, simulation, every_frame=generator.segment_every_frame)
 
     def make() -> list[Example]:
+        return list(generator.from_clip(rng, draw()))
+
+    return make
+
+
+def clip_maker(
+    rng: np.random.Generator,
+    data: TrainingData,
+    options: SimulationOptions,
+    *,
+    every_frame: bool = False,
+) -> Callable[[], SimulatedClip]:
+    """Makes one more simulated clip at each call.
+
+    Args:
+      rng: source of every random choice.
+      data: what clips are made of.
+      options: strengths of the simulation.
+      every_frame: see ``simulated_clips``.
+    """
+    cutouts = collect_cutouts(data.known, rng)
+    speeds = measure_speeds(data.source, data.windows, data.motion)
+    own = [i for i, item in enumerate(data.known.items) if item.source is data.source]
+
+    def make() -> SimulatedClip:
         clips = simulated_clips(
             rng,
-            known,
+            data.known,
             cutouts,
             speeds,
-            motion,
+            data.motion,
             data.segment,
             count=1,
-            keys=[i for i, item in enumerate(known.items) if item.source is data.source],
-            options=SimulationOptions(jitter=options.jitter),
-            every_frame=generator.segment_every_frame,
+            keys=own,
+            options=options,
+            every_frame=every_frame,
             reliability=data.reliability,
         )
-        return [example for clip in clips for example in generator.from_clip(rng, clip)]
+        return next(clips)
 
     return make
 
