@@ -70,7 +70,8 @@ def test_the_list_of_frames_to_fix_is_copied(page):
     assert page.ask("document.querySelectorAll('.fix tbody tr').length") == 18
     page.click(".exports li:first-child button")
     page.wait("window.copied.includes('--to=cvat')")
-    assert "/OUT # 1'" in page.ask("window.copied")
+    assert "/OUT # 1' cvat.zip --to=cvat --data=" in page.ask("window.copied")
+    assert page.text(".lowest") == "30"  # the worst frame is at 35 %
 
 
 def test_a_clip_without_labels_is_said_to_have_none(page):

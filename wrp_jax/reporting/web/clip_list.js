@@ -8,6 +8,7 @@ const clipList = (() => {
   if (data.hasEstimates) {
     find(".measure-name").textContent = "its estimated mIoU";
   }
+  find(".lowest").textContent = data.floor;
 
   const value = (line, which) => line[measure]?.[which] ?? 101;
   const orders = {

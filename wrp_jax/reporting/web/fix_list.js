@@ -23,7 +23,7 @@
   if (!isServed) { // the page knows where it lies
     const folder = decodeURIComponent(location.pathname).replace(/\/[^/]*$/, "");
     const word = /^[\w./@-]+$/.test(folder) ? folder : `'${folder.replaceAll("'", "'\\''")}'`;
-    for (const command of findAll(".exports code")) command.textContent = command.textContent.replace("OUT", word);
+    for (const part of findAll(".exports .word")) if (part.textContent === "OUT") part.textContent = word;
   }
   for (const button of findAll(".copy-command")) button.onclick = async () => { button.textContent = await copyText(button.previousElementSibling.textContent) ? "copied" : "not allowed"; };
   show();
