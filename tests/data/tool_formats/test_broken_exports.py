@@ -171,7 +171,7 @@ def test_a_frame_of_many_masks_takes_the_memory_of_few(tmp_path):
     changed(root / "annotations/instances_default.json", many)
     tracemalloc.start()
     try:
-        with pytest.raises(UserError, match="is .*but its frame is 8x6"):
+        with pytest.raises(UserError, match=r"is .*but its frame is 8x6"):
             import_project(root, tmp_path / "D")
         peak = tracemalloc.get_traced_memory()[1]
     finally:
