@@ -4,6 +4,7 @@ import tempfile
 
 import numpy as np
 import pytest
+from PIL import Image
 from video_folder import write_frame
 
 import wrp_jax
@@ -87,6 +88,23 @@ def test_sources_and_specifications(trained, folder, tmp_path):
     still = f"{folder}:{tmp_path / 'list.txt'}"
     wrp_jax.fit(None, stills=[still], config=config, workdir=tmp_path / "run")
     assert [i.sequence for i in trained[-1][1].items] == ["b"] and trained[-1][3] == ()
+
+
+def test_an_export_is_imported_beside_the_networks(trained, tmp_path, monkeypatch):
+    export = tmp_path / "export"
+    for name in ("0", "1", "2"):
+        write_frame(export / f"JPEGImages/street/{name}.png", size=(17, 31))
+    (export / "SegmentationClass/street").mkdir(parents=True)
+    Image.fromarray(np.ones((17, 31), np.uint8)).save(export / "SegmentationClass/street/1.png")
+    wrp_jax.fit(export, workdir=tmp_path / "run")
+    ((_, known, source, _, _),) = trained
+    assert source.root == tmp_path / "run/imported"
+    assert (known.label("street", "1") == 1).all() and source.classes.names[1] == "aeroplane"
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    model = wrp_jax.fit(export)
+    assert trained[1][2].frame_names("street") == ("0", "1", "2")
+    assert list((tmp_path / "temporary").iterdir()) == [model.workdir]
 
 
 def test_motion_alone_needs_no_label(trained, clip, tmp_path):

@@ -1,11 +1,15 @@
-"""``--label``: what is brought in before anything is trained."""
+"""``--label`` and exports as ``--data``: what is brought in before anything is trained."""
+
+import dataclasses
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from wrp_jax.cli.imported_data import imported_request
+from wrp_jax.data.open_source import open_source
 from wrp_jax.files.lock import HeldElsewhereError, sole_writer
+from wrp_jax.files.shards import WHOLE, Shard
 from wrp_jax.labelling.request import Request
 from wrp_jax.types import UserError
 
@@ -61,3 +65,37 @@ def test_a_wrong_request_leaves_nothing(tmp_path, wrong, says):
     ):
         pass
     assert not (tmp_path / "out").exists()
+
+
+def an_export(root):
+    for folder in ("JPEGImages", "SegmentationClass"):
+        (root / folder).mkdir(parents=True)
+        Image.fromarray(np.ones((4, 6), np.uint8)).save(root / folder / "1.png")
+    return root
+
+
+@pytest.mark.parametrize("shard", [WHOLE, Shard(1, 3)])
+def test_an_export_as_data(tmp_path, shard):
+    export, out = an_export(tmp_path / "export"), tmp_path / "out"
+    request = Request(str(export), out, "motion-only", shard=shard)
+    for _ in range(2):
+        with imported_request(request, []) as found:
+            assert found == dataclasses.replace(request, data=str(out / "imported"))
+            assert open_source(found.data).label_names("export") == {"1"}
+    ours = dataclasses.replace(request, data=str(out / "imported"))
+    with imported_request(ours, []) as found:
+        assert found is ours
+    with (
+        pytest.raises(UserError, match="--label goes with a video or a folder of its frames"),
+        imported_request(Request(str(export), out), [str(export / "SegmentationClass/1.png")]),
+    ):
+        pass
+
+
+def test_an_export_for_a_folder_of_others(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/metrics.json").write_text("mine")
+    request = Request(str(an_export(tmp_path / "export")), tmp_path / "out", "motion-only")
+    with pytest.raises(UserError, match=r"metrics.json is there already"):
+        imported_request(request, []).__enter__()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["metrics.json"]
