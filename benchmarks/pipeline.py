@@ -261,6 +261,8 @@ def main() -> None:
     parser.add_argument("--workdir", type=Path, help="what train made")
     record_option(parser)
     options = parser.parse_args()
+    if (options.data is None) != (options.workdir is None):
+        parser.error("--data and --workdir belong together")
     figures: dict[str, dict[str, Any]] = {}
     note = "processor seconds are per frame, stages in ms of them; outside in %; "
     note += "the peak is the process's since its start"
