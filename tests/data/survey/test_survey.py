@@ -127,7 +127,12 @@ def test_an_export_names_the_command(tmp_path, wrp, capsys):
     put(tmp_path / "E/JPEGImages/1.png", np.zeros((8, 12, 3), np.uint8))
     put(tmp_path / "E/SegmentationClass/1.png", ids(0, 15, 255), default_palette())
     assert wrp("doctor", str(tmp_path / "E")) == 0
-    assert f"run 'wrp import {tmp_path / 'E'} D'" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"run 'wrp import {tmp_path / 'E'} D'" in said and "a classes.json to begin" not in said
+    assert "PASCAL VOC: 1 frame, 1 label; classes: background, aeroplane," in said
+    put(tmp_path / "E/SegmentationClass/2.png", ids(0, 15, 255), default_palette())
+    lines, _ = survey(tmp_path / "E", 10)
+    assert any("1 label without a frame here, such as 2: give the frames" in s for s in lines)
     assert wrp("doctor", str(tmp_path / "none")) == 2
 
 

@@ -18,8 +18,10 @@ from wrp_jax.data.tool_formats.recognise import (
     OURS,
     OUTPUT,
     PAIRS,
+    Recognised,
     label_hint,
     output_hint,
+    read_project,
     recognise,
 )
 from wrp_jax.data.tool_formats.tree import Tree, open_tree
@@ -57,16 +59,18 @@ def survey(path: Path, limit: int) -> tuple[list[str], int]:
         found = [look_at(tree, f, names, limit) for f, names in list(folders.items())[:_FOLDERS]]
         if len(folders) > _FOLDERS:
             lines.append(f"{len(folders)} folders of pictures, of which {_FOLDERS} are looked at")
-        classes, said = _classes(tree)
+        # Labels of a tool hold its own numbers and colours, which its list of classes explains.
+        is_ours = kind in ("", OURS, PAIRS, FRAMES)
+        classes, said = _classes(tree) if is_ours else (None, [])
         problems += said
         for pictures in found:
-            lines += _told(pictures, classes)
+            lines += _told(pictures, classes, guess=is_ours)
             problems += pictures.odd
         problems += _against_frames(found)
         labels = [p for p in found if p.is_labels]
         problems += _against_classes(labels, classes)
         lines += [f"! {problem}" for problem in problems]
-        lacks_classes = labels and classes is None and kind in ("", OURS, PAIRS, FRAMES)
+        lacks_classes = labels and classes is None and is_ours
         proposal = _proposal(labels) if lacks_classes else {"classes": []}
         if proposal["classes"]:
             lines.append(f"a classes.json to begin with: {json.dumps(proposal)}")
@@ -87,24 +91,51 @@ def _what(path: Path, tree: Tree) -> tuple[list[str], list[str], str]:
         line = output_hint(path)
     elif found.kind == OURS:
         line = f"{path} is a folder that wrp reads: give it as --data"
+    elif found.kind == FRAMES:
+        line = label_hint(path)
     else:
-        line = (
-            f"{path} is an export ({found.kind}): give it as --data, or run 'wrp import {path} D'"
-        )
+        lines, problems = _export_told(path, found)
+        return lines, problems, found.kind
     return [line], [], found.kind
 
 
-def _told(found: Pictures, classes: ClassMap | None) -> list[str]:
+def _export_told(path: Path, found: Recognised) -> tuple[list[str], list[str]]:
+    """What its reader says of an export; the pictures are looked at apart from that."""
+    line = f"{path} is an export ({found.kind}): give it as --data, or run 'wrp import {path} D'"
+    classes, problems = _classes(found.tree)
+    if found.kind == PAIRS and classes is None:
+        return [f"{line} --classes=classes.json"], problems
+    try:
+        project = read_project(found, classes)
+    except UserError as error:
+        return [line], [*problems, str(error)]
+    frames, labels = (_counted(len(p), n) for p, n in
+                      ((project.frames, "frame"), (project.labels, "label")))  # fmt: skip
+    named = ", ".join(c.name for c in project.classes[:_SHOWN])
+    more = ", ..." if len(project.classes) > _SHOWN else ""
+    lines = [line, f"{project.kind}: {frames}, {labels}; classes: {named}{more}"]
+    alone = [name for name in project.labels if name not in project.frames]
+    if alone:
+        lines.append(
+            f"{_counted(len(alone), 'label')} without a frame here, such as {alone[0]}: give the "
+            "frames to wrp import, --frames=FOLDER"
+        )
+    return lines, problems
+
+
+def _told(found: Pictures, classes: ClassMap | None, *, guess: bool) -> list[str]:
+    """What a folder holds; with a guess at what ids and colours mean, where nothing says that."""
     what = "label" if found.is_labels else "frame"
     kinds = ", ".join(f"{count} {kind}" for kind, count in found.kinds.most_common())
     sizes = ", ".join(f"{w}x{h}" for (h, w), _ in found.sizes.most_common(3))
     looked = "" if found.looked_at == len(found.names) else f" ({found.looked_at} looked at)"
     lines = [f"{found.folder or '.'}: {_counted(len(found.names), what)}{looked}: {kinds}; {sizes}"]
     if found.ids:
-        lines.append(f"  ids {_listed(sorted(found.ids))}: {_meaning(set(found.ids), classes)}")
+        meaning = f": {_meaning(set(found.ids), classes)}" if guess else ""
+        lines.append(f"  ids {_listed(sorted(found.ids))}{meaning}")
     if found.colors:
         colors = _counted(len(found.colors), "colour")
-        lines.append(f"  {colors}: {_color_meaning(set(found.colors))}")
+        lines.append(f"  {colors}{f': {_color_meaning(set(found.colors))}' if guess else ''}")
     for before, after in found.gaps[:3]:
         lines.append(f"  a gap in time between {before} and {after}")
     if len(found.gaps) > 3:

@@ -18,8 +18,8 @@ from wrp_jax.files.strict_json import parse_json
 from wrp_jax.types import ClassMap, UserError
 
 CVAT_XML, LABEL_STUDIO, COCO = "CVAT's XML", "Label Studio", "COCO"
-MASKS, CITYSCAPES, DAVIS = "SegmentationClass", "Cityscapes", "DAVIS"
-PAIRS, FRAMES, OURS = "two folders", "frames", "the folder of wrp"
+MASKS, CITYSCAPES, DAVIS = "CVAT or PASCAL VOC", "Cityscapes", "DAVIS"
+PAIRS, FRAMES, OURS = "images beside labels", "frames", "the folder of wrp"
 OUTPUT = "an output of wrp propagate"
 KNOWN = (
     "CVAT (segmentation masks, CVAT for images), PASCAL VOC, COCO (panoptic, instances, stuff), "
@@ -202,9 +202,10 @@ def output_hint(path: Path) -> str:
 
 
 def label_hint(path: Path) -> str:
-    """What to do with a video file where labels are needed."""
+    """What to do with a video file, or a folder of frames alone, where labels are needed."""
+    what = "is a video" if path.suffix.lower() in VIDEO_FILES else "holds frames"
     return (
-        f"{path} is a video without labels: 'wrp propagate --data={path} --label=000010.png' "
+        f"{path} {what} without labels: 'wrp propagate --data={path} --label=000010.png' "
         f"labels it from the label of one frame; or run 'wrp import {path} D', put labels into "
         "D/<sequence>/labels, and give --data=D."
     )
