@@ -128,7 +128,9 @@ def test_clips_are_listed_worst_first():
     listed = data_of(make_report(clips))
     assert [line["sequence"] for line in listed["clips"]] == ["bad", "middling", "good"]
     assert listed["clips"][0]["miou"] == [40.0, 40.0] and listed["hasEstimates"]
-    assert listed["floor"] == 40
+    assert listed["floor"] == 30
+    for worst, floor in ((61.0, 50), (99.0, 90), (3.0, 0)):
+        assert data_of(make_report([make_clip(sequence="a", miou=worst)]))["floor"] == floor
 
 
 def test_frames_to_fix_are_those_proposed_or_the_least_sure():

@@ -34,6 +34,8 @@ _STYLES = ("report.css", "player.css")
 _SCRIPTS = ("page.js", "clip_list.js", "filters.js", "stage.js", "player.js", "fix_list.js")
 _LOOK_AT = 20
 """Frames that the page proposes to look at where nothing else has chosen any."""
+_SEEN = 5.0
+"""Percentage points of the lowest bar that are drawn at least: no bar is no label."""
 _TOOLS = {
     "CVAT": "cvat.zip --to=cvat",
     "Label Studio": "label-studio --to=label-studio",
@@ -185,10 +187,10 @@ def _script_data(
 
 
 def _floor(clips: Sequence[Clip]) -> int:
-    """Where bars begin: at the ten per cent below the worst frame."""
+    """Where bars begin: at the ten per cent clearly below the worst frame, whose bar is seen."""
     new = [frame for clip in clips for frame in clip.new]
     values = [100.0 * (f.confidence or 0.0) if f.miou is None else f.miou for f in new]
-    return min(int(min(values, default=100.0) // 10), 9) * 10
+    return max(int((min(values, default=100.0) - _SEEN) // 10), 0) * 10
 
 
 def _least_sure(clips: Sequence[Clip]) -> Proposal:

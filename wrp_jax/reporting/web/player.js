@@ -48,7 +48,7 @@ const player = (() => {
   function why(layer) { // it shows nothing
     if (layer === "image") return "";
     if (clip.confidence[at] === null) return "this frame has no label";
-    if (layer === "source" && !clip.source) return "not written in this output: --config.propagation.write_source=true writes it";
+    if (layer === "source" && !clip.source) return "not written in this output (config.propagation.write_source=true writes it)";
     if (layer === "errors" && clip.keys.includes(at)) return "labelled by hand";
     if (layer === "errors" && !clip.scored.includes(at)) return "this frame has no true label";
     return "";
