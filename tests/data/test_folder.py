@@ -245,6 +245,13 @@ BREAKAGES = {
         lambda f: (f / "a/frames/000004.jpg").unlink(),
         "000004.png is a label without a frame",
     ),
+    "umlauts in two spellings": (
+        lambda f: (
+            (f / "a/frames/000004.jpg").rename(f / "a/frames/K\u00f6ln.jpg"),
+            (f / "a/labels/000004.png").rename(f / "a/labels/Ko\u0308ln.png"),
+        ),
+        "K\u00f6ln.jpg looks the same, but is spelt in other bytes; rename one",
+    ),
     "two files for one frame": (
         lambda f: shutil.copy(f / "a/frames/000004.jpg", f / "a/frames/000004.png"),
         "000004.jpg and 000004.png",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import logging
+import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -152,12 +153,18 @@ def open_folder(
             raise UserError(f"{folder / 'frames'} holds no pictures: put the frames there.")
         for name, path in labels[sequence].items():
             if name not in frames[sequence]:
-                raise UserError(
-                    f"{path} is a label without a frame: add {folder / 'frames'}/{name}.jpg or "
-                    "remove the label."
-                )
+                raise UserError(f"{path} is a label without a frame: {_advice(name, folder)}")
     partial = _take_partial(labels, classes, max_pixels)
     return FolderSource(root, classes, max_pixels, frames, labels, partial)
+
+
+def _advice(name: str, sequence: Path) -> str:
+    """What to do with a label of this name, for which there is no frame."""
+    composed = unicodedata.normalize("NFC", name)
+    for frame in (sequence / "frames").iterdir():
+        if unicodedata.normalize("NFC", frame.stem) == composed:
+            return f"the name of {frame} looks the same, but is spelt in other bytes; rename one."
+    return f"add {sequence / 'frames'}/{name}.jpg or remove the label."
 
 
 def _take_partial(
