@@ -1,6 +1,7 @@
 """What is a corrected label worth by itself, with ``train.py --update``, and with a new training?
 
-python -m experiments.update DATA RUN SEQUENCE FRAME W [--score=SEQUENCE...] [--record=NAME]
+python -m experiments.update DATA RUN SEQUENCE FRAME W [--score SEQUENCE...] [--ways WAY...]
+  [--record=NAME]
 
 ``DATA`` is a folder of video whose frames all have true labels, ``RUN`` the run of
 ``configs/folder.py`` on some of them. One label more is given, of ``FRAME``. Warp-inpaint labels
@@ -34,6 +35,7 @@ from wrp_jax.evaluation.confusion import confusion, mean_iou
 from wrp_jax.files.regular import MAX_BYTES, read_bytes
 
 METHOD = "warp-inpaint"
+WAYS = "before", "no training", "update", "anew"
 NOTE = (
     "mIoU in %, mean over the frames without a label: of the clip that was given one label more, "
     "and of the others; processor seconds of the training and of the labelling"
@@ -76,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("frame")
     parser.add_argument("workdir", type=Path)
     parser.add_argument("--score", nargs="+", default=())
+    parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS)
     record_option(parser)
     parsed = parser.parse_args(arguments)
     data, work = parsed.data, parsed.workdir
@@ -103,7 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                   "--config.stages=('segmentation',)")),
     }  # fmt: skip
     figures: dict[str, dict[str, float]] = {}
-    for way, (listed, networks, training) in ways.items():
+    for way in parsed.ways:
+        listed, networks, training = ways[way]
         output = work / way.replace(" ", "_")
         trained = run(*training) if training else 0.0
         labelled = run(
