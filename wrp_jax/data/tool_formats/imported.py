@@ -78,7 +78,7 @@ def export_at(data: str, home: Path, labels: Sequence[str] = (), *, labelled: bo
     try:
         with open_tree(path) as tree:
             found = recognise(tree)
-            if found is None and path.is_file():
+            if found is None and tree.is_packed:
                 raise UserError(not_known(path, tree))
     except UserError:
         if path.is_dir() and _has_our_layout(path, labelled=False):

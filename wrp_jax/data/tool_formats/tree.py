@@ -72,6 +72,11 @@ class Tree:
             if file is not None:
                 file.close()
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether the files lie in an archive."""
+        return self._archive is not None
+
     def __contains__(self, name: str) -> bool:
         return name in self._known
 
