@@ -41,7 +41,11 @@ from wrp_jax.types import ClassMap, Window
 
 FLOPS = 25e9
 """Floating-point operations per second that a step of training gets out of one core."""
-FLOPS_OF = {"pix2pix": 35e9, "sdcnet": 11e9, "sdcnet_prediction": 11e9}
+FLOPS_OF = {
+    **dict.fromkeys(("raft_small", "raft_large"), 40e9),
+    **dict.fromkeys(("sdcnet", "sdcnet_prediction"), 11e9),
+    "pix2pix": 35e9,
+}
 """The same for the networks whose speed is far from that."""
 BYTES = 45e9
 """Bytes per second that the operations of a motion network and of its loss read and write on one
@@ -106,7 +110,7 @@ def foretell(
 
 
 def steps_of(config: Config, stage: str, labelled: int) -> int:
-    """Steps of a stage.
+    """Steps of a stage; 0 of one that is none of the package's.
 
     Args:
       config: all options.
@@ -119,7 +123,7 @@ def steps_of(config: Config, stage: str, labelled: int) -> int:
         SEGMENTATION: number_of_steps(recipe, labelled),
         REFINER: config.refiner.steps,
         STUDENT: number_of_steps(recipe, crops_of_epoch(labelled, config.student.epoch)),
-    }[stage]
+    }.get(stage, 0)
 
 
 def stage_seconds(
@@ -152,7 +156,7 @@ def stage_seconds(
     }
     found: dict[str, float | None] = {}
     for stage in stages:
-        seconds = makers[stage]()
+        seconds = makers[stage]() if stage in makers else None
         found[stage] = COMPILING + on_all_cores(seconds) if seconds else seconds
     return found
 
