@@ -55,17 +55,6 @@ def test_a_network_does_not_draw_borders_to_the_pixel(rng):
     assert got.min() > 0.5 and got.max() < 1.0
 
 
-def test_what_is_left_wrong_lies_at_borders(rng):
-    label = np.repeat([0, 1], 48)[None].repeat(64, 0)
-    right, wrong = np.eye(4, dtype=np.float32)[np.stack([label, 1 - label])]
-    goals = np.array([0.99, 0.99, np.nan, np.nan])
-    for probs in (right, wrong):
-        matched = match_recalls(rng, probs, label, goals)
-        errors = np.nonzero(matched.argmax(-1) != label)[1]
-        assert 0.004 < len(errors) / label.size < 0.03
-        assert np.abs(errors - 47.5).mean() < 10
-
-
 def test_where_the_truth_is_unknown_the_output_stays_what_it_was(rng):
     label = np.full((32, 32), -1)
     label[:, :16] = 0
@@ -81,12 +70,6 @@ def test_a_clip_is_made_as_reliable_as_a_window_of_its_own_sequence(rng):
     assert {float(reliability.sample(rng, "a")[0, 0]) for _ in range(30)} == {0.0, 4.0}
     assert {float(reliability.sample(rng, "c")[0, 0]) for _ in range(30)} == {0.0, 2.0, 4.0}
     assert ReliabilityInWindows((), windows[:0], reliability.overall).sample(rng, "a")[0, 0] == 9.0
-
-
-def test_carried_labels_are_to_blame_for_half_of_what_differs(rng):
-    windows = np.array([[[0.9, 0.3], [0.2, 1.0]]], np.float32)
-    reliability = ReliabilityInWindows(("a",), windows, windows[0])
-    np.testing.assert_allclose(reliability.sample_recalls(rng, "a"), [0.95, 0.6], rtol=1e-6)
 
 
 def test_reliability_is_measured_along_flow_from_files(rng, tmp_path):

@@ -27,7 +27,6 @@ from wrp_jax.propagation.chooser.agreement import (
 from wrp_jax.propagation.window_cues import MadeCues
 from wrp_jax.types import Motion, Segment, Window
 
-_BLAMED = 0.5  # share of the pixels at which g_ψ and carried labels differ where g_ψ is wrong
 _BORDER_CELL = 12  # pixels over which a border is displaced alike
 
 
@@ -50,16 +49,6 @@ class ReliabilityInWindows(NamedTuple):
             return self.overall
         own = [i for i, s in enumerate(self.sequences) if s == sequence]
         return self.windows[int(rng.choice(own or len(self.sequences)))]
-
-    def sample_recalls(
-        self, rng: np.random.Generator, sequence: str | None
-    ) -> Float[np.ndarray, " c"]:
-        """What the recalls of ``sample`` are against the truth: they are against carried labels.
-
-        Where g_ψ and a carried label differ, g_ψ is wrong about half of the time
-        (experiments/notes/likeness.md), so half of what it misses it has right.
-        """
-        return 1.0 - _BLAMED * (1.0 - self.sample(rng, sequence)[:, 0])
 
 
 def measure_reliability(
@@ -112,10 +101,10 @@ def match_recalls(
 ) -> Float[np.ndarray, "h w c"]:
     """Brings the recall of every class in g_ψ's output to about a goal, from either side.
 
-    In smooth random regions of a class' area the output is exchanged. Where g_ψ does too well its
-    borders are displaced; where this does not suffice it is exchanged for that of another place,
-    so that it is wrong in whole patches, and sure of itself. Where it does too badly it is
-    exchanged for the truth with borders as vague as its own, last at borders.
+    In smooth random regions of a class' area the output is exchanged: where g_ψ does too well for
+    that of another place, so that it is wrong the way networks are, in whole patches, with sharp
+    borders, and sure of itself; where it does too badly for the truth with borders as vague as
+    its own.
 
     Args:
       rng: source of every random choice.
@@ -127,44 +116,27 @@ def match_recalls(
     predicted = probs.argmax(-1)
     no_goal = np.isnan(np.append(goals, np.nan))[label]  # label -1 reads the last
     better = _blurred_truth(rng, probs, np.where(no_goal, predicted, label))
-    # Networks err at borders: there first, and in whole patches only where that does not suffice.
-    places = _displaced(rng, h, w, rng.uniform(2.0, 5.0))
-    displaced, at_border = probs[places], label[places] != label
-    slips = displaced.argmax(-1) != label
-    worse = np.where(slips[..., None], displaced, _shifted_prediction(rng, probs))
+    worse = _shifted_prediction(rng, probs)
     cells = int(rng.integers(4, 13))
     field = cv2.resize(
         rng.uniform(size=(cells, cells)).astype(np.float32), (w, h), interpolation=cv2.INTER_CUBIC
     )
-    field = np.clip(field, 0, 1)
     out = probs.copy()
     for index in np.unique(label[label >= 0]):
         if np.isnan(goals[index]):
             continue
         area = label == index
         right, goal = predicted[area] == index, goals[index]
-        other, later = (worse, ~slips) if right.mean() > goal else (better, at_border)
+        other = worse if right.mean() > goal else better
         # Which pixels turn, in the order of the field; as many as bring the recall to its goal.
         change = (other[area].argmax(-1) == index).astype(int) - right
-        order = np.argsort((field + later)[area], kind="stable")
+        order = np.argsort(field[area], kind="stable")
         reached = right.mean() + np.cumsum(change[order]) / len(order)
         count = np.argmin(np.abs(np.concatenate([[right.mean()], reached]) - goal))
         exchanged = np.zeros(len(order), bool)
         exchanged[order[:count]] = True
         out[area] = np.where(exchanged[:, None], other[area], out[area])
     return out
-
-
-def _displaced(
-    rng: np.random.Generator, h: int, w: int, off: float
-) -> tuple[Int[np.ndarray, "h w"], Int[np.ndarray, "h w"]]:
-    """Rows and columns of places about ``off`` pixels away, of neighbours nearly the same way."""
-    x, y = np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32))
-    cells = max(w // _BORDER_CELL, 2), max(h // _BORDER_CELL, 2)
-    for axis in (x, y):
-        coarse = rng.normal(size=cells[::-1]).astype(np.float32)
-        axis += off * cv2.resize(coarse, (w, h), interpolation=cv2.INTER_CUBIC)
-    return np.clip(np.rint(y).astype(int), 0, h - 1), np.clip(np.rint(x).astype(int), 0, w - 1)
 
 
 def _shifted_prediction(
@@ -181,7 +153,15 @@ def _blurred_truth(
 ) -> Float[np.ndarray, "h w c"]:
     """A label map as a network would predict it: borders some pixels off, and vague."""
     h, w, c = probs.shape
-    truth = label[_displaced(rng, h, w, rng.uniform(0.5, 2.5))]
+    off = rng.uniform(0.5, 2.5)
+    cells = max(w // _BORDER_CELL, 2), max(h // _BORDER_CELL, 2)
+    x, y = np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32))
+    for axis in (x, y):
+        coarse = rng.normal(size=cells[::-1]).astype(np.float32)
+        axis += off * cv2.resize(coarse, (w, h), interpolation=cv2.INTER_CUBIC)
+    truth = cv2.remap(
+        label.astype(np.int16), x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
+    )
     onehot = (truth[..., None] == np.arange(c)).astype(np.float32)
     sigma = rng.uniform(0.8, 2.0)
     blurred = [cv2.GaussianBlur(onehot[..., k], (0, 0), sigma) for k in range(c)]

@@ -118,7 +118,7 @@ def draw_cycles(
             clip = clip_of(frames)
         cues = clip_cues(clip, motion, segment)
         if reliability is not None:
-            wanted = reliability.sample_recalls(rng, window.sequence)
+            wanted = reliability.sample(rng, window.sequence)[:, 0]
             wanted = np.where(known.classes.void, np.nan, wanted)  # g_ψ need not know it
             probs, at = np.array(cues.probs), int(order[0, 0])
             probs[at] = match_recalls(rng, probs[at], truth, wanted)

@@ -99,7 +99,7 @@ def simulated_clips(
       rng: source of every random choice.
       known: labelled frames.
       cutouts: to paste.
-      speeds: to draw from, pixels per frame; spread by a factor of 0.4 to 1.2.
+      speeds: to draw from, pixels per frame; spread by a factor of 0.7 to 2.
       motion: f_θ.
       segment: g_ψ.
       count: number of clips.
@@ -116,7 +116,7 @@ def simulated_clips(
         own = bool(keys) and rng.uniform() < key_share
         index = int(rng.choice(keys)) if own else int(rng.integers(len(known.items)))
         item = known.items[index]
-        speed = float(rng.choice(speeds) * np.exp(rng.uniform(np.log(0.4), np.log(1.2))))
+        speed = float(rng.choice(speeds) * np.exp(rng.uniform(np.log(0.7), np.log(2.0))))
         # Where flow breaks down its length says nothing.
         width = item.label().shape[1]
         speed = float(np.clip(speed, _SLOWEST * width, _FASTEST * width))
@@ -144,7 +144,7 @@ def simulated_clips(
         some_probs = np.array(some_probs)
         sequence = item.sequence if index in keys else None
         if reliability is not None:
-            wanted = reliability.sample_recalls(rng, sequence)
+            wanted = reliability.sample(rng, sequence)[:, 0]
             wanted = np.where(known.classes.void, np.nan, wanted)  # g_ψ need not know it
             for i, t in enumerate(seen):
                 some_probs[i] = match_recalls(rng, some_probs[i], labels[t], wanted)
