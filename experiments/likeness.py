@@ -1,6 +1,7 @@
 """How much are simulated clips like the video? ``python -m experiments.likeness``.
 
 python -m experiments.likeness --data=D --windows=FILE [--stills=ROOT:SPLITFILE] --workdir=RUN
+    [--clips=24]
 
 Where composed flow and g_ψ differ, how often is either of them right? Counted in clips as the
 chooser is trained on, and in the windows against their own true labels, by distance in time and
@@ -195,10 +196,8 @@ def of_video(data: TrainingData) -> Iterator[Counts]:
         every = source.frame_names(one.sequence)
         names = every[every.index(one.key) : every.index(two.key) + 1]
         clip, last = read_clip(source, one.sequence, names), len(names) - 1
-        cues, labels = (
-            clip_cues(clip, data.motion, data.segment),
-            [known.label(w.sequence, w.key) for w in (one, two)],
-        )
+        cues = clip_cues(clip, data.motion, data.segment)
+        labels = [known.label(one.sequence, key) for key in (one.key, two.key)]
         sides = [
             list(walk(data, clip, cues, label, order, range(1, last)))
             for label, order in zip(labels, (range(last + 1), range(last, -1, -1)), strict=True)
