@@ -45,7 +45,8 @@ NOTE = (
 def run(*command: str) -> float:
     """Runs a command of this checkout; the processor seconds that it took."""
     before = _spent()
-    subprocess.run([sys.executable, *command, "--config=configs/folder.py"], check=True)
+    words = [sys.executable, command[0], "--config=configs/folder.py", *command[1:]]
+    subprocess.run(words, check=True)
     return _spent() - before
 
 
