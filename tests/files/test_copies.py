@@ -231,7 +231,7 @@ def test_a_store_without_its_package_is_one_sentence(gs, monkeypatch):
     from etils.epath import backend
 
     monkeypatch.setattr(type(backend.fsspec_backend), "fs", missing)
-    with pytest.raises(UserError, match=r'gs://b/d needs a package.*pip install "wrp_jax\[gcs\]"'):
+    with pytest.raises(UserError, match=r'gs://b/d needs a package.*pip install -e "\.\[gcs\]"'):
         Copy("gs://b/d", written=False).fetch()
 
 
