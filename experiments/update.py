@@ -102,8 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "no training": ("labels", work / "run", ()),
         "update": ("labels", work / "run" / "updates" / "1",
                    ("train.py", *keys, f"--workdir={work / 'run'}", "--update")),
-        "anew": ("labels", work / "anew",
-                 ("train.py", *keys, f"--workdir={work / 'anew'}",
+        "anew": ("labels", work / "networks_anew",
+                 ("train.py", *keys, f"--workdir={work / 'networks_anew'}",
                   "--config.stages=('segmentation',)")),
     }  # fmt: skip
     figures: dict[str, dict[str, float]] = {}

@@ -157,7 +157,7 @@ def test_steps_break_the_silence(look, clock):
         "compiling the training step, 31 s so far",
         "refiner 1/9",
         "refiner 2/9, 03:23 left",
-        "refiner: still at 3 of 9, 31 s so far",
+        "refiner: 2 of 9 done, 31 s so far",
     ]
 
 

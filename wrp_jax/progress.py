@@ -187,7 +187,7 @@ class Progress:
         self._estimated = False  # a line has told the time left
         self._told: int | None = None  # the step of the newest line
         self._bar: tqdm.tqdm | None = None
-        self._first_wait = first or f"{name}: still at {step + 1} of {steps} ({_FIRST})"
+        self._first_wait = first or f"{name}: {step} of {steps} done ({_FIRST})"
         self._wait: _Wait | None = None
         if self._shown and expected is not None and expected >= _LEAST_FORETOLD:
             told = f"{name} takes about {duration(expected)} where nothing else runs"
@@ -216,7 +216,7 @@ class Progress:
             return self._first_wait
         if self._step >= self._steps:
             return f"{self._name}: ending"
-        return f"{self._name}: still at {self._step + 1} of {self._steps}"
+        return f"{self._name}: {self._step} of {self._steps} done"
 
     def update(self, step: int, metrics: dict[str, float] | None = None) -> None:
         """Shows that ``step`` steps are finished, and the newest metrics."""

@@ -163,7 +163,7 @@ class Records:
         if removed:
             more = f" and {len(removed) - 1} more" if len(removed) > 1 else ""
             _log.warning(
-                "%s: removed %s%s, of frames that are labelled no more",
+                "%s: removed %s%s, which belong to no frame any more",
                 self.output, removed[0], more,
             )  # fmt: skip
 

@@ -16,6 +16,7 @@ from test_import import (
 )
 
 from wrp_jax.data.tool_formats.import_project import import_project
+from wrp_jax.data.tool_formats.tree import open_tree
 from wrp_jax.types import UserError
 
 
@@ -177,3 +178,13 @@ def test_a_frame_of_many_masks_takes_the_memory_of_few(tmp_path):
     finally:
         tracemalloc.stop()
     assert peak < 20 * height * width
+
+
+def test_an_archive_that_is_overwritten_while_it_is_read(tmp_path):
+    path = tmp_path / "export.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.txt", b"x" * 99)
+    with open_tree(path) as tree:
+        path.write_bytes(bytes(len(path.read_bytes()) + 1))
+        with pytest.raises(UserError, match=r"export\.zip was changed while it was read: run the"):
+            tree.read("a.txt")

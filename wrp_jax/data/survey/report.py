@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -52,6 +53,7 @@ def survey(path: Path, limit: int) -> tuple[list[str], int]:
         lines, problems, kind = _what(path, tree)
         if kind in (OUTPUT, FILM):  # neither holds frames or labels to learn from
             told, wrong = output_told(path) if kind == OUTPUT else film_told(path, limit)
+            lines = lines if told else []  # what to do with a film is no help where it is none
             return [*lines, *told, *(f"! {problem}" for problem in wrong)], len(wrong)
         folders: dict[str, list[str]] = {}
         for name in tree.pictures():
@@ -101,7 +103,8 @@ def _what(path: Path, tree: Tree) -> tuple[list[str], list[str], str]:
 
 def _export_told(path: Path, found: Recognised) -> tuple[list[str], list[str]]:
     """What its reader says of an export; the pictures are looked at apart from that."""
-    line = f"{path} is an export ({found.kind}): give it as --data, or run 'wrp import {path} D'"
+    it = shlex.quote(str(path))
+    line = f"{path} is an export ({found.kind}): give it as --data, or run 'wrp import {it} D'"
     classes, problems = _classes(found.tree)
     if found.kind == PAIRS and classes is None:
         return [f"{line} --classes=classes.json"], problems

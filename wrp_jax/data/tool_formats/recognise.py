@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -195,18 +196,21 @@ def ours_hint(path: Path) -> str:
 
 def output_hint(path: Path) -> str:
     """What to do with an output that is given as an input."""
+    it = shlex.quote(str(path))
+    data = "" if (path / "imported").is_dir() else " --data=D"
     return (
-        f"{path} is {OUTPUT}: 'wrp view {path}' shows it, 'wrp export {path} DEST --to=… --data=D' "
-        f"takes its labels to a tool, 'wrp propagate --verify --output={path}' checks its files."
+        f"{path} is {OUTPUT}: 'wrp view {it}' shows it, 'wrp export {it} DEST --to=…{data}' takes "
+        f"its labels to a tool, 'wrp propagate --verify --output={it}' checks its files."
     )
 
 
 def label_hint(path: Path) -> str:
     """What to do with a video file, or a folder of frames alone, where labels are needed."""
     what = "is a video" if path.suffix.lower() in VIDEO_FILES else "holds frames"
+    it = shlex.quote(str(path))
     return (
-        f"{path} {what} without labels: 'wrp propagate --data={path} --label=000010.png' "
-        f"labels it from the label of one frame; or run 'wrp import {path} D', put labels into "
+        f"{path} {what} without labels: 'wrp propagate --data={it} --label=000010.png' "
+        f"labels it from the label of one frame; or run 'wrp import {it} D', put labels into "
         "D/<sequence>/labels, and give --data=D."
     )
 

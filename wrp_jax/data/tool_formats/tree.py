@@ -54,6 +54,7 @@ class Tree:
         self._members = members or {}  # path with the prefix → name in the archive
         self.files = tuple(sorted(files, key=natural_key))
         self._known = frozenset(self.files)
+        self._state = None if archive is None else _state(source)
 
     def __enter__(self) -> Tree:
         """The tree itself."""
@@ -132,10 +133,15 @@ class Tree:
             with self._archive.open(info) as stream:
                 data = stream.read(limit + 1)
         except Exception as error:  # zipfile and zlib raise whatever they meet in untrusted bytes
-            raise UserError(f"{self.where(name)} is damaged: export it again.") from error
+            raise UserError(self._damaged(name)) from error
         if len(data) != info.file_size:
-            raise UserError(f"{self.where(name)} is damaged: export it again.")
+            raise UserError(self._damaged(name))
         return data
+
+    def _damaged(self, name: str) -> str:
+        if _state(self.source) != self._state:
+            return f"{self.source} was changed while it was read: run the same command again."
+        return f"{self.where(name)} is damaged: export it again."
 
     def inside(self, folder: str) -> Tree:
         """The tree of a folder at the root."""
@@ -171,6 +177,12 @@ def open_tree(source: Path) -> Tree:
     except Exception as error:  # as above
         file.close()
         raise UserError(f"{source} is damaged or cut off: export it again.") from error
+
+
+def _state(source: Path) -> tuple[int, int]:
+    """Size and time of a file, by which a change is known."""
+    found = source.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 def _check_no_archive(source: Path, file: IO[bytes]) -> None:
