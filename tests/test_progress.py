@@ -161,6 +161,16 @@ def test_steps_break_the_silence(look, clock):
     ]
 
 
+def test_of_a_trial_nothing_inside_is_shown(look, capsys):
+    stream = io.StringIO()
+    trial = waiting("measuring what 9 frames take", alone=True)
+    with trial, Progress("labelling", 9, 0, stream) as bar, waiting("choosing"):
+        bar.update(1)
+        look(31.0)
+    assert stream.getvalue() == ""
+    assert capsys.readouterr().err == "measuring what 9 frames take, 31 s so far\n"
+
+
 def test_a_bar_shows_what_is_waited_for(look):
     stream = Terminal()
     with Progress("refiner", 9, 0, stream) as bar:

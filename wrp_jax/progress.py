@@ -47,7 +47,7 @@ def on_all_cores(seconds: float) -> float:
 
 
 @contextlib.contextmanager
-def waiting(what: str) -> Iterator[None]:
+def waiting(what: str, *, alone: bool = False) -> Iterator[None]:
     """Says what is waited for, and for how long, after every thirty seconds without a word.
 
     It ends with the body, however that ends. Of what is waited for at the same time the innermost
@@ -56,11 +56,13 @@ def waiting(what: str) -> Iterator[None]:
 
     Args:
       what: begins the line, such as ``compiling the training step of motion``.
+      alone: neither waiting nor `Progress` inside of the body is shown: it is a trial of work whose
+        steps would be taken for the work itself.
     """
     if jax.process_index() != 0:
         yield
         return
-    wait = _Wait(lambda: what, time.monotonic())
+    wait = _Wait(lambda: what, time.monotonic(), alone=alone)
     _waits.begin(wait)
     try:
         yield
@@ -77,12 +79,14 @@ class _Wait:
       since: when the waiting began.
       bar: that is shown meanwhile.
       stream: where else to write; stderr if absent.
+      alone: see ``waiting``.
     """
 
     what: Callable[[], str]
     since: float
     bar: tqdm.tqdm | None = None
     stream: Any = None
+    alone: bool = False
 
 
 class _Waits:
@@ -114,6 +118,11 @@ class _Waits:
             self._over.set()
         thread.join(timeout=5.0)  # nothing is told any more; a terminal may hold its output
 
+    @property
+    def alone(self) -> _Wait | None:
+        """The outermost of which nothing inside is shown."""
+        return next((wait for wait in self._open if wait.alone), None)
+
     def told(self) -> None:
         """Something has been said: silence begins anew."""
         self._told = time.monotonic()
@@ -125,7 +134,7 @@ class _Waits:
             if not self._open or now - self._told < _SILENCE:
                 return
             self._told = now
-            newest = self._open[-1]
+            newest = self.alone or self._open[-1]
             bar = next((wait.bar for wait in reversed(self._open) if wait.bar is not None), None)
         text = f"{newest.what()}, {_so_far(now - newest.since)} so far"
         if bar is not None:
@@ -182,7 +191,7 @@ class Progress:
         self._start = self._last_line = time.monotonic()
         self._step = step
         self._warm: tuple[float, int] | None = None  # when, and at which step, the first was done
-        self._shown = jax.process_index() == 0
+        self._shown = jax.process_index() == 0 and _waits.alone is None
         self._text = ""
         self._estimated = False  # a line has told the time left
         self._told: int | None = None  # the step of the newest line

@@ -17,7 +17,7 @@ from jaxtyping import Int32, UInt8
 
 from wrp_jax import interrupts
 from wrp_jax.data.source import VideoSource
-from wrp_jax.progress import duration
+from wrp_jax.progress import duration, waiting
 from wrp_jax.types import ClassMap, UserError
 
 try:
@@ -90,7 +90,8 @@ def try_out(what: str, parts: int, work: Callable[[Path], object]) -> Trial | Us
             interrupts.check()
             start = time.monotonic()
             try:
-                work(Path(folder) / turn)
+                with waiting(f"measuring what {what} take", alone=True):
+                    work(Path(folder) / turn)
             except UserError as error:
                 return error
             seconds.append(time.monotonic() - start)
