@@ -92,8 +92,9 @@ def test_sentences_say_where_the_curve_is_flat():
     levels = {0.0: (100.0, 90.0), 0.4: (95.0, 93.0)}
     first, second = Choice(0.5, curve, 0.4, levels).sentences()
     assert "flat: from 0.3 on" in first and "--min_confidence=0.4" in second
+    assert "None is 0.3 better, so the τ of the config stays." in first
     first, _ = Choice(0.5, {**curve, 1.8: 70.0}, 0.4, levels).sentences()
-    assert "flat" not in first
+    assert "flat" not in first and "stays" not in first
 
 
 def test_a_method_without_tau_is_refused(make):

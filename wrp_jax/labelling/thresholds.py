@@ -81,9 +81,11 @@ class Choice:
         """What a reader of the report must know."""
         curve = ", ".join(f"{tau:g}: {miou:.1f}" for tau, miou in self.tau_curve.items())
         kept, right = self.confidence_curve[self.min_confidence]
+        is_best = self.tau_curve[self.tau] == max(self.tau_curve.values())
+        kept_own = "" if is_best else f"None is {FLAT:g} better, so the τ of the config stays. "
         return [
             f"τ = {self.tau:g} was chosen by labels that were left out; their mIoU in % by τ: "
-            f"{curve}. {self.flat_sentence}".rstrip(),
+            f"{curve}. {kept_own}{self.flat_sentence}".rstrip(),
             f"Labels less sure than {self.min_confidence:g} are more often wrong than right: with "
             f"--min_confidence={self.min_confidence:g}, wrp export keeps {kept:.1f} % of the "
             f"pixels, {right:.1f} % of them right where labels were left out. "
