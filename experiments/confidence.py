@@ -13,7 +13,6 @@ Finding: results/confidence.json.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,15 +20,13 @@ from pathlib import Path
 import numpy as np
 
 from configs import folder
-from experiments.record import record_option, write_result
-from experiments.spans import Smaller
-from experiments.thresholds import gaps
-from wrp_jax.data.open_source import open_source
+from experiments.record import write_result
+from experiments.thresholds import gaps_of_sets, gaps_parser
 from wrp_jax.data.source import VideoSource
 from wrp_jax.evaluation.reliability import Reliability
 from wrp_jax.propagation.labelled_window import Keyframe
 from wrp_jax.propagation.methods import label_frames
-from wrp_jax.runs.networks import Networks, load_networks
+from wrp_jax.runs.networks import Networks
 from wrp_jax.types import Clip, Window
 
 METHODS = "motion-only", "warp-inpaint", "warp-refine"
@@ -70,19 +67,9 @@ def measure(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints a line per set and method."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("sets", nargs="+")
-    parser.add_argument("--every", type=int, default=10)
-    parser.add_argument("--gaps", type=int, default=4)
-    record_option(parser)
-    parsed = parser.parse_args(arguments)
+    parsed = gaps_parser((__doc__ or "").partition("\n")[0]).parse_args(arguments)
     figures: dict[str, dict[str, dict[str, float]]] = {}
-    for text in parsed.sets:
-        name, _, rest = text.partition("=")
-        data, run, *sequences = rest.split(":")
-        source = Smaller(open_source(data), 1.0, sequences[0].split("+") if sequences else ())
-        windows = gaps(source, parsed.every, parsed.gaps)
-        networks = load_networks(folder.get_config(), METHODS, source, windows, Path(run))
+    for name, source, windows, networks in gaps_of_sets(parsed, METHODS):
         found = {method: (Reliability(), Reliability()) for method in METHODS}
         for number, window in enumerate(windows, 1):
             measure(source, networks, window, found)

@@ -18,9 +18,9 @@ import argparse
 import dataclasses
 import itertools
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -94,21 +94,48 @@ def summary(left_out: Mapping[float, float], true: Mapping[float, float]) -> dic
     }
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Prints a line per set."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+class GapsOfSet(NamedTuple):
+    """What an experiment on gaps between two labelled frames looks at.
+
+    Attributes:
+      name: of the set.
+      source: its video.
+      windows: the gaps.
+      networks: that label them.
+    """
+
+    name: str
+    source: VideoSource
+    windows: list[Window]
+    networks: Networks
+
+
+def gaps_parser(description: str) -> argparse.ArgumentParser:
+    """Takes sets as ``NAME=DATA:RUN[:SEQUENCE+SEQUENCE]``, and which gaps of them."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("sets", nargs="+")
     parser.add_argument("--every", type=int, default=10)
     parser.add_argument("--gaps", type=int, default=4)
     record_option(parser)
-    parsed = parser.parse_args(arguments)
-    figures: dict[str, Any] = {}
+    return parser
+
+
+def gaps_of_sets(parsed: argparse.Namespace, methods: Sequence[str]) -> Iterator[GapsOfSet]:
+    """Opens one set after the other, with what the methods need."""
     for text in parsed.sets:
         name, _, rest = text.partition("=")
         data, run, *sequences = rest.split(":")
         source = Smaller(open_source(data), 1.0, sequences[0].split("+") if sequences else ())
         windows = gaps(source, parsed.every, parsed.gaps)
-        networks = load_networks(folder.get_config(), [METHOD], source, windows, Path(run))
+        networks = load_networks(folder.get_config(), methods, source, windows, Path(run))
+        yield GapsOfSet(name, source, windows, networks)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints a line per set."""
+    parsed = gaps_parser((__doc__ or "").partition("\n")[0]).parse_args(arguments)
+    figures: dict[str, Any] = {}
+    for name, source, windows, networks in gaps_of_sets(parsed, [METHOD]):
         found = [carry(source, networks, window, TAUS) for window in windows]
         void = source.classes.void
         curves = [
