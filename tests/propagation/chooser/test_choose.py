@@ -1,6 +1,7 @@
 """The chooser in the recursion, and a window refined with it."""
 
 import functools
+import threading
 
 import jax
 import jax.numpy as jnp
@@ -60,6 +61,35 @@ def test_scan_equals_the_loop_over_a_window(recursive):
         np.testing.assert_array_equal(got[frame], active[np.asarray(chosen[t, b])])
         np.testing.assert_allclose(confidence[frame], sure[t, b], atol=1e-5)
     np.testing.assert_array_equal(got[1], labels[1])
+
+
+def threads_of_chains():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("chain")]
+
+
+@pytest.mark.parametrize("taken", [1, 2, 4])
+def test_no_thread_outlives_a_window(taken):
+    carry, steps, _, labels, _ = guesses(4, 1, 1)
+    known = jnp.full((2, carry.stepwise.shape[-1], 2), 0.5)
+    refiner = ChooserRefiner(CHOOSER, variables_for(carry, steps, known), EXPECTED)
+    cues = HeldCues(clip(4, 1)[0])
+    window = LabelledWindow(cues, (Keyframe(1, labels[1]),), CLASSES, shifting(0))
+    frames = refiner.label(PropagationConfig(), window)
+    said = [one for one, _ in zip(frames, range(taken), strict=False)]
+    assert len(said) == taken
+    frames.close()
+    assert not threads_of_chains()
+
+
+def test_a_fault_in_a_step_comes_out_and_ends_both_chains():
+    _, _, _, labels, _ = guesses(4, 1, 1)
+    refiner = ChooserRefiner(CHOOSER, {"params": {}}, EXPECTED)  # no weights
+    window = LabelledWindow(
+        HeldCues(clip(4, 1)[0]), (Keyframe(1, labels[1]),), CLASSES, shifting(0)
+    )
+    with pytest.raises(Exception, match=r"[Pp]aram"):
+        list(refiner.label(PropagationConfig(), window))
+    assert not threads_of_chains()
 
 
 def test_a_labelled_frame_beyond_the_window_is_heard_beside_its_own():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -17,13 +20,22 @@ from wrp_jax.models.network import Network
 from wrp_jax.propagation.along_chains import mask_options
 from wrp_jax.propagation.chooser.agreement import reliability_of
 from wrp_jax.propagation.chooser.chains import step_cues, walk_chain
-from wrp_jax.propagation.chooser.choose import DEFAULT_DOUBT, Doubt, choose_step, tile_side
+from wrp_jax.propagation.chooser.choose import (
+    DEFAULT_DOUBT,
+    Choice,
+    Doubt,
+    choose_step,
+    tile_side,
+)
 from wrp_jax.propagation.chooser.hypotheses import (
+    Carry,
+    LongFlows,
     active_classes,
     active_indices,
     compact,
     init_carry,
 )
+from wrp_jax.propagation.cues import ChainInputs
 from wrp_jax.propagation.labelled_window import LabelledWindow
 from wrp_jax.propagation.results import FramePrediction, Posterior
 
@@ -39,6 +51,43 @@ def _jitted_step(
         network, variables, reliability, carry, now, mask, recursive=recursive, doubt=doubt
     )
     return carry, choice._replace(probs=choice.probs.astype(jnp.float16) if posterior else None)
+
+
+class _Chain:
+    """Steps of one chain, one after another in a thread.
+
+    At the end of the ``with`` block a step that runs is waited for, and the others are dropped.
+    """
+
+    def __init__(self, step: Callable[..., tuple[Carry, Choice]], carry: Carry):
+        """Stands on the labelled frame.
+
+        Args:
+          step: ``step(carry, chain, long)``, jitted; of one chain.
+          carry: on the labelled frame.
+        """
+        self._step, self._carry = step, carry
+        self._pool = ThreadPoolExecutor(1, "chain")
+
+    def __enter__(self) -> _Chain:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def advance(self, chain: ChainInputs, long: LongFlows) -> Future[Choice]:
+        """What is chosen of the next frame, without the axis of chains; host arrays.
+
+        Args:
+          chain: of one step, see ``step_cues``.
+          long: its flows.
+        """
+        return self._pool.submit(self._advance, chain, long)
+
+    def _advance(self, chain: ChainInputs, long: LongFlows) -> Choice:
+        self._carry, choice = self._step(self._carry, chain, long)
+        # Whole arrays come to the host: a part of one would be one more program.
+        return jax.tree.map(lambda a: np.asarray(a)[0], choice)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,10 +110,11 @@ class ChooserRefiner:
     doubt: Doubt = DEFAULT_DOUBT
 
     def label(self, config: PropagationConfig, window: LabelledWindow) -> Iterator[FramePrediction]:
-        """Labels every frame of a window; both directions of time run as one batch.
+        """Labels every frame of a window; each direction of time has a thread of its own.
 
-        The steps are dispatched one by one, and each one's cues are made when it is its turn:
-        memory does not grow with the window. (``tests`` hold it equal to a scan.)
+        A step is a loop over small blocks, which keeps one core busy: two threads take two. A
+        step's cues are made while the one before it is worked on, and no sooner: memory does not
+        grow with the window. (``tests`` hold it equal to a scan.)
 
         Args:
           config: names the mask of the warp-inpaint that has the label in doubt.
@@ -85,36 +135,51 @@ class ChooserRefiner:
         labels = np.stack([key.label for key in starts])
         active = active_classes(labels, np.stack(strongest)[:, None, None])
         frames = cues.clip.stack([key.index for key in starts])
-        carry = _init_carry(frames, active_indices(labels, active), num_classes=len(active))
+        places = active_indices(labels, active)
         reliability = reliability_of(cues, window.keys, self.expected)
-        reliability = np.stack([compact(reliability.T, active).T] * 2)
-        mask, void = mask_options(config), window.classes.void_index
-        # Of small frames it is there in any case: one program for one labelled frame and for two.
-        posterior = shared or tile_side(*window.size, len(active)) is None
-        for t, (chain, long) in enumerate(walk_chain(cues, orders, active, window.motion), 1):
-            carry, (chosen, sure, probs) = _jitted_step(
-                self.network,
-                self.variables,
-                reliability,
-                carry,
-                chain,
-                long,
-                mask,
-                self.recursive,
-                self.doubt,
-                posterior,
-            )
-            # Whole arrays come to the host: a part of one would be one more program.
-            chosen, sure = np.asarray(chosen), np.asarray(sure)
-            probs = np.asarray(probs) if shared else None
-            for b, key in enumerate(starts):
-                frame = int(orders[b, t])
-                if frame == orders[b, t - 1]:
-                    continue  # the chain has reached its end
-                labels = active[chosen[b]]
-                if void is not None:
-                    labels[labels < 0] = void
-                said = FramePrediction(frame, labels, sure[b], key=key.index)
-                if probs is not None:
-                    said = said._replace(posterior=Posterior(probs[b], active))
-                yield said
+        step = functools.partial(
+            _jitted_step,
+            self.network,
+            self.variables,
+            compact(reliability.T, active).T[None],
+            mask=mask_options(config),
+            recursive=self.recursive,
+            doubt=self.doubt,
+            # Of small frames it is there in any case: one program for one labelled frame and two.
+            posterior=shared or tile_side(*window.size, len(active)) is None,
+        )
+
+        def said(b: int, frame: int, choice: Choice) -> FramePrediction:
+            labels = active[choice.place]
+            if window.classes.void_index is not None:
+                labels[labels < 0] = window.classes.void_index
+            posterior = Posterior(choice.probs, active) if shared else None
+            key = starts[b].index
+            return FramePrediction(frame, labels, choice.confidence, key=key, posterior=posterior)
+
+        with contextlib.ExitStack() as stack:
+            chains = [
+                stack.enter_context(
+                    _Chain(step, _init_carry(frames[b, None], places[b, None], len(active)))
+                )
+                for b in range(len(starts))
+            ]
+            waiting: collections.deque[tuple[int, int, Future[Choice]]] = collections.deque()
+            for t, (chain, long) in enumerate(walk_chain(cues, orders, active, window.motion), 1):
+                for b, one in enumerate(chains):
+                    frame = int(orders[b, t])
+                    if frame == orders[b, t - 1]:
+                        continue  # the chain has reached its end
+                    own = slice(b, b + 1)
+                    chosen = one.advance(
+                        jax.tree.map(lambda a, own=own: a[:, own], chain),
+                        jax.tree.map(lambda a, own=own: a[own], long),
+                    )
+                    if t == 1:
+                        chosen.result()  # the other chain finds the program compiled
+                    waiting.append((b, frame, chosen))
+                while len(waiting) > len(chains):
+                    b, frame, chosen = waiting.popleft()
+                    yield said(b, frame, chosen.result())
+            for b, frame, chosen in waiting:
+                yield said(b, frame, chosen.result())
