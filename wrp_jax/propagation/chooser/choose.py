@@ -43,9 +43,9 @@ class Choice(NamedTuple):
       probs: of all active classes.
     """
 
-    place: Int[Array, "b h w"]
-    confidence: Float[Array, "b h w"]
-    probs: Float[Array, "b h w c"]
+    place: Int[Any, "*b h w"]
+    confidence: Float[Any, "*b h w"]
+    probs: Float[Any, "*b h w c"]
 
 
 class Doubt(NamedTuple):
