@@ -107,6 +107,7 @@ def test_work_is_spread_over_the_cores(monkeypatch):
     assert on_all_cores(16.0) == 10.0
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: range(64), raising=False)
     assert on_all_cores(64.0) == 10.0
+    assert on_all_cores(16.0, at_most=2) == 10.0
 
 
 @pytest.fixture

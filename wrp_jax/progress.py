@@ -37,13 +37,15 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
 
 
-def on_all_cores(seconds: float) -> float:
+def on_all_cores(seconds: float, at_most: int = 8) -> float:
     """How long work takes that keeps one core busy for so many seconds, on all of this machine.
 
-    Of eight cores or more, eight are counted: what runs here gets little out of further ones.
+    Args:
+      seconds: of one core.
+      at_most: cores that are counted; what runs here gets little out of more than eight.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return seconds / (_BUSY * min(cores or 1, 8))
+    return seconds / (_BUSY * min(cores or 1, at_most))
 
 
 @contextlib.contextmanager

@@ -17,9 +17,16 @@ def test_time_goes_with_pixels_and_with_what_the_methods_look_at():
     assert each("static") == pytest.approx(0.5)
     assert each("motion-only") == pytest.approx(0.5 + 0.65)
     assert each("static", "motion-only") == pytest.approx(2 * 0.5 + 0.65)
-    assert each("warp-refine") == pytest.approx(0.5 + 0.65 + 2 + 6)
     assert forecast.seconds_of_pixels(["motion-only"], 0, 20) == 0
     assert forecast.seconds_of_pixels(["warp-refine"], 0, 20) == 40
+
+
+@pytest.mark.parametrize(("cores", "refining"), [(1, 1), (2, 2), (8, 2)])
+def test_refining_takes_two_cores_at_most(cores, refining, monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: range(cores), raising=False)
+    seconds = forecast.seconds_of_pixels(["warp-refine"], 1_000_000, 9)
+    rest = (0.5 + 0.65 + 2) / cores
+    assert seconds == pytest.approx(40 + (rest + 6 / refining) / 0.8)
 
 
 def test_flow_voting_takes_one_core_and_goes_with_the_classes():

@@ -63,11 +63,9 @@ def seconds_of_pixels(methods: Sequence[str], pixels: int, classes: int) -> floa
     refines = any(method.refines for method in facts)
     segments = refines or any(method.segments for method in facts)
     each = (
-        METHOD * len(facts)
-        + MOTION * any(method.moves for method in facts)
-        + SEGMENTED * segments
-        + REFINED * refines
+        METHOD * len(facts) + MOTION * any(method.moves for method in facts) + SEGMENTED * segments
     )
+    chosen = on_all_cores(pixels * REFINED * refines, at_most=2)  # a thread for each side
     votes = sum(VOTES + VOTES_OF_CLASS * classes for method in facts if method.decides)
     compiling = COMPILING * segments + COMPILING_REFINER * refines
-    return compiling + on_all_cores(pixels * each) + pixels * votes
+    return compiling + on_all_cores(pixels * each) + chosen + pixels * votes
