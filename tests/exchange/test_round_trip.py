@@ -11,6 +11,7 @@ from wrp_jax.data.folder import FolderSource
 from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.open_source import open_source
 from wrp_jax.data.public_sets.cityscapes import cityscapes_classes
+from wrp_jax.data.tool_formats.cityscapes_tree import FRAMES as CITYSCAPES_FRAMES
 from wrp_jax.data.tool_formats.import_project import import_project
 from wrp_jax.exchange.export_project import FORMATS, export_project
 from wrp_jax.quality.table import FrameQuality, quality_csv
@@ -66,6 +67,7 @@ def test_out_and_in_is_the_identity(tmp_path, to, entries, kind):
     dest = tmp_path / ("E.zip" if kind == "zip" else "E")
     said = export_project(root, dest, to)
     assert "holds 4 labelled frames" in said
+    assert "2 frames without a label are left out: --unlabelled exports them, too." in said
     classes = root / "classes.json" if to in ("train-ids", "fiftyone") else None
     import_project(dest, tmp_path / "D2", classes=classes)
     same(root, tmp_path / "D2")
@@ -86,6 +88,107 @@ def test_cityscapes_out_and_in(tmp_path):
     with pytest.raises(UserError, match="class 'side-walk: left' is none of"):
         export_project(video(tmp_path / "D3", STREET), tmp_path / "E3", "cityscapes")
     assert not (tmp_path / "E3").exists()
+
+
+def whole_video(root, to):
+    """As ``video``, with a label of void alone, and a sequence of one frame that has none."""
+    city = classes_to_json(cityscapes_classes())["classes"]
+    video(root, city if to == "cityscapes" else STREET)
+    void = next(c.ids[c.void_index] for c in [open_source(str(root)).classes])
+    Image.fromarray(np.full(SIZE, void, np.uint8)).save(root / "a/labels/1.png")
+    (root / "d/frames").mkdir(parents=True)
+    Image.new("RGB", SIZE[::-1], (1, 2, 3)).save(root / "d/frames/0.png")
+    return root
+
+
+def same_video(first, second):
+    a, b = open_source(str(first)), open_source(str(second))
+    for sequence in a.sequences:
+        assert a.frame_names(sequence) == b.frame_names(sequence)
+        for name in set(a.frame_names(sequence)) - a.label_names(sequence):
+            np.testing.assert_array_equal(a.frame(sequence, name), b.frame(sequence, name))
+    same(first, second)
+
+
+@pytest.mark.parametrize("to", sorted(FORMATS))
+def test_with_its_frames_without_labels_a_folder_comes_back_whole(tmp_path, to):
+    root = whole_video(tmp_path / "D", to)
+    dest = tmp_path / ("E.zip" if to in ("cvat", "cityscapes") else "E")
+    said = export_project(root, dest, to, unlabelled=True)
+    assert f"holds 7 frames for {to}, 5 of them with labels; " in said and "left out" not in said
+    classes = root / "classes.json" if to in ("train-ids", "fiftyone") else None
+    import_project(dest, tmp_path / "D2", classes=classes)
+    same_video(root, tmp_path / "D2")
+
+
+@pytest.mark.parametrize("to", sorted(FORMATS))
+def test_a_folder_that_nobody_has_labelled_comes_back(tmp_path, to):
+    root = whole_video(tmp_path / "D", to)
+    for label in root.glob("*/labels/*"):
+        label.unlink()
+    with pytest.raises(UserError, match=r"holds no labels.*--unlabelled exports frames"):
+        export_project(root, tmp_path / "E", to)
+    assert not (tmp_path / "E").exists()
+    said = export_project(root, tmp_path / "E", to, unlabelled=True)
+    assert f"holds 7 frames for {to}, 0 of them with labels; " in said
+    classes = root / "classes.json" if to in ("train-ids", "fiftyone") else None
+    import_project(tmp_path / "E", tmp_path / "D2", classes=classes)
+    same_video(root, tmp_path / "D2")
+
+
+def test_tools_find_frames_without_labels_where_they_look_for_them(tmp_path):
+    root = whole_video(tmp_path / "D", "")
+    for to in ("cvat", "voc", "label-studio"):
+        export_project(root, tmp_path / to, to, unlabelled=True)
+    lists = {
+        f"{path.parents[2].name} {path.stem}": path.read_text().split()
+        for path in tmp_path.glob("*/ImageSets/Segmentation/*.txt")
+    }
+    with_labels = ["a/0", "a/1", "a/2", "b_c/0", "b_c/2"]
+    assert lists.pop("cvat default") == [*with_labels[:4], "b_c/1", "b_c/2", "d/0"]
+    expected = {"train": with_labels, "trainval": with_labels, "test": ["b_c/1", "d/0"]}
+    assert lists == {f"voc {part}": names for part, names in expected.items()}
+    tasks = json.loads((tmp_path / "label-studio/tasks.json").read_text())
+    assert [len(task["annotations"]) for task in tasks] == [1, 1, 1, 1, 0, 1, 0]
+    assert tasks[1]["annotations"][0]["result"] == []  # somebody has looked: it is all void
+    city = whole_video(tmp_path / "city", "cityscapes")
+    export_project(city, tmp_path / "E", "cityscapes", unlabelled=True)
+    frames = [len(list(tmp_path.glob(f"E/{f}/train/*/*"))) for f in CITYSCAPES_FRAMES]
+    assert frames == [5, 7]  # as in the set: labelled frames, and all
+
+
+def test_lists_of_frames_without_labels(tmp_path, caplog):
+    root = video(tmp_path / "D", STREET)
+    table, listed = tmp_path / "next_frames.csv", tmp_path / "list.txt"
+    listed.write_text("a 1\na 2\n")
+    table.write_text("sequence,frame\na,1\na,2\n")
+    with pytest.raises(UserError, match=r"1 of its frames have no label, the first is a 1.*--unl"):
+        export_project(root, tmp_path / "E", "voc", frames=listed)
+    for file in (listed, table):
+        said = export_project(root, tmp_path / "E", "voc", frames=file, unlabelled=True)
+        assert "holds 2 frames for voc, 1 of them with labels" in said
+    assert not caplog.records
+    table.write_text("sequence,frame\na,1\na,9\n")
+    said = export_project(root, tmp_path / "E", "voc", frames=table, unlabelled=True)
+    assert "holds 1 frame for voc, 0 of them with labels" in said
+    assert "1 of its frames are not in the video and are left out (the first is a 9)" in caplog.text
+    rows = [FrameQuality("a", "0", 1, 80.0, 0.0, 100.0, 0.0, "", {})]
+    (root / "quality.csv").write_bytes(quality_csv(rows, []))
+    export_project(root, tmp_path / "E", "voc", below=60.0, unlabelled=True)
+    # Of frames without a label nothing is expected, so that they need a look too.
+    written = {str(path.relative_to(tmp_path / "E")) for path in tmp_path.glob("E/JPEGImages/*/*")}
+    assert written == {"JPEGImages/a/1.png", "JPEGImages/b_c/1.jpg"}
+
+
+def test_partial_labels_count_as_none_and_are_told(tmp_path, caplog):
+    root = video(tmp_path / "D", STREET)
+    classes = json.loads((root / "classes.json").read_text())
+    (root / "classes.json").write_text(json.dumps({**classes, "keep": 100}))
+    Image.fromarray(np.full(SIZE, 100, np.uint8)).save(root / "a/labels/1.png")
+    said = export_project(root, tmp_path / "E", "grey-ids", unlabelled=True)
+    assert "6 frames for grey-ids, 4 of them with labels" in said
+    assert "1 frames are labelled in part" in caplog.text and "(the first is a 1)" in caplog.text
+    assert not (tmp_path / "E/labels/a/1.png").exists()
 
 
 def test_labels_that_come_back_without_our_list_of_classes(tmp_path):
@@ -117,12 +220,13 @@ def test_frames_of_a_table_and_those_below_a_quality(tmp_path, caplog):
     said = export_project(root, tmp_path / "E", "grey-ids", frames=table)
     assert "holds 1 labelled frame" in said and (tmp_path / "E/labels/b_c/2.png").is_file()
     assert "1 of its frames have no label and are left out (the first is a 1)" in caplog.text
+    assert "--unlabelled exports frames without a label, too" in caplog.text
     table.write_text("sequence,frame,miou,frame\na,0,80,90.00\n\n")  # a class called frame
     assert "holds 1 labelled" in export_project(root, tmp_path / "E", "grey-ids", frames=table)
     for content, message in (
         ("a,b\n1,2\n", "no rows with columns"),
         ("sequence,frame\n", "no rows with columns"),
-        ("sequence,frame\na,1\n", "none of its frames has a label"),
+        ("sequence,frame\na,1\n", "all of its frames have no label: --unlabelled exports"),
         ('sequence,frame\n"a,1\n', "no table"),
     ):
         table.write_text(content)
@@ -190,9 +294,6 @@ def test_what_is_not_known_becomes_void_where_there_is_none(tmp_path, monkeypatc
         source = open_source(str(tmp_path / f"D{number}"))
         assert source.classes.names[-1] == "unlabelled" and source.classes.void_index == 2
         assert source.classes.ids == (0, 1, 255)
-        if number and to in ("coco-stuff", "label-studio"):  # nothing is drawn on it: no label
-            assert not source.label_names("a")
-            continue
         expected = np.where(given == UNLABELLED, 2, given)
         np.testing.assert_array_equal(source.label("a", "0"), expected)
 
@@ -234,3 +335,8 @@ def test_what_propagate_wrote_with_a_least_confidence(tmp_path, wrp, capsys):
     changed = np.array(Image.open(tmp_path / "E2" / paths[0].relative_to(tmp_path / "E")))
     assert (changed[:16] == 255).all()
     np.testing.assert_array_equal(changed[16:], np.array(Image.open(paths[0]))[16:])
+    max(out.glob("*/labels/*.png")).unlink()  # as of a frame out of reach
+    said = export_project(out, tmp_path / "E3", "train-ids", data=spec)
+    assert "holds 2 labelled frames for train-ids" in said and "left out" not in said
+    said = export_project(out, tmp_path / "E4", "train-ids", data=spec, unlabelled=True)
+    assert "holds 3 frames for train-ids, 2 of them with labels" in said

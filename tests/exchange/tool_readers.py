@@ -7,7 +7,8 @@ imports nothing of this project.
   python tests/exchange/tool_readers.py write LABELS.npz FOLDER
 
 FOLDER holds an export in a folder of the name of each format. An array of OUT is called
-``<reader> <sequence>/<frame>`` and holds the names of the classes, "" where nothing is.
+``<reader> <sequence>/<frame>`` and holds the names of the classes, "" where nothing is; it is
+empty where the frame has no label.
 """
 
 import json
@@ -28,6 +29,7 @@ BY_DATUMARO = {
     "coco-stuff": "coco",
     "cityscapes": "cityscapes",
 }
+NO_LABEL = np.empty(0, "U40")
 
 
 def read(folder, out):
@@ -38,12 +40,18 @@ def read(folder, out):
         for item in dataset:
             assert item.media is not None and item.media.data is not None, f"{to}: no frame"
             masks = [a for a in item.annotations if a.type == datumaro.AnnotationType.mask]
+            if not item.annotations:
+                found[f"datumaro:{to} {item.id}"] = NO_LABEL
+                continue
             canvas = np.full(item.media.size, "", "U40")
             for mask in masks:
                 canvas[mask.image.astype(bool)] = labels[mask.label].name
             found[f"datumaro:{to} {item.id}"] = canvas
     coco = COCO(folder / "coco-stuff/annotations/stuff_default.json")
     for number, image in coco.imgs.items():
+        if not coco.getAnnIds(number):
+            found[f"pycocotools:coco-stuff {image['file_name'].rpartition('.')[0]}"] = NO_LABEL
+            continue
         canvas = np.full((image["height"], image["width"]), "", "U40")
         for annotation in coco.loadAnns(coco.getAnnIds(number)):
             mask = coco.annToMask(annotation).astype(bool)
@@ -51,6 +59,10 @@ def read(folder, out):
             canvas[mask] = coco.cats[annotation["category_id"]]["name"]
         found[f"pycocotools:coco-stuff {image['file_name'].rpartition('.')[0]}"] = canvas
     for task in json.loads((folder / "label-studio/tasks.json").read_text()):
+        path = task["data"]["image"].rpartition("images/")[2].rpartition(".")[0]
+        if not task["annotations"]:
+            found[f"label-studio-sdk:label-studio {path}"] = NO_LABEL
+            continue
         results = task["annotations"][0]["result"]
         height, width = (results[0][f"original_{k}"] for k in ("height", "width"))
         canvas = np.full((height, width), "", "U40")
@@ -58,21 +70,27 @@ def read(folder, out):
             value = result["value"]
             alpha = brush.decode_rle(value["rle"]).reshape(height, width, 4)[..., 3]
             canvas[alpha > 0] = value["brushlabels"][0]
-        path = task["data"]["image"].rpartition("images/")[2].rpartition(".")[0]
         found[f"label-studio-sdk:label-studio {path}"] = canvas
     np.savez(out, **{name.replace("/", "|"): array for name, array in found.items()})
 
 
 def write(labels, folder):
-    """Datumaro's exports of masks, and a project of Label Studio with brushes by its SDK."""
+    """Datumaro's exports of masks, and a project of Label Studio with brushes by its SDK.
+
+    Empty arrays are frames without a label.
+    """
     arrays = np.load(labels)
     names = [str(name) for name in arrays["names"]]
     items, tasks = [], []
     for number, key in enumerate(sorted(set(arrays.files) - {"names"})):
         label = arrays[key]
+        has_label = label.size > 0
+        label = label if has_label else np.zeros((7, 10), int)
         pixels = np.full((*label.shape, 3), 40 * number, np.uint8)
         masks = [
-            datumaro.Mask(label == i, label=i, id=i + 1, group=i + 1) for i in np.unique(label)
+            datumaro.Mask(label == i, label=i, id=i + 1, group=i + 1)
+            for i in np.unique(label)
+            if has_label
         ]
         media = datumaro.Image.from_numpy(data=pixels)
         items.append(datumaro.DatasetItem(key, annotations=masks, media=media, subset="default"))
@@ -84,11 +102,11 @@ def write(labels, folder):
              "original_height": label.shape[0],
              "value": {"format": "rle", "brushlabels": [names[i]],
                        "rle": brush.mask2rle((255 * (label == i)).astype(np.uint8))}}
-            for i in np.unique(label)
+            for i in np.unique(label) if has_label
         ]  # fmt: skip
         tasks.append(
             {"id": number, "data": {"image": f"/data/upload/1/0123abcd-{key}.png"},
-             "annotations": [{"id": number, "result": results}]}
+             "annotations": [{"id": number, "result": results}] if has_label else []}
         )  # fmt: skip
     (folder / "label-studio" / "project.json").write_text(json.dumps(tasks))
     dataset = datumaro.Dataset.from_iterable(items, categories=names, media_type=datumaro.Image)

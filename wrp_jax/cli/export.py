@@ -4,11 +4,12 @@
   wrp export OUT DEST.zip --to=coco-panoptic --data=D --min_confidence=0.8 --frames=LIST
   wrp export OUT DEST --to=cvat --data=D --frames=OUT/next_frames.csv
   wrp export OUT DEST --to=fiftyone --data=D --below=70
-  wrp export D DEST --to=label-studio
+  wrp export D DEST --to=label-studio --unlabelled
 
-OUT is what 'wrp propagate' wrote, which needs --data unless OUT/imported holds the video; or a
+OUT is what 'wrp propagate' wrote, which needs --data unless OUT/imported holds the video; D is a
 folder of frames and labels. DEST is a folder or ends in .zip. 'wrp import' reads it back with the
-same classes and labels.
+same classes and labels. Frames without a label are left out; --unlabelled exports them as well, as
+frames that nobody has annotated yet, so that DEST holds the whole video.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ def define_flags() -> None:
     flags.DEFINE_float(
         "below", None, "Of these the frames alone with a lower mIoU in OUT/quality.csv, in %."
     )
+    flags.DEFINE_boolean("unlabelled", False, "Frames without a label, too.")
 
 
 def main() -> None:
@@ -56,5 +58,6 @@ def main() -> None:
             min_confidence=options.min_confidence,
             frames=Path(options.frames) if options.frames else None,
             below=options.below,
+            unlabelled=options.unlabelled,
         )
     )

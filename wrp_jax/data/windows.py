@@ -58,14 +58,15 @@ def read_windows(path: Path | str, source: VideoSource) -> tuple[Window, ...]:
 
 
 def read_frames(
-    path: Path | str, source: VideoSource, *, partial: bool = False
+    path: Path | str, source: VideoSource, *, partial: bool = False, labelled: bool = True
 ) -> tuple[tuple[str, str], ...]:
-    """Reads a list of labelled frames, for ``--keyframes`` and ``--stills``.
+    """Reads a list of frames, for ``--keyframes``, ``--stills`` and ``--frames``.
 
     Args:
       path: the list.
       source: the source.
       partial: whether frames may be listed that are labelled in part.
+      labelled: whether every frame must have a label.
 
     Returns:
       ``(sequence, frame)`` in the order of the file.
@@ -76,7 +77,7 @@ def read_frames(
     """
     frames: list[tuple[str, str]] = []
     for where, (sequence, name) in _read_fields(path, source, "<sequence> <frame>"):
-        if not (partial and name in partial_names(source, sequence)):
+        if labelled and not (partial and name in partial_names(source, sequence)):
             _require_label(source, sequence, name, where)
         frames.append((sequence, name))
     repeated = collections.Counter(frames).most_common(1)

@@ -1,7 +1,9 @@
 """COCO's JSON with frames in ``images``: panoptic, and stuff as compressed runs.
 
 Every class but void is a category with the id of ``classes.json``; in a frame it is one segment,
-and void is what no segment covers. Reference: as of ``data/tool_formats/coco.py``.
+and void is what no segment covers. A frame without a label is an entry of ``images`` without
+annotations. A label that is void alone has none either as stuff: its entry is marked. Reference:
+as of ``data/tool_formats/coco.py``.
 """
 
 from __future__ import annotations
@@ -10,11 +12,12 @@ import json
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int32
 
 from wrp_jax.data import images
 from wrp_jax.data.tool_formats import run_lengths
-from wrp_jax.exchange.labelled_frames import LabelledFrame, Labels
+from wrp_jax.data.tool_formats.coco import VOID_MARK
+from wrp_jax.exchange.labelled_frames import ExportedFrame, Labels
 from wrp_jax.exchange.sink import Sink
 from wrp_jax.types import ClassMap
 
@@ -26,7 +29,9 @@ def write_panoptic(labels: Labels, sink: Sink) -> None:
     entries, annotations = [], []
     for number, item in enumerate(labels, 1):
         entries.append(_frame(item, number, sink))
-        segments = _parts(item, labels.classes)
+        if item.label is None:
+            continue
+        segments = _parts(item.label, labels.classes)
         picture = np.zeros((*item.label.shape, 3), np.uint8)
         for segment, (_, mask) in enumerate(segments, 1):
             picture[mask] = (segment % 256, segment // 256, 0)
@@ -48,8 +53,14 @@ def write_stuff(labels: Labels, sink: Sink) -> None:
     """Writes ``annotations/stuff_default.json``."""
     entries, annotations = [], []
     for number, item in enumerate(labels, 1):
-        entries.append(_frame(item, number, sink))
-        for index, mask in _parts(item, labels.classes):
+        entry = _frame(item, number, sink)
+        entries.append(entry)
+        if item.label is None:
+            continue
+        parts = _parts(item.label, labels.classes)
+        if not parts:
+            entry[VOID_MARK] = True
+        for index, mask in parts:
             counts = run_lengths.coco_text(run_lengths.mask_to_runs(mask.T.ravel()))
             annotations.append(
                 {
@@ -62,17 +73,19 @@ def write_stuff(labels: Labels, sink: Sink) -> None:
     _write(sink, STUFF, labels.classes, entries, annotations)
 
 
-def _frame(item: LabelledFrame, number: int, sink: Sink) -> dict[str, Any]:
+def _frame(item: ExportedFrame, number: int, sink: Sink) -> dict[str, Any]:
     name = f"{item.key}{item.suffix}"
     sink.put(f"images/{name}", item.frame)
-    height, width = item.label.shape
+    height, width = item.size
     return {"id": number, "file_name": name, "height": height, "width": width}
 
 
-def _parts(item: LabelledFrame, classes: ClassMap) -> list[tuple[int, Bool[np.ndarray, "h w"]]]:
+def _parts(
+    label: Int32[np.ndarray, "h w"], classes: ClassMap
+) -> list[tuple[int, Bool[np.ndarray, "h w"]]]:
     """The classes of a label but void, and their pixels."""
-    present = np.unique(item.label).tolist()
-    return [(index, item.label == index) for index in present if index != classes.void_index]
+    present = np.unique(label).tolist()
+    return [(index, label == index) for index in present if index != classes.void_index]
 
 
 def _described(mask: Bool[np.ndarray, "h w"], category: int) -> dict[str, Any]:

@@ -45,6 +45,7 @@ def export_project(
     min_confidence: float = 0.0,
     frames: Path | None = None,
     below: float | None = None,
+    unlabelled: bool = False,
 ) -> str:
     """Writes the project.
 
@@ -56,6 +57,7 @@ def export_project(
       min_confidence: see there.
       frames: see there.
       below: see there.
+      unlabelled: see there.
 
     Returns:
       What was done, in a sentence.
@@ -65,12 +67,27 @@ def export_project(
     """
     folder = dest.parent if is_archive(dest) else dest
     check_output(folder, out, input_folder(data) if data else None)
-    labels = open_labels(out, data, min_confidence, frames, below)
+    labels = open_labels(out, data, min_confidence, frames, below, unlabelled=unlabelled)
     with open_sink(dest, to) as sink:
         FORMATS[to](labels, sink)
         if to not in _WITH_OWN_CLASSES:  # by which 'wrp import' gives back the ids
             content = json.dumps(label_maps.classes_to_json(labels.classes), indent=1) + "\n"
             sink.put(label_maps.CLASSES_FILE, content.encode())
     changed = f"{sink.made} files are new or changed" if sink.made else "it is unchanged"
-    count = len(labels.frames)
-    return f"{dest} holds {count} labelled frame{'s' * (count != 1)} for {to}; {changed}."
+    return f"{dest} holds {_what(labels, to)}; {changed}.{_left_out(labels)}"
+
+
+def _what(labels: Labels, to: str) -> str:
+    count, known = len(labels.frames), len(labels.labelled)
+    frames = f"frame{'s' * (count != 1)}"
+    if known == count:
+        return f"{count} labelled {frames} for {to}"
+    return f"{count} {frames} for {to}, {known} of them with labels"
+
+
+def _left_out(labels: Labels) -> str:
+    count = labels.left_out
+    if not count:
+        return ""
+    are = "frames without a label are" if count > 1 else "frame without a label is"
+    return f" {count} {are} left out: --unlabelled exports {'them' if count > 1 else 'it'}, too."

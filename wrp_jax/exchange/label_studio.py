@@ -1,8 +1,9 @@
 """Label Studio's tasks with brush masks, its labelling configuration, and the frames.
 
 ``tasks.json`` is imported as it is. It names frames by their paths below the folder in which the
-project lies, for Label Studio's local storage. Void is what nobody has brushed over. Reference: as
-of ``data/tool_formats/label_studio.py``.
+project lies, for Label Studio's local storage. Void is what nobody has brushed over: a label that
+is void alone is an annotation without brushes, and a frame without a label has no annotation.
+Reference: as of ``data/tool_formats/label_studio.py``.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
+from jaxtyping import Int32
 
 from wrp_jax.data.tool_formats import run_lengths
-from wrp_jax.exchange.labelled_frames import LabelledFrame, Labels
+from wrp_jax.exchange.labelled_frames import ExportedFrame, Labels
 from wrp_jax.exchange.sink import Sink
 from wrp_jax.types import ClassMap
 
@@ -34,23 +36,28 @@ def write_label_studio(labels: Labels, sink: Sink) -> None:
             {
                 "id": number,
                 "data": {_IMAGE: f"/data/local-files/?d={address}"},
-                "annotations": [
-                    {"id": number, "was_cancelled": False, "result": _brushes(item, labels.classes)}
-                ],
+                "annotations": _annotations(item, number, labels.classes),
             }
         )
     sink.put("tasks.json", json.dumps(tasks).encode())
     sink.put("config.xml", _config(labels.classes).encode())
 
 
-def _brushes(item: LabelledFrame, classes: ClassMap) -> list[dict[str, Any]]:
-    height, width = item.label.shape
+def _annotations(item: ExportedFrame, number: int, classes: ClassMap) -> list[dict[str, Any]]:
+    if item.label is None:
+        return []
+    result = _brushes(item.key, item.label, classes)
+    return [{"id": number, "was_cancelled": False, "result": result}]
+
+
+def _brushes(key: str, label: Int32[np.ndarray, "h w"], classes: ClassMap) -> list[dict[str, Any]]:
+    height, width = label.shape
     results = []
-    for index in np.unique(item.label).tolist():
+    for index in np.unique(label).tolist():
         if index == classes.void_index:
             continue
         name = classes.names[index]
-        region = hashlib.sha256(f"{item.key} {name}".encode()).hexdigest()[:10]
+        region = hashlib.sha256(f"{key} {name}".encode()).hexdigest()[:10]
         results.append(
             {
                 "id": region,
@@ -62,7 +69,7 @@ def _brushes(item: LabelledFrame, classes: ClassMap) -> list[dict[str, Any]]:
                 "image_rotation": 0,
                 "value": {
                     "format": "rle",
-                    "rle": run_lengths.write_brush(item.label == index),
+                    "rle": run_lengths.write_brush(label == index),
                     "brushlabels": [name],
                 },
             }

@@ -37,13 +37,14 @@ def write_cvat(labels: Labels, sink: Sink) -> None:
     names = []
     for item in labels:
         sink.put(f"{FRAMES}/{item.key}{item.suffix}", item.frame)
-        sink.put(f"{LABELS}/{item.key}.png", images.encode_png(colors[item.label]))
+        if item.label is not None:
+            sink.put(f"{LABELS}/{item.key}.png", images.encode_png(colors[item.label]))
         names.append(item.key)
     _write_list(sink, "default", names)
 
 
 def write_voc(labels: Labels, sink: Sink) -> None:
-    """Writes a tree like VOC's; void is 255."""
+    """Writes a tree like VOC's; void is 255, and frames without a label are those of ``test``."""
     classes = labels.classes
     kept = [i for i in range(classes.num_classes) if i != classes.void_index]
     colors = _own_colors(classes)
@@ -58,13 +59,16 @@ def write_voc(labels: Labels, sink: Sink) -> None:
     palette[_VOID_INDEX] = void_color
     table = np.full(classes.num_classes, _VOID_INDEX, np.uint8)
     table[kept] = np.arange(len(kept))
-    names = []
+    names, without = [], []
     for item in labels:
         sink.put(f"{FRAMES}/{item.key}{item.suffix}", item.frame)
+        if item.label is None:
+            without.append(item.key)
+            continue
         sink.put(f"{LABELS}/{item.key}.png", images.encode_png(table[item.label], palette))
         names.append(item.key)
-    for part in ("train", "trainval"):
-        _write_list(sink, part, names)
+    for part, keys in (("train", names), ("trainval", names), ("test", without)):
+        _write_list(sink, part, keys)
 
 
 def _own_colors(classes: ClassMap) -> UInt8[np.ndarray, "c 3"]:
@@ -100,4 +104,6 @@ def _write_label_map(sink: Sink, rows: list[tuple[str, list[int]]]) -> None:
 
 
 def _write_list(sink: Sink, part: str, names: list[str]) -> None:
+    if not names:
+        return
     sink.put(f"ImageSets/Segmentation/{part}.txt", "".join(f"{n}\n" for n in names).encode())

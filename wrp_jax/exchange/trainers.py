@@ -43,7 +43,8 @@ def write_train_ids(labels: Labels, sink: Sink) -> None:
     sink.put(label_maps.CLASSES_FILE, text.encode())
     for item in labels:
         sink.put(f"images/{item.key}{item.suffix}", item.frame)
-        sink.put(f"labels/{item.key}.png", images.encode_png(table[item.label]))
+        if item.label is not None:
+            sink.put(f"labels/{item.key}.png", images.encode_png(table[item.label]))
 
 
 def write_grey_ids(labels: Labels, sink: Sink) -> None:
@@ -51,7 +52,8 @@ def write_grey_ids(labels: Labels, sink: Sink) -> None:
     table = np.array(labels.classes.ids, np.uint8)
     for item in labels:
         sink.put(f"images/{item.key}{item.suffix}", item.frame)
-        sink.put(f"labels/{item.key}.png", images.encode_png(table[item.label]))
+        if item.label is not None:
+            sink.put(f"labels/{item.key}.png", images.encode_png(table[item.label]))
 
 
 def write_fiftyone(labels: Labels, sink: Sink) -> None:
@@ -84,11 +86,15 @@ def write_fiftyone(labels: Labels, sink: Sink) -> None:
         sink.put(path, (json.dumps(content, indent=1) + "\n").encode())
     for item in labels:
         sink.put(f"data/{item.key}{item.suffix}", item.frame)
-        sink.put(f"labels/{item.key}.png", images.encode_png(table[item.label]))
+        if item.label is not None:
+            sink.put(f"labels/{item.key}.png", images.encode_png(table[item.label]))
 
 
 def write_cityscapes(labels: Labels, sink: Sink) -> None:
     """Writes ``leftImg8bit/train`` and ``gtFine/train`` with labelIds, trainIds and colours.
+
+    Where there are frames without a label, ``leftImg8bit_sequence/train`` holds all frames, as in
+    the set.
 
     Raises:
       UserError: a class that Cityscapes does not have.
@@ -105,11 +111,17 @@ def write_cityscapes(labels: Labels, sink: Sink) -> None:
         )
     place = np.array([*places, theirs.num_classes - 1])
     ids, train_ids = np.array(theirs.ids, np.uint8), _train_ids(theirs)
+    has_others = len(labels.labelled) < len(labels.frames)
     for item in labels:
         name = f"train/{item.sequence}/{item.sequence}_{NUMBER}_{item.name}"
+        frame = item.png()
+        if has_others:
+            sink.put(f"{FRAMES[1]}/{name}{FRAME_END}.png", frame)
+        if item.label is None:
+            continue
         found = place[item.label]
         begin = f"{LABELS}/{name}"
-        sink.put(f"{FRAMES[0]}/{name}{FRAME_END}.png", item.png())
+        sink.put(f"{FRAMES[0]}/{name}{FRAME_END}.png", frame)
         sink.put(f"{begin}{LABEL_END}", images.encode_png(ids[found]))
         sink.put(f"{begin}_gtFine_labelTrainIds.png", images.encode_png(train_ids[found]))
         sink.put(f"{begin}_gtFine_color.png", images.encode_png(theirs.colors[found]))

@@ -30,10 +30,15 @@ from wrp_jax.types import UserError
 _log = logging.getLogger(__name__)
 
 
+VOID_MARK = "wrp_void"
+"""In an entry of ``images`` without annotations that ``wrp export`` writes: it is all void."""
+
+
 class _Image(NamedTuple):
     name: str
     height: int
     width: int
+    void: bool
 
 
 def is_coco(content: Any) -> bool:
@@ -117,7 +122,8 @@ def _listed(entries: Any) -> dict[Any, _Image]:
 
 
 def _image(entry: Mapping[str, Any]) -> _Image:
-    image = _Image(str(entry["file_name"]), int(entry["height"]), int(entry["width"]))
+    void = entry.get(VOID_MARK) is True
+    image = _Image(str(entry["file_name"]), int(entry["height"]), int(entry["width"]), void)
     if not has_name(image.name):
         raise ValueError(f"an image has the name {image.name!r}")
     if image.height < 1 or image.width < 1 or image.height * image.width > pictures.MAX_PIXELS:
@@ -151,7 +157,7 @@ def _label(
     if len(drawn) < len(annotations):
         count = len(annotations) - len(drawn)
         _log.warning("%s: %d annotations without a segmentation are passed over", where, count)
-    if not drawn:
+    if not drawn and not (image.void and not annotations):
         return None
     drawn.sort(key=lambda a: not a.get("iscrowd"))
     return ToolLabel(where, (origin,), functools.partial(_draw, drawn, image, order, where))

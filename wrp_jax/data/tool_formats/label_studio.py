@@ -2,11 +2,12 @@
 
 Brushes come as packed runs, polygons in percent of the frame. They are drawn in the order of the
 task; of several annotations of a task the last one that was not cancelled counts, predictions do
-not. Masks are called ``task-<id>-annotation-<id>-by-<who>-<tag>-<label>-<n>.png``; which frame a
-task shows stands in the JSON alone, so that this must lie beside them. Frames are found by the
-file name at the end of their address, without the eight digits that Label Studio puts in front
-of uploads; exports hold none, so that they come from ``--frames``. Classes are in the order of
-their names: the exports do not say which others there are, nor colours.
+not. One without results is a label on which nothing is drawn; a task without annotations is a frame
+without a label. Masks are called ``task-<id>-annotation-<id>-by-<who>-<tag>-<label>-<n>.png``;
+which frame a task shows stands in the JSON alone, so that this must lie beside them. Frames are
+found by the file name at the end of their address, without the eight digits that Label Studio puts
+in front of uploads; exports hold none, so that they come from ``--frames``. Classes are in the
+order of their names: the exports do not say which others there are, nor colours.
 
 Reference: Label Studio's documentation, "Export annotations", "Brush labels"; HumanSignal/
 label-studio-sdk, ``converter/brush.py``.
@@ -83,7 +84,7 @@ def read_label_studio(tree: Tree, name: str, tasks: Sequence[Any]) -> Project:
     """
     where = tree.where(name)
     others: dict[str, int] = {}
-    regions: dict[str, list[_Region]] = {}
+    regions: dict[str, list[_Region] | None] = {}
     masks = _masks_by_task(tree)
     for number, task in enumerate(tasks):
         if not isinstance(task, dict):
@@ -110,16 +111,24 @@ def read_label_studio(tree: Tree, name: str, tasks: Sequence[Any]) -> Project:
     if others:
         told = ", ".join(f"{count} {kind}" for kind, count in sorted(others.items()))
         _log.warning("%s: %s passed over, which says nothing of single pixels", where, told)
-    names = sorted({r.label for found in regions.values() for r in found}, key=natural_key)
+    labelled = {frame: found for frame, found in regions.items() if found is not None}
+    empty = [frame for frame, found in labelled.items() if not found]
+    if empty:
+        _log.warning(
+            "%s: %d annotations hold no region, the first that of %s: nothing is drawn there",
+            where, len(empty), empty[0],
+        )  # fmt: skip
+    names = sorted({r.label for found in labelled.values() for r in found}, key=natural_key)
     order = {label: place for place, label in enumerate(names)}
     labels = {
         frame: ToolLabel(
             f"{where} (frame {frame})",
             (tree.origin(name), *(tree.origin(r.mask) for r in found if r.mask)),
-            functools.partial(_draw, tree, found, order, f"{where} (frame {frame})"),
+            functools.partial(_draw, tree, found, order, f"{where} (frame {frame})")
+            if found
+            else None,
         )
-        for frame, found in regions.items()
-        if found
+        for frame, found in labelled.items()
     }
     frames = {
         key: path
@@ -147,11 +156,14 @@ def _frame_of(task: Mapping[str, Any]) -> str:
     raise ValueError("its data name no picture")
 
 
-def _regions(task: Mapping[str, Any], others: dict[str, int]) -> list[_Region]:
+def _regions(task: Mapping[str, Any], others: dict[str, int]) -> list[_Region] | None:
+    """The regions of a task; none of an annotation without results; None: it is not labelled."""
     if "annotations" in task:
         done = [a for a in task["annotations"] if not a.get("was_cancelled")]
         if len(done) > 1:
             _log.warning("task %s has %d annotations: the last one counts", task["id"], len(done))
+        if done and not done[-1]["result"]:
+            return []
         results = done[-1]["result"] if done else []
         values = [{**r, **r.get("value", {})} for r in results]
     else:  # JSON-MIN: regions by the name of their tag
@@ -173,7 +185,7 @@ def _regions(task: Mapping[str, Any], others: dict[str, int]) -> list[_Region]:
         found.append(_Region(str(names[0]), height, width, value.get("rle"), value.get("points")))
     for kind in [kind for kind, count in others.items() if not count]:
         del others[kind]
-    return found
+    return found or None
 
 
 def _masks_by_task(tree: Tree) -> dict[int, list[tuple[str, str]]]:

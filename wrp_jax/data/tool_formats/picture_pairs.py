@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from wrp_jax.data import label_pictures
+from wrp_jax.data.label_maps import CLASSES_FILE
 from wrp_jax.data.tool_formats.project import Project, ToolClass, ToolLabel, frames_below
 from wrp_jax.data.tool_formats.tree import Tree
 from wrp_jax.types import ClassMap, UserError
@@ -22,8 +23,13 @@ LABELS = ("labels", "masks", "annotations", "ann_dir")
 
 
 def pair_of_folders(tree: Tree) -> tuple[str, str] | None:
-    """The folders of frames and labels at the root; None if there are no such."""
+    """The folders of frames and labels at the root; None if there are no such.
+
+    Labels may be missing where there is a list of their classes: nobody has made any yet.
+    """
     frames, labels = ([f for f in names if tree.pictures(f)] for names in (FRAMES, LABELS))
+    if frames and not labels and CLASSES_FILE in tree:
+        labels = [LABELS[0]]
     return (frames[0], labels[0]) if frames and labels else None
 
 

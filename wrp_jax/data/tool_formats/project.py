@@ -21,6 +21,7 @@ from jaxtyping import Int32
 
 from wrp_jax.data.frame_names import natural_key
 from wrp_jax.data.label_maps import classes_to_json, default_palette, parse_classes
+from wrp_jax.data.public_sets.convert import picture_size
 from wrp_jax.data.public_sets.public_set import Packed, Picture, Pixels, PublicSet
 from wrp_jax.data.tool_formats.tree import Tree, unique_names, without_ending
 from wrp_jax.files.output import check_name
@@ -64,12 +65,13 @@ class ToolLabel:
     Attributes:
       where: what to name in messages.
       files: on disk, that it is made from.
-      read: gives places in the list of classes, ``len(classes)`` where nothing was drawn.
+      read: gives places in the list of classes, ``len(classes)`` where nothing was drawn; None:
+        nothing was drawn on the whole frame, whose size the tool does not say.
     """
 
     where: str
     files: tuple[Path, ...]
-    read: Callable[[], Int32[np.ndarray, "h w"]]
+    read: Callable[[], Int32[np.ndarray, "h w"]] | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,7 +157,9 @@ def to_set(
         check_name(sequence)
         check_name(frame)
         pictures.append(
-            Picture(sequence, frame, places[key], _labelled(labels.get(key), project, ids))
+            Picture(
+                sequence, frame, places[key], _labelled(labels.get(key), places[key], project, ids)
+            )
         )
     return PublicSet(target, {i: i for i in target.ids}, tuple(pictures), {}, keep_void=True)
 
@@ -303,15 +307,22 @@ def _ids(classes: Sequence[ToolClass], void: Sequence[bool]) -> list[int]:
     return list(range(len(own)))
 
 
-def _labelled(label: ToolLabel | None, project: Project, ids: Sequence[int]) -> Pixels | None:
+def _labelled(
+    label: ToolLabel | None, frame: Path | Packed, project: Project, ids: Sequence[int]
+) -> Pixels | None:
     if label is None:
         return None
-    read = functools.partial(_read_ids, label, project, tuple(ids))
+    read = functools.partial(_read_ids, label, frame, project, tuple(ids))
     return Pixels(label.where, label.files[0], read, label.files[1:])
 
 
-def _read_ids(label: ToolLabel, project: Project, ids: Sequence[int]) -> Int32[np.ndarray, "h w"]:
-    places = label.read()
+def _read_ids(
+    label: ToolLabel, frame: Path | Packed, project: Project, ids: Sequence[int]
+) -> Int32[np.ndarray, "h w"]:
+    if label.read is None:
+        places = np.full(picture_size(frame), len(project.classes), np.int32)
+    else:
+        places = label.read()
     found = np.array(ids, np.int32)[places]
     if found.size and found.min() < 0:
         y, x = (int(v) for v in np.argwhere(found < 0)[0])

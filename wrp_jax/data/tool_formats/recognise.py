@@ -98,7 +98,7 @@ def _at_root(tree: Tree) -> Recognised | None:
             data = tree.read(name, MAX_TEXT)
             if cvat_xml.is_cvat_xml(data):
                 return Recognised(CVAT_XML, tree, {name: data})
-    if voc.LABELS in folders:
+    if voc.LABELS in folders or (voc.FRAMES in folders and voc.LABEL_MAP in tree):
         return Recognised(MASKS, tree, {})
     if CITYSCAPES_LABELS in folders or folders & set(CITYSCAPES_FRAMES):
         return Recognised(CITYSCAPES, tree, {})

@@ -60,7 +60,7 @@ def read_voc(tree: Tree) -> Project:
         )
         for key, name in frames_below(tree, LABELS).items()
     }
-    if not labels:
+    if not labels and not ours:
         raise UserError(f"{tree.where(LABELS)} holds no pictures: export the labels as well.")
     kind = "CVAT's segmentation masks" if ours else "PASCAL VOC"
     partial = _BLACK not in (c.color for c in classes)
