@@ -33,7 +33,7 @@ FLAGS = {
     "build": "data name output pass set",
     "doctor": "limit path",
     "import": "classes frames label output partial source void",
-    "export": "below data frames labels min_confidence output to",
+    "export": "below data frames labels min_confidence output to unlabelled",
     "convert": "data output set",
     "convert-weights": "network output weights",
 }
