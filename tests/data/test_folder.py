@@ -243,7 +243,11 @@ BREAKAGES = {
     "labels only": (lambda f: shutil.rmtree(f / "b/frames"), "labels but no frames"),
     "label without frame": (
         lambda f: (f / "a/frames/000004.jpg").unlink(),
-        "000004.png is a label without a frame",
+        r"000004.png is a label without a frame: add the frame .*frames/000004.jpg or remove",
+    ),
+    "label named by its number alone": (
+        lambda f: (f / "a/labels/000004.png").rename(f / "a/labels/4.png"),
+        r"4.png is a label without a frame: if it belongs to .*000004.jpg, call it 000004; else",
     ),
     "umlauts in two spellings": (
         lambda f: (

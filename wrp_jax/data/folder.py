@@ -20,7 +20,7 @@ from jaxtyping import Int32, UInt8
 
 from wrp_jax import interrupts
 from wrp_jax.data import images, label_maps, label_pictures, passed_over
-from wrp_jax.data.frame_names import in_order, natural_key
+from wrp_jax.data.frame_names import in_order, natural_key, same_number
 from wrp_jax.data.source import TableOfFrames
 from wrp_jax.data.tool_formats.recognise import export_hint
 from wrp_jax.files.output import check_name
@@ -153,18 +153,23 @@ def open_folder(
             raise UserError(f"{folder / 'frames'} holds no pictures: put the frames there.")
         for name, path in labels[sequence].items():
             if name not in frames[sequence]:
-                raise UserError(f"{path} is a label without a frame: {_advice(name, folder)}")
+                advice = _advice(name, frames[sequence])
+                raise UserError(f"{path} is a label without a frame: {advice}")
     partial = _take_partial(labels, classes, max_pixels)
     return FolderSource(root, classes, max_pixels, frames, labels, partial)
 
 
-def _advice(name: str, sequence: Path) -> str:
-    """What to do with a label of this name, for which there is no frame."""
+def _advice(name: str, frames: Mapping[str, Path]) -> str:
+    """What to do with a label of this name, for which there is no frame among these."""
     composed = unicodedata.normalize("NFC", name)
-    for frame in (sequence / "frames").iterdir():
-        if unicodedata.normalize("NFC", frame.stem) == composed:
-            return f"the name of {frame} looks the same, but is spelt in other bytes; rename one."
-    return f"add {sequence / 'frames'}/{name}.jpg or remove the label."
+    for frame, path in frames.items():
+        if unicodedata.normalize("NFC", frame) == composed:
+            return f"the name of {path} looks the same, but is spelt in other bytes; rename one."
+    same = same_number(name, frames)
+    if len(same) == 1:
+        return f"if it belongs to the frame {frames[same[0]]}, call it {same[0]}; else remove it."
+    first = next(iter(frames.values()))
+    return f"add the frame {first.with_name(name + first.suffix)} or remove the label."
 
 
 def _take_partial(

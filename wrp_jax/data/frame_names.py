@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -42,6 +42,17 @@ class Order(NamedTuple):
 def natural_key(name: str) -> tuple:
     """Sorts ``frame2`` before ``frame10``; equal numbers by their spelling."""
     return _pieces(name, _INTEGERS)
+
+
+def same_number(name: str, names: Iterable[str]) -> list[str]:
+    """Those of the names with the same numbers, however these are spelt.
+
+    Example:
+      >>> same_number("10", ["frame_000001", "frame_000010"])
+      ['frame_000010']
+    """
+    numbers = [int(n) for n in _INTEGERS.findall(name)]
+    return [n for n in names if numbers and [int(m) for m in _INTEGERS.findall(n)] == numbers]
 
 
 def in_order(names: Sequence[str]) -> Order:
