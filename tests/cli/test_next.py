@@ -53,7 +53,7 @@ def test_a_table_that_was_sorted_or_cut_is_refused(wrp, capsys, output):
         path.write_bytes(b"".join([head, *others]))
         assert wrp("next", str(output)) == 2
         said = capsys.readouterr().err
-        assert "quality.csv was changed after it was written: run the same command again" in said
+        assert "quality.csv was changed after it was written: give the command that" in said
     path.write_bytes(content)
     assert wrp("next", str(output)) == 0
 

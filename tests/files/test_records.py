@@ -109,7 +109,7 @@ def test_files_of_no_frame_go_and_those_of_others_stay(out, caplog):
         records.keep_only([])
         records.save()
     assert sorted(p.name for p in (out / "a").iterdir()) == ["1.png", "own.png"]
-    assert "removed a/0.png, which belong" in caplog.text and "1.png" in caplog.text
+    assert "removed a/0.png: no part of the result" in caplog.text and "1.png" in caplog.text
     assert verify(out) == (0, [])
 
 

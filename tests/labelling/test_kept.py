@@ -10,7 +10,7 @@ from wrp_jax.files.records import verify
 from wrp_jax.labelling import kept, run
 from wrp_jax.labelling.dry_run import describe_labels
 from wrp_jax.labelling.finish import finish
-from wrp_jax.labelling.plan import check_free, claim, make_plan
+from wrp_jax.labelling.plan import CHANGED, check_free, claim, make_plan
 from wrp_jax.labelling.request import Request
 from wrp_jax.labelling.run import label_windows
 from wrp_jax.types import UserError
@@ -81,11 +81,46 @@ def test_damaged_results_are_made_again(rerun, caplog, name, damage):
     assert len(faults) == 1 and name in faults[0] and count > 20
     assert rerun() == ["a 001"]
     assert path.read_bytes() == before
-    assert [m for m in caplog.messages if name in m] == [
+    assert [m for m in caplog.messages if name in m][:1] == [
         f"{path} {'is gone' if damage == 'gone' else 'was changed after it was written'}: it is "
         "made again"
     ]
+    assert (rerun.out / CHANGED).exists() == (damage == "repainted" and "/labels/" in name)
     assert verify(rerun.out) == (count, []) and rerun() == []
+
+
+@pytest.mark.parametrize("added", [False, True])
+def test_labels_that_were_corrected_in_the_output_are_not_lost(rerun, caplog, added):
+    """The correction is of frame 003; where a label is added, its window is made anew for that."""
+    path, place = rerun.out / "a/labels/003.png", rerun.out / CHANGED / "a/labels"
+    before = path.read_bytes()
+    corrections = []
+    for name in ("003.png", "003-2.png"):
+        repaint(path)
+        pixels = np.array(Image.open(path))
+        pixels[4:6] = len(corrections)
+        Image.fromarray(pixels).save(path)
+        corrections.append(path.read_bytes())
+        if added:
+            label = rerun.root / "a/labels/004.png"
+            label.unlink() if label.exists() else shutil.copy(label.with_name("001.png"), label)
+        rerun()
+        assert f"{path}: somebody has changed" in caplog.text and str(place / name) in caplog.text
+        caplog.clear()
+        assert (place / name).read_bytes() == corrections[-1]
+    assert path.read_bytes() == before and rerun() == []
+    assert (place / "003.png").read_bytes() == corrections[0]
+    assert not caplog.messages and verify(rerun.out)[1] == []
+
+
+def test_a_correction_that_the_data_have_is_not_kept_twice(rerun, caplog):
+    path = rerun.out / "a/labels/003.png"
+    pixels = np.array(Image.open(path))
+    pixels[4:6] = 7
+    Image.fromarray(pixels).save(path)
+    shutil.copy(path, rerun.root / "a/labels/003.png")
+    rerun()
+    assert not (rerun.out / CHANGED).exists() and "somebody" not in caplog.text
 
 
 @pytest.mark.parametrize("name", ["002", "000", "004"])

@@ -9,6 +9,7 @@ an output (``shards``) writes records of its own, and all read those of all.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import logging
 import os
@@ -20,7 +21,7 @@ from typing import Any
 from wrp_jax import interrupts
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.digests import DIGESTS_FILE, FileDigests
-from wrp_jax.files.lock import TEMPORARY, check_place
+from wrp_jax.files.lock import TEMPORARY, check_place, make_folder_of
 from wrp_jax.files.output import RUN_FILE, read_run
 from wrp_jax.files.regular import MAX_BYTES, read_bytes
 from wrp_jax.files.shards import WHOLE, Shard, shard_homes
@@ -118,6 +119,41 @@ class Records:
         if lines:
             self._append("".join(lines).encode())
 
+    def changed(self, paths: Iterable[Path]) -> Iterator[Path]:
+        """Those of the files that somebody has changed since they were written."""
+        for path in paths:
+            recorded = self._entries.get(self._name(path))
+            if recorded is None or path.is_symlink():
+                continue
+            if _content(path, self.digests) not in ("", None, recorded[1]):
+                yield path
+
+    def set_aside(self, path: Path, folder: Path) -> Path:
+        """Moves a file to the same place below another folder of the output.
+
+        Args:
+          path: the file.
+          folder: what is there already stays.
+
+        Returns:
+          Where the file is now.
+
+        Raises:
+          UserError, MachineError: it cannot be moved there.
+        """
+        place = folder / path.relative_to(self.output)
+        taken = itertools.count(2)
+        while os.path.lexists(place):
+            place = place.with_name(f"{path.stem}-{next(taken)}{path.suffix}")
+        check_place(path)
+        check_place(place)
+        try:
+            make_folder_of(place)
+            path.rename(place)
+        except OSError as error:
+            raise cannot_write(place, error) from error
+        return place
+
     def write(self, made_from: str, path: Path, data: bytes) -> None:
         """Writes a file and records it, but not over one that no run has written.
 
@@ -156,14 +192,14 @@ class Records:
             if content is None:
                 continue
             if content != digest:
-                _log.warning("%s belongs to no frame any more and was changed: it stays", path)
+                _log.warning("%s is no part of the result any more and was changed: it stays", path)
                 continue
             self._unlink(path)
             removed.append(name)
         if removed:
             more = f" and {len(removed) - 1} more" if len(removed) > 1 else ""
             _log.warning(
-                "%s: removed %s%s, which belong to no frame any more",
+                "%s: removed %s%s: no part of the result any more",
                 self.output, removed[0], more,
             )  # fmt: skip
 
@@ -306,7 +342,9 @@ def check_as_written(output: Path, path: Path) -> None:
     entry = _read_all(output, digests)[0].get(path.relative_to(output).as_posix())
     fault = _fault(path, entry[1], digests) if entry else ""
     if fault:
-        raise UserError(f"{fault}: run the same command again, which writes it anew.")
+        raise UserError(
+            f"{fault}: give the command that wrote {output} again, which writes the file anew."
+        )
 
 
 def run_mark(

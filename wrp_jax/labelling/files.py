@@ -80,6 +80,12 @@ class OutputFiles:
                 paths += [writer.label_path(sequence, name), writer.confidence_path(sequence, name)]
         return tuple(paths)
 
+    def labels(self, job: WindowJob) -> list[tuple[str, Path]]:
+        """The labels of each method that a window leaves behind, with the names of their frames."""
+        sequence, names = job.window.sequence, [job.names[i] for i in job.owned]
+        writers = self.writers.values()
+        return [(name, w.label_path(sequence, name)) for name in names for w in writers]
+
     def write_moved(
         self, method: str, sequence: str, name: str, image: UInt8[np.ndarray, "h w 3"]
     ) -> None:

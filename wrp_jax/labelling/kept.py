@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from wrp_jax import interrupts
+from wrp_jax.data.images import decode_label
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source_digests import SourceDigests
 from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.files.failures import Failures
 from wrp_jax.files.records import Records, fingerprint, run_mark
+from wrp_jax.files.regular import read_bytes
 from wrp_jax.labelling.files import OutputFiles
-from wrp_jax.labelling.plan import MAY_CHANGE, RESERVED, Plan, WindowJob
+from wrp_jax.labelling.plan import CHANGED, MAY_CHANGE, RESERVED, Plan, WindowJob
 from wrp_jax.labelling.relabelled import Relabelled, WindowLabels, relabelled
 from wrp_jax.labelling.window_result import WindowResult, labels_of_window, load_window_result
 from wrp_jax.quality.next_frames import NEXT_FRAMES_FILE
 from wrp_jax.quality.table import QUALITY_FILE
 from wrp_jax.reporting.clips import CLIP_SCRIPT
+from wrp_jax.types import UserError
 
 RESULT_VERSION = 3
 """Raised when the program labels the same input otherwise than before: windows are made again."""
@@ -94,7 +97,9 @@ class KeptWindows:
     def load(self) -> dict[int, WindowResult]:
         """The results that are kept, by number of the window.
 
-        What is made again is told. Files of frames that the plan does not have are removed, but for
+        What is made again is told. Labels that somebody has changed in the output, where they are
+        going to be made again, are moved to ``CHANGED``: they may be corrections that were meant
+        for the data. Files of frames that the plan does not have are removed, but for
         a shard, whose plan may be older than that of others: who merges removes them.
         """
         changes = self.relabelled()
@@ -103,10 +108,37 @@ class KeptWindows:
             _log.warning("%s: %s", self._plan.output, sentence)
         results = self.finished(changes.touched)
         self._records.tell()
+        self._set_changes_aside(job for job in self._plan.own if job.number not in results)
         if self._plan.shard.is_all:
             self._remove_others()
         self._records.save()
         return results
+
+    def _set_changes_aside(self, jobs: Iterable[WindowJob]) -> None:
+        """Moves labels that are pictures still: what is damaged is nobody's work."""
+        moved: list[tuple[Path, Path]] = []
+        for job in jobs:
+            labels = self.labels.get(job.number)
+            given = {} if labels is None else labels.digests
+            written = {path: name for name, path in self._files.labels(job)}
+            for path in self._records.changed(written):
+                interrupts.check()
+                if given.get(written[path]) == self._records.digests.of(path):
+                    continue  # the data have it
+                try:
+                    decode_label(read_bytes(path), path)
+                except UserError:
+                    continue
+                folder = self._plan.output / CHANGED
+                moved.append((path, self._records.set_aside(path, folder)))
+        if moved:
+            path, place = moved[0]
+            more = f" ({len(moved) - 1} more like it)" if len(moved) > 1 else ""
+            _log.warning(
+                "%s: somebody has changed this label, which is made anew; the changed one is now "
+                "%s%s. If it is a correction, put it into the labels of the data; else remove it",
+                path, place, more,
+            )  # fmt: skip
 
     def _windows(self) -> list[Path]:
         """The files of finished windows, of this plan or another."""

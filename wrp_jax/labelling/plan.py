@@ -37,9 +37,11 @@ from wrp_jax.types import UserError, Window
 TRAINING = "training"
 """Folder of the output for networks that no workdir has."""
 THRESHOLDS_FILE = "thresholds.csv"
+CHANGED = "changed"
+"""Folder of the output for labels that somebody has changed there, see ``KeptWindows.load``."""
 RESERVED = frozenset(
     {
-        *("methods", "tfds", IMPORTED, TRAINING, "metrics.json", "report.html"),
+        *("methods", "tfds", IMPORTED, TRAINING, CHANGED, "metrics.json", "report.html"),
         *(FAILURES_FILE, QUALITY_FILE, NEXT_FRAMES_FILE, THRESHOLDS_FILE),
     }
 )
