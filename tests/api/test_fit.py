@@ -102,9 +102,21 @@ def test_an_export_is_imported_beside_the_networks(trained, tmp_path, monkeypatc
     assert (known.label("street", "1") == 1).all() and source.classes.names[1] == "aeroplane"
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    model = wrp_jax.fit(export)
+    (tmp_path / "list.txt").write_text("street 1\n")
+    stills = f"{export}:{tmp_path / 'list.txt'}"
+    model = wrp_jax.fit(export, stills=[stills])
     assert trained[1][2].frame_names("street") == ("0", "1", "2")
     assert list((tmp_path / "temporary").iterdir()) == [model.workdir]
+    config, run = Config(stages=("segmentation",)), tmp_path / "stills"
+    with pytest.raises(UserError, match=r"export:none\.txt: there is no list"):
+        wrp_jax.fit(None, stills=[f"{export}:none.txt"], config=config, workdir=run)
+    (tmp_path / "wrong.txt").write_text("street 0\n")  # which has no label
+    with pytest.raises(UserError, match=r"wrong\.txt:1"):
+        wrp_jax.fit(None, stills=[f"{export}:{tmp_path}/wrong.txt"], config=config, workdir=run)
+    assert not run.exists()
+    wrp_jax.fit(None, stills=[stills, stills], config=config, workdir=run)
+    found = {item.source.root.relative_to(run).as_posix() for item in trained[-1][1].items}
+    assert found == {"imported_stills", "imported_stills_2"}
 
 
 def test_motion_alone_needs_no_label(trained, clip, tmp_path):

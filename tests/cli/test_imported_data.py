@@ -1,6 +1,8 @@
 """``--label`` and exports as ``--data``: what is brought in before anything is trained."""
 
+import contextlib
 import dataclasses
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from wrp_jax.data.open_source import open_source
 from wrp_jax.files.lock import HeldElsewhereError, sole_writer
 from wrp_jax.files.shards import WHOLE, Shard
 from wrp_jax.labelling.request import Request
+from wrp_jax.labelling.score import frames_to_score
 from wrp_jax.types import UserError
 
 
@@ -99,3 +102,40 @@ def test_an_export_for_a_folder_of_others(tmp_path):
     with pytest.raises(UserError, match=r"metrics.json is there already"):
         imported_request(request, []).__enter__()
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["metrics.json"]
+
+
+# ml_collections loads config files by a deprecated call.
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
+def test_an_export_to_be_scored_on(tmp_path, monkeypatch, wrp):
+    export, run = an_export(tmp_path / "export"), tmp_path / "run"
+    (tmp_path / "list.txt").write_text("export 1\n")
+    scored = []
+
+    def score_run(config, test, workdir, *, name):
+        scored.append((test, name, frames_to_score(test)[1]))
+        return {"miou": 0.0, "frames": 1}
+
+    # Processes are joined once, before anything else.
+    monkeypatch.setattr("wrp_jax.cli.command_line.joined_processes", contextlib.nullcontext)
+    monkeypatch.setattr("wrp_jax.api.fit.fit", lambda *_, workdir, **__: Mock(workdir=run))
+    monkeypatch.setattr("wrp_jax.labelling.score.score_run", score_run)
+    words = ("train", "--config=segment_folder", "--stills=D:LIST", f"--workdir={run}")
+    for test, here in (
+        (f"{export}", f"{run}/imported_test"),
+        (f"{export}:{tmp_path}/list.txt", f"{run}/imported_test:{tmp_path}/list.txt"),
+        (f"{run}/imported_test", f"{run}/imported_test"),
+    ):
+        assert wrp(*words, f"--config.test={test}") == 0
+        assert (here, test) == scored[-1][:2] and list(scored[-1][2]) == [("export", "1")]
+
+
+def test_an_export_is_built_under_its_name(tmp_path, monkeypatch, wrp):
+    export, built = an_export(tmp_path / "export"), []
+    monkeypatch.setattr(
+        "wrp_jax.data.tfds.build.build_clips",
+        lambda kind, data, output, name: built.append(
+            (data.name, open_source(str(data)).sequences)
+        ),
+    )
+    assert wrp("build", f"--data={export}", f"--output={tmp_path / 'out'}") == 0
+    assert built == [("export", ("export",))] and not (tmp_path / "out").exists()

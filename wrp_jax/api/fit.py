@@ -57,8 +57,8 @@ def fit(
       windows: a list for ``read_windows``, or windows: their labelled frames are known, all
         others are not looked at.
       keyframes: a list of labelled frames; every labelled frame if None.
-      stills: labelled frames without video around them: ``ROOT:LIST``, or a source and
-        ``(sequence, frame)`` of the frames.
+      stills: labelled frames without video around them: ``ROOT:LIST``, where ROOT may be an export
+        too (``workdir/imported_stills``), or a source and ``(sequence, frame)`` of the frames.
       update: steps for which the segmentation network of the workdir, which is finished, is trained
         on with the labels that there are now; the result stands in ``workdir/updates``. 0: the
         stages are trained.
@@ -83,12 +83,11 @@ def fit(
     check(config)
     check_stages(config)
     labelled = reads_labels(config.stages)
-    known_stills = [parse_stills(s) if isinstance(s, str) else s for s in stills]
     if update:
         if workdir is None:
             raise UserError("workdir is missing: an update goes on from a finished run.")
         check_update(config, update)
-    if video is None and not known_stills:
+    if video is None and not stills:
         raise UserError("there is nothing to train from: give a video, or stills.")
     if video is None and tuple(config.stages) != ("segmentation",):
         raise UserError(
@@ -99,6 +98,10 @@ def fit(
         if isinstance(video, str | os.PathLike) and labels is None and classes is None:
             imported = _imported(os.fspath(video), workdir, labelled=labelled)
             video = processes.first(lambda: stack.enter_context(imported))
+        known_stills = [
+            _stills(still, number, workdir, stack) if isinstance(still, str) else still
+            for number, still in enumerate(stills, 1)
+        ]
         source = None if video is None else _source(video, labels, classes, labelled)
         return _fit(source, config, workdir, windows, keyframes, known_stills, update)
 
@@ -164,12 +167,37 @@ def _imported(video: str, workdir: str | os.PathLike | None, *, labelled: bool) 
     """What to open: of an export its import, in the workdir or in a folder that goes again."""
     from wrp_jax.data.tool_formats.imported import imported
 
-    with contextlib.ExitStack() as stack:
-        if workdir is None:
-            workdir = stack.enter_context(tempfile.TemporaryDirectory(prefix="wrp_jax_import_"))
-        home, say = Path(workdir), processes.say
-        source = imported(video, home, labelled=labelled, flag="--workdir", say=say)
-        yield stack.enter_context(source)
+    with (
+        _home_of_imports(workdir) as home,
+        imported(video, home, labelled=labelled, flag="--workdir", say=processes.say) as source,
+    ):
+        yield source
+
+
+def _stills(
+    spec: str, number: int, workdir: str | os.PathLike | None, stack: contextlib.ExitStack
+) -> Stills:
+    """Opens stills, of an export its import, which lasts as long as the stack."""
+
+    def enter() -> str:
+        from wrp_jax.data.tool_formats.imported import IMPORTED_STILLS, imported_list
+
+        home = stack.enter_context(_home_of_imports(workdir))
+        name = IMPORTED_STILLS + (f"_{number}" if number > 1 else "")
+        return stack.enter_context(
+            imported_list(spec, home, name, flag="--workdir", say=processes.say)
+        )
+
+    return parse_stills(processes.first(enter))
+
+
+@contextlib.contextmanager
+def _home_of_imports(workdir: str | os.PathLike | None) -> Iterator[Path]:
+    if workdir is not None:
+        yield Path(workdir)
+        return
+    with tempfile.TemporaryDirectory(prefix="wrp_jax_import_") as folder:
+        yield Path(folder)
 
 
 def _enter(stack: contextlib.ExitStack, context: contextlib.AbstractContextManager[None]) -> None:

@@ -4,7 +4,8 @@
   wrp build --set=camvid --data=CAMVID --output=DIR
   wrp build --set=sintel_flow --pass=final --data=SINTEL --output=DIR
 
-Prints what to give as --data to read it, one for each split.
+FOLDER can also be an export of an annotation tool (see 'wrp import'). Prints what to give as --data
+to read it, one for each split.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ def define_flags() -> None:
     from wrp_jax.data.tfds.build import CLIP_SETS
 
     flags.DEFINE_enum("set", CLIP_SETS[0], [*CLIP_SETS, *sorted(BUILDERS)], "What it is.")
-    flags.DEFINE_string("data", None, "The folder of video, or the set as it was published.")
+    flags.DEFINE_string(
+        "data", None, "The folder of video, a tool's export, or the set as published."
+    )
     flags.DEFINE_string("output", None, "TFDS data directory to write into.")
     flags.DEFINE_string("name", None, "Of a folder's data set; the folder's own if absent.")
     flags.DEFINE_string(
@@ -37,6 +40,8 @@ def main() -> None:
     """Reads the flags and builds."""
     from wrp_jax.data.flow_sets.build import build_flow_set
     from wrp_jax.data.tfds.build import CLIP_SETS, build_clips
+    from wrp_jax.data.tool_formats.import_project import sequence_name
+    from wrp_jax.data.tool_formats.imported import imported
 
     command_line.require("data", "output")
     options = flags.FLAGS
@@ -48,4 +53,10 @@ def main() -> None:
         return
     if options[_PASS].value:
         raise UserError(f"--pass has no effect with --set={kind}; leave it out.")
-    print(build_clips(kind, data, output, options.name))
+    if kind != "folder":
+        print(build_clips(kind, data, output, options.name))
+        return
+    # Of an export the import goes again: the data set holds all of it, and is called as it.
+    name = sequence_name(data)
+    with imported(str(data), output, dry_run=True, name=name, say=print) as found:
+        print(build_clips(kind, Path(found), output, options.name))

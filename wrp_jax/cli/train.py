@@ -13,7 +13,7 @@ time. --config.key=value changes an option; docs/OPTIONS.md lists them.
 
 The third command trains segmentation alone, on pictures without video. The fourth trains a student
 on the labels that 'wrp propagate' wrote to OUT, and scores it on the labelled frames of TEST (a
-video as for --data, or D:LIST), into W/scores.json.
+video or an export as for --data, or D:LIST), into W/scores.json.
 
 When you have added or corrected labels, --update trains the segmentation network of RUN on for a
 short while. The result goes to RUN/updates/1, 2, …, and RUN stays as it is.
@@ -24,6 +24,7 @@ under Open MPI they find each other; elsewhere give --coordinator, --num_process
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from absl import flags
@@ -48,8 +49,8 @@ def define_flags() -> flags.FlagHolder:
     flags.DEFINE_multi_string(
         "stills",
         [],
-        "Labelled pictures without video: a folder, a colon, and a file of lines '<sequence> "
-        "<frame>'.",
+        "Labelled pictures without video: a folder or a tool's export, a colon, and a file of "
+        "lines '<sequence> <frame>'.",
     )
     flags.DEFINE_boolean(
         "update",
@@ -71,7 +72,6 @@ def main(config_flag: flags.FlagHolder) -> None:
 def _train(config: Config) -> None:
     from wrp_jax import processes
     from wrp_jax.api.fit import fit
-    from wrp_jax.labelling.score import check_test
     from wrp_jax.training.stages import check_stages, reads_labels
     from wrp_jax.training.update import check_update
 
@@ -94,29 +94,43 @@ def _train(config: Config) -> None:
         raise UserError("--update_steps has no effect without --update: leave it out.")
     labelled = reads_labels(config.stages)
     _check_flags(config, labelled=labelled)
-    if config.test:
-        check_test(config.test, config.stages)
-    model = fit(
-        data or None,
-        config=config,
-        workdir=workdir,
-        windows=options.windows,
-        keyframes=options.keyframes,
-        stills=options.stills,
-        update=options.update_steps if options.update else 0,
-    )
-    trained = model.workdir
-    assert trained is not None  # there is a --workdir
-    if config.test:
-        processes.first(lambda: _score(config, trained))
+    with contextlib.ExitStack() as stack:
+        test = _test(config, Path(workdir), stack) if config.test else ""
+        model = fit(
+            data or None,
+            config=config,
+            workdir=workdir,
+            windows=options.windows,
+            keyframes=options.keyframes,
+            stills=options.stills,
+            update=options.update_steps if options.update else 0,
+        )
+        trained = model.workdir
+        assert trained is not None  # there is a --workdir
+        if test:
+            processes.first(lambda: _score(config, test, trained))
     if options.update or not options.workdir:
         processes.say(f"--workdir={trained} is what was trained.")
 
 
-def _score(config: Config, workdir: Path) -> None:
+def _test(config: Config, workdir: Path, stack: contextlib.ExitStack) -> str:
+    """What to score on, checked: of an export its import."""
+    from wrp_jax import processes
+    from wrp_jax.data.tool_formats.imported import IMPORTED_TEST, imported_list
+    from wrp_jax.labelling.score import check_test
+
+    imported = imported_list(
+        config.test, workdir, IMPORTED_TEST, flag="--workdir", say=processes.say
+    )
+    test = processes.first(lambda: stack.enter_context(imported))
+    check_test(test, config.stages)
+    return test
+
+
+def _score(config: Config, test: str, workdir: Path) -> None:
     from wrp_jax.labelling.score import SCORES_FILE, score_run
 
-    scores = score_run(config, config.test, workdir)
+    scores = score_run(config, test, workdir, name=config.test)
     print(
         f"mIoU {scores['miou']:.2f} % on {scores['frames']} frames of {config.test}; see "
         f"{workdir / SCORES_FILE}."

@@ -205,6 +205,24 @@ class KnownLabels:
         return digest.hexdigest()
 
 
+def split_list(spec: str) -> tuple[str, Path | None]:
+    """A source, and the list of frames that stands behind it after a colon.
+
+    Args:
+      spec: a source as ``open_source`` takes it; or one, a colon, and a list, looked for in the
+        source first and from the current directory then.
+
+    Returns:
+      The source and the file of the list; the whole and None where there is no such file.
+    """
+    root, _, split = spec.rpartition(":")
+    if root and split:
+        for path in (Path(root) / split, Path(split)):
+            if path.exists() and not path.is_dir():
+                return root, path
+    return spec, None
+
+
 def parse_stills(spec: str) -> Stills:
     """Opens what ``--stills=ROOT:SPLITFILE`` names.
 
@@ -216,14 +234,17 @@ def parse_stills(spec: str) -> Stills:
     Raises:
       UserError: no colon, no such source or list, or frames that do not exist.
     """
-    root, colon, split = spec.rpartition(":")
-    if not colon or not root or not split:
-        raise UserError(f"--stills={spec} must be ROOT:SPLITFILE, a folder and a list of frames.")
+    root, path = split_list(spec)
+    if path is None:
+        root, _, split = spec.rpartition(":")
+        if not root or not split:
+            raise UserError(
+                f"--stills={spec} must be ROOT:SPLITFILE, a folder and a list of frames."
+            )
+        if not Path(root).exists():
+            open_source(root)  # which says so
+        raise UserError(f"--stills={spec}: there is no list {Path(root) / split}, nor {split}.")
     source = open_source(root)
-    inside = Path(root) / split
-    path = inside if inside.exists() else Path(split)
-    if not path.exists():
-        raise UserError(f"--stills={spec}: there is no list {inside}, nor {split}.")
     return source, read_frames(path, source)
 
 

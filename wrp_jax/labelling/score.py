@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wrp_jax.config import Config
-from wrp_jax.data.known_labels import Stills, parse_stills
+from wrp_jax.data.known_labels import Stills, parse_stills, split_list
 from wrp_jax.data.open_source import open_source
 from wrp_jax.evaluation.segmentation import score_segmentation
 from wrp_jax.files.atomic import write_atomically
@@ -48,8 +48,7 @@ def frames_to_score(test: str) -> Stills:
     Raises:
       UserError: there is no such source or list, or it has no label.
     """
-    root, _, listed = test.rpartition(":")
-    if root and listed and ((Path(root) / listed).is_file() or Path(listed).is_file()):
+    if split_list(test)[1] is not None:
         return parse_stills(test)
     source = open_source(test)
     frames = [
@@ -63,13 +62,16 @@ def frames_to_score(test: str) -> Stills:
     return source, frames
 
 
-def score_run(config: Config, test: str, workdir: Path) -> dict[str, Any]:
+def score_run(
+    config: Config, test: str, workdir: Path, *, name: str | None = None
+) -> dict[str, Any]:
     """Scores the student of a run, or its g_ψ where there is none; writes ``scores.json``.
 
     Args:
       config: ``config.segmentation`` is read.
       test: see `frames_to_score`.
       workdir: of ``train.py``.
+      name: what to call ``test`` in the result, where it was imported; ``test`` itself if None.
 
     Returns:
       ``test``, and what `score_segmentation` gives.
@@ -84,7 +86,7 @@ def score_run(config: Config, test: str, workdir: Path) -> dict[str, Any]:
     network, variables = load_segmentation(workdir, config, source.classes)
     segment = functools.partial(segment_clip, network, variables, keep_features=False, batch_size=1)
     scores = {
-        "test": test,
+        "test": name or test,
         **score_segmentation(segment, source, frames, float(variables.get(KEY, 1.0))),
     }
     with sole_writer(workdir, "--workdir"):

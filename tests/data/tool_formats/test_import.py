@@ -340,7 +340,9 @@ def test_the_same_import_again(tmp_path, wrp, capsys):
 def test_data_that_is_an_export_names_the_command(tmp_path):
     job = cvat_masks(tmp_path / "job")
     for path in (job, zipped(job)):
-        with pytest.raises(UserError, match=rf"run 'wrp import {path} D', then give --data=D\.$"):
+        with pytest.raises(
+            UserError, match=rf"run 'wrp import {path} D', then give D in its place\.$"
+        ):
             open_source(str(path))
 
 

@@ -199,6 +199,7 @@ def test_the_student_is_what_the_run_segments_with_and_is_scored(config, whole, 
     assert scores["test"] == "TEST" and scores["frames"] == 5
     assert 0 <= scores["miou"] <= 100 and set(scores["iou"]) == {"left", "right"}
     assert json.loads((whole / "scores.json").read_text()) == scores
+    assert score.score_run(config, "TEST", whole, name="test.zip")["test"] == "test.zip"
     with pytest.raises(UserError, match="none of the stages motion trains a segmentation"):
         score.check_test("TEST", ("motion",))
     monkeypatch.setattr(Video, "label_names", lambda self, sequence: frozenset())

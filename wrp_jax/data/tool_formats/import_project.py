@@ -93,7 +93,7 @@ def import_project(
             root = found.tree.origin("x").parent  # snippets and lists of the set itself
             return convert_set("cityscapes", root, output)
         project = read_project(found, own or known)
-        name = _sequence_name(source)
+        name = sequence_name(source)
         with _open(frames) as further:
             result = to_set(
                 project, found.tree, name=name, frames=further, classes=known, void=void
@@ -118,7 +118,7 @@ def _import_film(
     partial: bool,
 ) -> str:
     film = Film(source, partial=partial)
-    sequence = _sequence_name(source)
+    sequence = sequence_name(source)
     check_name(sequence)
     found = film.set_of_frames(sequence)
     if labels:
@@ -152,7 +152,8 @@ def _check_room(source: Path, found: PublicSet, output: Path) -> None:
         )
 
 
-def _sequence_name(source: Path) -> str:
+def sequence_name(source: Path) -> str:
+    """What an export is called: the sequence of its frames that lie in no folder."""
     name = source.resolve().stem.lstrip(".")
     return _DEFAULT_NAME if name in ("", "frames", "labels", "images") else name
 

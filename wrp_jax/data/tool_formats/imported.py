@@ -1,6 +1,7 @@
 """An export, a zip or a video where a folder is expected: imported once, beside the results.
 
-The import lies in ``HOME/imported``, of which ``.source.json`` says what it was made from. While
+The import lies in ``HOME/imported`` (stills and what a run is scored on: in folders of their own
+beside it), of which ``.source.json`` says what it was made from. While
 the names, sizes and times of the source's files are what they were, it is used as it is; else it is
 imported again, which writes what has changed.
 """
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from wrp_jax import interrupts
 from wrp_jax.data import label_maps
+from wrp_jax.data.known_labels import split_list
 from wrp_jax.data.open_source import input_folder
 from wrp_jax.data.passed_over import VIDEO_FILES
 from wrp_jax.data.public_sets.convert import RESULT_VERSION
@@ -43,13 +45,20 @@ from wrp_jax.files.records import Records, fingerprint
 from wrp_jax.files.strict_json import read_json
 from wrp_jax.types import UserError
 
-IMPORTED = "imported"
+IMPORTED, IMPORTED_STILLS, IMPORTED_TEST = "imported", "imported_stills", "imported_test"
 _SOURCE_FILE = ".source.json"
 _POLL_SECONDS = 0.2
 _FLAGS_OF_IMPORT = re.compile(r"--(frames|classes|void|partial)\b")
 
 
-def export_at(data: str, home: Path, labels: Sequence[str] = (), *, labelled: bool = True) -> bool:
+def export_at(
+    data: str,
+    home: Path,
+    labels: Sequence[str] = (),
+    *,
+    labelled: bool = True,
+    name: str = IMPORTED,
+) -> bool:
     """Whether a source is an export that has to be imported to be read, or has been.
 
     Args:
@@ -57,6 +66,7 @@ def export_at(data: str, home: Path, labels: Sequence[str] = (), *, labelled: bo
       home: where the results go.
       labels: values of ``--label``.
       labelled: whether labels will be read; frames alone are read where they lie.
+      name: of the folder for the import in ``home``.
 
     Raises:
       UserError: an archive that is damaged; an output of ``wrp propagate``; a video without labels
@@ -69,7 +79,7 @@ def export_at(data: str, home: Path, labels: Sequence[str] = (), *, labelled: bo
         return True
     if path.is_dir() and _has_our_layout(path, labelled=labelled):
         return False
-    if _is_current(home / IMPORTED, path, labels):
+    if _is_current(home / name, path, labels):
         return True
     if _is_film(path):
         if labelled:
@@ -136,6 +146,7 @@ def imported(
     dry_run: bool = False,
     shared: bool = False,
     flag: str = "--output",
+    name: str = IMPORTED,
     say: Callable[[str], None],
 ) -> Iterator[str]:
     """The source itself, or the folder that it has been imported to.
@@ -151,28 +162,53 @@ def imported(
       dry_run: import to a folder that goes again, unless ``home`` has it.
       shared: other processes do the same: one imports and the others wait for it.
       flag: that gave ``home``, for messages.
+      name: see ``export_at``.
       say: is told what was done, in a line.
 
     Raises:
       UserError: as ``export_at`` and ``import_project``; another run writes to ``home``.
     """
-    if not export_at(data, home, labels, labelled=labelled):
+    if not export_at(data, home, labels, labelled=labelled, name=name):
         yield data
         return
-    source, folder = Path(data), home / IMPORTED
+    source, folder = Path(data), home / name
     check_output(home, source if source.is_dir() else None)
     with contextlib.ExitStack() as stack:
         if _is_current(folder, source, labels):
             say(f"{folder} is what was imported from {source}, which has not changed.")
         elif dry_run:
             temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="wrp-dry-run-"))
-            folder = Path(temporary) / IMPORTED
+            folder = Path(temporary) / name
             _import(source, folder, labels)
         else:
             if not shared:
-                stack.enter_context(_removed_after_a_mistake(home))
-            _import_once(source, home, labels, shared=shared, flag=flag, say=say)
+                stack.enter_context(_removed_after_a_mistake(folder))
+            _import_once(source, folder, labels, shared=shared, flag=flag, say=say)
         yield str(folder)
+
+
+@contextlib.contextmanager
+def imported_list(
+    spec: str, home: Path, name: str, *, flag: str, say: Callable[[str], None]
+) -> Iterator[str]:
+    """``SOURCE`` or ``SOURCE:LIST`` with the folder that the source has been imported to.
+
+    Args:
+      spec: see ``known_labels.split_list``.
+      home: see ``imported``.
+      name: see there.
+      flag: see there.
+      say: see there.
+
+    Raises:
+      UserError: see there.
+    """
+    source, path = split_list(spec)
+    with imported(source, home, flag=flag, name=name, say=say) as found:
+        if found == source:
+            yield spec
+        else:
+            yield found if path is None else f"{found}:{path}"
 
 
 def _has_our_layout(root: Path, *, labelled: bool) -> bool:
@@ -189,7 +225,7 @@ def _has_our_layout(root: Path, *, labelled: bool) -> bool:
 
 def _import_once(
     source: Path,
-    home: Path,
+    folder: Path,
     labels: Sequence[str],
     *,
     shared: bool,
@@ -199,15 +235,15 @@ def _import_once(
     writer, waits = merging_writer if shared else sole_writer, False
     while True:
         try:
-            with writer(home, flag):  # a run that is at work reads what is there
-                if not _is_current(home / IMPORTED, source, labels):
-                    say(_import(source, home / IMPORTED, labels))
+            with writer(folder.parent, flag):  # a run that is at work reads what is there
+                if not _is_current(folder, source, labels):
+                    say(_import(source, folder, labels))
                 return
         except HeldElsewhereError:
             if not shared:
                 raise
             interrupts.check()
-            if _is_current(home / IMPORTED, source, labels):
+            if _is_current(folder, source, labels):
                 return
             if not waits:
                 waits = True
@@ -265,14 +301,15 @@ def _facts(path: Path) -> tuple[int, int] | None:
 
 
 @contextlib.contextmanager
-def _removed_after_a_mistake(home: Path) -> Iterator[None]:
+def _removed_after_a_mistake(folder: Path) -> Iterator[None]:
     """Takes away what is imported now where the body refuses to go on and has made nothing else."""
+    home = folder.parent
     before, was_there = _names(home), home.exists()
     try:
         yield
     except UserError:
-        if IMPORTED not in before and _names(home) - {IMPORTED} == before:
-            shutil.rmtree(home / IMPORTED, ignore_errors=True)
+        if folder.name not in before and _names(home) - {folder.name} == before:
+            shutil.rmtree(folder, ignore_errors=True)
             with contextlib.suppress(OSError):
                 if not was_there:
                     home.rmdir()

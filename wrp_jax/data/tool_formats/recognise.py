@@ -232,4 +232,5 @@ def export_hint(path: Path) -> str:
         return ""
     if found.kind == OUTPUT:
         return output_hint(path)
-    return f"{path} is an export ({found.kind}): run 'wrp import {path} D', then give --data=D."
+    it = shlex.quote(str(path))
+    return f"{path} is an export ({found.kind}): run 'wrp import {it} D', then give D in its place."
