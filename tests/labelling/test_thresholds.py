@@ -95,6 +95,8 @@ def test_sentences_say_where_the_curve_is_flat():
     assert "None is 0.3 better, so the τ of the config stays." in first
     first, _ = Choice(0.5, {**curve, 1.8: 70.0}, 0.4, levels).sentences()
     assert "flat" not in first and "stays" not in first
+    _, second = Choice(0.5, curve, 0.0, levels).sentences()
+    assert second.startswith("At no confidence are") and "90.0 % of the pixels" in second
 
 
 def test_a_method_without_tau_is_refused(make):

@@ -83,13 +83,18 @@ class Choice:
         kept, right = self.confidence_curve[self.min_confidence]
         is_best = self.tau_curve[self.tau] == max(self.tau_curve.values())
         kept_own = "" if is_best else f"None is {FLAT:g} better, so the τ of the config stays. "
+        least = (
+            f"Labels less sure than {self.min_confidence:g} are more often wrong than right: with "
+            f"--min_confidence={self.min_confidence:g}, wrp export keeps {kept:.1f} % of the "
+            f"pixels, {right:.1f} % of them right where labels were left out."
+            if self.min_confidence
+            else "At no confidence are labels more often wrong than right: wrp export needs no "
+            f"--min_confidence. Where labels were left out, {right:.1f} % of the pixels are right."
+        )
         return [
             f"τ = {self.tau:g} was chosen by labels that were left out; their mIoU in % by τ: "
             f"{curve}. {kept_own}{self.flat_sentence}".rstrip(),
-            f"Labels less sure than {self.min_confidence:g} are more often wrong than right: with "
-            f"--min_confidence={self.min_confidence:g}, wrp export keeps {kept:.1f} % of the "
-            f"pixels, {right:.1f} % of them right where labels were left out. "
-            f"{THRESHOLDS_FILE} has the curves.",
+            f"{least} {THRESHOLDS_FILE} has the curves.",
         ]
 
 
