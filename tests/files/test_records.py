@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from wrp_jax.files.records import RECORDS_FILE, Records, fingerprint, verify
+from wrp_jax.files.shards import WHOLE, Shard
 from wrp_jax.types import UserError
 
 
@@ -151,3 +152,20 @@ def test_what_no_run_has_written_is_refused(tmp_path):
 def test_a_fingerprint_tells_parts_from_one_another():
     assert fingerprint("ab", "c") != fingerprint("a", "bc")
     assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
+
+
+@pytest.mark.parametrize("writer", [WHOLE, Shard(0, 2)])
+def test_what_a_killed_run_was_writing_was_changed_by_nobody_else(out, caplog, writer):
+    paths = [out / "a/0.png", out / "a/1.png", out / "a/new.png"]
+    writer.home(out).mkdir(parents=True, exist_ok=True)
+    Records(out, writer).begin(paths)
+    paths[0].write_text("half of a correction")
+    paths[2].write_text("of a frame that is new")
+    records = Records(out)
+    assert list(records.changed(paths)) == []
+    assert not records.is_current(paths[0], "inputs")
+    records.tell()
+    assert "was stopped before it had finished" in caplog.text
+    records.add("inputs", paths[:1])
+    paths[0].write_text("by hand")
+    assert list(records.changed(paths)) == paths[:1]

@@ -89,6 +89,33 @@ def test_damaged_results_are_made_again(rerun, caplog, name, damage):
     assert verify(rerun.out) == (count, []) and rerun() == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "how"), [("labels", "changed"), ("labels", "gone"), ("frames", "changed")]
+)
+def test_what_changes_while_it_is_read_is_read_again(rerun, caplog, monkeypatch, kind, how):
+    """Also where it is by then what it was at the beginning: labels were made from another."""
+    result, path = rerun.out / "a/labels/003.png", rerun.root / f"a/{kind}/001.png"
+    expected, before, original = result.read_bytes(), path.read_bytes(), run._label_window
+
+    def meanwhile(plan, job, *arguments):
+        other = np.array(Image.open(path))
+        other[:2] = other[-1, -1]
+        Image.fromarray(other).save(path)
+        original(plan, job, *arguments)
+        if how == "gone":
+            path.unlink()
+
+    (rerun.out / "a/overlays/003.png").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "_label_window", meanwhile)
+        rerun()
+    assert "of a around 001 were changed while they were read" in caplog.text
+    assert (result.read_bytes() == expected) == (kind == "frames")
+    path.write_bytes(before)
+    assert rerun() == ["a 001"] and result.read_bytes() == expected
+    assert rerun() == [] and not (rerun.out / CHANGED).exists()
+
+
 @pytest.mark.parametrize("added", [False, True])
 def test_labels_that_were_corrected_in_the_output_are_not_lost(rerun, caplog, added):
     """The correction is of frame 003; where a label is added, its window is made anew for that."""

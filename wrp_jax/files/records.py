@@ -31,6 +31,8 @@ from wrp_jax.types import UserError
 
 RECORDS_FILE = ".records.jsonl"
 
+_IN_WORK = ""
+"""In the place of a digest: a run is writing, or was killed while it was writing, the file."""
 _TOLD = 5  # files that are named one by one
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 _APPEND |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -73,7 +75,8 @@ class Records:
         recorded = self._entries.get(name)
         if recorded is None or recorded[0] != made_from:
             if os.path.lexists(path):
-                (self._unfinished if recorded is None else self._outdated).append(name)
+                unfinished = recorded is None or recorded[1] == _IN_WORK
+                (self._unfinished if unfinished else self._outdated).append(name)
             return False
         fault = _fault(path, recorded[1], self.digests)
         if fault:
@@ -119,11 +122,25 @@ class Records:
         if lines:
             self._append("".join(lines).encode())
 
+    def begin(self, paths: Iterable[Path]) -> None:
+        """Notes of files that are recorded that they are about to be written anew.
+
+        A run that is killed meanwhile has written some of them: nobody else has changed those.
+
+        Raises:
+          UserError, MachineError: the records cannot be written.
+        """
+        names = [name for path in paths if (name := self._name(path)) in self._entries]
+        self._entries |= dict.fromkeys(names, ("", _IN_WORK))
+        self._own.update(names)
+        if names:
+            self._append("".join(_line(name, self._entries[name]) for name in names).encode())
+
     def changed(self, paths: Iterable[Path]) -> Iterator[Path]:
         """Those of the files that somebody has changed since they were written."""
         for path in paths:
             recorded = self._entries.get(self._name(path))
-            if recorded is None or path.is_symlink():
+            if recorded is None or recorded[1] == _IN_WORK or path.is_symlink():
                 continue
             if _content(path, self.digests) not in ("", None, recorded[1]):
                 yield path
@@ -191,7 +208,7 @@ class Records:
             content = _content(path, self.digests)
             if content is None:
                 continue
-            if content != digest:
+            if content != digest and digest != _IN_WORK:
                 _log.warning("%s is no part of the result any more and was changed: it stays", path)
                 continue
             self._unlink(path)
@@ -408,9 +425,14 @@ def _read_all(output: Path, digests: FileDigests) -> tuple[dict[str, tuple[str, 
         damaged += [f"{path}:{number}" for number in lines]
         for name, entry in own.items():
             other = entries.setdefault(name, entry) != entry
-            if other and _content(output / name, digests) == entry[1]:
+            if other and _fits(_content(output / name, digests), entry[1], entries[name][1]):
                 entries[name] = entry
     return entries, damaged
+
+
+def _fits(content: str | None, digest: str, other: str) -> bool:
+    """Whether one of two records fits a file better: of a file in work the other may be older."""
+    return content == digest or (digest == _IN_WORK and content != other)
 
 
 def _read(path: Path) -> tuple[dict[str, tuple[str, str]], list[int]]:

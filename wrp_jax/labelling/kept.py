@@ -9,7 +9,7 @@ from pathlib import Path
 from wrp_jax import interrupts
 from wrp_jax.data.images import decode_label
 from wrp_jax.data.known_labels import KnownLabels
-from wrp_jax.data.source_digests import SourceDigests
+from wrp_jax.data.source_digests import FileSource, SourceDigests
 from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.files.failures import Failures
 from wrp_jax.files.records import Records, fingerprint, run_mark
@@ -50,16 +50,16 @@ class KeptWindows:
         """
         self._plan, self._files = plan, OutputFiles(plan)
         self._records = Records(plan.output, plan.shard)
+        self._known, self._truth = plan.known_labels(), GroundTruth(plan.source)
         digests = SourceDigests(plan.source, self._records.digests)
-        known, truth = plan.known_labels(), GroundTruth(plan.source)
         settings = None if networks_digest is None else plan.settings(networks_digest)
-        run = run_mark(plan.output, MAY_CHANGE, settings)
+        self._run = run_mark(plan.output, MAY_CHANGE, settings)
         self.marks: dict[int, str] = {}
         self.labels: dict[int, WindowLabels] = {}
         for job in plan.own:
             with failures.of(**job.part):
-                labels = labels_of(job, digests, known)
-                self.marks[job.number] = _mark(run, job, labels, digests, truth)
+                labels = labels_of(job, digests, self._known)
+                self.marks[job.number] = self._mark(job, labels, digests)
                 self.labels[job.number] = labels
 
     def relabelled(self) -> Relabelled:
@@ -156,9 +156,38 @@ class KeptWindows:
                 keep.add(path)
         self._records.keep_only(keep)
 
+    def begin(self, job: WindowJob) -> None:
+        """Notes that the files of a window are about to be written."""
+        self._records.begin(self._files.written(job))
+
     def add(self, job: WindowJob) -> None:
-        """Records what a window that has just been labelled leaves behind."""
-        self._records.add(self.marks[job.number], self._files.written(job))
+        """Records what a window that has just been labelled leaves behind.
+
+        Where somebody has changed its frames or labels meanwhile, nobody knows which of them it was
+        made from: that is told, and the next run makes it again.
+        """
+        mark = self.marks[job.number]
+        if self._is_changed(job):
+            mark = ""
+            _log.warning(
+                "frames or labels of %s around %s were changed while they were read: give the same "
+                "command again, which labels these frames anew",
+                job.window.sequence, " and ".join(job.window.keys),
+            )  # fmt: skip
+        self._records.add(mark, self._files.written(job))
+
+    def _is_changed(self, job: WindowJob) -> bool:
+        """Whether the files that a window was made from are others by now; none is opened that has
+        not been written since.
+        """
+        if not isinstance(self._plan.source, FileSource):
+            return False
+        digests = SourceDigests(self._plan.source, self._records.digests)
+        try:
+            labels = labels_of(job, digests, self._known)
+            return self._mark(job, labels, digests) != self.marks[job.number]
+        except UserError:
+            return True  # gone
 
     def remove(self, job: WindowJob) -> None:
         """Removes what there is of a window that failed: a part of it, or of other inputs."""
@@ -167,6 +196,18 @@ class KeptWindows:
     def save(self) -> None:
         """Writes the records in order."""
         self._records.save()
+
+    def _mark(self, job: WindowJob, labels: WindowLabels, digests: SourceDigests) -> str:
+        window, scored = job.window, [job.names[i] for i in job.scored]
+        return fingerprint(
+            RESULT_VERSION,
+            self._run,
+            window.identity,
+            job.owned,
+            digests.frames(window.sequence, job.names),
+            list(labels.digests.items()),
+            [(name, digests.label(window.sequence, name, self._truth.label)) for name in scored],
+        )
 
 
 def record_results(plan: Plan, records: Records, more: Sequence[Path]) -> None:
@@ -211,18 +252,3 @@ def _is_whole(plan: Plan, path: Path) -> bool:
     parts = path.relative_to(plan.output).parts
     of_clip = len(parts) == 2 and parts[1] == CLIP_SCRIPT
     return parts[0] in _OF_ALL or of_clip or parts[-1] == QUALITY_FILE
-
-
-def _mark(
-    run: str, job: WindowJob, labels: WindowLabels, digests: SourceDigests, truth: GroundTruth
-) -> str:
-    window, scored = job.window, [job.names[i] for i in job.scored]
-    return fingerprint(
-        RESULT_VERSION,
-        run,
-        window.identity,
-        job.owned,
-        digests.frames(window.sequence, job.names),
-        list(labels.digests.items()),
-        [(name, digests.label(window.sequence, name, truth.label)) for name in scored],
-    )

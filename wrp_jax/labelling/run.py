@@ -75,6 +75,7 @@ def label_windows(
                     labels = kept.labels[job.number]
                     result = WindowResult(kept.marks[job.number], labels, code_digest())
                     size = frame_size(plan.source, job.window.sequence, job.window.key)
+                    kept.begin(job)
                     with programs.of(size, job.window.sequence):
                         _label_window(plan, job, result, networks, known, truth, progress, done)
                     result.save(files.window_path(job))
