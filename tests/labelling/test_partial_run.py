@@ -7,6 +7,7 @@ import pytest
 from contents import contents
 from PIL import Image
 
+from wrp_jax.labelling.dry_run import describe_labels
 from wrp_jax.labelling.plan import make_plan
 from wrp_jax.labelling.request import Request
 from wrp_jax.propagation.provenance import Kind
@@ -31,6 +32,14 @@ def fix(root, name="004", id_=9):
     return label
 
 
+def test_a_dry_run_counts_partial_labels(root, config, networks, tmp_path):
+    fix(root)
+    config.propagation.horizon = 3
+    plan = make_plan(config, Request(str(root), tmp_path / "out", "motion-only"))
+    first = next(iter(describe_labels(plan, networks)))
+    assert first == "windows: 4 in 2 sequences; labelled frames: 3; with a partial label: 1"
+
+
 @pytest.fixture
 def label(label, config):
     """Labels by motion alone, and gives the spans that were made."""
@@ -53,7 +62,7 @@ def test_a_partial_label_is_written_and_spreads(label, root, tmp_path, caplog):
     fixed = fix(root)
     mine = fixed != KEEP
     assert label() == ["a 001 007"]
-    assert "1 of 4 spans is made again: new label frame 004 of a" in caplog.text
+    assert "1 of 4 spans is made again: new partial label frame 004 of a" in caplog.text
     after = {name: read(tmp_path, name) for name in before}
     np.testing.assert_array_equal(after["004"], np.where(mine, fixed, before["004"]))
     for name in ("003", "005"):
@@ -75,7 +84,7 @@ def test_a_partial_label_is_written_and_spreads(label, root, tmp_path, caplog):
     assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
     fix(root, id_=0)
     caplog.clear()
-    assert label() == ["a 001 007"] and "changed label frame 004 of a" in caplog.text
+    assert label() == ["a 001 007"] and "changed partial label frame 004 of a" in caplog.text
     (root / "a/labels/004.png").unlink()
     assert label() == ["a 001 007"]
     np.testing.assert_array_equal(read(tmp_path, "004"), before["004"])

@@ -52,7 +52,9 @@ def describe_labels(
     keys = {(job.window.sequence, key) for job in plan.jobs for key in job.window.keys}
     whole = sum(len(plan.source.frame_names(s)) for s in plan.source.sequences)
     where = counted(len(sequences), "sequence")
-    yield f"windows: {len(plan.jobs)} in {where}; labelled frames: {len(keys)}"
+    partial = {(job.window.sequence, job.names[i]) for job in plan.jobs for i in job.partial}
+    more = f"; with a partial label: {len(partial)}" if partial else ""
+    yield f"windows: {len(plan.jobs)} in {where}; labelled frames: {len(keys)}{more}"
     if changes:
         yield f"labels: {changes}"
     yield f"methods: {', '.join(plan.methods)}"

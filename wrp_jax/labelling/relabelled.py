@@ -30,12 +30,14 @@ class Relabelled:
     Attributes:
       touched: numbers of the windows that are made again, or for the first time, because of it.
       added, changed, removed: ``(sequence, frame)`` of the labels.
+      partial: those of all labels now that are partial.
     """
 
     touched: frozenset[int] = frozenset()
     added: tuple[tuple[str, str], ...] = ()
     changed: tuple[tuple[str, str], ...] = ()
     removed: tuple[tuple[str, str], ...] = ()
+    partial: frozenset[tuple[str, str]] = frozenset()
 
     def sentence(self, windows: int) -> str:
         """One line for the reader, empty where the labels are as they were.
@@ -43,11 +45,11 @@ class Relabelled:
         Args:
           windows: how many there are.
         """
-        said = [
-            (self.added, "new label {}"),
-            (self.changed, "changed label {}"),
-            (self.removed, "no label {} any more"),
-        ]
+        said = []
+        for what, frames in (("new", self.added), ("changed", self.changed)):
+            said.append(([f for f in frames if f not in self.partial], f"{what} label {{}}"))
+            said.append(([f for f in frames if f in self.partial], f"{what} partial label {{}}"))
+        said.append((self.removed, "no label {} any more"))
         reasons = [text.format(_frames(frames)) for frames, text in said if frames]
         if not reasons:
             return ""
@@ -81,11 +83,8 @@ def relabelled(
     old = _digests(before.values(), stale)
     new = _digests(labels.values(), stale)
     # What cannot be read now is told as damaged, not as removed.
-    asked = {
-        (job.window.sequence, name)
-        for job in jobs
-        for name in (*job.window.keys, *(job.names[i] for i in job.partial))
-    }
+    partial = {(job.window.sequence, job.names[i]) for job in jobs for i in job.partial}
+    asked = partial | {(job.window.sequence, name) for job in jobs for name in job.window.keys}
     touched = frozenset(
         job.number
         for job in jobs
@@ -100,6 +99,7 @@ def relabelled(
         added=tuple(frame for frame in new if frame not in old),
         changed=tuple(frame for frame in new if frame in old and old[frame] != new[frame]),
         removed=tuple(frame for frame in old if frame not in asked),
+        partial=frozenset(partial),
     )
 
 
