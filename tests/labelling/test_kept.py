@@ -1,5 +1,6 @@
 """A rerun keeps the windows whose frames, labels and files are as they were, and no others."""
 
+import itertools
 import shutil
 
 import numpy as np
@@ -138,6 +139,17 @@ def test_labels_that_were_corrected_in_the_output_are_not_lost(rerun, caplog, ad
     assert path.read_bytes() == before and rerun() == []
     assert (place / "003.png").read_bytes() == corrections[0]
     assert not caplog.messages and verify(rerun.out)[1] == []
+
+
+def test_a_dry_run_tells_labels_that_were_changed_in_the_output(rerun, config, networks):
+    path = rerun.out / "a/labels/003.png"
+    repaint(path)
+    before = path.read_bytes()
+    plan = make_plan(config, Request(str(rerun.root), rerun.out, "static"))
+    told = f"changed in the output: 1 label, the first is {path}; a run moves such"
+    said = describe_labels(plan, networks)
+    assert any(line.startswith(told) for line in itertools.islice(said, 2))
+    assert path.read_bytes() == before
 
 
 def test_a_correction_that_the_data_have_is_not_kept_twice(rerun, caplog):

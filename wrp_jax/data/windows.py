@@ -16,7 +16,7 @@ import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from wrp_jax.data.frame_names import in_order
+from wrp_jax.data.frame_names import in_order, same_number
 from wrp_jax.data.source import VideoSource, partial_names
 from wrp_jax.files.regular import read_bytes
 from wrp_jax.types import UserError, Window
@@ -248,9 +248,11 @@ def _read_fields(
             raise UserError(f"{where}: {source.name} has no sequence {fields[0]!r}.")
         for name in fields[1:]:
             if name not in source.frame_names(fields[0]):
+                same = same_number(name, source.frame_names(fields[0]))
+                hint = f"; write {same[0]}" if len(same) == 1 else ""
                 raise UserError(
                     f"{where}: sequence {fields[0]} of {source.name} has no frame {name!r} "
-                    "(names are written without .jpg or .png)."
+                    f"(names are written without .jpg or .png{hint})."
                 )
         found = True
         yield where, fields

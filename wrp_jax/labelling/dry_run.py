@@ -17,7 +17,7 @@ from wrp_jax.files.shards import WHOLE, Shard
 from wrp_jax.labelling.finish import finish
 from wrp_jax.labelling.forecast import frame_pixels, labelling_seconds
 from wrp_jax.labelling.kept import KeptWindows
-from wrp_jax.labelling.plan import Plan, WindowJob
+from wrp_jax.labelling.plan import CHANGED, Plan, WindowJob
 from wrp_jax.labelling.predict import Survey, write_predictions
 from wrp_jax.labelling.run import label_windows
 from wrp_jax.labelling.trial import PartOfSource, Trial, in_bytes, trial_frames, try_out
@@ -57,6 +57,11 @@ def describe_labels(
     yield f"windows: {len(plan.jobs)} in {where}; labelled frames: {len(keys)}{more}"
     if changes:
         yield f"labels: {changes}"
+    if changed := list(kept.changed_labels(done)):
+        yield (
+            f"changed in the output: {counted(len(changed), 'label')}, the first is {changed[0]}; "
+            f"a run moves such labels to {plan.output / CHANGED}"
+        )
     yield f"methods: {', '.join(plan.methods)}"
     yield (
         f"frames to label: {len(frames - keys)}; out of reach of every window: "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from wrp_jax import interrupts
@@ -108,29 +108,41 @@ class KeptWindows:
             _log.warning("%s: %s", self._plan.output, sentence)
         results = self.finished(changes.touched)
         self._records.tell()
-        self._set_changes_aside(job for job in self._plan.own if job.number not in results)
+        self._set_changes_aside(results)
         if self._plan.shard.is_all:
             self._remove_others()
         self._records.save()
         return results
 
-    def _set_changes_aside(self, jobs: Iterable[WindowJob]) -> None:
-        """Moves labels that are pictures still: what is damaged is nobody's work."""
-        moved: list[tuple[Path, Path]] = []
-        for job in jobs:
+    def changed_labels(self, finished: Collection[int]) -> Iterator[Path]:
+        """Labels in the output that somebody has changed, where they are going to be made again.
+
+        Those that are pictures still: what is damaged is nobody's work. Nor those that the data
+        have by now.
+
+        Args:
+          finished: numbers of the windows that are kept.
+        """
+        for job in self._plan.own:
+            if job.number in finished:
+                continue
             labels = self.labels.get(job.number)
             given = {} if labels is None else labels.digests
             written = {path: name for name, path in self._files.labels(job)}
             for path in self._records.changed(written):
                 interrupts.check()
                 if given.get(written[path]) == self._records.digests.of(path):
-                    continue  # the data have it
+                    continue
                 try:
                     decode_label(read_bytes(path), path)
                 except UserError:
                     continue
-                folder = self._plan.output / CHANGED
-                moved.append((path, self._records.set_aside(path, folder)))
+                yield path
+
+    def _set_changes_aside(self, finished: Collection[int]) -> None:
+        folder = self._plan.output / CHANGED
+        changed = list(self.changed_labels(finished))
+        moved = [(path, self._records.set_aside(path, folder)) for path in changed]
         if moved:
             path, place = moved[0]
             more = f" ({len(moved) - 1} more like it)" if len(moved) > 1 else ""
