@@ -9,7 +9,7 @@ most, with the variance of RGB. Every kind of feature is tried with several band
 them is chosen by the truth, which favours features, since RGB has its default among them. mIoU in
 % by frames from the labelled one.
 
-Finding: level with RGB on Chen, behind it on CamVid (results/lookup_features_*.json).
+Finding: level with RGB on Chen and DAVIS, behind it on CamVid (results/lookup_features_*.json).
 """
 
 from __future__ import annotations
