@@ -4,8 +4,9 @@ import logging
 
 import pytest
 
-from wrp_jax.files.records import RECORDS_FILE, Records, fingerprint, verify
+from wrp_jax.files.records import RECORDS_FILE, Records, fingerprint
 from wrp_jax.files.shards import WHOLE, Shard
+from wrp_jax.files.verify import verify
 from wrp_jax.types import UserError
 
 

@@ -13,7 +13,7 @@ from wrp_jax.files import lock, shards
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.failures import FAILURES_FILE, Failures
 from wrp_jax.files.lock import merging_writer, sole_writer
-from wrp_jax.files.records import RECORDS_FILE, Records, verify
+from wrp_jax.files.records import RECORDS_FILE, Records
 from wrp_jax.files.shards import (
     Shard,
     read_job,
@@ -22,6 +22,7 @@ from wrp_jax.files.shards import (
     shard_writer,
     work_in_shards,
 )
+from wrp_jax.files.verify import verify
 from wrp_jax.types import UserError
 
 ROOT = Path(__file__).parents[2]

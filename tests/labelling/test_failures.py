@@ -10,7 +10,7 @@ from PIL import Image
 
 from wrp_jax.data.flow_files import write_flow
 from wrp_jax.files.failures import Failures
-from wrp_jax.files.records import verify
+from wrp_jax.files.verify import verify
 from wrp_jax.labelling.finish import finish
 from wrp_jax.labelling.plan import make_plan
 from wrp_jax.labelling.predict import write_predictions

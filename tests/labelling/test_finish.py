@@ -7,7 +7,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from wrp_jax.evaluation.confusion import confusion, mean_iou
-from wrp_jax.files.records import verify
+from wrp_jax.files.verify import verify
 from wrp_jax.labelling.finish import finish, scores_text
 from wrp_jax.labelling.plan import make_plan
 from wrp_jax.labelling.report_files import write_report

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wrp_jax.files.records import verify
+from wrp_jax.files.verify import verify
 from wrp_jax.labelling import kept, run
 from wrp_jax.labelling.dry_run import describe_labels
 from wrp_jax.labelling.finish import finish

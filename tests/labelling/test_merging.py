@@ -9,8 +9,8 @@ from PIL import Image
 
 from wrp_jax.cli import propagate as command
 from wrp_jax.data.folder import FolderSource
-from wrp_jax.files.records import verify
 from wrp_jax.files.shards import WHOLE, Shard, shard_homes
+from wrp_jax.files.verify import verify
 from wrp_jax.labelling.merging import job_of, stored_command, unfinished
 from wrp_jax.labelling.plan import make_plan
 from wrp_jax.labelling.request import Request

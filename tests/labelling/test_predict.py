@@ -17,8 +17,8 @@ from wrp_jax.data.label_maps import classes_to_json
 from wrp_jax.data.label_writer import LabelWriter
 from wrp_jax.data.open_source import open_source
 from wrp_jax.files.output import claim_output
-from wrp_jax.files.records import check_free, verify
 from wrp_jax.files.shards import Shard
+from wrp_jax.files.verify import check_free, verify
 from wrp_jax.labelling.predict import predict, write_predictions
 from wrp_jax.labelling.request import Request
 from wrp_jax.ops.resize import resize

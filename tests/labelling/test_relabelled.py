@@ -9,8 +9,8 @@ from PIL import Image
 
 from wrp_jax.cli import propagate as command
 from wrp_jax.files.failures import Failures
-from wrp_jax.files.records import verify
 from wrp_jax.files.shards import Shard
+from wrp_jax.files.verify import verify
 from wrp_jax.labelling import run
 from wrp_jax.labelling.dry_run import describe_labels
 from wrp_jax.labelling.finish import finish

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from wrp_jax.files.records import verify
+from wrp_jax.files.verify import verify
 from wrp_jax.labelling import thresholds
 from wrp_jax.labelling.finish import finish
 from wrp_jax.labelling.plan import THRESHOLDS_FILE, claim, make_plan

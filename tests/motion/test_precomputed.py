@@ -12,7 +12,7 @@ from wrp_jax.config import MotionConfig
 from wrp_jax.data.flow_files import read_flow, write_flow
 from wrp_jax.data.images import encode_png
 from wrp_jax.data.open_source import open_source
-from wrp_jax.files.records import verify
+from wrp_jax.files.verify import verify
 from wrp_jax.motion.build import build_motion, motion_digest
 from wrp_jax.motion.dump import dump
 from wrp_jax.motion.precomputed import check_flows

@@ -66,8 +66,8 @@ def _write_flow(
     from wrp_jax.files.failures import FAILURES_FILE, Failures
     from wrp_jax.files.lock import sole_writer
     from wrp_jax.files.output import check_output, check_run, check_sequences, claim_output
-    from wrp_jax.files.records import check_free
     from wrp_jax.files.shards import remove_shards, work_in_shards
+    from wrp_jax.files.verify import check_free
     from wrp_jax.motion.build import build_motion
     from wrp_jax.motion.dump import dump, settings, unfinished
     from wrp_jax.progress import waiting

@@ -54,7 +54,7 @@ def imported_request(request: Request, labels: Sequence[str]) -> Iterator[Reques
         written then.
     """
     from wrp_jax.data.tool_formats.imported import IMPORTED, export_at, imported
-    from wrp_jax.files.records import check_free
+    from wrp_jax.files.verify import check_free
     from wrp_jax.labelling.plan import RESERVED, TRAINING, check_request
 
     output, shared = request.output, not request.shard.is_all

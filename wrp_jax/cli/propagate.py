@@ -136,7 +136,7 @@ def verify_output() -> None:
     Raises:
       UserError: files differ; each has been named on stderr.
     """
-    from wrp_jax.files.records import verify
+    from wrp_jax.files.verify import verify
 
     command_line.require("output")
     output = Path(flags.FLAGS.output)

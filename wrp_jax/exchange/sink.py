@@ -12,8 +12,9 @@ from typing import Protocol, runtime_checkable
 from wrp_jax.files.atomic import replacing
 from wrp_jax.files.lock import sole_writer
 from wrp_jax.files.output import RUN_FILE, claim_output
-from wrp_jax.files.records import RECORDS_FILE, Records, check_unchanged, fingerprint
+from wrp_jax.files.records import RECORDS_FILE, Records, fingerprint
 from wrp_jax.files.regular import open_regular, read_bytes
+from wrp_jax.files.verify import check_unchanged
 from wrp_jax.types import UserError
 
 _COMMENT = b"wrp export"

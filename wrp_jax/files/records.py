@@ -18,11 +18,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from wrp_jax import interrupts
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.digests import DIGESTS_FILE, FileDigests
-from wrp_jax.files.lock import TEMPORARY, check_place, make_folder_of
-from wrp_jax.files.output import RUN_FILE, read_run
+from wrp_jax.files.lock import check_place, make_folder_of
+from wrp_jax.files.output import read_run
 from wrp_jax.files.regular import MAX_BYTES, read_bytes
 from wrp_jax.files.shards import WHOLE, Shard, shard_homes
 from wrp_jax.files.strict_json import parse_json
@@ -57,7 +56,7 @@ class Records:
         self.output, self._home = output, shard.home(output)
         others = shard_homes(output) if shard.is_all else [output]
         self.digests = FileDigests(*(place / DIGESTS_FILE for place in (self._home, *others)))
-        self._entries, _ = _read_all(output, self.digests)
+        self._entries, _ = read_records(output, self.digests)
         own = self._entries if shard.is_all else _read(self._home / RECORDS_FILE)[0]
         self._own = set(own)
         self._spoilt: list[str] = []
@@ -78,7 +77,7 @@ class Records:
                 unfinished = recorded is None or recorded[1] == _IN_WORK
                 (self._unfinished if unfinished else self._outdated).append(name)
             return False
-        fault = _fault(path, recorded[1], self.digests)
+        fault = fault_of(path, recorded[1], self.digests)
         if fault:
             self._spoilt.append(fault)
         return not fault
@@ -272,98 +271,6 @@ class Records:
             raise cannot_write(path, error) from error
 
 
-def verify(output: Path) -> tuple[int, list[str]]:
-    """Compares every file of an output with what was written there; reads all, writes nothing.
-
-    Returns:
-      How many files are recorded, and a sentence for each that is not as it was written.
-
-    Raises:
-      UserError: no run has written the folder, or one that kept no records.
-    """
-    if not any((place / RECORDS_FILE).is_file() for place in (output, *shard_homes(output))):
-        what = "an earlier version" if (output / RUN_FILE).is_file() else "no run"
-        raise UserError(
-            f"{output} has no {RECORDS_FILE}: {what} has written it; give the --output of a run."
-        )
-    digests = FileDigests()  # without a memory: what has rotten on the disk looks as it did
-    entries, damaged = _read_all(output, digests)
-    faults = [f"{place} is damaged." for place in damaged]
-    for name, (_, digest) in sorted(entries.items()):
-        interrupts.check()
-        fault = _fault(output / name, digest, digests)
-        if fault:
-            faults.append(f"{fault}.")
-    return len(entries), faults
-
-
-def check_free(output: Path, names: Iterable[str]) -> None:
-    """Refuses an output with files of others in the places of this run's own.
-
-    Where ``run.json`` was removed, what the records know is of an earlier run still.
-
-    Args:
-      output: the output folder.
-      names: of files and folders in it that a run is going to write, or write into.
-
-    Raises:
-      UserError: there is such a file, and no run has made the folder its own.
-    """
-    if read_run(output) is not None:
-        return
-    known = None
-    for name in dict.fromkeys(names):
-        place = output / name
-        for path in (place, *place.rglob("*")):
-            if not os.path.lexists(path) or (path.is_dir() and not path.is_symlink()):
-                continue
-            known = set(Records(output).files()) if known is None else known
-            if path not in known and not TEMPORARY.fullmatch(path.name):
-                raise UserError(
-                    f"{path} is there already and not of an earlier run: give another --output, or "
-                    "move it away."
-                )
-
-
-def check_unchanged(output: Path) -> None:
-    """Refuses an output in which somebody has changed files, which are nobody's to write over.
-
-    Raises:
-      UserError: files are not as a run has written them.
-    """
-    if not (output / RECORDS_FILE).is_file():
-        return
-    changed = [
-        fault for fault in verify(output)[1] if fault.endswith("changed after it was written.")
-    ]
-    if changed:
-        raise UserError(
-            f"{changed[0]} {len(changed)} files of {output} were changed since they were written: "
-            "give another output, or remove these files to have them written again."
-        )
-
-
-def check_as_written(output: Path, path: Path) -> None:
-    """Refuses a file of an output that somebody has changed since a run has written it.
-
-    A file that no run has recorded passes.
-
-    Args:
-      output: the output folder.
-      path: the file.
-
-    Raises:
-      UserError: the file is not as it was written.
-    """
-    digests = FileDigests()
-    entry = _read_all(output, digests)[0].get(path.relative_to(output).as_posix())
-    fault = _fault(path, entry[1], digests) if entry else ""
-    if fault:
-        raise UserError(
-            f"{fault}: give the command that wrote {output} again, which writes the file anew."
-        )
-
-
 def run_mark(
     output: Path, may_change: Collection[str] = (), run: Mapping[str, Any] | None = None
 ) -> str:
@@ -385,8 +292,14 @@ def fingerprint(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _fault(path: Path, digest: str, digests: FileDigests) -> str:
-    """What is wrong with a file that was written with this digest; empty if nothing is."""
+def fault_of(path: Path, digest: str, digests: FileDigests) -> str:
+    """What is wrong with a file that was written with this digest; empty if nothing is.
+
+    Args:
+      path: the file.
+      digest: SHA-256 of what was written.
+      digests: reads the file, or remembers it.
+    """
     content = _content(path, digests)
     if content == digest:
         return ""
@@ -411,10 +324,19 @@ def _line(name: str, entry: tuple[str, str]) -> str:
     return json.dumps({"file": name, "from": made_from, "sha256": digest}) + "\n"
 
 
-def _read_all(output: Path, digests: FileDigests) -> tuple[dict[str, tuple[str, str]], list[str]]:
+def read_records(
+    output: Path, digests: FileDigests
+) -> tuple[dict[str, tuple[str, str]], list[str]]:
     """The records of an output and of all its shards, and the places of damaged lines.
 
     Of a file that several have written, after a split into other shards, the record that fits it.
+
+    Args:
+      output: the output folder.
+      digests: of its files.
+
+    Returns:
+      What each file was made from and its digest, by its name in the output; and ``file:line``.
     """
     # The output's last: where shards are being merged meanwhile, it has all once they are gone.
     paths = [place / RECORDS_FILE for place in (*shard_homes(output), output)]

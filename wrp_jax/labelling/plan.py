@@ -22,7 +22,7 @@ from wrp_jax.data.source import VideoSource, partial_names, validate
 from wrp_jax.data.split import split_sequences
 from wrp_jax.data.tool_formats.imported import IMPORTED
 from wrp_jax.evaluation.truth import GroundTruth
-from wrp_jax.files import records
+from wrp_jax.files import verify
 from wrp_jax.files.failures import FAILURES_FILE
 from wrp_jax.files.output import check_output, check_run, check_sequences, claim_output
 from wrp_jax.files.records import fingerprint
@@ -363,7 +363,7 @@ def check_free(plan: Plan) -> None:
         *("methods", "tfds", "metrics.json", "report.html"),
         *(QUALITY_FILE, NEXT_FRAMES_FILE, THRESHOLDS_FILE),
     )
-    records.check_free(plan.output, (*(w.sequence for w in plan.windows), *own))
+    verify.check_free(plan.output, (*(w.sequence for w in plan.windows), *own))
 
 
 def claim(plan: Plan, networks_digest: str) -> None:

@@ -36,8 +36,9 @@ from wrp_jax.files.output import (
     check_sequences,
     claim_output,
 )
-from wrp_jax.files.records import Records, check_free, fingerprint, run_mark
+from wrp_jax.files.records import Records, fingerprint, run_mark
 from wrp_jax.files.shards import WHOLE, Shard, remove_shards, work_in_shards
+from wrp_jax.files.verify import check_free
 from wrp_jax.labelling.background import Background, ReadAhead
 from wrp_jax.progress import Progress
 from wrp_jax.segmentation.predictions import PRECOMPUTED, Predictions, write_arrays

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from wrp_jax.files.output import RUN_FILE
-from wrp_jax.files.records import check_as_written
 from wrp_jax.files.regular import read_bytes
+from wrp_jax.files.verify import check_as_written
 from wrp_jax.types import UserError
 
 QUALITY_FILE = "quality.csv"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made_up_sets import converted, expect_sentence, rows, write, write_pair
 
-from wrp_jax.files.records import verify
+from wrp_jax.files.verify import verify
 
 
 @pytest.fixture

@@ -32,8 +32,9 @@ from wrp_jax.data.public_sets.public_set import Packed, Picture, Pixels, PublicS
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.lock import sole_writer
 from wrp_jax.files.output import check_output, claim_output
-from wrp_jax.files.records import Records, check_free, fingerprint
+from wrp_jax.files.records import Records, fingerprint
 from wrp_jax.files.regular import read_bytes
+from wrp_jax.files.verify import check_free
 from wrp_jax.machine import cannot_write
 from wrp_jax.types import UserError
 

@@ -32,8 +32,8 @@ from wrp_jax.data.tool_formats.tree import Tree, open_tree
 from wrp_jax.files.atomic import write_atomically
 from wrp_jax.files.lock import sole_writer
 from wrp_jax.files.output import check_name, check_output
-from wrp_jax.files.records import check_free, check_unchanged
 from wrp_jax.files.strict_json import parse_json
+from wrp_jax.files.verify import check_free, check_unchanged
 from wrp_jax.types import ClassMap, MachineError, UserError
 
 _DEFAULT_NAME = "video"
