@@ -33,8 +33,8 @@ class Config(Options, path="config"):
     )
     pseudo: str = option("", "student: the folder that propagate wrote, or the `tfds` in it.")
     test: str = option(
-        "", "Score the trained segmentation on the labels of this video, or DATA:LIST of frames; "
-        "train writes `scores.json`."
+        "", "Score the trained segmentation on the labels of this video or export, or DATA:LIST of "
+        "frames; train writes `scores.json`."
     )  # fmt: skip
     workers: int = option(
         0, "Processes that read and cut examples of motion and segmentation. 0: threads."
