@@ -175,7 +175,7 @@ class ChooserRefiner:
                         jax.tree.map(lambda a, own=own: a[:, own], chain),
                         jax.tree.map(lambda a, own=own: a[own], long),
                     )
-                    if t == 1:
+                    if t == 1 and not waiting:
                         chosen.result()  # the other chain finds the program compiled
                     waiting.append((b, frame, chosen))
                 while len(waiting) > len(chains):
