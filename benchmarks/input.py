@@ -6,8 +6,8 @@ to read and decode a frame with its label (each crop where the frames do not fit
 cut and change a crop of frames in memory, and the training step of the same network. ``through the
 pipeline`` are crops per second of `make_batches` with its threads, by the clock.
 
-``small`` is the light network with the options of ``configs/folder.py``, on 480x360. ``published``
-reads 2048x1024 by the published protocol; its step is that of an H200, taken from
+``small`` is the light network, on 480x360 and with the other options of ``configs/folder.py``.
+``published`` reads 2048x1024 by the published protocol; its step is that of an H200, taken from
 results/segmentation_gpu.json as four times that of 512x1024.
 """
 
@@ -45,7 +45,7 @@ from wrp_jax.training.segmentation.stage import make_train_step
 from wrp_jax.training.state import create_train_state
 
 SETTINGS: dict[str, tuple[SegmentationConfig, tuple[int, int]]] = {
-    "small": (SegmentationConfig(), (360, 480)),
+    "small": (SegmentationConfig(name="light"), (360, 480)),
     "published": (published_protocol(), (1024, 2048)),
 }
 """Options of the segmentation, height and width of the frames."""

@@ -39,6 +39,7 @@ from wrp_jax.config import Config
 
 def get_config():
     config = Config()
+    config.segmentation.name = "light"
     config.motion.preset = "ultrafast"
     config.propagation.horizon = 2
     config.segmentation.network.width, config.segmentation.inference.flip = 4, False

@@ -37,7 +37,7 @@ from PIL import Image
 from benchmarks.correction import SEQUENCE, take_clip
 from benchmarks.timing import threads
 from experiments.record import record_option, write_result
-from wrp_jax.config import Config
+from wrp_jax.config import Config, SegmentationConfig
 from wrp_jax.data import images, label_writer, source
 from wrp_jax.data.label_maps import CLASSES_FILE, classes_to_json
 from wrp_jax.data.synthetic.config import CLASSES
@@ -309,7 +309,7 @@ def main() -> None:
         height, width = map(int, text.split("x"))
         with tempfile.TemporaryDirectory() as folder:
             write_clips(Path(folder) / "data", (height, width), options.clips, options.frames)
-            config = Config()
+            config = Config(segmentation=SegmentationConfig(name="light"))  # as the peer
             # As long as the clips: no step is made for nothing.
             config.propagation.horizon = options.frames // 2
             networks, variables = untrained(config)

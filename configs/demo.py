@@ -17,6 +17,7 @@ def get_config() -> Config:
         key_every=21,
         refiner=RefinerConfig(clips=16, steps=300, jitter=0.0),
     )
+    config.segmentation.name = "light"
     config.segmentation.network.width = 16
     config.segmentation.sampling.crop = (96, 128)
     config.segmentation.sampling.scale = (0.5, 2.0)

@@ -5,8 +5,8 @@ python propagate.py --config=configs/folder.py --data=D --workdir=RUN --output=O
 
 D holds <sequence>/frames/*, <sequence>/labels/* and classes.json. Every option has one value for
 all data sets; the length of training follows from the number of labelled frames: 300 steps or
-more. With few labels and time to spare, --config.segmentation.optimiser.steps=600 labels better
-(docs/MODELS.md).
+more. Segmentation starts from ImageNet's weights; --config.segmentation.name=light trains a network
+from random ones (docs/MODELS.md).
 """
 
 from wrp_jax.config import Config

@@ -3,9 +3,9 @@
 python train.py --config=configs/paper.py --data=D --workdir=RUN
 python propagate.py --config=configs/paper.py --data=D --workdir=RUN --output=OUT
 
-Motion and segmentation are the light ones of configs/folder.py. Its labels are worse than those of
-configs/folder.py (docs/REFINER.md). --config.refiner.unrolled=true trains Ω inside every step of
-the cycle; --config.refiner.learn_tau=true learns τ along with it.
+Motion and segmentation are those of configs/folder.py, which a CPU can train. Labels are worse than
+those of configs/folder.py (docs/REFINER.md). --config.refiner.unrolled=true trains Ω inside every
+step of the cycle; --config.refiner.learn_tau=true learns τ along with it.
 """
 
 from wrp_jax.config import Config, PropagationConfig, RefinerConfig

@@ -15,6 +15,7 @@ from wrp_jax.config import Config
 def get_config() -> Config:
     """The defaults, smaller and shorter."""
     config = Config()
+    config.segmentation.name = "light"
     config.segmentation.network.width = 16
     config.segmentation.network.max_pixels = 240 * 320
     config.segmentation.sampling.crop = (160, 208)

@@ -17,6 +17,7 @@ from wrp_jax.config import Config
 def get_config() -> Config:
     """A tenth of the 359 frames is held out for the temperature, in runs of neighbours."""
     config = Config(stages=("segmentation",))
+    config.segmentation.name = "light"
     config.segmentation.sampling.scale = (0.5, 2.0)
     config.segmentation.sampling.calibration_share = 0.1
     config.segmentation.optimiser.steps = 1000

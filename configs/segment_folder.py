@@ -1,4 +1,4 @@
-"""g_ψ alone, on your own labelled pictures: the light network, on a machine without a GPU.
+"""g_ψ alone, on your own labelled pictures: the default network, on a machine without a GPU.
 
 python train.py --config=configs/segment_folder.py --stills=D:LIST --workdir=RUN
 wrp calibrate --config=configs/segment_folder.py --data=D \\

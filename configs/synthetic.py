@@ -17,6 +17,7 @@ def get_config() -> Config:
         propagation=PropagationConfig(horizon=20),
         refiner=RefinerConfig(clips=24, steps=700, jitter=0.0),
     )
+    config.segmentation.name = "light"
     config.segmentation.network.width = 16
     config.segmentation.sampling.crop = (96, 128)
     config.segmentation.sampling.scale = (0.5, 2.0)

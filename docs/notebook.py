@@ -40,14 +40,14 @@ print(moved.labels.shape, moved.confidence.min(), moved.confidence.max())
 # ## Warp, inpaint, refine
 #
 # Where motion cannot be trusted, a segmentation network takes over, and a refiner chooses
-# between the two. Both are trained on the one labelled frame. The training here is far too
-# short, to keep this page quick: without `config` it is as long as it should be. With
-# `workdir="RUN"` the networks are kept, and `wrp_jax.load("RUN")` brings the model back.
+# between the two. Both are trained on the one labelled frame. The segmentation is small here, and
+# the training far too short, to keep this page quick: without `config` both are as they should
+# be. With `workdir="RUN"` the networks are kept, and `wrp_jax.load("RUN")` brings the model back.
 
 # %%
 config = wrp_jax.Config()
-config.segmentation.optimiser.steps, config.segmentation.network.width = 80, 8
-config.segmentation.sampling.crop = (64, 96)
+config.segmentation.name, config.segmentation.network.width = "light", 8
+config.segmentation.optimiser.steps, config.segmentation.sampling.crop = 80, (64, 96)
 config.refiner.steps, config.refiner.clips = 20, 2
 model = wrp_jax.fit(frames, {key: truth[key]}, classes, config=config)
 print(model)

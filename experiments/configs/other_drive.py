@@ -14,6 +14,7 @@ from wrp_jax.config import Config
 def get_config() -> Config:
     """The segmentation of camvid.py, on stills alone."""
     config = Config(stages=("segmentation",))
+    config.segmentation.name = "light"
     config.segmentation.network.width = 12
     config.segmentation.network.max_pixels = 180 * 240
     config.segmentation.sampling.crop = (112, 144)

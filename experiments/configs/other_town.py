@@ -15,6 +15,7 @@ def get_config() -> Config:
         stages=("segmentation",),
         key_every=2,
     )
+    config.segmentation.name = "light"
     config.segmentation.network.width = 12
     config.segmentation.sampling.crop = (64, 96)
     config.segmentation.sampling.scale = (0.7, 1.5)

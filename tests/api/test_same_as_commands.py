@@ -19,7 +19,7 @@ from wrp_jax.config import Config
 
 def get_config(refiner="chooser"):
     config = Config()
-    config.motion.preset = "ultrafast"
+    config.segmentation.name, config.motion.preset = "light", "ultrafast"
     config.propagation.horizon = 3
     config.segmentation.network.width, config.segmentation.inference.flip = 4, False
     config.segmentation.optimiser.steps = config.segmentation.optimiser.batch_size = 2

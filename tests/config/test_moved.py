@@ -27,6 +27,7 @@ OLD = {
 def same():
     config = Config()
     config.refiner.clips = 16
+    config.segmentation.name = "light"
     config.segmentation.network.width = 16
     config.segmentation.sampling.crop = (96, 128)
     config.segmentation.optimiser.steps = 700
@@ -83,3 +84,13 @@ def test_another_network_trained_before_is_named(same):
     same.segmentation.network.width = 24
     with pytest.raises(UserError, match=r"segmentation\.network\.width was 16, is 24"):
         check_network("RUN", {"config": OLD}, same, ["segmentation.network.width"])
+
+
+def test_the_flags_that_a_run_trained_with_other_defaults_needs_are_named(same):
+    same.segmentation.name, same.segmentation.sampling.crop = "efficient", (64, 64)
+    flags = "--config.segmentation.name=light"
+    with pytest.raises(UserError, match=rf"\({flags}\), or train in another --workdir"):
+        check_network("RUN", {"config": OLD}, same, ["segmentation.name"])
+    with pytest.raises(UserError) as error:
+        check_metadata("RUN", {"config": OLD}, {"config": tree(same)})
+    assert f"({flags} '--config.segmentation.sampling.crop=(96, 128)')" in str(error.value)

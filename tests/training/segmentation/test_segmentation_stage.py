@@ -79,6 +79,7 @@ WINDOW = Window("s", "b", "a", "c")
 def run(tmp_path_factory):
     config = Config()
     config.segmentation = SegmentationConfig(
+        name="light",
         network=SegmentationNetwork(width=8),
         optimiser=SegmentationOptimiser(steps=150, batch_size=4, learning_rate=3e-2, ema_decay=0.5),
         sampling=SegmentationSampling(crop=(32, 32)),
@@ -185,7 +186,7 @@ def test_one_device_is_eight(rng, monkeypatch):
     # Shallow, for it is compiled twice.
     shallow = functools.partial(LightSegmentation, width=4, blocks=(1, 1, 1))
     monkeypatch.setitem(REGISTRY, "light", lambda config, count: shallow(count))
-    options = SegmentationConfig(network=SegmentationNetwork(width=4))
+    options = SegmentationConfig(name="light", network=SegmentationNetwork(width=4))
     network = build_for_classes(options, CLASSES)
     # Not the stage's own, which makes a step of the same size of every gradient, rounding errors
     # of nothing included.
@@ -291,6 +292,7 @@ def test_frames_held_out_are_not_learnt_from_and_fit_a_temperature(tmp_path):
     known = KnownLabels(source, (), [(source, [("s", n) for n in source.frame_names("s")])])
     config = Config()
     config.segmentation = SegmentationConfig(
+        name="light",
         network=SegmentationNetwork(width=4, max_pixels=16 * 24),
         optimiser=SegmentationOptimiser(steps=2, batch_size=8),
         sampling=SegmentationSampling(crop=(16, 16), calibration_share=0.2),

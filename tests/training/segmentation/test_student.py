@@ -63,6 +63,7 @@ class Video:
 
 def options(**more):
     return SegmentationConfig(
+        name="light",
         network=SegmentationNetwork(width=4),
         optimiser=SegmentationOptimiser(steps=6, batch_size=2, name="sgd", ema_decay=0.0),
         sampling=SegmentationSampling(
