@@ -8,7 +8,7 @@ from PIL import Image
 from video_folder import write_frame
 
 import wrp_jax
-from wrp_jax.api.argument_names import naming_arguments
+from wrp_jax.api.argument_names import naming_arguments, naming_flags
 from wrp_jax.config import Config, MotionConfig
 from wrp_jax.runs.results import save_result
 from wrp_jax.training import stages
@@ -196,5 +196,9 @@ def test_mistakes_name_the_arguments(trained, clip, tmp_path):
         raise UserError("run 'wrp train --data=D', then give --data=D and --config.stages.")
 
     wanted = r"^run 'wrp train --data=D', then give video=D and config\.stages\."
+    with pytest.raises(UserError, match=wanted):
+        refused()
+    with naming_flags(), pytest.raises(UserError, match=r"give --data=D and --config\.stages\.$"):
+        refused()
     with pytest.raises(UserError, match=wanted):
         refused()

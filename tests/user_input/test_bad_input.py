@@ -341,6 +341,16 @@ def test_a_workdir_of_other_classes(server, home):
     refused(server, home, "propagate.py", "was trained on 1 classes (sky)", *flags)
 
 
+def test_training_names_the_flags_that_an_old_workdir_needs(server, home):
+    old = {"segmentation": {"name": "light"}}  # the default of an earlier version
+    write(home / "RUN/config.json", json.dumps(old))
+    said = "(--config.segmentation.name=light), or another --workdir."
+    refused(server, home, "train.py", said)
+    write(home / "RUN/config.json", "{}")
+    write(home / "RUN/labels.json", json.dumps({"fingerprint": "0", "frames": ["a 1"]}))
+    refused(server, home, "train.py", "a 3 is new; give the same --data, --windows, --keyframes")
+
+
 def test_training_takes_the_workdir_of_its_config_where_none_is_given(server, home):
     write(home / "runs/config/classes.json", json.dumps({"classes": [{"id": 0, "name": "sky"}]}))
     said = "runs/config was trained on 1 classes (sky)"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import ParamSpec, TypeVar
 
 from wrp_jax.types import UserError
@@ -15,11 +17,23 @@ _FLAG = re.compile(r"'wrp [^']*'|(?<![\w-])--([a-z]\w*)")
 _OTHERS = {"data": "video", "update_steps": "update"}
 """Flags whose arguments are called otherwise."""
 
+_by_a_command: ContextVar[bool] = ContextVar("by_a_command", default=False)
+
+
+@contextlib.contextmanager
+def naming_flags() -> Iterator[None]:
+    """Has functions of the API leave the flags in their mistakes: a command calls them inside."""
+    before = _by_a_command.set(True)
+    try:
+        yield
+    finally:
+        _by_a_command.reset(before)
+
 
 def naming_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Has the mistakes that a function tells name ``workdir`` instead of ``--workdir``.
 
-    Commands in quotes stay as they are.
+    Commands in quotes stay as they are, and so does everything within `naming_flags`.
     """
 
     @functools.wraps(function)
@@ -27,7 +41,8 @@ def naming_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
         try:
             return function(*args, **kwargs)
         except UserError as error:
-            error.args = (_FLAG.sub(_argument, str(error)),)
+            if not _by_a_command.get():
+                error.args = (_FLAG.sub(_argument, str(error)),)
             raise
 
     return wrapped

@@ -22,6 +22,7 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from wrp_jax import interrupts
+from wrp_jax.api.argument_names import naming_flags
 from wrp_jax.cli.compiled import keep_compiled_programs
 from wrp_jax.cli.config_files import CONFIG_HELP, config_file
 from wrp_jax.cli.help_text import HELP_FLAGS, command_help, meaning
@@ -85,7 +86,7 @@ def run(
         return 0
     with interrupts.listening():
         try:
-            with copies_of_addresses():
+            with copies_of_addresses(), naming_flags():
                 _parse(sys.argv, positional)
                 interrupts.check()
                 return main() or 0
