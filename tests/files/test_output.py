@@ -44,6 +44,10 @@ def test_an_output_belongs_to_one_run(tmp_path):
         claim_output(out, {"config": {"tau": 0.6}, "shape": (1, 2)})
     with pytest.raises(UserError, match=r"differs in more, shape: .* remove this one\.$"):
         claim_output(out, {"config": {"tau": 0.5}, "shape": (2, 1), "more": "f" * 64})
+    claim_output(tmp_path / "flat", {"segmentation.name": "light"})
+    said = r"in segmentation\.name \(segmentation\.name is light there and efficient now\): give"
+    with pytest.raises(UserError, match=said):
+        claim_output(tmp_path / "flat", {"segmentation.name": "efficient"})
     (out / RUN_FILE).write_text("{")
     claim_output(out, {"config": {"tau": 0.6}})  # its files tell of what run they are
     with pytest.raises(UserError, match=r"differs in config\.tau"):

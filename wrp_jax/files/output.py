@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import re
@@ -146,39 +145,40 @@ def check_run(output: Path, run: Mapping[str, Any], may_change: Collection[str] 
     if before is None:
         return False
     wanted = json.loads(json.dumps(run))
-    differing = [name for name in _differing(before, wanted) if name not in may_change]
+    differing = [found for found in _differing(before, wanted) if found[0] not in may_change]
     if differing:
+        names = ", ".join([name for name, _, _ in differing[:_SHOWN]])
         more = ", ..." if len(differing) > _SHOWN else ""
         raise UserError(
-            f"{output} holds results of a run that differs in {', '.join(differing[:_SHOWN])}"
-            f"{more}{_values(before, wanted, differing[:_SHOWN])}: give the same options, or "
-            "another output, or remove this one."
+            f"{output} holds results of a run that differs in {names}{more}"
+            f"{_values(differing[:_SHOWN])}: give the same options, or another output, or remove "
+            "this one."
         )
     return before == wanted
 
 
-def _differing(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
-    """Names of values that differ, with points between them where they are in an inner one."""
+_Difference = tuple[str, Any, Any]
+"""Name of a value, with points where it is in an inner one; before, and wanted."""
+
+
+def _differing(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[_Difference]:
+    """All values that differ."""
     for key in sorted(before.keys() | wanted.keys()):
         old, new = before.get(key), wanted.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
-            yield from (f"{key}.{inner}" for inner in _differing(old, new))
+            yield from ((f"{key}.{name}", a, b) for name, a, b in _differing(old, new))
         elif old != new:
-            yield key
+            yield key, old, new
 
 
-def _values(before: Mapping[str, Any], wanted: Mapping[str, Any], names: Sequence[str]) -> str:
+def _values(differing: Sequence[_Difference]) -> str:
     """What differs, in a sentence, as far as it is short: lists and hashes say nothing to read."""
-    told = []
-    for name in names:
-        old, new = (functools.reduce(_inner, name.split("."), run) for run in (before, wanted))
-        if all(isinstance(v, str | int | float) and len(str(v)) <= _SHORT for v in (old, new)):
-            told.append(f"{name} is {old} there and {new} now")
+    told = [
+        f"{name} is {old} there and {new} now"
+        for name, old, new in differing
+        if all(isinstance(v, str | int | float) and len(str(v)) <= _SHORT for v in (old, new))
+    ]
     return f" ({'; '.join(told)})" if told else ""
-
-
-def _inner(run: Any, key: str) -> Any:
-    return run.get(key) if isinstance(run, dict) else None
 
 
 _NO_NAME = re.compile(r"[/\\\0\ud800-\udfff]")  # the last are bytes that are not UTF-8
