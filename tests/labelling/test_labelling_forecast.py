@@ -36,6 +36,12 @@ def test_flow_voting_takes_one_core_and_goes_with_the_classes():
     assert many - few == pytest.approx(20 * 0.12)
 
 
+def test_nothing_to_label_takes_no_time(make_folder, config, tmp_path):
+    plan = make_plan(config, Request(str(make_folder({"a": 5})), tmp_path / "out", "warp-refine"))
+    assert forecast.labelling_seconds(plan, plan.own) > 40
+    assert forecast.labelling_seconds(plan, []) == 0
+
+
 def test_flow_voting_waits_in_files_that_a_dry_run_counts(make_folder, config, tmp_path):
     root, out = make_folder({"a": 5}), tmp_path / "out"
     sizes = {}

@@ -28,8 +28,10 @@ def labelling_seconds(plan: Plan, jobs: Sequence[WindowJob]) -> float:
 
     Args:
       plan: what is done with them.
-      jobs: the windows.
+      jobs: the windows; without any there is nothing to compile either.
     """
+    if not jobs:
+        return 0.0
     sizes = frame_pixels(plan, jobs)
     pixels = sum(len(job.names) * sizes[job.window.sequence] for job in jobs)
     return seconds_of_pixels(plan.methods, pixels, plan.source.classes.num_classes)
