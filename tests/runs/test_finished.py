@@ -44,5 +44,10 @@ def test_other_labels_are_told_and_another_config_is_refused(workdir, known, fol
     assert "give another --output to train anew" in caplog.text  # this one is of these networks
     config = Config()
     config.refiner.steps += 1
-    with pytest.raises(UserError, match="another config"):
-        is_finished(workdir, config, known, STAGES)
+    for stage in STAGES:  # also where it was stopped
+        with pytest.raises(UserError, match=r"another config .*, or another --output\.$"):
+            is_finished(workdir, config, known, STAGES)
+        (workdir / f"{stage}.npz").unlink()
+    said = r"run: a training that is not finished was begun with other labels: .* another --output"
+    with pytest.raises(UserError, match=said):
+        is_finished(workdir, Config(), others, STAGES)

@@ -24,7 +24,9 @@ OTHER_LABELS = (
 """What to do where the labels are others than those that a run was trained on."""
 
 
-def check_metadata(where: Any, trained: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def check_metadata(
+    where: Any, trained: Mapping[str, Any], now: Mapping[str, Any], flag: str = "--workdir"
+) -> None:
     """Refuses what was trained on something else.
 
     Args:
@@ -33,6 +35,7 @@ def check_metadata(where: Any, trained: Mapping[str, Any], now: Mapping[str, Any
       now: metadata of this program call. Of ``classes`` (the content of a
         ``classes.json``; colours play no part in training), ``fingerprint`` and ``config`` those
         are compared that both have.
+      flag: says where another run would go, for the message.
 
     Raises:
       UserError: with what differs.
@@ -41,7 +44,7 @@ def check_metadata(where: Any, trained: Mapping[str, Any], now: Mapping[str, Any
     if "classes" in both:
         old, new = _uncoloured(trained["classes"]), _uncoloured(as_json(now["classes"]))
         if old != new:
-            raise UserError(_classes_differ(where, old, new))
+            raise UserError(_classes_differ(where, old, new, flag))
     if "fingerprint" in both and trained["fingerprint"] != now["fingerprint"]:
         raise UserError(
             f"{where} was trained on other labelled frames (fingerprint "
@@ -52,7 +55,7 @@ def check_metadata(where: Any, trained: Mapping[str, Any], now: Mapping[str, Any
         if changed:
             raise UserError(
                 f"{where} was trained with another config ({_listed(changed)}): give the same "
-                f"--config and options ({_flags(changed)}), or another --workdir."
+                f"--config and options ({_flags(changed)}), or another {flag}."
             )
 
 
@@ -88,7 +91,9 @@ def _uncoloured(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{k: v for k, v in entry.items() if k != "color"} for entry in content["classes"]]
 
 
-def _classes_differ(where: Any, old: list[dict[str, Any]], new: list[dict[str, Any]]) -> str:
+def _classes_differ(
+    where: Any, old: list[dict[str, Any]], new: list[dict[str, Any]], flag: str
+) -> str:
     def text(classes: list[dict[str, Any]]) -> str:
         names = [str(entry["name"]) for entry in classes]
         return f"{len(names)} classes ({', '.join(names[:4])}{', …' if len(names) > 4 else ''})"
@@ -98,7 +103,7 @@ def _classes_differ(where: Any, old: list[dict[str, Any]], new: list[dict[str, A
         changed = next((pair for pair in zip(old, new, strict=True) if pair[0] != pair[1]), None)
         if changed is not None:
             sentence += f"; the first that differs was {changed[0]} and is {changed[1]}"
-    return f"{sentence}: give the same classes.json, or another --workdir."
+    return f"{sentence}: give the same classes.json, or another {flag}."
 
 
 def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -87,27 +87,34 @@ def is_finished(workdir: Path, config: Config, known: KnownLabels, stages: Seque
     """Whether these stages are trained; says so where they have learnt from other labels.
 
     Args:
-      workdir: it need not exist.
+      workdir: inside an output, whose command has no ``--workdir``; it need not exist.
       config: all options.
       known: the labels that there are now.
       stages: that are wanted.
 
     Raises:
-      UserError: they are, with another config or of other classes.
+      UserError: they are, or were begun, with another config or of other classes; or they were
+        begun with other labels.
     """
-    if not all(result_path(workdir, stage).is_file() for stage in stages):
-        return False
+    finished = all(result_path(workdir, stage).is_file() for stage in stages)
     old = {name: _read_json(workdir / f"{name}.json", {}) for name in ("config", "classes")}
     now = run_metadata(config, known)
-    check_metadata(workdir, {name: v for name, v in old.items() if v is not None}, now)
+    trained = {name: v for name, v in old.items() if v is not None}
+    check_metadata(workdir, trained, now, flag="--output")
     labels = _read_json(workdir / "labels.json", {})
-    if labels is not None and labels.get("fingerprint") != now["fingerprint"]:
+    others = labels is not None and labels.get("fingerprint") != now["fingerprint"]
+    if others and not finished:
+        raise UserError(
+            f"{workdir}: a training that is not finished was begun with other labels: give these "
+            "again until it is, or another --output."
+        )
+    if others:
         _log.warning(
             "%s: the networks have learnt from other labels than there are now, and are used as "
             "they are: give another --output to train anew",
             workdir,
         )
-    return True
+    return finished
 
 
 def withdraw(workdir: Path, made: Sequence[Path]) -> None:
