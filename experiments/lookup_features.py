@@ -3,11 +3,11 @@
 python -m experiments.lookup_features --data=D --windows=FILE [--record=NAME]
 
 The label of each window's labelled frame is looked up on the scored frames, around the position
-that one long flow of DIS gives, by RGB and by what EfficientNet-Lite0 (ImageNet, the extra
-``pretrained``) says: its first stages, enlarged, as the six directions in which the two frames vary
-most, with the variance of RGB. Every kind of feature is tried with several bandwidths; the best of
-them is chosen by the truth, which favours features, since RGB has its default among them. mIoU in
-% by frames from the labelled one.
+that one long flow of DIS gives, by RGB and by what EfficientNet-Lite0 (ImageNet) says: its first
+stages, enlarged, as the six directions in which the two frames vary most, with the variance of RGB.
+Every kind of feature is tried with several bandwidths; the best of them is chosen by the truth,
+which favours features, since RGB has its default among them. mIoU in % by frames from the labelled
+one.
 
 Finding: level with RGB on Chen and DAVIS, behind it on CamVid (results/lookup_features_*.json).
 """
