@@ -50,7 +50,7 @@ def _pipe(path: pathlib.Path) -> pathlib.Path:
 
 
 def test_other_kinds_are_refused_and_named(tmp_path):
-    with pytest.raises(UserError, match=r"a\.png is a named pipe: give a regular file"):
+    with pytest.raises(UserError, match=r"^[^']*a\.png is a named pipe: give a .*in it\.$"):
         read_bytes(_pipe(tmp_path / "a.png"))
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "s"))

@@ -41,6 +41,8 @@ def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
         except BaseException:
             os.close(handle)
             raise
+    except UserError:
+        raise
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
     except ValueError as error:  # a null byte in the name
