@@ -2,15 +2,25 @@
 
 import copy
 import dataclasses
+import functools
 import json
+import pathlib
+import shlex
+import typing
 
+import hypothesis
 import pytest
+from absl import flags
+from hypothesis import strategies as st
+from ml_collections import config_flags
 
+from wrp_jax.cli.command_line import expand_home
 from wrp_jax.config import Config, option, translated
 from wrp_jax.config.moved import MOVED
 from wrp_jax.runs.compatibility import check_metadata, check_network
 from wrp_jax.types import UserError
 
+ROOT = pathlib.Path(__file__).parents[2]
 OLD = {
     "seed": 0,
     "segmentation": {
@@ -94,3 +104,40 @@ def test_the_flags_that_a_run_trained_with_other_defaults_needs_are_named(same):
     with pytest.raises(UserError) as error:
         check_metadata("RUN", {"config": OLD}, {"config": tree(same)})
     assert f"({flags} '--config.segmentation.sampling.crop=(96, 128)')" in str(error.value)
+
+
+def _values(kind):
+    """Values of an option of this type; ``~`` is a home folder at the command line."""
+    if typing.get_origin(kind) is tuple:
+        inside = typing.get_args(kind)
+        if inside[1:] == (...,):
+            return st.lists(_values(inside[0]), max_size=3).map(tuple)
+        return st.tuples(*map(_values, inside))
+    text = st.text(st.characters(min_codepoint=32, exclude_characters="~\x7f"), max_size=9)
+    return {
+        bool: st.booleans(),
+        int: st.integers(-(2**40), 2**40),
+        float: st.floats(allow_nan=False, allow_infinity=False) | st.integers(-9, 9).map(float),
+        str: text.filter(str.isprintable) | st.sampled_from(["", " ", "None", "1", "true", "()"]),
+    }[kind]
+
+
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # of ml_collections
+@hypothesis.settings(max_examples=60)
+@hypothesis.given(st.sets(st.sampled_from(list(option.leaves(Config))), max_size=6), st.data())
+def test_the_printed_flags_bring_all_options_back(leaves, data):
+    config, trained = Config(), Config()
+    for kind, field in leaves:
+        group = functools.reduce(getattr, kind.path.split(".")[1:], trained)
+        setattr(group, field.name, data.draw(_values(field.type), label=field.name))
+    if tree(trained) == tree(config):
+        return
+    with pytest.raises(UserError) as error:
+        check_metadata("RUN", {"config": tree(trained)}, {"config": tree(config)})
+    _, _, rest = str(error.value).partition("give the same --config and options (")
+    given = shlex.split(rest.removesuffix("), or another --workdir."))
+    argv = ["x", f"--config={ROOT / 'configs' / 'folder.py'}", *expand_home(given)]
+    known = flags.FlagValues()
+    holder = config_flags.DEFINE_config_file("config", None, "", flag_values=known, sys_argv=argv)
+    known(argv)
+    assert tree(holder.value) == tree(trained)

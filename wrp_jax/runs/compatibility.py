@@ -137,9 +137,8 @@ def _listed(changed: Sequence[_Change]) -> str:
 
 
 def _flags(changed: Sequence[_Change]) -> str:
-    """What brings the old options back, also where a default has changed since."""
-    shown = [f"--config.{name}={_as_typed(old)}" for name, old, _ in changed[:_SHOWN]]
-    return " ".join([*map(shlex.quote, shown), *["…"] * (len(changed) > _SHOWN)])
+    """What brings the old options back, all of them, also where a default has changed since."""
+    return shlex.join(f"--config.{name}={_as_typed(old)}" for name, old, _ in changed)
 
 
 def _as_typed(value: Any) -> str:
