@@ -55,7 +55,7 @@ def test_sgd_is_that_of_the_protocol():
 def test_a_pretrained_encoder_learns_at_a_share_of_the_rate_and_without_muon():
     params = {name: {"kernel": jnp.ones((2, 3))} for name in ("encoder", "ocr")}
     gradient = {"kernel": jnp.full((2, 3), 0.3)}
-    options = SegmentationOptimiser(name="sgd", encoder_rate=0.25)
+    options = SegmentationOptimiser(name="sgd", encoder_rate=0.25, weight_decay=0.0)
     optimizer = make_optimizer(options, steps=4, steps_per_epoch=2)
     updates, _ = optimizer.update(
         {"encoder": gradient, "ocr": gradient}, optimizer.init(params), params
@@ -66,6 +66,16 @@ def test_a_pretrained_encoder_learns_at_a_share_of_the_rate_and_without_muon():
     read = recipe._matrices(params)
     assert read["encoder"]["kernel"] is None
     assert read["ocr"]["kernel"] is not None
+
+
+@pytest.mark.parametrize("name", ["muon", "sgd"])
+def test_what_has_no_gradient_in_the_encoder_stays_as_it_is(name):
+    params = {part: {"kernel": jnp.ones((2, 3))} for part in ("encoder", "ocr")}
+    optimizer = make_optimizer(SegmentationOptimiser(name=name), steps=4, steps_per_epoch=2)
+    nothing = jax.tree.map(jnp.zeros_like, params)
+    updates, _ = optimizer.update(nothing, optimizer.init(params), params)
+    assert not updates["encoder"]["kernel"].any()
+    assert updates["ocr"]["kernel"].all()
 
 
 def test_rmi_with_auxiliary_and_single_scales():

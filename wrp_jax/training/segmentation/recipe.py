@@ -101,8 +101,13 @@ def _sgd(
     schedule = poly_per_epoch(
         options.learning_rate, steps, steps_per_epoch, power=options.poly_power
     )
+
+    def decayed(params: Any) -> Any:
+        # As by Muon's AdamW. The first stages, which have no gradient, would shrink.
+        return jax.tree_util.tree_map_with_path(lambda path, _: not _is_in(path, ENCODER), params)
+
     return optax.chain(
-        optax.add_decayed_weights(options.weight_decay), optax.sgd(schedule, _MOMENTUM)
+        optax.add_decayed_weights(options.weight_decay, decayed), optax.sgd(schedule, _MOMENTUM)
     )
 
 
