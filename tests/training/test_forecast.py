@@ -154,7 +154,7 @@ def test_what_is_trained_or_begun_is_left_out(config, folder, tmp_path, monkeypa
         )
     config.motion.name = "raft_large"  # the time of a clip is that of its motion
     assert "refiner comes on top, and is not known" in said()
-    (tmp_path / "checkpoints/segmentation").mkdir(parents=True)
+    (tmp_path / "checkpoints/segmentation/0").mkdir(parents=True)
     assert said() == "how long refiner takes is not known before the first steps"
     config.motion.name = "dis"
     assert "segmentation" not in said() and "(refiner " in said()

@@ -81,7 +81,7 @@ def fit(
 
     config = copy.deepcopy(config) if config is not None else Config()
     check(config)
-    check_stages(config)
+    check_stages(config, workdir)
     labelled = reads_labels(config.stages)
     if update:
         if workdir is None:

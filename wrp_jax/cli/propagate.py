@@ -204,7 +204,7 @@ def propagate(
     if stages:
         from wrp_jax.training.stages import check_stages
 
-        check_stages(training)
+        check_stages(training, plan.output / TRAINING)
     else:
         # Before the folder is made: weights may be missing.
         networks = _load(plan, workdir)

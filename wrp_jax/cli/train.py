@@ -76,13 +76,13 @@ def _train(config: Config) -> None:
     from wrp_jax.training.update import check_update
 
     options = flags.FLAGS
-    check_stages(config)
     data, workdir = options.data, options.workdir
-    if not (data or options.stills):
-        raise UserError("--data=FOLDER (or --stills=ROOT:LIST) must be given.")
     if not workdir:
         name = config_flags.get_config_filename(options["config"])
         workdir = str(Path("runs") / Path(name).stem)
+    check_stages(config, workdir)
+    if not (data or options.stills):
+        raise UserError("--data=FOLDER (or --stills=ROOT:LIST) must be given.")
     if not data and tuple(config.stages) != ("segmentation",):
         raise UserError(
             f"--data is missing: the stages {', '.join(config.stages)} look at video; stills alone "

@@ -42,6 +42,7 @@ from wrp_jax.runs.manifest import (
     merge,
     named_leaves,
 )
+from wrp_jax.runs.results import result_path
 from wrp_jax.types import UserError
 
 _OTHERS_SECONDS = 300  # for other processes to have written their parts of a step
@@ -54,6 +55,27 @@ def _is_told(record: logging.LogRecord) -> bool:
 
 
 absl_logging.get_absl_logger().addFilter(_is_told)
+
+
+def checkpoints_of(workdir: str | os.PathLike, stage: str) -> Path:
+    """Where the checkpoints of a stage stand."""
+    return Path(workdir) / "checkpoints" / stage
+
+
+def has_steps(directory: Path) -> bool:
+    """Whether there is a step to go on from, intact or not; `Checkpoints.restore` starts anew
+    only where there is none.
+
+    Args:
+      directory: ``workdir/checkpoints/<stage>``; it need not exist.
+    """
+    steps = ocp.path.step.standard_name_format().find_all(directory) if directory.is_dir() else ()
+    return any(True for _ in steps)
+
+
+def is_begun(workdir: str | os.PathLike, stage: str) -> bool:
+    """Whether a stage is finished, or has a step to go on from."""
+    return result_path(workdir, stage).exists() or has_steps(checkpoints_of(workdir, stage))
 
 
 class Restored(NamedTuple):

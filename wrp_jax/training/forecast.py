@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -27,7 +26,8 @@ from wrp_jax.models.refine.pix2pix import STRIDE
 from wrp_jax.motion.build import NETWORKS, SDCNETS
 from wrp_jax.progress import duration, on_all_cores
 from wrp_jax.propagation.chooser.network_inputs import blank_inputs, init_chooser
-from wrp_jax.runs.results import MOTION, REFINER, SEGMENTATION, STUDENT, result_path
+from wrp_jax.runs.checkpoints import is_begun
+from wrp_jax.runs.results import MOTION, REFINER, SEGMENTATION, STUDENT
 from wrp_jax.segmentation.for_classes import build_for_classes
 from wrp_jax.segmentation.predictions import PRECOMPUTED
 from wrp_jax.simulation.options import SimulationOptions
@@ -84,13 +84,8 @@ def foretell(
       windows: what will be labelled.
       workdir: of the run; what has been trained there, or begun, is left out.
     """
-
-    def is_new(stage: str) -> bool:
-        begun = Path(workdir) / "checkpoints" / stage
-        return not result_path(workdir, stage).exists() and not begun.exists()
-
     labelled = len(known.items)
-    new = [stage for stage in config.stages if is_new(stage)]
+    new = [stage for stage in config.stages if not is_begun(workdir, stage)]
     if max((steps_of(config, stage, labelled) for stage in new), default=0) < _MANY:
         return ""
     if jax.default_backend() != "cpu":

@@ -13,7 +13,6 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -22,7 +21,7 @@ from jax.tree_util import Partial
 
 from wrp_jax import interrupts, processes
 from wrp_jax.progress import Progress
-from wrp_jax.runs.checkpoints import Checkpoints
+from wrp_jax.runs.checkpoints import Checkpoints, checkpoints_of
 from wrp_jax.sharding import (
     batch_sharding,
     global_batch,
@@ -101,7 +100,7 @@ def fit(
         state = state.replace(step=np.int32(0))
         shardings = state_shardings(state, mesh, sharding)
         split = any(not s.is_fully_replicated for s in jax.tree.leaves(shardings))
-        checkpoints = Checkpoints(Path(workdir) / "checkpoints" / name, metadata, split=split)
+        checkpoints = Checkpoints(checkpoints_of(workdir, name), metadata, split=split)
         stack.callback(checkpoints.close)
         device_batches = DeviceBatches(batches, mesh)
         stack.callback(device_batches.close)

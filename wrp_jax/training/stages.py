@@ -20,6 +20,7 @@ from wrp_jax.config import Config, check
 from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
 from wrp_jax.progress import waiting
+from wrp_jax.runs.checkpoints import is_begun
 from wrp_jax.runs.compatibility import check_metadata
 from wrp_jax.runs.results import load_result, result_path
 from wrp_jax.runs.workdir import prepare_workdir, run_metadata, withdraw
@@ -49,6 +50,14 @@ CHECKS: dict[str, str] = {
 """Stage → ``module:function``; ``function(config)`` refuses what the stage does not know."""
 
 
+STARTS: dict[str, str] = {
+    "segmentation": "wrp_jax.training.segmentation.pretrained:check_start",
+    "student": "wrp_jax.training.segmentation.pretrained:check_start",
+}
+"""Stage → ``module:function``; ``function(config.segmentation)`` looks for the weights that the
+stage starts from, which one that has begun does not read again."""
+
+
 WITHOUT_LABELS = frozenset({"motion"})
 """Stages that look at no label: ``known`` and ``windows`` may be empty."""
 
@@ -58,11 +67,16 @@ def reads_labels(names: Sequence[str]) -> bool:
     return not WITHOUT_LABELS.issuperset(names)
 
 
-def check_stages(config: Config) -> None:
+def check_stages(config: Config, workdir: str | os.PathLike | None = None) -> None:
     """Looks through the options of all stages: none is to be trained before another one fails.
 
+    Args:
+      config: all options.
+      workdir: of the run; None where nothing has been trained yet.
+
     Raises:
-      UserError: an option out of its range, no stage, or options that do not fit together.
+      UserError: an option out of its range, no stage, options that do not fit together, or weights
+        to start from that are missing or damaged.
     """
     check(config)
     if not config.stages:
@@ -73,6 +87,9 @@ def check_stages(config: Config) -> None:
     for name in config.stages:
         if name in CHECKS:
             _imported(CHECKS[name])(config)
+    for name in config.stages:
+        if name in STARTS and not (workdir and is_begun(workdir, name)):
+            _imported(STARTS[name])(config.segmentation)
 
 
 def run_stages(
@@ -83,7 +100,7 @@ def run_stages(
     workdir: str | os.PathLike,
 ) -> None:
     """Trains the stages of ``config.stages`` that are not finished, in their order."""
-    check_stages(config)
+    check_stages(config, workdir)
     from wrp_jax.training.forecast import foretell
 
     expected = foretell(config, known, source, windows, workdir)

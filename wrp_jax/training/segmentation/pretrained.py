@@ -16,17 +16,29 @@ from wrp_jax.config import SegmentationConfig
 from wrp_jax.models.network import Network
 from wrp_jax.runs.results import SEGMENTATION, STUDENT, load_result, result_path
 from wrp_jax.segmentation.for_classes import scores_of
+from wrp_jax.segmentation.predictions import PRECOMPUTED
 from wrp_jax.segmentation.published import is_of_a_run
 from wrp_jax.types import ClassMap, UserError
 from wrp_jax.weights.hrnet import CLASSIFIER
-from wrp_jax.weights.segmentation import laid_over, load_segmentation_weights, start_file
+from wrp_jax.weights.segmentation import (
+    check_start_file,
+    laid_over,
+    load_segmentation_weights,
+    start_file,
+)
 
 _CLASSIFIERS = frozenset({*CLASSIFIER, "logits", "aux"})
 """Layers whose shapes depend on the number of classes, of the published networks and of ours."""
 
 
 def initial_variables(
-    network: Network, options: SegmentationConfig, classes: ClassMap, images: Any, seed: int
+    network: Network,
+    options: SegmentationConfig,
+    classes: ClassMap,
+    images: Any,
+    seed: int,
+    *,
+    begun: bool = False,
 ) -> dict[str, Any]:
     """Random variables, with those replaced that a file holds, where there is one to start from.
 
@@ -36,13 +48,16 @@ def initial_variables(
       classes: of the data.
       images: as the network will get them.
       seed: of the random variables.
+      begun: whether all are going to be replaced by a checkpoint's; the file may be gone then.
 
     Raises:
       UserError: the file is no start for this network and these classes.
     """
     key = jax.random.key(seed)
     loaded: dict[str, Any] = {}
-    if is_of_a_run(options):
+    if begun:
+        pass
+    elif is_of_a_run(options):
         loaded = _of_a_run(options, classes, jax.eval_shape(network.init, key, images))
     elif start_file(options):
         loaded = load_segmentation_weights(options, scores_of(options, classes), whole=False)
@@ -50,15 +65,18 @@ def initial_variables(
 
 
 def check_start(options: SegmentationConfig) -> None:
-    """Looks for what the network starts from, before anything is trained.
+    """Reads what the network starts from, before anything is trained.
 
     Raises:
-      UserError: a package is missing, or the file is not what a run calls its segmentation.
+      UserError: a package is missing, the file is missing, damaged or holds another network, or is
+        not what a run calls its segmentation.
     """
+    if options.name == PRECOMPUTED:
+        return
     if is_of_a_run(options):
-        _result_of(options)
+        load_result(*_result_of(options))
     else:
-        start_file(options)
+        check_start_file(options)
 
 
 def _result_of(options: SegmentationConfig) -> tuple[Path, str]:

@@ -18,6 +18,7 @@ from wrp_jax.data.source import VideoSource
 from wrp_jax.models.network import Network
 from wrp_jax.models.segmentation.build import build_segmentation
 from wrp_jax.progress import waiting
+from wrp_jax.runs.checkpoints import checkpoints_of, has_steps
 from wrp_jax.runs.results import SEGMENTATION, save_result
 from wrp_jax.runs.workdir import run_metadata
 from wrp_jax.segmentation.for_classes import build_for_classes
@@ -37,7 +38,7 @@ from wrp_jax.training.segmentation.crops import (
     crops_of_epoch,
 )
 from wrp_jax.training.segmentation.losses import class_weights
-from wrp_jax.training.segmentation.pretrained import check_start, initial_variables
+from wrp_jax.training.segmentation.pretrained import initial_variables
 from wrp_jax.training.segmentation.recipe import (
     Loss,
     epoch_steps,
@@ -58,14 +59,13 @@ def check_options(config: Config) -> None:
     """Refuses what the stage does not know.
 
     Raises:
-      UserError: the network does not have an option that is given, what it starts from is missing,
-        or the batch does not divide into its parts.
+      UserError: the network does not have an option that is given, or the batch does not divide
+        into its parts.
     """
     options = config.segmentation
     if options.name == PRECOMPUTED:
         return
     build_segmentation(options, 2)
-    check_start(options)
     check_parts(options.optimiser.batch_size, options.optimiser.accumulate)
 
 
@@ -132,7 +132,10 @@ def train_network(
     optimizer = make_optimizer(recipe, steps, epoch_steps(recipe, crops))
     example = jnp.zeros((1, *dataset.sampler.crop, 3))
     if start is None:
-        variables = initial_variables(network, options, known.classes, example, config.seed)
+        variables = initial_variables(
+            network, options, known.classes, example, config.seed,
+            begun=has_steps(checkpoints_of(workdir, stage)),
+        )  # fmt: skip
     else:
         variables = {kind: start[kind] for kind in ("params", "batch_stats") if kind in start}
     metadata = run_metadata(config, known)
