@@ -7,6 +7,7 @@ import pytest
 
 from wrp_jax.simulation.clip import simulate_clip, typical_speeds
 from wrp_jax.simulation.cutouts import extract_cutouts
+from wrp_jax.simulation.labelled_image import LabelledImage
 from wrp_jax.simulation.options import SimulationOptions
 
 CLEAN = SimulationOptions(
@@ -137,3 +138,15 @@ def test_four_fifths_of_the_pixels_move_at_most_as_fast_as_asked(speed):
         found.append(typical_speeds(list(flows)).mean())
     assert 0.85 * speed < np.median(found) < 1.15 * speed
     assert min(found) > 0.4 * speed and max(found) < 2 * speed
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_beside_a_single_row_or_column_lies_the_same_one(axis):  # without a mirror it never ends
+    row = np.array([[3, 1, 4, 1, 5]], np.int16)
+    image = np.stack(3 * [row.astype(np.float32)], -1)
+    place = np.array([[[0, 0], [2, -1], [4, 1], [-1, 7]]], np.float32)
+    if axis:
+        row, image, place = row.T, image.swapaxes(0, 1), place[..., ::-1]
+    found, label = LabelledImage(image, row).sample(np.ascontiguousarray(place))
+    assert label.ravel().tolist() == [3, 4, 5, 1]
+    np.testing.assert_allclose(found[..., 0].ravel(), [3, 4, 5, 1], atol=1e-4)

@@ -31,9 +31,13 @@ class LabelledImage(NamedTuple):
         sampled = functools.partial(
             remap, map1=position, map2=None, borderMode=cv2.BORDER_REFLECT_101
         )
+        image, label = self
+        if 1 in label.shape:  # OpenCV 5 never ends there; mirrored, one row is two of them
+            rows, columns = (2 if n == 1 else 1 for n in label.shape)
+            image, label = (a.repeat(rows, 0).repeat(columns, 1) for a in self)
         return (
-            sampled(self.image, interpolation=cv2.INTER_CUBIC),
-            sampled(self.label, interpolation=cv2.INTER_NEAREST),
+            sampled(image, interpolation=cv2.INTER_CUBIC),
+            sampled(label, interpolation=cv2.INTER_NEAREST),
         )
 
 
