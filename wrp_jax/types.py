@@ -134,6 +134,7 @@ class Cues(NamedTuple):
       probs: softmax of g_ψ on the target image.
       features: OCR features of g_ψ on the target image.
       active: 1 while the chain runs, 0 for padded steps at its end (state stands still).
+      direct: flow from the target frame straight into the labelled one; None where no carrier asks.
     """
 
     image: Float[Any, "t b h w 3"]
@@ -144,6 +145,7 @@ class Cues(NamedTuple):
     probs: Float[Any, "t b h w c"]
     features: Float[Any, "t b fh fw f"]
     active: Float[Any, "t b"]
+    direct: Float[Any, "t b h w 2"] | None = None
 
 
 class SegmentationOutput(NamedTuple):

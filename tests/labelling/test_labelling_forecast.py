@@ -50,3 +50,8 @@ def test_flow_voting_waits_in_files_that_a_dry_run_counts(make_folder, config, t
         job, sizes[method] = dry_run._largest(plan, plan.jobs)
     votes = len(job.names) * 24 * 32 * (32 + 8 * 3)
     assert sizes["flow-voting"] == sizes["motion-only"] + votes
+
+
+def test_two_flows_for_each_frame_take_longer():
+    one, two = (forecast.seconds_of_pixels(["motion-only"], 10**6, 9, n) for n in (1, 2))
+    assert one < two < 2 * one

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.test_util import check_grads
 
-from wrp_jax.ops.photometric import photometric_error, trust_mask
+from wrp_jax.ops.photometric import patch_error, photometric_error, trust_mask
 
 
 def test_error_is_the_rgb_distance():
@@ -56,3 +56,26 @@ def test_error_gradients_equal_finite_differences(rng, x64):
     flow = rng.uniform(0.2, 0.8, (1, 4, 5, 2))
     images = [rng.uniform(size=(1, 4, 5, 3)) for _ in range(2)]
     check_grads(jax.jit(photometric_error), (*images, flow), 1, modes=["rev"])
+
+
+def test_the_error_of_a_patch_is_its_mean_as_far_as_it_is_inside(rng):
+    target, source = (jnp.asarray(rng.uniform(size=(1, 6, 7, 3)), jnp.float32) for _ in range(2))
+    still = jnp.zeros((1, 6, 7, 2))
+    each = np.asarray(photometric_error(target, source, still))[0]
+    found = np.asarray(patch_error(target, source, still, 2))[0]
+    for y, x in [(3, 3), (0, 0), (5, 1), (2, 6)]:
+        near = each[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3]
+        np.testing.assert_allclose(found[y, x], near.mean(), rtol=1e-5)
+    # What fills a frame up plays no part.
+    sides = ((0, 0), (0, 3), (0, 2), (0, 0))
+    large = [jnp.pad(x, sides, constant_values=0.7) for x in (target, source)]
+    filled = patch_error(*large, jnp.zeros((1, 9, 9, 2)), 2, (6, 7))
+    np.testing.assert_allclose(filled[0, :6, :7], found, rtol=1e-5)
+
+
+def test_the_error_of_a_patch_that_comes_from_nowhere_is_infinite():
+    image = jnp.ones((1, 4, 5, 3))
+    flow = jnp.zeros((1, 4, 5, 2)).at[0, 1, 1].set(jnp.nan).at[0, 2, 3].set(9.0)
+    error = patch_error(image, image, flow, 1)
+    assert np.isinf(error[0, 1, 1]) and np.isinf(error[0, 2, 3])
+    assert np.isfinite(error).sum() == 18

@@ -25,7 +25,7 @@ def labels(rng):
 def compiled(name: str, inpaint: bool = True) -> Carrier:
     """The carrier with every function jitted: one compilation serves all tests."""
     carrier = build_carrier(name, CLASSES, inpaint=inpaint)
-    return Carrier(*(jax.jit(function) for function in carrier))
+    return Carrier(*(function and jax.jit(function) for function in carrier))
 
 
 def constant_flow(dx: float, dy: float) -> jax.Array:
@@ -153,3 +153,37 @@ def test_carriers_of_motion_alone_refuse_to_inpaint(labels):
 def test_unknown_carriers_are_refused():
     with pytest.raises(UserError, match="'x' is unknown: use one of hard, soft, composed"):
         build_carrier("x", 3)
+
+
+@pytest.fixture
+def image(rng):
+    return jnp.asarray(rng.uniform(size=(2, 7, 9, 3)), jnp.float32)
+
+
+@pytest.mark.parametrize("inpaint", [False, True])
+def test_a_lost_chain_is_anchored_anew(labels, image, inpaint):
+    carrier = compiled("anchored", inpaint)
+    lost = carrier.warp(carrier.init(labels, image), constant_flow(2, 0))
+    assert not np.array_equal(carrier.read(lost).labels, labels)
+    found = carrier.anchor(lost, constant_flow(0, 0), image)
+    np.testing.assert_array_equal(carrier.read(found).labels, labels)
+    # The chain goes on from there.
+    further = carrier.warp(found, constant_flow(0, 0))
+    np.testing.assert_array_equal(carrier.read(further).labels, labels)
+
+
+@pytest.mark.parametrize("flow", [(3.0, 1.0), (np.nan, 0.0), (40.0, 0.0)])
+def test_a_good_chain_is_kept(labels, image, flow):
+    carrier = compiled("anchored")
+    state = carrier.warp(carrier.init(labels, image), constant_flow(0, 0))
+    kept = carrier.anchor(state, constant_flow(*flow), image)
+    jax.tree.map(np.testing.assert_array_equal, kept, state)
+
+
+def test_what_was_inpainted_stays_so(labels, image):
+    carrier = compiled("anchored")
+    probs = one_hot((labels + 1) % CLASSES, CLASSES)
+    state = carrier.warp(carrier.init(labels, image), constant_flow(2, 0))
+    state = carrier.blend(state, jnp.zeros(labels.shape), probs)
+    anchored = carrier.anchor(state, constant_flow(0, 0), image)
+    np.testing.assert_array_equal(carrier.read(anchored).labels, (labels + 1) % CLASSES)

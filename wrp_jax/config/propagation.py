@@ -12,8 +12,9 @@ class PropagationConfig(Options, path="config.propagation"):
     carrier: str = option(
         "composed",
         "What moves from frame to frame: one-hot labels (`hard`, the paper's), distributions "
-        "(`soft`), or the composed flow into the labelled frame (`composed`).",
-        choices=("hard", "soft", "composed"),
+        "(`soft`), the composed flow into the labelled frame (`composed`), or this, begun anew "
+        "where one flow straight into the labelled frame matches better (`anchored`).",
+        choices=("hard", "soft", "composed", "anchored"),
     )
     horizon: int = option(10, "Frames to label on both sides of each labelled one.", least=1)
     sides: str = option(

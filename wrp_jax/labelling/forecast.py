@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from wrp_jax.data.source import frame_size
 from wrp_jax.labelling.plan import Plan, WindowJob
 from wrp_jax.progress import on_all_cores
+from wrp_jax.propagation.carriers import ANCHORED
 from wrp_jax.propagation.methods import METHODS
 
 METHOD = 0.5e-6
@@ -34,7 +35,8 @@ def labelling_seconds(plan: Plan, jobs: Sequence[WindowJob]) -> float:
         return 0.0
     sizes = frame_pixels(plan, jobs)
     pixels = sum(len(job.names) * sizes[job.window.sequence] for job in jobs)
-    return seconds_of_pixels(plan.methods, pixels, plan.source.classes.num_classes)
+    flows = 2 if plan.config.propagation.carrier == ANCHORED else 1
+    return seconds_of_pixels(plan.methods, pixels, plan.source.classes.num_classes, flows)
 
 
 def frame_pixels(plan: Plan, jobs: Sequence[WindowJob]) -> dict[str, int]:
@@ -53,20 +55,20 @@ def frame_pixels(plan: Plan, jobs: Sequence[WindowJob]) -> dict[str, int]:
     return sizes
 
 
-def seconds_of_pixels(methods: Sequence[str], pixels: int, classes: int) -> float:
+def seconds_of_pixels(methods: Sequence[str], pixels: int, classes: int, flows: int = 1) -> float:
     """Seconds for so many pixels by these methods; the programs are compiled in it.
 
     Args:
       methods: of ``METHODS``.
       pixels: of all frames, labelled ones included.
       classes: how many there are.
+      flows: of a frame that labels are moved to.
     """
     facts = [METHODS[name] for name in methods]
     refines = any(method.refines for method in facts)
     segments = refines or any(method.segments for method in facts)
-    each = (
-        METHOD * len(facts) + MOTION * any(method.moves for method in facts) + SEGMENTED * segments
-    )
+    moves = flows * any(method.moves for method in facts)
+    each = METHOD * len(facts) + MOTION * moves + SEGMENTED * segments
     chosen = on_all_cores(pixels * REFINED * refines, at_most=2)  # a thread for each side
     votes = sum(VOTES + VOTES_OF_CLASS * classes for method in facts if method.decides)
     compiling = COMPILING * segments + COMPILING_REFINER * refines

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from wrp_jax.ops.warp import Extent, warp
+from wrp_jax.ops.filters import box_mean
+from wrp_jax.ops.warp import Extent, inside, warp
 
 
 def photometric_error(
@@ -23,6 +24,39 @@ def photometric_error(
     moved, _ = warp(source, flow, extent)
     difference = target - moved
     return jnp.sqrt(jnp.sum(difference * difference, axis=-1) + 1e-12)
+
+
+def patch_error(
+    target: Float[Array, "b h w 3"],
+    source: Float[Array, "b h w 3"],
+    flow: Float[Array, "b h w 2"],
+    radius: int,
+    extent: Extent = None,
+) -> Float[Array, "b h w"]:
+    """Mean of ``photometric_error`` over the square around each pixel, as far as that is inside.
+
+    Args:
+      target: image, RGB, 0 … 1.
+      source: the same, of the frame that the flow leads into.
+      flow: on the target frame.
+      radius: half side of the square in pixels.
+      extent: of the frames.
+
+    Returns:
+      0 … √3; infinite where the flow is not finite or leads out of the frame.
+    """
+    height, width = extent or target.shape[1:3]
+    rows, columns = jnp.arange(target.shape[1]), jnp.arange(target.shape[2])
+    here = ((rows < height)[:, None] & (columns < width)).astype(target.dtype)[None]
+
+    def mean(values: Array) -> Array:
+        sides = ((0, 0), (radius, radius), (radius, radius), (0, 0))
+        wide = box_mean(jnp.pad(values[..., None], sides), radius)
+        return wide[:, radius : radius + values.shape[1], radius : radius + values.shape[2], 0]
+
+    error = photometric_error(target, source, flow, extent)
+    error = jnp.where(here > 0, jnp.nan_to_num(error), 0.0)
+    return jnp.where(inside(flow, extent), mean(error) / jnp.maximum(mean(here), 1e-6), jnp.inf)
 
 
 def trust_mask(

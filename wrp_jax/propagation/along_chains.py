@@ -13,7 +13,7 @@ import numpy as np
 
 from wrp_jax.config import PropagationConfig
 from wrp_jax.ops.warp import Extent
-from wrp_jax.propagation.carriers import Carrier, Reading, make_carrier
+from wrp_jax.propagation.carriers import ANCHORED, Carrier, Reading, make_carrier
 from wrp_jax.propagation.cues import ChainInputs, derive
 from wrp_jax.propagation.labelled_window import LabelledWindow
 from wrp_jax.propagation.results import FramePrediction, Posterior
@@ -73,8 +73,23 @@ class _Carried(NamedTuple):
 
 
 @functools.partial(jax.jit, static_argnames="carried")
-def _start(labels: Any, carried: _Carried) -> Any:
-    return carried.carrier().init(labels)
+def _start(carried: _Carried, labels: Any, *image: Any) -> Any:
+    return carried.carrier().init(labels, *image)
+
+
+def _direct_flows(window: LabelledWindow, orders: np.ndarray, first: int, last: int) -> np.ndarray:
+    """Flows of the steps ``first`` to ``last - 1`` straight into the labelled frames.
+
+    Returns:
+      ``[t, b, h, w, 2]``; 0 where a chain stands still.
+    """
+    flows = np.zeros((last - first, len(orders), *window.size, 2), np.float32)
+    for b, order in enumerate(orders):
+        steps = np.flatnonzero(order[first + 1 : last + 1] != order[first:last])
+        if len(steps):
+            seen = order[first + 1 + steps]
+            flows[steps, b] = window.motion(window.cues.clip, seen, np.full_like(seen, order[0]))
+    return flows
 
 
 @functools.partial(
@@ -146,7 +161,7 @@ def along_chains(
     height, width = (-(-side // BUCKET) * BUCKET for side in (h, w)) if refine is None else (h, w)
     # Padded to whole chunks of one length, so that one program serves windows of any length,
     # and memory on the device does not grow with it.
-    step_bytes = 2 * height * width * (3 + 2 + 2 + 3 + num_classes * (2 * inpaint + shared)) * 4
+    step_bytes = 2 * height * width * (3 + 2 + 2 + 3 + 2 + num_classes * (2 * inpaint + shared)) * 4
     both_flows = inpaint or shared or follow
     # Flows of one direction are made for a chunk at a time: as many as are made together.
     least = 1 if both_flows else frames_at_once(h, w)
@@ -160,10 +175,12 @@ def along_chains(
         )
 
     labels = filled(np.stack([key.label for key in window.starts]).astype(np.int32))
-    image = None
+    image, anchors = None, config.carrier == ANCHORED
+    images = np.zeros(0)
+    if move_images or anchors:
+        images = filled(np.stack([window.key_image(key) for key in window.starts]))
     if move_images:
-        images = np.stack([window.key_image(key) for key in window.starts])
-        image = filled(images), np.zeros((2, height, width, 2), np.float32)
+        image = images, np.zeros((2, height, width, 2), np.float32)
     # Where g_ψ takes over, the distribution itself says how sure a side is.
     shape = 2, height, width
     followed = np.ones(shape, np.float32) if follow or (shared and not inpaint) else None
@@ -190,12 +207,17 @@ def along_chains(
             )
             if refine is None:  # nobody reads features, whose size is the network's own
                 chain = chain._replace(features=chain.features[:, :, :1, :1, :0])
+            if anchors:
+                last = min(start + chunk, orders.shape[1] - 1)
+                direct = _direct_flows(window, orders, start, last)
+                sides = [(0, 0), (0, 0), (0, height - h), (0, width - w), (0, 0)]
+                chain = chain._replace(direct=np.pad(direct, sides))
             yield chain
 
     extent = (np.int32(h), np.int32(w)) if refine is None else None
     outputs = rollout_chunked(
         lambda state, chain: run(state, chain, refine, extent, np.float32(config.tau)),
-        _State(_start(labels, carried), image, followed),
+        _State(_start(carried, labels, *[images] * anchors), image, followed),
         chunks(),
     )
 

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Integer
 
 from wrp_jax.ops.labels import decide, one_hot
+from wrp_jax.ops.photometric import patch_error
 from wrp_jax.ops.warp import (
     Extent,
     compose_flow,
@@ -24,6 +25,9 @@ from wrp_jax.ops.warp import (
     warp_one_hot,
 )
 from wrp_jax.types import UserError
+
+PATCH = 2
+"""Half side of the square in which flows are compared, in pixels."""
 
 
 class Reading(NamedTuple):
@@ -48,13 +52,16 @@ class Carrier(NamedTuple):
     """One way to carry labels.
 
     Attributes:
-      init: ``init(labels int [b, h, w], num_classes) -> state``.
+      init: ``init(labels int [b, h, w]) -> state``; with ``anchor`` the labelled frame's image,
+        RGB, 0 … 1, is its second argument.
       warp: ``warp(state, flow [b, h, w, 2]) -> state``: moves to the next frame (eq. 3).
       blend: ``blend(state, mask [b, h, w], probs [b, h, w, c]) -> state``: keeps the state where
         the mask is 1 and takes ``probs`` where it is 0 (eq. 5).
       replace: ``replace(state, probs) -> state``: the state after refinement (eq. 8).
       probs: ``probs(state) -> [b, h, w, c]``: the distribution, differentiable.
       read: ``read(state) -> Reading``.
+      anchor: ``anchor(state, flow [b, h, w, 2], image [b, h, w, 3]) -> state``: takes the flow
+        straight into the labelled frame where it matches better; None: it is of no use.
     """
 
     init: Callable[..., Any]
@@ -63,6 +70,7 @@ class Carrier(NamedTuple):
     replace: Callable[..., Any]
     probs: Callable[..., Any]
     read: Callable[..., Reading]
+    anchor: Callable[..., Any] | None = None
 
 
 # --- hard ids: the paper ------------------------------------------------------------------
@@ -215,6 +223,51 @@ def tied(num_classes: int, dtype: Any = jnp.float32, extent: Extent = None) -> C
     return Carrier(init, move, refuse, refuse, probs_of, read)
 
 
+class AnchoredState(NamedTuple):
+    """State of another carrier, with the labelled frame that flows are compared in.
+
+    Attributes:
+      image: of the labelled frame, RGB, 0 … 1.
+      tie: of the carrier.
+    """
+
+    image: Float[Array, "b h w 3"]
+    tie: Any
+
+
+def anchored(carrier: Carrier, extent: Extent = None) -> Carrier:
+    """A carrier by composed flow that starts anew where flow straight to the labelled frame fits.
+
+    Composed flow adds up the errors of its steps; one long flow makes an error of its own, but
+    does not drift. Of the two, each pixel takes the one with the smaller photometric error in the
+    labelled frame, and goes on from there, as MFT does with flows over more intervals (Neoral et
+    al., WACV 2024). A pixel that was inpainted stays so.
+    """
+
+    def anchor(state: AnchoredState, flow: Array, image: Array) -> AnchoredState:
+        tie = state.tie
+        errors = [patch_error(image, state.image, way, PATCH, extent) for way in (tie.flow, flow)]
+        better = (errors[1] < errors[0])[..., None]
+        return state._replace(tie=tie._replace(flow=jnp.where(better, flow, tie.flow)))
+
+    def on_tie(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(state: AnchoredState, *arguments: Any) -> AnchoredState:
+            return state._replace(tie=function(state.tie, *arguments))
+
+        return call
+
+    return Carrier(
+        init=lambda labels, image: AnchoredState(image, carrier.init(labels)),
+        warp=on_tie(carrier.warp),
+        blend=on_tie(carrier.blend),
+        replace=on_tie(carrier.replace),
+        probs=lambda state: carrier.probs(state.tie),
+        read=lambda state: carrier.read(state.tie),
+        anchor=anchor,
+    )
+
+
+ANCHORED = "anchored"
 _CARRIERS = {"hard": hard, "soft": soft, "composed": composed}
 
 
@@ -229,7 +282,7 @@ def make_carrier(
     """The carrier named in the options.
 
     Args:
-      name: hard, soft or composed.
+      name: hard, soft, composed or anchored.
       num_classes: void included.
       inpaint: whether ``blend`` and ``replace`` will be called; without them composing is
         cheaper.
@@ -239,10 +292,12 @@ def make_carrier(
     Raises:
       UserError: there is no carrier of that name.
     """
+    if name == ANCHORED:
+        inner = make_carrier("composed", num_classes, inpaint=inpaint, dtype=dtype, extent=extent)
+        return anchored(inner, extent)
     if name not in _CARRIERS:
-        raise UserError(
-            f"config.propagation.carrier={name!r} is unknown: use one of {', '.join(_CARRIERS)}."
-        )
+        known = ", ".join([*_CARRIERS, ANCHORED])
+        raise UserError(f"config.propagation.carrier={name!r} is unknown: use one of {known}.")
     if name == "composed" and not inpaint:
         return tied(num_classes, dtype, extent)
     return _CARRIERS[name](num_classes, dtype, extent)

@@ -61,6 +61,7 @@ class ChainInputs(NamedTuple):
       reverse: source → target; empty where nobody asks whether flow leads back.
       probs, features: on the target frame.
       active: 1, or 0 for padded steps.
+      direct: target → labelled frame, for each step; None where no carrier asks.
     """
 
     frames: UInt8[Any, "t+1 b h w 3"]
@@ -69,6 +70,7 @@ class ChainInputs(NamedTuple):
     probs: Float[Any, "t b h w c"]
     features: Float[Any, "t b fh fw f"]
     active: Float[Any, "t b"]
+    direct: Float[Any, "t b h w 2"] | None = None
 
 
 def chain_flows(
@@ -165,6 +167,7 @@ def derive(chain: ChainInputs, extent: Extent = None) -> Cues:
         probs=chain.probs,
         features=chain.features,
         active=chain.active,
+        direct=chain.direct,
     )
 
 

@@ -102,6 +102,8 @@ def make_step(
 
     def step(state: Any, cues: Cues) -> tuple[Any, Reading]:
         new = carrier.warp(state, cues.flow)
+        if carrier.anchor is not None and cues.direct is not None:
+            new = carrier.anchor(new, cues.direct, cues.image)
         if mask is not None:
             seen = cues.photometric, cues.valid, cues.consistency, cues.probs
             new = carrier.blend(new, trust(mask, *seen), cues.probs)
