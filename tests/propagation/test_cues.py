@@ -56,7 +56,8 @@ def test_laying_out_on_host_and_device_agree(rng):
     clip = random_clip(rng)
     orders = np.array([[1, 2, 3, 3], [1, 0, 0, 0]])
     host, device = lay_out(clip, orders), lay_out(jax.tree.map(jnp.asarray, clip), orders)
-    for a, b in zip(host, device, strict=True):
+    assert host.direct is None and device.direct is None
+    for a, b in zip(*map(jax.tree.leaves, (host, device)), strict=True):
         assert isinstance(a, np.ndarray)
         np.testing.assert_array_equal(a, b)
 
