@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Int
 
 from wrp_jax.config import PropagationConfig
 from wrp_jax.ops.warp import Extent
@@ -73,20 +74,24 @@ class _Carried(NamedTuple):
 
 
 @functools.partial(jax.jit, static_argnames="carried")
-def _start(carried: _Carried, labels: Any, *image: Any) -> Any:
-    return carried.carrier().init(labels, *image)
+def _start(labels: Any, image: Any, carried: _Carried) -> Any:
+    init = carried.carrier().init
+    return init(labels) if image is None else init(labels, image)
 
 
-def _direct_flows(window: LabelledWindow, orders: np.ndarray, first: int, last: int) -> np.ndarray:
+def _direct_flows(
+    window: LabelledWindow, orders: Int[np.ndarray, "b frames"], first: int, last: int
+) -> Float[np.ndarray, "t b h w 2"]:
     """Flows of the steps ``first`` to ``last - 1`` straight into the labelled frames.
 
-    Returns:
-      ``[t, b, h, w, 2]``; 0 where a chain stands still.
+    Where a chain stands still they are 0. As many are made together as of neighbours.
     """
     flows = np.zeros((last - first, len(orders), *window.size, 2), np.float32)
+    at_once = frames_at_once(*window.size)
     for b, order in enumerate(orders):
-        steps = np.flatnonzero(order[first + 1 : last + 1] != order[first:last])
-        if len(steps):
+        walks = np.flatnonzero(order[first + 1 : last + 1] != order[first:last])
+        for start in range(0, len(walks), at_once):
+            steps = walks[start : start + at_once]
             seen = order[first + 1 + steps]
             flows[steps, b] = window.motion(window.cues.clip, seen, np.full_like(seen, order[0]))
     return flows
@@ -175,8 +180,8 @@ def along_chains(
         )
 
     labels = filled(np.stack([key.label for key in window.starts]).astype(np.int32))
-    image, anchors = None, config.carrier == ANCHORED
-    images = np.zeros(0)
+    image = images = None
+    anchors = config.carrier == ANCHORED
     if move_images or anchors:
         images = filled(np.stack([window.key_image(key) for key in window.starts]))
     if move_images:
@@ -217,7 +222,7 @@ def along_chains(
     extent = (np.int32(h), np.int32(w)) if refine is None else None
     outputs = rollout_chunked(
         lambda state, chain: run(state, chain, refine, extent, np.float32(config.tau)),
-        _State(_start(carried, labels, *[images] * anchors), image, followed),
+        _State(_start(labels, images if anchors else None, carried), image, followed),
         chunks(),
     )
 
