@@ -28,6 +28,9 @@ from wrp_jax.types import UserError
 
 PATCH = 2
 """Half side of the square in which flows are compared, in pixels."""
+BETTER = 0.6
+"""Share of the chain's photometric error below which another flow takes its place. Things of one
+colour match by chance, the more the further a flow leads; measured between labelled frames."""
 
 
 class Reading(NamedTuple):
@@ -239,15 +242,15 @@ def anchored(carrier: Carrier, extent: Extent = None) -> Carrier:
     """A carrier by composed flow that starts anew where flow straight to the labelled frame fits.
 
     Composed flow adds up the errors of its steps; one long flow makes an error of its own, but
-    does not drift. Of the two, each pixel takes the one with the smaller photometric error in the
-    labelled frame, and goes on from there, as MFT does with flows over more intervals (Neoral et
+    does not drift. A pixel takes it where its photometric error in the labelled frame is well below
+    that of the chain, and goes on from there, as MFT does with flows over more intervals (Neoral et
     al., WACV 2024). A pixel that was inpainted stays so.
     """
 
     def anchor(state: AnchoredState, flow: Array, image: Array) -> AnchoredState:
         tie = state.tie
         errors = [patch_error(image, state.image, way, PATCH, extent) for way in (tie.flow, flow)]
-        better = (errors[1] < errors[0])[..., None]
+        better = (errors[1] < BETTER * errors[0])[..., None]
         return state._replace(tie=tie._replace(flow=jnp.where(better, flow, tie.flow)))
 
     def on_tie(function: Callable[..., Any]) -> Callable[..., Any]:
