@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from wrp_jax.ops.labels import one_hot
-from wrp_jax.ops.warp import warp_labels
+from wrp_jax.ops.warp import warp, warp_labels
 from wrp_jax.propagation.carriers import Carrier, build_carrier
 from wrp_jax.types import UserError
 
@@ -187,3 +187,15 @@ def test_what_was_inpainted_stays_so(labels, image):
     state = carrier.blend(state, jnp.zeros(labels.shape), probs)
     anchored = carrier.anchor(state, constant_flow(0, 0), image)
     np.testing.assert_array_equal(carrier.read(anchored).labels, (labels + 1) % CLASSES)
+
+
+@pytest.mark.parametrize(("share", "changes"), [(0.55, False), (0.7, True)])
+def test_a_chain_is_left_only_for_a_match_that_is_well_better(labels, image, share, changes):
+    """Errors of the two are to each other as ``1 - share`` to ``share``."""
+    carrier = compiled("anchored")
+    chain = carrier.warp(carrier.init(labels, image), constant_flow(2, 0))
+    seen = share * image + (1 - share) * warp(image, constant_flow(2, 0))[0]
+    anchored = carrier.anchor(chain, constant_flow(0, 0), seen)
+    inside = np.s_[:, :, :5]
+    expected = labels if changes else carrier.read(chain).labels
+    np.testing.assert_array_equal(carrier.read(anchored).labels[inside], expected[inside])
