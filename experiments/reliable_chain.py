@@ -32,8 +32,9 @@ from wrp_jax.data.windows import choose_windows, window_frames
 from wrp_jax.evaluation.confusion import confusion, mean_iou
 from wrp_jax.evaluation.truth import GroundTruth
 from wrp_jax.motion.build import build_motion
-from wrp_jax.ops.filters import box_mean
+from wrp_jax.ops.photometric import patch_error
 from wrp_jax.ops.warp import compose_flow, consistency_error, vote_labels, warp
+from wrp_jax.propagation.carriers import PATCH
 from wrp_jax.types import Clip, Motion
 
 NOTE = "mIoU in % of labels moved by motion, void left out"
@@ -82,11 +83,7 @@ def _best(places: Sequence[Place], scores: Sequence[Any]) -> Place:
     return jax.tree.map(chosen, *places)
 
 
-@jax.jit
-def _photometric(place: Place, image: Any, key: Any) -> Any:
-    moved, valid = warp(key, place.flow)
-    error = box_mean(jnp.abs(moved - image), 2).sum(-1)
-    return jnp.where(valid, error, 10.0)
+_photometric = jax.jit(patch_error, static_argnames="radius")
 
 
 def chains(clip: Clip, motion: Motion) -> dict[str, list[Any]]:
@@ -108,7 +105,10 @@ def chains(clip: Clip, motion: Motion) -> dict[str, list[Any]]:
             offered += [_onward(*stride, before[k - STRIDE])] if stride else []
             offered = [offered[flow] for flow in flows if flow < len(offered)]
             if by == "photometric":
-                scores = [_photometric(one, images[k : k + 1], images[:1]) for one in offered]
+                frame = images[k : k + 1]
+                scores = [
+                    _photometric(frame, images[:1], one.flow, radius=PATCH) for one in offered
+                ]
             else:
                 scores = [one.error for one in offered]
             before.append(_best(offered, scores))
