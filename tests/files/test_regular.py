@@ -62,7 +62,7 @@ def test_other_kinds_are_refused_and_named(tmp_path):
     (tmp_path / "link").symlink_to("/dev/zero")
     with pytest.raises(UserError, match="is a device"):
         sha256(tmp_path / "link")
-    with pytest.raises(UserError, match="Is a directory"):
+    with pytest.raises(UserError, match="is a folder: give a regular file"):
         read_bytes(tmp_path)
     with pytest.raises(UserError, match="No such file"):
         read_bytes(tmp_path / "none")

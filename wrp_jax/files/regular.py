@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import os
@@ -14,6 +13,7 @@ MAX_BYTES = 2**30
 """More than any picture or flow takes that is read; longer files are refused unread."""
 
 _KINDS = {
+    stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
@@ -90,8 +90,6 @@ def sha256(path: str | os.PathLike[str]) -> bytes:
 
 
 def _require_regular(path: str | os.PathLike[str], mode: int) -> None:
-    if stat.S_ISDIR(mode):
-        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not stat.S_ISREG(mode):
         kind = _KINDS.get(stat.S_IFMT(mode), "no file")
         raise UserError(f"{path} is {kind}: give a regular file, with its content saved in it.")

@@ -227,13 +227,15 @@ def test_only_float32_asks_accelerators_for_all_digits(dtype, asked):
 
 def test_options_without_a_meaning_are_named():
     for options, says in (
-        (("hrnet_ocr_mscale", (0.5, 2.0)), "1.0 among them"),
-        (("hrnet_ocr", (0.5, 1.0)), "only hrnet_ocr_mscale .*average_scales"),
-        (("light", (0.5, 1.0)), "choose .*name=hrnet_ocr_mscale"),
+        (("hrnet_ocr_mscale", {"scales": (0.5, 2.0)}), "1.0 among them"),
+        (("hrnet_ocr", {"scales": (0.5, 1.0)}), "only hrnet_ocr_mscale .*average_scales"),
+        (("light", {"scales": (0.5, 1.0)}), "choose .*name=hrnet_ocr_mscale"),
+        (("light", {"dtype": "bfloat16"}), "dtype is bfloat16, which only hrnet_ocr and"),
+        (("efficient", {"remat": True}), "remat is True, .* leave it out"),
     ):
-        name, scales = options
+        name, changes = options
         with pytest.raises(UserError, match=says) as error:
-            network = SegmentationNetwork(scales=scales)
+            network = SegmentationNetwork(**changes)
             build_segmentation(SegmentationConfig(name=name, network=network), 19)
         assert "\n" not in str(error.value)
     for name in REGISTRY:  # the default is no mistake

@@ -8,7 +8,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from wrp_jax.config import SegmentationConfig
+from wrp_jax.config import SegmentationConfig, SegmentationNetwork
 from wrp_jax.models.network import ARITHMETIC, Network
 from wrp_jax.models.segmentation.efficient import EfficientSegmentation
 from wrp_jax.models.segmentation.hrnet_ocr import HrnetOcr
@@ -92,6 +92,14 @@ def build_segmentation(config: SegmentationConfig, num_classes: int) -> Network:
             "hrnet_ocr_mscale reads: choose --config.segmentation.name=hrnet_ocr_mscale, or give "
             "--config.segmentation.inference.average_scales."
         )
+    for name in ("dtype", "remat"):
+        value = getattr(config.network, name)
+        if config.name not in PUBLISHED and value != getattr(SegmentationNetwork(), name):
+            raise UserError(
+                f"config.segmentation.network.{name} is {value}, which only hrnet_ocr and "
+                "hrnet_ocr_mscale read: leave it out, or give "
+                "--config.segmentation.name=hrnet_ocr."
+            )
     module = REGISTRY[config.name](config, num_classes)
     precision = ARITHMETIC[config.network.dtype].precision if config.name in PUBLISHED else None
 
