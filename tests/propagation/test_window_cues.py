@@ -219,7 +219,8 @@ def test_large_frames_are_taken_in_smaller_batches(size, frames):
     assert frames_at_once(*size) == frames
 
 
-def test_motion_alone_asks_for_the_flow_towards_the_labelled_frame_only(folder):
+@pytest.mark.parametrize("carrier", ["composed", "anchored"])
+def test_motion_alone_asks_for_the_flow_towards_the_labelled_frame_only(folder, carrier):
     n, key, asked = 9, 3, []
     frames, label = video(n)
 
@@ -229,6 +230,8 @@ def test_motion_alone_asks_for_the_flow_towards_the_labelled_frame_only(folder):
 
     with StoredCues(folder, clip_of(frames), noted, None) as cues:
         window = LabelledWindow(cues, (Keyframe(key, label),), CLASSES, noted)
-        collect(n, label_frames("motion-only", PropagationConfig(horizon=3), window))
+        options = PropagationConfig(horizon=3, carrier=carrier)
+        collect(n, label_frames("motion-only", options, window))
     towards = [(t, t - 1 if t > key else t + 1) for t in range(n) if t != key]
-    assert sorted(asked) == towards
+    straight = [(0, 3), (6, 3)] if carrier == "anchored" else []  # every third
+    assert sorted(asked) == sorted(towards + straight)

@@ -206,13 +206,6 @@ def test_options_of_every_stage_are_looked_at_before_the_first_is_trained(folder
     assert not (tmp_path / "run").exists()
 
 
-def test_pix2pix_is_not_trained_on_chains_that_it_would_not_get():
-    config = Config(stages=("refiner",))
-    config.refiner.name, config.propagation.carrier = "pix2pix", "anchored"
-    with pytest.raises(UserError, match=r"carrier=composed, not anchored"):
-        stages.check_stages(config)
-
-
 def test_a_result_from_elsewhere_is_refused(folder, tmp_path, calls):
     run(folder, tmp_path / "run", names=("first",))
     variables, metadata = load_result(tmp_path / "run", "first")

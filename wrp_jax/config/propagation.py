@@ -10,10 +10,11 @@ class PropagationConfig(Options, path="config.propagation"):
     """The recursion Ψ, which carries the label of one frame to the others."""
 
     carrier: str = option(
-        "composed",
+        "anchored",
         "What moves from frame to frame: one-hot labels (`hard`, the paper's), distributions "
         "(`soft`), the composed flow into the labelled frame (`composed`), or this, begun anew "
-        "where one flow straight into the labelled frame matches better (`anchored`).",
+        "every third frame where one flow straight into the labelled frame matches better "
+        "(`anchored`).",
         choices=("hard", "soft", "composed", "anchored"),
     )
     horizon: int = option(10, "Frames to label on both sides of each labelled one.", least=1)

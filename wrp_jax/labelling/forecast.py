@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from wrp_jax.data.source import frame_size
 from wrp_jax.labelling.plan import Plan, WindowJob
 from wrp_jax.progress import on_all_cores
-from wrp_jax.propagation.carriers import ANCHORED
+from wrp_jax.propagation.carriers import ANCHORED, EVERY
 from wrp_jax.propagation.methods import METHODS
 
 METHOD = 0.5e-6
@@ -35,7 +35,7 @@ def labelling_seconds(plan: Plan, jobs: Sequence[WindowJob]) -> float:
         return 0.0
     sizes = frame_pixels(plan, jobs)
     pixels = sum(len(job.names) * sizes[job.window.sequence] for job in jobs)
-    flows = 2 if plan.config.propagation.carrier == ANCHORED else 1
+    flows = 1 + (1 / EVERY if plan.config.propagation.carrier == ANCHORED else 0)
     return seconds_of_pixels(plan.methods, pixels, plan.source.classes.num_classes, flows)
 
 
@@ -55,7 +55,7 @@ def frame_pixels(plan: Plan, jobs: Sequence[WindowJob]) -> dict[str, int]:
     return sizes
 
 
-def seconds_of_pixels(methods: Sequence[str], pixels: int, classes: int, flows: int = 1) -> float:
+def seconds_of_pixels(methods: Sequence[str], pixels: int, classes: int, flows: float = 1) -> float:
     """Seconds for so many pixels by these methods; the programs are compiled in it.
 
     Args:

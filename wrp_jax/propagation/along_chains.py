@@ -13,8 +13,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from wrp_jax.config import PropagationConfig
+from wrp_jax.ops.pixels import unit_range
 from wrp_jax.ops.warp import Extent
-from wrp_jax.propagation.carriers import ANCHORED, Carrier, Reading, make_carrier
+from wrp_jax.propagation.carriers import ANCHORED, EVERY, Carrier, Reading, make_carrier
 from wrp_jax.propagation.cues import ChainInputs, derive
 from wrp_jax.propagation.labelled_window import LabelledWindow
 from wrp_jax.propagation.results import FramePrediction, Posterior
@@ -74,9 +75,9 @@ class _Carried(NamedTuple):
 
 
 @functools.partial(jax.jit, static_argnames="carried")
-def _start(labels: Any, image: Any, carried: _Carried) -> Any:
+def _start(labels: Any, frames: Any, carried: _Carried) -> Any:
     init = carried.carrier().init
-    return init(labels) if image is None else init(labels, image)
+    return init(labels) if frames is None else init(labels, unit_range(frames))
 
 
 def _direct_flows(
@@ -84,12 +85,14 @@ def _direct_flows(
 ) -> Float[np.ndarray, "t b h w 2"]:
     """Flows of the steps ``first`` to ``last - 1`` straight into the labelled frames.
 
-    Where a chain stands still they are 0. As many are made together as of neighbours.
+    One of ``EVERY`` steps has them, as long as its chain walks; the others are NaN. As many are
+    made together as of neighbours.
     """
-    flows = np.zeros((last - first, len(orders), *window.size, 2), np.float32)
+    flows = np.full((last - first, len(orders), *window.size, 2), np.nan, np.float32)
     at_once = frames_at_once(*window.size)
     for b, order in enumerate(orders):
         walks = np.flatnonzero(order[first + 1 : last + 1] != order[first:last])
+        walks = walks[(first + 1 + walks) % EVERY == 0]
         for start in range(0, len(walks), at_once):
             steps = walks[start : start + at_once]
             seen = order[first + 1 + steps]
@@ -115,15 +118,15 @@ def _run_chunk(
 ) -> tuple[_State, _Said]:
     if mask is not None:
         mask = mask._replace(tau=tau)
-    label_step = make_step(
-        carried.carrier(extent), mask, refine, recursive=recursive, with_probs=shared
-    )
+    carrier = carried.carrier(extent)
+    label_step = make_step(carrier, mask, refine, recursive=recursive, with_probs=shared)
 
     def step(state: _State, cues: Cues) -> tuple[_State, _Said]:
         labels, reading = label_step(state.labels, cues)
         image = moved = followed = trust = None
         if state.image is not None:
-            image, moved = image_step(state.image, cues, extent)
+            along = None if carrier.flow is None else carrier.flow(labels)
+            image, moved = image_step(state.image, cues, extent, along)
         if state.followed is not None:
             followed = trust_step(state.followed, cues, consistency_pixels, extent)
             trust = followed.astype(jnp.float16)
@@ -180,11 +183,12 @@ def along_chains(
         )
 
     labels = filled(np.stack([key.label for key in window.starts]).astype(np.int32))
-    image = images = None
+    image = frames = None
     anchors = config.carrier == ANCHORED
-    if move_images or anchors:
-        images = filled(np.stack([window.key_image(key) for key in window.starts]))
+    if anchors:
+        frames = filled(np.stack([window.cues.clip.frame(key.index) for key in window.starts]))
     if move_images:
+        images = filled(np.stack([window.key_image(key) for key in window.starts]))
         image = images, np.zeros((2, height, width, 2), np.float32)
     # Where g_ψ takes over, the distribution itself says how sure a side is.
     shape = 2, height, width
@@ -222,7 +226,7 @@ def along_chains(
     extent = (np.int32(h), np.int32(w)) if refine is None else None
     outputs = rollout_chunked(
         lambda state, chain: run(state, chain, refine, extent, np.float32(config.tau)),
-        _State(_start(labels, images if anchors else None, carried), image, followed),
+        _State(_start(labels, frames, carried), image, followed),
         chunks(),
     )
 

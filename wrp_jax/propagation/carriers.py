@@ -10,6 +10,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Integer
 
@@ -26,6 +27,9 @@ from wrp_jax.ops.warp import (
 )
 from wrp_jax.types import UserError
 
+EVERY = 3
+"""Steps from one flow straight into the labelled frame to the next, which labels may change over
+to. Made at every step they double the time for flow, and gain half a point at most."""
 PATCH = 2
 """Half side of the square in which flows are compared, in pixels."""
 BETTER = 0.6
@@ -64,7 +68,10 @@ class Carrier(NamedTuple):
       probs: ``probs(state) -> [b, h, w, c]``: the distribution, differentiable.
       read: ``read(state) -> Reading``.
       anchor: ``anchor(state, flow [b, h, w, 2], image [b, h, w, 3]) -> state``: takes the flow
-        straight into the labelled frame where it matches better; None: it is of no use.
+        straight into the labelled frame where it matches better, and nowhere where it is not
+        finite; None: it is of no use.
+      flow: ``flow(state) -> [b, h, w, 2]``: into the labelled frame, as labels follow it that
+        were never inpainted; None: they follow none.
     """
 
     init: Callable[..., Any]
@@ -74,6 +81,7 @@ class Carrier(NamedTuple):
     probs: Callable[..., Any]
     read: Callable[..., Reading]
     anchor: Callable[..., Any] | None = None
+    flow: Callable[[Any], Any] | None = None
 
 
 # --- hard ids: the paper ------------------------------------------------------------------
@@ -193,7 +201,7 @@ def composed(num_classes: int, dtype: Any = jnp.float32, extent: Extent = None) 
     def read(state: ComposedState) -> Reading:
         return Reading(*decide(probs_of(state)), state.source)
 
-    return Carrier(init, move, blend, replace, probs_of, read)
+    return Carrier(init, move, blend, replace, probs_of, read, flow=lambda state: state.flow)
 
 
 class TiedState(NamedTuple):
@@ -223,7 +231,7 @@ def tied(num_classes: int, dtype: Any = jnp.float32, extent: Extent = None) -> C
     def refuse(*_: Any) -> Any:
         raise TypeError("this carrier cannot inpaint: use composed")
 
-    return Carrier(init, move, refuse, refuse, probs_of, read)
+    return Carrier(init, move, refuse, refuse, probs_of, read, flow=lambda state: state.flow)
 
 
 class AnchoredState(NamedTuple):
@@ -248,10 +256,14 @@ def anchored(carrier: Carrier, extent: Extent = None) -> Carrier:
     """
 
     def anchor(state: AnchoredState, flow: Array, image: Array) -> AnchoredState:
-        tie = state.tie
-        errors = [patch_error(image, state.image, way, PATCH, extent) for way in (tie.flow, flow)]
-        better = (errors[1] < BETTER * errors[0])[..., None]
-        return state._replace(tie=tie._replace(flow=jnp.where(better, flow, tie.flow)))
+        def best(tied: Array) -> Array:
+            errors = [patch_error(image, state.image, way, PATCH, extent) for way in (tied, flow)]
+            return jnp.where((errors[1] < BETTER * errors[0])[..., None], flow, tied)
+
+        tied = state.tie.flow
+        # Comparing takes as long as all the rest of a step: where there is no flow, nothing does.
+        tied = jax.lax.cond(jnp.isfinite(flow).any(), best, lambda tied: tied, tied)
+        return state._replace(tie=state.tie._replace(flow=tied))
 
     def on_tie(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(state: AnchoredState, *arguments: Any) -> AnchoredState:
@@ -267,6 +279,7 @@ def anchored(carrier: Carrier, extent: Extent = None) -> Carrier:
         probs=lambda state: carrier.probs(state.tie),
         read=lambda state: carrier.read(state.tie),
         anchor=anchor,
+        flow=lambda state: state.tie.flow,
     )
 
 

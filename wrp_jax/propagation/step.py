@@ -150,7 +150,7 @@ def trust_step(
 
 
 def image_step(
-    state: tuple[Array, Array], cues: Cues, extent: Extent = None
+    state: tuple[Array, Array], cues: Cues, extent: Extent = None, along: Array | None = None
 ) -> tuple[tuple[Array, Array], Array]:
     """Moves the labelled frame's image along with its labels: joint image-label propagation
     (Zhu et al., CVPR 2019, section 3.2), so that picture and label stay aligned.
@@ -159,12 +159,14 @@ def image_step(
       state: the labelled frame's image ``[b, h, w, 3]``, and the flow into it; zero at first.
       cues: of one step.
       extent: of the frames.
+      along: flow from the target frame into the labelled one, if labels have followed any; else
+        composed flow is taken.
 
     Returns:
       The new state, and the image as the target frame shows it. It is sampled once, by the
-      composed flow, and so does not blur with distance.
+      flow into the labelled frame, and so does not blur with distance.
     """
     key, before = state
-    flow, _ = compose_flow(cues.flow, before, extent)
+    flow = compose_flow(cues.flow, before, extent)[0] if along is None else along
     flow = jnp.where(cues.active[:, None, None, None] > 0, flow, before)
     return (key, flow), warp(key, flow, extent)[0]

@@ -13,7 +13,6 @@ from wrp_jax.data.known_labels import KnownLabels
 from wrp_jax.data.source import VideoSource
 from wrp_jax.models.refine.build import build_refiner
 from wrp_jax.motion.build import build_motion
-from wrp_jax.propagation.carriers import ANCHORED
 from wrp_jax.runs.motion import motion_of
 from wrp_jax.runs.results import MOTION, REFINER, save_result
 from wrp_jax.runs.segmentation import load_segmenter
@@ -29,7 +28,7 @@ from wrp_jax.training.refiner.pix2pix.single_step import single_step_setup
 from wrp_jax.training.refiner.pix2pix.unrolled import unrolled_setup
 from wrp_jax.training.refiner.setup import TrainingSetup
 from wrp_jax.training.state import create_train_state, inference_variables
-from wrp_jax.types import UserError, Window
+from wrp_jax.types import Window
 
 
 def check_options(config: Config) -> None:
@@ -40,11 +39,6 @@ def check_options(config: Config) -> None:
     """
     build_refiner(config.refiner)
     check_refiner_options(config.refiner)
-    if config.refiner.name == "pix2pix" and config.propagation.carrier == ANCHORED:
-        raise UserError(
-            "config.refiner.name=pix2pix learns from chains without flow straight into the "
-            "labelled frame: give --config.propagation.carrier=composed, not anchored."
-        )
     if MOTION not in config.stages:  # else its weights are yet to come
         build_motion(config.motion)
 

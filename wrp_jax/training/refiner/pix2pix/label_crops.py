@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Float16, Int, UInt8
 from wrp_jax.config import PropagationConfig
 from wrp_jax.models.refine.pix2pix import STRIDE, on_code_grid
 from wrp_jax.propagation.along_chains import mask_options
-from wrp_jax.propagation.carriers import build_carrier
+from wrp_jax.propagation.carriers import ANCHORED, build_carrier
 from wrp_jax.propagation.cues import chain_cues
 from wrp_jax.propagation.rollout import rollout
 from wrp_jax.propagation.step import MaskOptions, make_step
@@ -51,7 +51,9 @@ class LabelCrop(NamedTuple):
 
 def label_examples(config: PropagationConfig, crops: int) -> ExampleGenerator[LabelCrop]:
     """Crops of labels; ``crops`` of them per guessed frame, four times as many per cycle."""
-    cut = functools.partial(label_crops, mask=mask_options(config), carrier=config.carrier)
+    # On the way back of a cycle, flow straight into the labelled frame would skip the cycle.
+    carrier = "composed" if config.carrier == ANCHORED else config.carrier
+    cut = functools.partial(label_crops, mask=mask_options(config), carrier=carrier)
 
     def from_clip(rng: np.random.Generator, clip: SimulatedClip) -> Iterator[LabelCrop]:
         labels = {step: clip.labels[step] for step in clip.steps}
