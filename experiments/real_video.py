@@ -14,6 +14,7 @@ by more than half a point, which is noise; results/camvid.json, chen.json, davis
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -46,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found = scores(out)
     print_scores(found)
     if parsed.record:
-        write_result(parsed.record, found, seeds=[0], note=NOTE)
+        trained = json.loads((run / "config.json").read_text())
+        write_result(parsed.record, found, seeds=[trained["seed"]], note=NOTE)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,20 @@ def test_options_go_to_both_commands(monkeypatch):
     assert "--stills=S:L" in train and "--stills=S:L" not in propagate
 
 
+def test_the_record_names_the_seed_that_was_trained_with(monkeypatch, tmp_path):
+    recorded = {}
+    monkeypatch.setattr(real_video.subprocess, "run", lambda words, check: None)
+    monkeypatch.setattr(real_video, "scores", lambda out: {})
+    monkeypatch.setattr(real_video, "print_scores", lambda found: None)
+    monkeypatch.setattr(
+        real_video, "write_result", lambda name, found, **facts: recorded.update(facts)
+    )
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/config.json").write_text('{"seed": 3}')
+    real_video.main(["--data=D", "--windows=W", f"--output={tmp_path}", "--record=x"])
+    assert recorded["seeds"] == [3]
+
+
 def test_what_is_no_option_is_refused(monkeypatch, capsys):
     monkeypatch.setattr(real_video.subprocess, "run", None)
     with pytest.raises(SystemExit):
