@@ -53,5 +53,5 @@ def test_flow_voting_waits_in_files_that_a_dry_run_counts(make_folder, config, t
 
 
 def test_two_flows_for_each_frame_take_longer():
-    one, two = (forecast.seconds_of_pixels(["motion-only"], 10**6, 9, n) for n in (1, 2))
+    one, two = (forecast.seconds_of_pixels(["motion-only"], 10**6, 9, n) for n in (1.0, 2.0))
     assert one < two < 2 * one

@@ -35,7 +35,8 @@ def labelling_seconds(plan: Plan, jobs: Sequence[WindowJob]) -> float:
         return 0.0
     sizes = frame_pixels(plan, jobs)
     pixels = sum(len(job.names) * sizes[job.window.sequence] for job in jobs)
-    flows = 1 + (1 / EVERY if plan.config.propagation.carrier == ANCHORED else 0)
+    anchors = plan.config.propagation.carrier == ANCHORED
+    flows = 1.0 + anchors / EVERY
     return seconds_of_pixels(plan.methods, pixels, plan.source.classes.num_classes, flows)
 
 
@@ -55,7 +56,7 @@ def frame_pixels(plan: Plan, jobs: Sequence[WindowJob]) -> dict[str, int]:
     return sizes
 
 
-def seconds_of_pixels(methods: Sequence[str], pixels: int, classes: int, flows: float = 1) -> float:
+def seconds_of_pixels(methods: Sequence[str], pixels: int, classes: int, flows: float = 1.0) -> float:
     """Seconds for so many pixels by these methods; the programs are compiled in it.
 
     Args:

@@ -186,7 +186,9 @@ def along_chains(
     image = frames = None
     anchors = config.carrier == ANCHORED
     if anchors:
-        frames = filled(np.stack([window.cues.clip.frame(key.index) for key in window.starts]))
+        at = [key.index for key in window.starts]
+        own = [window.cues.section(i, i + 1, semantics=False, flows=()).frames for i in at]
+        frames = filled(np.concatenate(own))
     if move_images:
         images = filled(np.stack([window.key_image(key) for key in window.starts]))
         image = images, np.zeros((2, height, width, 2), np.float32)
