@@ -56,7 +56,9 @@ def frame_pixels(plan: Plan, jobs: Sequence[WindowJob]) -> dict[str, int]:
     return sizes
 
 
-def seconds_of_pixels(methods: Sequence[str], pixels: int, classes: int, flows: float = 1.0) -> float:
+def seconds_of_pixels(
+    methods: Sequence[str], pixels: int, classes: int, flows: float = 1.0
+) -> float:
     """Seconds for so many pixels by these methods; the programs are compiled in it.
 
     Args:
