@@ -22,6 +22,7 @@ from wrp_jax.config import Config, RefinerConfig
 def get_config() -> Config:
     """Network and protocol at half the size of the frames, and a refiner of few clips."""
     config = Config(refiner=RefinerConfig(clips=8, crops=8, steps=150))
+    config.propagation.carrier = "composed"  # as labels of the tables moved
     config.segmentation.name = "light"
     config.segmentation.network.width = 12
     config.segmentation.network.max_pixels = 180 * 240

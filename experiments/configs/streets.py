@@ -21,6 +21,7 @@ def get_config() -> Config:
         key_every=21,
         refiner=RefinerConfig(clips=8, steps=150, batch_size=8, jitter=0.0),
     )
+    config.propagation.carrier = "composed"  # as labels of the tables moved
     config.segmentation.name = "light"
     config.segmentation.network.width = 12
     config.segmentation.sampling.crop = (64, 96)

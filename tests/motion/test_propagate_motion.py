@@ -60,7 +60,7 @@ def test_dumped_flow_carries_labels_as_the_motion_itself_does(video, tmp_path, c
     config = Config().motion
     config.preset = "medium"
     source = open_source(str(video))
-    dump(build_motion(config), source, tmp_path / "flow", suffix=".flo")
+    dump(build_motion(config), source, tmp_path / "flow", suffix=".flo", apart=(1, 3))
     # Any frame that is not found among the files would stand still.
     options = {"name": "precomputed", "folder": str(tmp_path / "flow"), "flow": "zero"}
     np.testing.assert_array_equal(labels(video, tmp_path / "again", **options), direct)

@@ -169,7 +169,9 @@ def along_chains(
     height, width = (-(-side // BUCKET) * BUCKET for side in (h, w)) if refine is None else (h, w)
     # Padded to whole chunks of one length, so that one program serves windows of any length,
     # and memory on the device does not grow with it.
-    step_bytes = 2 * height * width * (3 + 2 + 2 + 3 + 2 + num_classes * (2 * inpaint + shared)) * 4
+    anchors = config.carrier == ANCHORED
+    channels = 3 + 2 + 2 + 3 + 2 + 2 * anchors + num_classes * (2 * inpaint + shared)
+    step_bytes = 2 * height * width * channels * 4
     both_flows = inpaint or shared or follow
     # Flows of one direction are made for a chunk at a time: as many as are made together.
     least = 1 if both_flows else frames_at_once(h, w)
@@ -184,7 +186,6 @@ def along_chains(
 
     labels = filled(np.stack([key.label for key in window.starts]).astype(np.int32))
     image = frames = None
-    anchors = config.carrier == ANCHORED
     if anchors:
         at = [key.index for key in window.starts]
         own = [window.cues.section(i, i + 1, semantics=False, flows=()).frames for i in at]
