@@ -114,3 +114,18 @@ def test_an_anchored_chain_is_another_from_the_third_frame_on_and_images_go_alon
         changed = [(a != b).mean() for a, b in pairs]
         assert changed[:3] == [0, 0, 0]
         assert min(changed[3:]) > 0.05
+
+
+def test_steps_without_straight_flow_compare_none(monkeypatch):
+    """Not even beside the frame, where arrays are filled up: comparing takes most of a step."""
+    seen, run = [], along_chains._run_chunk
+    monkeypatch.setattr(
+        along_chains,
+        "_run_chunk",
+        lambda state, chain, *more, **options: (
+            seen.extend(np.isfinite(chain.direct).any((1, 2, 3, 4))),
+            run(state, chain, *more, **options),
+        )[1],
+    )
+    propagate((24, 30), "motion-only", (0,))
+    assert seen[:4] == [False, False, True, False] and not any(seen[4:])

@@ -22,8 +22,9 @@ def photometric_error(
     which is what is warped here.
     """
     moved, _ = warp(source, flow, extent)
-    difference = target - moved
-    return jnp.sqrt(jnp.sum(difference * difference, axis=-1) + 1e-12)
+    # Channel by channel: XLA's sum over an axis of three takes twice as long on a CPU.
+    red, green, blue = jnp.moveaxis(target - jax.lax.optimization_barrier(moved), -1, 0)
+    return jnp.sqrt(red * red + green * green + blue * blue + 1e-12)
 
 
 def patch_error(
@@ -55,7 +56,8 @@ def patch_error(
         return wide[:, radius : radius + values.shape[1], radius : radius + values.shape[2], 0]
 
     error = photometric_error(target, source, flow, extent)
-    error = jnp.where(here > 0, jnp.nan_to_num(error), 0.0)
+    # A barrier: else the mean computes the error of each pixel anew for each of its neighbours.
+    error = jax.lax.optimization_barrier(jnp.where(here > 0, jnp.nan_to_num(error), 0.0))
     return jnp.where(inside(flow, extent), mean(error) / jnp.maximum(mean(here), 1e-6), jnp.inf)
 
 

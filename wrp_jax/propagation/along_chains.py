@@ -223,7 +223,8 @@ def along_chains(
                 last = min(start + chunk, orders.shape[1] - 1)
                 direct = _direct_flows(window, orders, start, last)
                 sides = [(0, 0), (0, 0), (0, height - h), (0, width - w), (0, 0)]
-                chain = chain._replace(direct=np.pad(direct, sides))
+                # Not a number beside the frame, too: a step compares flows if any is finite.
+                chain = chain._replace(direct=np.pad(direct, sides, constant_values=np.nan))
             yield chain
 
     extent = (np.int32(h), np.int32(w)) if refine is None else None
