@@ -161,7 +161,9 @@ write, calls = OutputFiles.write_overlay, []
 def counted(self, *arguments, **options):
     calls.append(1)
     if len(calls) == 3:
-        shutil.rmtree(self._plan.output)
+        # Again where another thread has written meanwhile into what was to be removed.
+        while self._plan.output.exists():
+            shutil.rmtree(self._plan.output, ignore_errors=True)
     return write(self, *arguments, **options)
 
 OutputFiles.write_overlay = counted
