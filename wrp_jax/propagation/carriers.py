@@ -29,7 +29,7 @@ from wrp_jax.types import UserError
 
 EVERY = 3
 """Steps from one flow straight into the labelled frame to the next, which labels may change over
-to. Made at every step they double the time for flow, and gain little more; measured."""
+to. Made at every step they double the time for flow; experiments/notes/carriers.md has both."""
 PATCH = 2
 """Half side of the square in which flows are compared, in pixels."""
 BETTER = 0.6
